@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena: memory that is freed all at once. A spec and the plan made from it
+ * live as long as the launch, so their strings have one owner: an arena. Any
+ * process; never shared between two.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "sbx/base/defs.h"
+
+struct arena_chunk;
+
+struct arena {
+	struct arena_chunk *chunks; /* owned; newest first */
+};
+
+void arena_init(struct arena *arena);
+void arena_finish(struct arena *arena);
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_grow(struct arena *arena, void *old, size_t count, size_t item_size);
+char *arena_dup(struct arena *arena, const char *text);
+char *arena_dup_n(struct arena *arena, const char *text, size_t len);
+char *arena_printf(struct arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#define _autoarena_ __attribute__((cleanup(arena_finish)))

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys: system calls that a libc does not wrap (musl has none of these, glibc
+ * only since 2.36). Same convention as libc: -1 and errno. Any process.
+ */
+#pragma once
+
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Values newer than the oldest kernel headers we build with (uapi of the kernel
+ * version given). The kernel refuses what it does not know.
+ */
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000 /* 5.14 */
+#endif
+
+/* musl's <sys/mount.h> lacks these, and <linux/mount.h> cannot be mixed with glibc's. */
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+pid_t sys_clone3(const struct clone_args *args);
+int sys_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t resolve);
+int sys_open_tree(int dir_fd, const char *path, unsigned flags);
+int sys_move_mount(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int sys_fsopen(const char *type);
+int sys_fsconfig_string(int fs_fd, const char *key, const char *value);
+int sys_fsconfig_create(int fs_fd);
+int sys_fsmount(int fs_fd, uint64_t attrs);
+int sys_mount_setattr(int dir_fd, const char *path, unsigned flags, const struct mount_attr *attr);
+int sys_pivot_root(const char *new_root, const char *put_old);
+int sys_pidfd_open(pid_t pid);
+int sys_pidfd_send_signal(int pidfd, int sig);
+int sys_close_range(unsigned first, unsigned last, unsigned flags);
+int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+long sys_keyctl_join_session(void);

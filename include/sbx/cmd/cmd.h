@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd: the verbs, and the run form. One file each: options -> call -> output.
+ * Runs in: the caller's process.
+ */
+#pragma once
+
+#include "sbx/base/err.h"
+
+struct cmd_verb {
+	const char *name;
+	const char *args;    /* for --help: "[VERB]", or "" */
+	const char *summary; /* one line for --help and the manual page */
+	int (*run)(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+};
+
+extern const struct cmd_verb cmd_verbs[]; /* ends with a NULL name */
+
+int cmd_run(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_version(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_help(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_dispatch(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spec: what was asked for, before anything looked at the host.
+ *
+ * The parser fills a struct sbx_spec from the command line, resolve() turns it
+ * into a plan. It holds no result of any look-up: descriptor numbers but never
+ * what is behind them, paths as typed. So equal command lines give equal specs,
+ * and a spec can be printed as JSON and read back without loss.
+ *
+ * Runs in: the caller's process, before anything is created.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sbx/base/arena.h"
+#include "sbx/base/err.h"
+
+/* The kinds of namespaces that an option can make or share. The mount namespace is always new. */
+enum spec_ns {
+	SPEC_NS_USER,
+	SPEC_NS_PID,
+	SPEC_NS_IPC,
+	SPEC_NS_UTS,
+	SPEC_NS_CGROUP,
+	SPEC_NS_NET,
+	SPEC_NS_COUNT_,
+};
+
+enum spec_ns_mode {
+	SPEC_NS_DEFAULT, /* nothing was said: the table of defaults decides */
+	SPEC_NS_NEW,
+	SPEC_NS_TRY, /* new where the kernel can */
+	SPEC_NS_SHARE,
+};
+
+enum spec_map { SPEC_MAP_AUTO, SPEC_MAP_RANGE, SPEC_MAP_SINGLE };
+enum spec_on_exit { SPEC_ON_EXIT_KILL, SPEC_ON_EXIT_WAIT };
+
+/* Filesystem operations, in the order given. One kind may have several options. */
+enum spec_op_kind {
+	SPEC_OP_BIND,	   /* --bind, --ro-bind, --dev-bind, --rw, --ro, -try and -fd forms, --rootfs */
+	SPEC_OP_TMPFS,	   /* --tmpfs */
+	SPEC_OP_PROC,	   /* --proc */
+	SPEC_OP_DEV,	   /* --dev */
+	SPEC_OP_SYS,	   /* --sys */
+	SPEC_OP_CGROUP,	   /* --cgroup */
+	SPEC_OP_MQUEUE,	   /* --mqueue */
+	SPEC_OP_DIR,	   /* --dir */
+	SPEC_OP_FILE,	   /* --file */
+	SPEC_OP_BIND_DATA, /* --bind-data, --ro-bind-data */
+	SPEC_OP_SYMLINK,   /* --symlink; source is the link's text */
+	SPEC_OP_CHMOD,	   /* --chmod */
+	SPEC_OP_REMOUNT,   /* --remount-ro */
+	SPEC_OP_MASK,	   /* --mask */
+	SPEC_OP_COUNT_,
+};
+
+enum spec_op_flag {
+	SPEC_OP_RO = 1 << 0,
+	SPEC_OP_DEVICES = 1 << 1,  /* device nodes work (--dev-bind) */
+	SPEC_OP_TRY = 1 << 2,	   /* a source (or a mask's path) that does not exist skips it */
+	SPEC_OP_SAME = 1 << 3,	   /* destination is the source's absolute path (--rw, --ro) */
+};
+
+/* --mount-opt words; size=, mode= and nr_inodes= have fields of their own. */
+enum spec_mount_opt {
+	SPEC_MOUNT_RO = 1 << 0,
+	SPEC_MOUNT_NOEXEC = 1 << 1,
+	SPEC_MOUNT_NOATIME = 1 << 2,
+	SPEC_MOUNT_NODIRATIME = 1 << 3,
+	SPEC_MOUNT_NOSYMFOLLOW = 1 << 4,
+};
+
+struct spec_op {
+	enum spec_op_kind kind;
+	uint32_t flags;	     /* enum spec_op_flag */
+	uint32_t mount_opts; /* enum spec_mount_opt */
+	int64_t perms;	     /* 0..07777, -1: not given */
+	uint64_t size_bytes; /* tmpfs: 0 not given */
+	uint64_t nr_inodes;  /* tmpfs: 0 not given */
+	int64_t fd;	     /* -1: none */
+	const char *source;  /* as typed; NULL: none */
+	const char *dest;    /* as typed; NULL only with SPEC_OP_SAME */
+	const char *option;  /* which option made it, with its dashes: "--ro-bind" */
+};
+
+enum spec_env_kind {
+	SPEC_ENV_SET,	/* name, value */
+	SPEC_ENV_UNSET, /* name */
+	SPEC_ENV_PASS,	/* name: keep the caller's value */
+	SPEC_ENV_CLEAR, /* everything so far */
+	SPEC_ENV_KEEP,	/* everything of the caller's */
+	SPEC_ENV_FILE,	/* value: path of a file of NAME=VALUE lines */
+	SPEC_ENV_COUNT_,
+};
+
+struct spec_env {
+	enum spec_env_kind kind;
+	const char *name;  /* NULL where the kind has none */
+	const char *value; /* likewise */
+};
+
+enum spec_cap_kind { SPEC_CAP_ADD, SPEC_CAP_DROP };
+
+struct spec_cap {
+	enum spec_cap_kind kind;
+	const char *name; /* as typed: "CAP_CHOWN", "chown", "ALL" */
+};
+
+/* --helper NAME=PATH: another program in the place of one that sbx delegates to. */
+struct spec_helper {
+	const char *name;
+	const char *path;
+};
+
+struct sbx_spec {
+	struct arena arena; /* owns every string and array below that is not borrowed from argv */
+
+	int64_t ns[SPEC_NS_COUNT_]; /* enum spec_ns_mode */
+	int64_t map;		    /* enum spec_map */
+	int64_t on_exit;	    /* enum spec_on_exit */
+	int64_t uid, gid;	    /* what the caller is called inside, -1: not given */
+	const char *user;	    /* --user U[:G] as typed, NULL: not given */
+	bool root;		    /* --root: the caller is 0 inside */
+	bool no_base;
+	bool rw_root;
+	bool allow_userns;
+	bool disable_userns;
+	bool assert_userns_disabled;
+	bool new_session;
+	bool die_with_parent;
+	bool as_pid_1;
+	const char *hostname;
+	const char *chdir;
+
+	struct spec_op *ops;
+	size_t n_ops;
+	struct spec_env *env;
+	size_t n_env;
+	struct spec_cap *caps;
+	size_t n_caps;
+	struct spec_helper *helpers;
+	size_t n_helpers;
+	int64_t *pass_fds;
+	size_t n_pass_fds;
+	const char **argv; /* the command and its arguments, n_argv of them (no NULL behind) */
+	size_t n_argv;
+};
+
+/*
+ * Scalar fields, as a table: option rows name a field by its enum, JSON is
+ * written and read by walking it. Lists (ops, env, caps, ...) have their own.
+ */
+enum spec_type { SPEC_TYPE_BOOL, SPEC_TYPE_ENUM, SPEC_TYPE_ID, SPEC_TYPE_STRING };
+
+enum spec_field_id {
+	SPEC_FIELD_NS_USER,
+	SPEC_FIELD_NS_PID,
+	SPEC_FIELD_NS_IPC,
+	SPEC_FIELD_NS_UTS,
+	SPEC_FIELD_NS_CGROUP,
+	SPEC_FIELD_NS_NET,
+	SPEC_FIELD_MAP,
+	SPEC_FIELD_ON_EXIT,
+	SPEC_FIELD_UID,
+	SPEC_FIELD_GID,
+	SPEC_FIELD_USER,
+	SPEC_FIELD_ROOT,
+	SPEC_FIELD_NO_BASE,
+	SPEC_FIELD_RW_ROOT,
+	SPEC_FIELD_ALLOW_USERNS,
+	SPEC_FIELD_DISABLE_USERNS,
+	SPEC_FIELD_ASSERT_USERNS_DISABLED,
+	SPEC_FIELD_NEW_SESSION,
+	SPEC_FIELD_DIE_WITH_PARENT,
+	SPEC_FIELD_AS_PID_1,
+	SPEC_FIELD_HOSTNAME,
+	SPEC_FIELD_CHDIR,
+	SPEC_FIELD_COUNT_,
+};
+
+struct spec_field {
+	const char *name; /* the JSON key: "ns.user", "map", ... */
+	enum spec_type type;
+	size_t offset;		  /* in struct sbx_spec */
+	const char *const *names; /* of an enum's values, NULL-terminated; NULL for other types */
+};
+
+extern const struct spec_field spec_fields[SPEC_FIELD_COUNT_];
+extern const char *const spec_op_names[SPEC_OP_COUNT_ + 1];
+extern const char *const spec_op_flag_names[];	 /* bit 0 first, NULL-terminated */
+extern const char *const spec_mount_opt_names[]; /* likewise */
+extern const char *const spec_env_names[SPEC_ENV_COUNT_ + 1];
+
+void spec_init(struct sbx_spec *spec);
+void spec_finish(struct sbx_spec *spec);
+
+void spec_set_number(struct sbx_spec *spec, enum spec_field_id field, int64_t value);
+void spec_set_string(struct sbx_spec *spec, enum spec_field_id field, const char *value);
+int64_t spec_get_number(const struct sbx_spec *spec, enum spec_field_id field);
+const char *spec_get_string(const struct sbx_spec *spec, enum spec_field_id field);
+
+/* Append to a list. Strings are borrowed: they must live as long as the spec. */
+int spec_add_op(struct sbx_spec *spec, const struct spec_op *op, struct sbx_err *err);
+int spec_add_env(struct sbx_spec *spec, const struct spec_env *env, struct sbx_err *err);
+int spec_add_cap(struct sbx_spec *spec, const struct spec_cap *cap, struct sbx_err *err);
+int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err);
+int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
+int spec_add_arg(struct sbx_spec *spec, const char *arg, struct sbx_err *err);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena: a list of chunks, the newest of which is filled from its start. What
+ * is larger than a chunk gets one of its own. Every function returns NULL when
+ * memory runs out; nothing is ever freed before arena_finish().
+ */
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sbx/base/arena.h"
+
+enum { ARENA_CHUNK_BYTES = 16384, ARENA_ALIGN = 16 };
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t used, size;
+	_Alignas(ARENA_ALIGN) char data[];
+};
+
+void arena_init(struct arena *arena)
+{
+	arena->chunks = NULL;
+}
+
+/* Free everything that was taken from the arena; it can be used again. */
+void arena_finish(struct arena *arena)
+{
+	while (arena->chunks) {
+		struct arena_chunk *chunk = arena->chunks;
+
+		arena->chunks = chunk->next;
+		free(chunk);
+	}
+}
+
+/* `size` bytes, all zero. */
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	struct arena_chunk *chunk = arena->chunks;
+	void *p;
+
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	if (!chunk || chunk->size - chunk->used < size) {
+		size_t room = size > ARENA_CHUNK_BYTES ? size : ARENA_CHUNK_BYTES;
+
+		chunk = calloc(1, sizeof(*chunk) + room);
+		if (!chunk)
+			return NULL;
+		chunk->size = room;
+		chunk->next = arena->chunks;
+		arena->chunks = chunk;
+	}
+	p = chunk->data + chunk->used;
+	chunk->used += size;
+	return p;
+}
+
+/**
+ * Room for one more item behind an array of `count`.
+ *
+ * The array doubles whenever `count` is a power of two, so it must have been
+ * made by this function, one item at a time.
+ *
+ * Return: the array, perhaps at another address, or NULL.
+ */
+void *arena_grow(struct arena *arena, void *old, size_t count, size_t item_size)
+{
+	void *grown;
+
+	if (count > 0 && (count & (count - 1)) != 0)
+		return old;
+	if (count > SIZE_MAX / 4 / item_size)
+		return NULL;
+	grown = arena_alloc(arena, (count ? count * 2 : 1) * item_size);
+	if (grown && count)
+		memcpy(grown, old, count * item_size);
+	return grown;
+}
+
+char *arena_dup(struct arena *arena, const char *text)
+{
+	return arena_dup_n(arena, text, strlen(text));
+}
+
+char *arena_dup_n(struct arena *arena, const char *text, size_t len)
+{
+	char *copy = arena_alloc(arena, len + 1);
+
+	if (copy)
+		memcpy(copy, text, len);
+	return copy;
+}
+
+char *arena_printf(struct arena *arena, const char *fmt, ...)
+{
+	va_list ap, again;
+	char *text = NULL;
+	int n;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	if (n >= 0)
+		text = arena_alloc(arena, (size_t)n + 1);
+	if (text)
+		(void)vsnprintf(text, (size_t)n + 1, fmt, again);
+	va_end(again);
+	va_end(ap);
+	return text;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spec: the tables of a spec's fields and names, and the functions that set them.
+ *
+ * Two tables describe the structure: spec_fields for what has one value, and
+ * one array of names per enum. The option table points into the first, the JSON
+ * writer and reader walk both, so a new field is one row here and one option row.
+ */
+
+#include <assert.h>
+#include <string.h>
+
+#include "sbx/spec/spec.h"
+
+static const char *const spec_ns_mode_names[] = {"default", "new", "try", "share", NULL};
+static const char *const spec_map_names[] = {"auto", "range", "single", NULL};
+static const char *const spec_on_exit_names[] = {"kill", "wait", NULL};
+
+const char *const spec_op_names[SPEC_OP_COUNT_ + 1] = {
+	[SPEC_OP_BIND] = "bind",	   [SPEC_OP_TMPFS] = "tmpfs",
+	[SPEC_OP_PROC] = "proc",	   [SPEC_OP_DEV] = "dev",
+	[SPEC_OP_SYS] = "sys",		   [SPEC_OP_CGROUP] = "cgroup",
+	[SPEC_OP_MQUEUE] = "mqueue",	   [SPEC_OP_DIR] = "dir",
+	[SPEC_OP_FILE] = "file",	   [SPEC_OP_BIND_DATA] = "bind-data",
+	[SPEC_OP_SYMLINK] = "symlink",	   [SPEC_OP_CHMOD] = "chmod",
+	[SPEC_OP_REMOUNT] = "remount",	   [SPEC_OP_MASK] = "mask",
+};
+const char *const spec_op_flag_names[] = {"ro", "devices", "try", "same", NULL};
+const char *const spec_mount_opt_names[] = {"ro",	  "noexec",	 "noatime",
+					    "nodiratime", "nosymfollow", NULL};
+const char *const spec_env_names[SPEC_ENV_COUNT_ + 1] = {
+	[SPEC_ENV_SET] = "set",	    [SPEC_ENV_UNSET] = "unset", [SPEC_ENV_PASS] = "pass",
+	[SPEC_ENV_CLEAR] = "clear", [SPEC_ENV_KEEP] = "keep",	[SPEC_ENV_FILE] = "file",
+};
+
+#define NS_FIELD(key, which)                                                      \
+	{                                                                         \
+		.name = (key), .type = SPEC_TYPE_ENUM,                            \
+		.offset = offsetof(struct sbx_spec, ns) + (which) * sizeof(int64_t), \
+		.names = spec_ns_mode_names                                       \
+	}
+#define ENUM_FIELD(key, member, values)                                                 \
+	{                                                                               \
+		.name = (key), .type = SPEC_TYPE_ENUM,                                  \
+		.offset = offsetof(struct sbx_spec, member), .names = (values)          \
+	}
+#define FIELD(key, kind, member)                                                       \
+	{                                                                              \
+		.name = (key), .type = (kind), .offset = offsetof(struct sbx_spec, member) \
+	}
+
+const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
+	[SPEC_FIELD_NS_USER] = NS_FIELD("ns.user", SPEC_NS_USER),
+	[SPEC_FIELD_NS_PID] = NS_FIELD("ns.pid", SPEC_NS_PID),
+	[SPEC_FIELD_NS_IPC] = NS_FIELD("ns.ipc", SPEC_NS_IPC),
+	[SPEC_FIELD_NS_UTS] = NS_FIELD("ns.uts", SPEC_NS_UTS),
+	[SPEC_FIELD_NS_CGROUP] = NS_FIELD("ns.cgroup", SPEC_NS_CGROUP),
+	[SPEC_FIELD_NS_NET] = NS_FIELD("ns.net", SPEC_NS_NET),
+	[SPEC_FIELD_MAP] = ENUM_FIELD("map", map, spec_map_names),
+	[SPEC_FIELD_ON_EXIT] = ENUM_FIELD("on-exit", on_exit, spec_on_exit_names),
+	[SPEC_FIELD_UID] = FIELD("uid", SPEC_TYPE_ID, uid),
+	[SPEC_FIELD_GID] = FIELD("gid", SPEC_TYPE_ID, gid),
+	[SPEC_FIELD_USER] = FIELD("user", SPEC_TYPE_STRING, user),
+	[SPEC_FIELD_ROOT] = FIELD("root", SPEC_TYPE_BOOL, root),
+	[SPEC_FIELD_NO_BASE] = FIELD("no-base", SPEC_TYPE_BOOL, no_base),
+	[SPEC_FIELD_RW_ROOT] = FIELD("rw-root", SPEC_TYPE_BOOL, rw_root),
+	[SPEC_FIELD_ALLOW_USERNS] = FIELD("allow-userns", SPEC_TYPE_BOOL, allow_userns),
+	[SPEC_FIELD_DISABLE_USERNS] = FIELD("disable-userns", SPEC_TYPE_BOOL, disable_userns),
+	[SPEC_FIELD_ASSERT_USERNS_DISABLED] =
+		FIELD("assert-userns-disabled", SPEC_TYPE_BOOL, assert_userns_disabled),
+	[SPEC_FIELD_NEW_SESSION] = FIELD("new-session", SPEC_TYPE_BOOL, new_session),
+	[SPEC_FIELD_DIE_WITH_PARENT] = FIELD("die-with-parent", SPEC_TYPE_BOOL, die_with_parent),
+	[SPEC_FIELD_AS_PID_1] = FIELD("as-pid-1", SPEC_TYPE_BOOL, as_pid_1),
+	[SPEC_FIELD_HOSTNAME] = FIELD("hostname", SPEC_TYPE_STRING, hostname),
+	[SPEC_FIELD_CHDIR] = FIELD("chdir", SPEC_TYPE_STRING, chdir),
+};
+
+void spec_init(struct sbx_spec *spec)
+{
+	memset(spec, 0, sizeof(*spec));
+	arena_init(&spec->arena);
+	spec->uid = -1;
+	spec->gid = -1;
+}
+
+void spec_finish(struct sbx_spec *spec)
+{
+	arena_finish(&spec->arena);
+}
+
+static void *spec_at(const struct sbx_spec *spec, enum spec_field_id field)
+{
+	assert(field < SPEC_FIELD_COUNT_);
+	return (char *)(uintptr_t)spec + spec_fields[field].offset;
+}
+
+/* Set a bool, an enum or an id. */
+void spec_set_number(struct sbx_spec *spec, enum spec_field_id field, int64_t value)
+{
+	assert(spec_fields[field].type != SPEC_TYPE_STRING);
+	if (spec_fields[field].type == SPEC_TYPE_BOOL)
+		*(bool *)spec_at(spec, field) = value != 0;
+	else
+		*(int64_t *)spec_at(spec, field) = value;
+}
+
+/* Set a string; borrowed. */
+void spec_set_string(struct sbx_spec *spec, enum spec_field_id field, const char *value)
+{
+	assert(spec_fields[field].type == SPEC_TYPE_STRING);
+	*(const char **)spec_at(spec, field) = value;
+}
+
+int64_t spec_get_number(const struct sbx_spec *spec, enum spec_field_id field)
+{
+	assert(spec_fields[field].type != SPEC_TYPE_STRING);
+	if (spec_fields[field].type == SPEC_TYPE_BOOL)
+		return *(const bool *)spec_at(spec, field);
+	return *(const int64_t *)spec_at(spec, field);
+}
+
+const char *spec_get_string(const struct sbx_spec *spec, enum spec_field_id field)
+{
+	assert(spec_fields[field].type == SPEC_TYPE_STRING);
+	return *(const char *const *)spec_at(spec, field);
+}
+
+/* Put one item behind list[*count]; the arrays live in the spec's arena. */
+static int spec_append(struct sbx_spec *spec, void **list, size_t *count, const void *item,
+		       size_t item_size, struct sbx_err *err)
+{
+	char *grown = arena_grow(&spec->arena, *list, *count, item_size);
+
+	if (!grown)
+		return err_oom(err);
+	memcpy(grown + *count * item_size, item, item_size);
+	*list = grown;
+	(*count)++;
+	return 0;
+}
+
+int spec_add_op(struct sbx_spec *spec, const struct spec_op *op, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->ops, &spec->n_ops, op, sizeof(*op), err);
+}
+
+int spec_add_env(struct sbx_spec *spec, const struct spec_env *env, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->env, &spec->n_env, env, sizeof(*env), err);
+}
+
+int spec_add_cap(struct sbx_spec *spec, const struct spec_cap *cap, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->caps, &spec->n_caps, cap, sizeof(*cap), err);
+}
+
+int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->helpers, &spec->n_helpers, helper, sizeof(*helper),
+			   err);
+}
+
+int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->pass_fds, &spec->n_pass_fds, &fd, sizeof(fd), err);
+}
+
+int spec_add_arg(struct sbx_spec *spec, const char *arg, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->argv, &spec->n_argv, &arg, sizeof(arg), err);
+}
