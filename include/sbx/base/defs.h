@@ -44,7 +44,7 @@ static inline int take_fd(int *fd)
 }
 
 #define take_ptr(p)                     \
-	({                              \
+	__extension__({                 \
 		__typeof__(p) _t = (p); \
 		(p) = NULL;             \
 		_t;                     \
