@@ -32,6 +32,10 @@ const char *const spec_env_names[SPEC_ENV_COUNT_ + 1] = {
 	[SPEC_ENV_SET] = "set",	    [SPEC_ENV_UNSET] = "unset", [SPEC_ENV_PASS] = "pass",
 	[SPEC_ENV_CLEAR] = "clear", [SPEC_ENV_KEEP] = "keep",	[SPEC_ENV_FILE] = "file",
 };
+const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1] = {
+	[SPEC_CAP_ADD] = "add",
+	[SPEC_CAP_DROP] = "drop",
+};
 
 #define NS_FIELD(key, which)                                                      \
 	{                                                                         \

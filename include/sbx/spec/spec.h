@@ -103,7 +103,7 @@ struct spec_env {
 	const char *value; /* likewise */
 };
 
-enum spec_cap_kind { SPEC_CAP_ADD, SPEC_CAP_DROP };
+enum spec_cap_kind { SPEC_CAP_ADD, SPEC_CAP_DROP, SPEC_CAP_COUNT_ };
 
 struct spec_cap {
 	enum spec_cap_kind kind;
@@ -194,6 +194,7 @@ extern const char *const spec_op_names[SPEC_OP_COUNT_ + 1];
 extern const char *const spec_op_flag_names[];	 /* bit 0 first, NULL-terminated */
 extern const char *const spec_mount_opt_names[]; /* likewise */
 extern const char *const spec_env_names[SPEC_ENV_COUNT_ + 1];
+extern const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1];
 
 void spec_init(struct sbx_spec *spec);
 void spec_finish(struct sbx_spec *spec);
