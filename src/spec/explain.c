@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explain: print a plan.
+ *
+ * The text is a page of sections. A section has rows, a label and words behind
+ * it, and is wrapped between words; only the steps are lines of their own, as
+ * each names its cause at the right. Whatever came from outside is escaped.
+ *
+ * The values of the environment are never shown: what people paste into a bug
+ * report must not hold their tokens.
+ */
+
+#include <assert.h>
+#include <inttypes.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sbx/base/caps.h"
+#include "sbx/base/json.h"
+#include "sbx/base/sink.h"
+#include "sbx/base/str.h"
+#include "sbx/spec/explain.h"
+#include "sbx/spec/steps.h"
+
+enum {
+	EXPLAIN_COLUMNS = 100,
+	EXPLAIN_INDENT = 18,	    /* where the words of a row begin */
+	EXPLAIN_CAUSE_COLUMN = 72,  /* where a step's cause begins, if it can */
+	EXPLAIN_WORD_BYTES = 8192,  /* longer words are cut in the text, never in JSON */
+	EXPLAIN_ROOM_BYTES = 32768, /* written out whenever it is full */
+};
+
+/* A bit and its name. Tables of these end with a NULL name. */
+struct explain_bit {
+	uint64_t bit;
+	const char *name;
+};
+
+static const struct explain_bit explain_namespaces[] = {
+	{CLONE_NEWUSER, "user"}, {CLONE_NEWNS, "mount"},
+	{CLONE_NEWPID, "pid"},	 {CLONE_NEWIPC, "ipc"},
+	{CLONE_NEWUTS, "uts"},	 {CLONE_NEWCGROUP, "cgroup"},
+	{CLONE_NEWNET, "net"},	 {0, NULL},
+};
+
+static const struct explain_bit explain_attrs[] = {
+	{MOUNT_ATTR_RDONLY, "ro"},
+	{MOUNT_ATTR_NOSUID, "nosuid"},
+	{MOUNT_ATTR_NODEV, "nodev"},
+	{MOUNT_ATTR_NOEXEC, "noexec"},
+	{MOUNT_ATTR_NOATIME, "noatime"},
+	{MOUNT_ATTR_STRICTATIME, "strictatime"},
+	{MOUNT_ATTR_NODIRATIME, "nodiratime"},
+	{MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
+	{0, NULL},
+};
+
+static const struct explain_bit explain_step_flags[] = {
+	{PLAN_STEP_TRY, "try"},
+	{PLAN_STEP_HOST, "host"},
+	{PLAN_STEP_GROUPS, "groups"},
+	{0, NULL},
+};
+
+/* What the command keeps: the last word on it is its own process's step. */
+static uint64_t explain_payload_caps(const struct sbx_plan *plan)
+{
+	uint64_t keep = 0;
+
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (plan->steps[i].kind == PLAN_STEP_PRIVILEGES)
+			keep = plan->steps[i].keep;
+	return keep;
+}
+
+/* Length of an environment entry's name. */
+static size_t explain_env_name_len(const char *entry)
+{
+	return strcspn(entry, "=");
+}
+
+/*
+ * The text
+ */
+
+struct explain_page {
+	struct sink *sink;
+	size_t column; /* how much of the current line is used */
+	bool words;    /* the row has a word already */
+};
+
+/* Columns that UTF-8 text takes, taking every character for one column wide. */
+static size_t explain_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static void explain_put(struct explain_page *page, const char *text)
+{
+	sink_puts(page->sink, text);
+	page->column += explain_width(text);
+}
+
+static void explain_pad(struct explain_page *page, size_t column)
+{
+	while (page->column < column)
+		explain_put(page, " ");
+}
+
+static void explain_end_line(struct explain_page *page)
+{
+	sink_puts(page->sink, "\n");
+	page->column = 0;
+}
+
+/* A section's title; an empty line stands before all but the first. */
+static void explain_section(struct explain_page *page, const char *title)
+{
+	explain_put(page, title);
+	explain_end_line(page);
+}
+
+static void explain_row(struct explain_page *page, const char *label)
+{
+	explain_put(page, "  ");
+	explain_put(page, label);
+	explain_pad(page, EXPLAIN_INDENT - 1);
+	explain_put(page, " ");
+	page->words = false;
+}
+
+/* Put a word behind the row, on a new line where this one has no room left. */
+static void explain_word_n(struct explain_page *page, const char *text, size_t len)
+{
+	char room[EXPLAIN_WORD_BYTES];
+	struct str_buf word = STR_BUF_ON_STACK(room);
+
+	str_buf_escape(&word, text, len);
+	if (page->words && page->column + 1 + explain_width(room) > EXPLAIN_COLUMNS) {
+		explain_end_line(page);
+		explain_pad(page, EXPLAIN_INDENT);
+	} else if (page->words) {
+		explain_put(page, " ");
+	}
+	explain_put(page, room);
+	if (word.cut)
+		explain_put(page, "...");
+	page->words = true;
+}
+
+static void explain_word(struct explain_page *page, const char *text)
+{
+	explain_word_n(page, text, strlen(text));
+}
+
+/* Put the words of a sentence behind the row. */
+static void explain_sentence(struct explain_page *page, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (len > 0)
+			explain_word_n(page, text, len);
+		text += len + (text[len] == ' ');
+	}
+}
+
+static void explain_row_sentence(struct explain_page *page, const char *label, const char *text)
+{
+	explain_row(page, label);
+	explain_sentence(page, text);
+	explain_end_line(page);
+}
+
+/* A row with the names of those bits of `bits` that are `set`, or "none". */
+static void explain_row_bits(struct explain_page *page, const char *label,
+			     const struct explain_bit *bits, uint64_t flags, bool set)
+{
+	explain_row(page, label);
+	for (; bits->name; bits++)
+		if (((flags & bits->bit) != 0) == set)
+			explain_word(page, bits->name);
+	if (!page->words)
+		explain_word(page, "none");
+	explain_end_line(page);
+}
+
+static void explain_text_namespaces(struct explain_page *page, const struct sbx_plan *plan)
+{
+	char text[64];
+
+	explain_row_bits(page, "new", explain_namespaces, plan->namespaces, true);
+	explain_row_bits(page, "shared", explain_namespaces, plan->namespaces, false);
+	if (plan->parent_userns_fd >= 0) {
+		(void)snprintf(text, sizeof(text), "the user namespace of descriptor %d",
+			       plan->parent_userns_fd);
+		explain_row_sentence(page, "parent", text);
+	}
+	if (plan->nested_userns)
+		explain_row_sentence(page, "nested",
+				     "user mount, for the command alone: locks the mounts above");
+}
+
+static void explain_text_map(struct explain_page *page, const struct plan_map *map,
+			     const char *label, bool may_fall_back)
+{
+	char text[96];
+
+	if (map->n_lines == 0)
+		return;
+	explain_row(page, label);
+	explain_word(page, "written");
+	explain_word(page, map->helper ? "by" : "directly");
+	if (map->helper)
+		explain_word(page, map->helper);
+	if (map->helper && may_fall_back) {
+		(void)snprintf(text, sizeof(text), "(if it fails: only %" PRIu32 " -> %" PRIu32 ")",
+			       map->own_inside, map->own_outside);
+		explain_sentence(page, text);
+	}
+	explain_end_line(page);
+
+	for (size_t i = 0; i < map->n_lines; i++) {
+		const struct plan_map_line *line = &map->lines[i];
+
+		(void)snprintf(text, sizeof(text),
+			       "inside %10" PRIu32 "  outside %10" PRIu32 "  count %10" PRIu32,
+			       line->inside, line->outside, line->count);
+		explain_pad(page, EXPLAIN_INDENT);
+		explain_put(page, text);
+		explain_end_line(page);
+	}
+}
+
+static void explain_text_identity(struct explain_page *page, const struct sbx_plan *plan)
+{
+	uint64_t keep = explain_payload_caps(plan);
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "uid %" PRIu32 ", gid %" PRIu32,
+		       (uint32_t)plan->payload_uid, (uint32_t)plan->payload_gid);
+	explain_row_sentence(page, "command runs as", text);
+	explain_text_map(page, &plan->uid_map, "uid map", plan->map_may_fall_back);
+	explain_text_map(page, &plan->gid_map, "gid map", plan->map_may_fall_back);
+
+	explain_row(page, "capabilities");
+	for (int cap = 0; cap < 64; cap++)
+		if (keep >> cap & 1)
+			explain_word(page, caps_to_name(cap));
+	if (!page->words)
+		explain_word(page, "none");
+	explain_end_line(page);
+}
+
+/* "    4. bind /usr at /usr (read-only)                         [--ro-bind]" */
+static void explain_text_step(struct explain_page *page, const struct plan_step *step,
+			      size_t number)
+{
+	char room[EXPLAIN_WORD_BYTES], escaped[EXPLAIN_WORD_BYTES];
+	struct str_buf text = STR_BUF_ON_STACK(room), line = STR_BUF_ON_STACK(escaped);
+	size_t cause_width = strlen(step->cause) + strlen("  []");
+
+	step_describe(step, &text);
+	str_buf_printf(&line, "%5zu. ", number);
+	str_buf_escape(&line, text.data, text.len);
+	explain_put(page, escaped);
+	if (text.cut || line.cut)
+		explain_put(page, "...");
+
+	/* In line with the others where there is room, else as far to the left as it takes. */
+	if (EXPLAIN_CAUSE_COLUMN + cause_width <= EXPLAIN_COLUMNS)
+		explain_pad(page, EXPLAIN_CAUSE_COLUMN);
+	else if (cause_width < EXPLAIN_COLUMNS)
+		explain_pad(page, EXPLAIN_COLUMNS - cause_width);
+	explain_put(page, "  [");
+	explain_put(page, step->cause);
+	explain_put(page, "]");
+	explain_end_line(page);
+}
+
+static void explain_text_steps(struct explain_page *page, const struct sbx_plan *plan)
+{
+	enum plan_phase phase = PLAN_PHASE_COUNT_;
+
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const struct plan_step *step = &plan->steps[i];
+
+		if (step_kinds[step->kind].phase != phase) {
+			phase = step_kinds[step->kind].phase;
+			explain_put(page, "  ");
+			explain_put(page, step_phase_names[phase]);
+			explain_end_line(page);
+		}
+		explain_text_step(page, step, i + 1);
+	}
+}
+
+static void explain_text_environment(struct explain_page *page, const struct sbx_plan *plan)
+{
+	explain_row(page, "names");
+	for (char **entry = plan->envp; entry && *entry; entry++)
+		explain_word_n(page, *entry, explain_env_name_len(*entry));
+	explain_end_line(page);
+}
+
+static void explain_text_descriptors(struct explain_page *page, const struct sbx_plan *plan)
+{
+	char text[16];
+
+	explain_row(page, "passed");
+	explain_sentence(page, "0 1 2");
+	for (size_t i = 0; i < plan->n_pass_fds; i++) {
+		(void)snprintf(text, sizeof(text), "%d", plan->pass_fds[i]);
+		explain_word(page, text);
+	}
+	explain_end_line(page);
+}
+
+static void explain_text_workdir(struct explain_page *page, const struct sbx_plan *plan)
+{
+	const char *const *dirs = plan->workdirs;
+
+	explain_row(page, plan->workdir_required ? "must be" : "first that works");
+	for (; dirs && *dirs; dirs++)
+		explain_word(page, *dirs);
+	explain_end_line(page);
+}
+
+static void explain_text_command(struct explain_page *page, const struct sbx_plan *plan)
+{
+	explain_row(page, "words");
+	for (const char *const *arg = plan->argv; arg && *arg; arg++)
+		explain_word(page, **arg ? *arg : "''");
+	explain_end_line(page);
+}
+
+static void explain_text_life(struct explain_page *page, const struct sbx_plan *plan)
+{
+	explain_row_sentence(page, "on exit",
+			     plan->wait_for_all
+				     ? "wait for every process inside"
+				     : "when the command ends, every process inside is killed");
+	explain_row_sentence(page, "parent",
+			     plan->end_with_parent
+				     ? "the sandbox ends with the process that started sbx"
+				     : "the sandbox ends with sbx, not with its parent");
+	explain_row_sentence(page, "PID 1",
+			     plan->init_is_payload ? "the command itself" : "sbx, which reaps");
+	explain_row_sentence(page, "session", plan->own_session ? "a new one" : "the caller's");
+}
+
+static void explain_text_remarks(struct explain_page *page, const struct sbx_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_remarks; i++)
+		explain_row_sentence(page, plan->remarks[i].topic, plan->remarks[i].text);
+	if (plan->n_remarks == 0)
+		explain_row_sentence(page, "none", "");
+}
+
+static const struct explain_part {
+	const char *title;
+	void (*print)(struct explain_page *page, const struct sbx_plan *plan);
+} explain_parts[] = {
+	{"Namespaces", explain_text_namespaces},
+	{"Identity", explain_text_identity},
+	{"Steps", explain_text_steps},
+	{"Environment", explain_text_environment},
+	{"Descriptors", explain_text_descriptors},
+	{"Working directory", explain_text_workdir},
+	{"Command", explain_text_command},
+	{"Life", explain_text_life},
+	{"Remarks", explain_text_remarks},
+};
+
+/**
+ * Print a plan for people.
+ * @fd: borrowed
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int explain_print_text(const struct sbx_plan *plan, int fd, struct sbx_err *err)
+{
+	char room[EXPLAIN_ROOM_BYTES];
+	struct sink sink = SINK_TO_FD(fd, room);
+	struct explain_page page = {.sink = &sink};
+	int r;
+
+	assert(plan && fd >= 0 && err);
+
+	for (size_t i = 0; i < ARRAY_SIZE(explain_parts); i++) {
+		if (i > 0)
+			explain_end_line(&page);
+		explain_section(&page, explain_parts[i].title);
+		explain_parts[i].print(&page, plan);
+	}
+	r = sink_finish(&sink);
+	return r < 0 ? err_system(err, -r, NULL, "cannot print the plan") : 0;
+}
+
+/*
+ * The JSON
+ */
+
+static void explain_json_bits(struct json_out *json, const char *key,
+			      const struct explain_bit *bits, uint64_t flags)
+{
+	json_open_array(json, key);
+	for (; bits->name; bits++)
+		if (flags & bits->bit)
+			json_add_string(json, NULL, bits->name);
+	json_close(json);
+}
+
+static void explain_json_strings(struct json_out *json, const char *key, const char *const *strings)
+{
+	json_open_array(json, key);
+	for (; strings && *strings; strings++)
+		json_add_string(json, NULL, *strings);
+	json_close(json);
+}
+
+static void explain_json_caps(struct json_out *json, const char *key, uint64_t caps)
+{
+	json_open_array(json, key);
+	for (int cap = 0; cap < 64; cap++)
+		if (caps >> cap & 1)
+			json_add_string(json, NULL, caps_to_name(cap));
+	json_close(json);
+}
+
+static void explain_json_map(struct json_out *json, const char *key, const struct plan_map *map)
+{
+	json_open_object(json, key);
+	json_add_string(json, "helper", map->helper);
+	json_add_uint(json, "own-inside", map->own_inside);
+	json_add_uint(json, "own-outside", map->own_outside);
+	json_open_array(json, "lines");
+	for (size_t i = 0; i < map->n_lines; i++) {
+		json_open_object(json, NULL);
+		json_add_uint(json, "inside", map->lines[i].inside);
+		json_add_uint(json, "outside", map->lines[i].outside);
+		json_add_uint(json, "count", map->lines[i].count);
+		json_close(json);
+	}
+	json_close(json);
+	json_close(json);
+}
+
+static void explain_json_identity(struct json_out *json, const struct sbx_plan *plan)
+{
+	json_open_object(json, "identity");
+	json_add_uint(json, "uid", plan->payload_uid);
+	json_add_uint(json, "gid", plan->payload_gid);
+	explain_json_map(json, "uid-map", &plan->uid_map);
+	explain_json_map(json, "gid-map", &plan->gid_map);
+	json_add_bool(json, "map-may-fall-back", plan->map_may_fall_back);
+	explain_json_caps(json, "capabilities", explain_payload_caps(plan));
+	json_close(json);
+}
+
+/* Kinds to which an empty set of capabilities means something. */
+static bool explain_uses_caps(enum plan_step_kind kind)
+{
+	return kind == PLAN_STEP_CONFINE || kind == PLAN_STEP_PRIVILEGES ||
+	       kind == PLAN_STEP_REAPER_PRIVILEGES;
+}
+
+/* The arguments of a step, without those that its kind does not use or that were not given. */
+static void explain_json_arguments(struct json_out *json, const struct plan_step *step)
+{
+	char mode[16];
+
+	if (step->source)
+		json_add_string(json, "source", step->source);
+	if (step->fd >= 0)
+		json_add_int(json, "fd", step->fd);
+	if (step->dest)
+		json_add_string(json, "dest", step->dest);
+	if (step->text)
+		json_add_string(json, "text", step->text);
+	if (step->flags)
+		explain_json_bits(json, "flags", explain_step_flags, step->flags);
+	if (step->attrs)
+		explain_json_bits(json, "attributes", explain_attrs, step->attrs);
+	if (step->mode >= 0) {
+		(void)snprintf(mode, sizeof(mode), "%04o", (unsigned)step->mode & 07777U);
+		json_add_string(json, "mode", mode);
+	}
+	if (step->size_bytes)
+		json_add_uint(json, "size", step->size_bytes);
+	if (step->nr_inodes)
+		json_add_uint(json, "nr-inodes", step->nr_inodes);
+	if (step->uid != (uid_t)-1)
+		json_add_uint(json, "uid", step->uid);
+	if (step->gid != (gid_t)-1)
+		json_add_uint(json, "gid", step->gid);
+	if (explain_uses_caps(step->kind))
+		explain_json_caps(json, "capabilities", step->keep);
+}
+
+static void explain_json_steps(struct json_out *json, const struct sbx_plan *plan)
+{
+	char room[EXPLAIN_WORD_BYTES];
+
+	json_open_array(json, "steps");
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		struct str_buf text = STR_BUF_ON_STACK(room);
+
+		json_open_object(json, NULL);
+		json_add_uint(json, "number", i + 1);
+		json_add_string(json, "kind", step_kinds[step->kind].name);
+		json_add_string(json, "phase", step_phase_names[step_kinds[step->kind].phase]);
+		explain_json_arguments(json, step);
+		step_describe(step, &text);
+		json_add_text(json, "description", text.data, text.len);
+		json_add_string(json, "cause", step->cause);
+		json_close(json);
+	}
+	json_close(json);
+}
+
+static void explain_json_environment(struct json_out *json, const struct sbx_plan *plan)
+{
+	json_open_array(json, "environment");
+	for (char **entry = plan->envp; entry && *entry; entry++)
+		json_add_text(json, NULL, *entry, explain_env_name_len(*entry));
+	json_close(json);
+}
+
+static void explain_json_descriptors(struct json_out *json, const struct sbx_plan *plan)
+{
+	json_open_array(json, "descriptors");
+	for (int fd = 0; fd <= 2; fd++)
+		json_add_int(json, NULL, fd);
+	for (size_t i = 0; i < plan->n_pass_fds; i++)
+		json_add_int(json, NULL, plan->pass_fds[i]);
+	json_close(json);
+}
+
+static void explain_json_life(struct json_out *json, const struct sbx_plan *plan)
+{
+	json_open_object(json, "life");
+	json_add_string(json, "on-exit", plan->wait_for_all ? "wait" : "kill");
+	json_add_bool(json, "die-with-parent", plan->end_with_parent);
+	json_add_bool(json, "as-pid-1", plan->init_is_payload);
+	json_add_bool(json, "new-session", plan->own_session);
+	json_close(json);
+}
+
+static void explain_json_remarks(struct json_out *json, const struct sbx_plan *plan)
+{
+	json_open_array(json, "remarks");
+	for (size_t i = 0; i < plan->n_remarks; i++) {
+		json_open_object(json, NULL);
+		json_add_string(json, "topic", plan->remarks[i].topic);
+		json_add_string(json, "text", plan->remarks[i].text);
+		json_close(json);
+	}
+	json_close(json);
+}
+
+/**
+ * Print a plan for programs: one JSON object.
+ * @fd: borrowed
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int explain_print_json(const struct sbx_plan *plan, int fd, struct sbx_err *err)
+{
+	char room[EXPLAIN_ROOM_BYTES];
+	struct sink sink = SINK_TO_FD(fd, room);
+	struct json_out json = JSON_OUT(&sink);
+	int r;
+
+	assert(plan && fd >= 0 && err);
+
+	json_open_object(&json, NULL);
+	json_add_int(&json, "sbx-plan", EXPLAIN_JSON_VERSION);
+	explain_json_bits(&json, "namespaces", explain_namespaces, plan->namespaces);
+	json_add_bool(&json, "nested-userns", plan->nested_userns);
+	if (plan->parent_userns_fd >= 0)
+		json_add_int(&json, "parent-userns-fd", plan->parent_userns_fd);
+	explain_json_identity(&json, plan);
+	explain_json_steps(&json, plan);
+	explain_json_environment(&json, plan);
+	explain_json_descriptors(&json, plan);
+	explain_json_strings(&json, "working-directories", plan->workdirs);
+	json_add_bool(&json, "working-directory-required", plan->workdir_required);
+	explain_json_strings(&json, "command", plan->argv);
+	explain_json_life(&json, plan);
+	explain_json_remarks(&json, plan);
+	json_close(&json);
+
+	r = json_finish(&json);
+	return r < 0 ? err_system(err, -r, NULL, "cannot print the plan") : 0;
+}
