@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options: the table, in the order in which --help and the manual show it, and
+ * the few questions that can be asked about a row.
+ *
+ * To add an option, add a row here and its paragraph to man/options.txt. Parser,
+ * help, manual and completions follow by themselves; the build fails while the
+ * paragraph is missing.
+ */
+
+#include <assert.h>
+#include <string.h>
+
+#include "sbx/base/defs.h"
+#include "sbx/cli/cli.h"
+#include "sbx/cli/options.h"
+
+/* clang-format off */
+#define SRC	{"SRC", CLI_ARG_SOURCE}
+#define DEST	{"DEST", CLI_ARG_DEST}
+#define FD	{"FD", CLI_ARG_FD}
+/* clang-format on */
+
+#define SET(field_, value_) .act = CLI_ACT_SET, .field = SPEC_FIELD_##field_, .value = (value_)
+#define STORE(field_) .act = CLI_ACT_STORE, .field = SPEC_FIELD_##field_
+#define OP(op_, flags_) .act = CLI_ACT_OP, .op = SPEC_OP_##op_, .op_flags = (flags_)
+#define ENV(kind_) .act = CLI_ACT_ENV, .value = SPEC_ENV_##kind_
+
+const char *const cli_group_titles[CLI_GROUP_COUNT_] = {
+	[CLI_GENERAL] = "General",
+	[CLI_NAMESPACES] = "Namespaces",
+	[CLI_IDENTITY] = "Identity",
+	[CLI_FILESYSTEM] = "Filesystem, in the order given",
+	[CLI_MODIFIERS] = "Modifiers of the filesystem option that follows",
+	[CLI_PRIVILEGES] = "Privileges",
+	[CLI_ENVIRONMENT] = "Environment, in the order given",
+	[CLI_PROCESS] = "Process",
+	[CLI_HELPERS] = "Helper programs",
+};
+
+static const struct cli_word explain_words[] = {
+	{"json", CLI_EXPLAIN_JSON},
+	{"spec", CLI_EXPLAIN_SPEC},
+	{NULL, 0},
+};
+
+static const struct cli_word net_words[] = {
+	{"none", SPEC_NS_NEW},
+	{"host", SPEC_NS_SHARE},
+	{NULL, 0},
+};
+
+/* A word that ends in = takes a value; the value here is an enum spec_mount_opt then 0. */
+static const struct cli_word mount_opt_words[] = {
+	{"ro", SPEC_MOUNT_RO},
+	{"noexec", SPEC_MOUNT_NOEXEC},
+	{"noatime", SPEC_MOUNT_NOATIME},
+	{"nodiratime", SPEC_MOUNT_NODIRATIME},
+	{"nosymfollow", SPEC_MOUNT_NOSYMFOLLOW},
+	{"size=", 0},
+	{"mode=", 0},
+	{"nr_inodes=", 0},
+	{NULL, 0},
+};
+
+static const struct cli_word helper_words[] = {
+	{"newuidmap", 0},
+	{"newgidmap", 0},
+	{NULL, 0},
+};
+
+/* clang-format off */
+const struct cli_option cli_options[] = {
+	{.name = "--help", .letter = "-h", .group = CLI_GENERAL,
+	 .act = CLI_ACT_ANSWER, .value = CLI_HELP,
+	 .help = "print this text"},
+	{.name = "--version", .group = CLI_GENERAL,
+	 .act = CLI_ACT_ANSWER, .value = CLI_VERSION,
+	 .help = "print the version and what was compiled in"},
+	{.name = "--verbose", .letter = "-v", .group = CLI_GENERAL,
+	 .act = CLI_ACT_VERBOSE,
+	 .help = "say on stderr what is chosen and done"},
+	{.name = "--explain", .group = CLI_GENERAL,
+	 .args = {{"FORM", CLI_ARG_WORD}}, .arg_optional = true,
+	 .act = CLI_ACT_EXPLAIN, .value = CLI_EXPLAIN, .words = explain_words,
+	 .help = "print the plan instead of running it"},
+	{.name = "--args", .group = CLI_GENERAL,
+	 .args = {FD}, .act = CLI_ACT_ARGS,
+	 .help = "read more options, NUL-separated, from FD"},
+
+	{.name = "--unshare-user", .group = CLI_NAMESPACES,
+	 SET(NS_USER, SPEC_NS_NEW),
+	 .help = "new user namespace (the default)"},
+	{.name = "--unshare-user-try", .group = CLI_NAMESPACES,
+	 SET(NS_USER, SPEC_NS_TRY),
+	 .help = "the same where possible"},
+	{.name = "--unshare-pid", .group = CLI_NAMESPACES,
+	 SET(NS_PID, SPEC_NS_NEW),
+	 .help = "new pid namespace (the default)"},
+	{.name = "--unshare-ipc", .group = CLI_NAMESPACES,
+	 SET(NS_IPC, SPEC_NS_NEW),
+	 .help = "new ipc namespace (the default)"},
+	{.name = "--unshare-uts", .group = CLI_NAMESPACES,
+	 SET(NS_UTS, SPEC_NS_NEW),
+	 .help = "new host name (the default)"},
+	{.name = "--unshare-cgroup", .group = CLI_NAMESPACES,
+	 SET(NS_CGROUP, SPEC_NS_NEW),
+	 .help = "new cgroup namespace (the default)"},
+	{.name = "--unshare-cgroup-try", .group = CLI_NAMESPACES,
+	 SET(NS_CGROUP, SPEC_NS_TRY),
+	 .help = "the same where possible"},
+	{.name = "--unshare-net", .group = CLI_NAMESPACES,
+	 SET(NS_NET, SPEC_NS_NEW),
+	 .help = "no network but lo; same as --net=none"},
+	{.name = "--unshare-all", .group = CLI_NAMESPACES,
+	 .act = CLI_ACT_UNSHARE_ALL,
+	 .help = "all of the above"},
+	{.name = "--share-pid", .group = CLI_NAMESPACES,
+	 SET(NS_PID, SPEC_NS_SHARE),
+	 .help = "see and signal the host's processes"},
+	{.name = "--share-ipc", .group = CLI_NAMESPACES,
+	 SET(NS_IPC, SPEC_NS_SHARE),
+	 .help = "use the host's System V and POSIX queues"},
+	{.name = "--share-uts", .group = CLI_NAMESPACES,
+	 SET(NS_UTS, SPEC_NS_SHARE),
+	 .help = "keep the host's name"},
+	{.name = "--share-cgroup", .group = CLI_NAMESPACES,
+	 SET(NS_CGROUP, SPEC_NS_SHARE),
+	 .help = "see the host's cgroup names"},
+	{.name = "--share-net", .group = CLI_NAMESPACES,
+	 SET(NS_NET, SPEC_NS_SHARE),
+	 .help = "use the host's network; same as --net=host"},
+	{.name = "--net", .group = CLI_NAMESPACES,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(NS_NET), .words = net_words,
+	 .help = "the network; none is the default"},
+	{.name = "--hostname", .group = CLI_NAMESPACES,
+	 .args = {{"NAME", CLI_ARG_HOSTNAME}}, STORE(HOSTNAME),
+	 .help = "the host name inside"},
+
+	{.name = "--map", .group = CLI_IDENTITY,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(MAP),
+	 .help = "which ids exist inside"},
+	{.name = "--uid", .group = CLI_IDENTITY,
+	 .args = {{"N", CLI_ARG_ID}}, STORE(UID),
+	 .help = "the caller's uid inside"},
+	{.name = "--gid", .group = CLI_IDENTITY,
+	 .args = {{"N", CLI_ARG_ID}}, STORE(GID),
+	 .help = "the caller's gid inside"},
+	{.name = "--user", .group = CLI_IDENTITY,
+	 .args = {{"U[:G]", CLI_ARG_USER}}, STORE(USER),
+	 .help = "run the command as this mapped user"},
+	{.name = "--root", .group = CLI_IDENTITY,
+	 SET(ROOT, true),
+	 .help = "the caller is root inside, and only there"},
+
+	{.name = "--bind", .group = CLI_FILESYSTEM,
+	 .args = {SRC, DEST}, OP(BIND, 0),
+	 .help = "bind the host's SRC at DEST"},
+	{.name = "--ro-bind", .group = CLI_FILESYSTEM,
+	 .args = {SRC, DEST}, OP(BIND, SPEC_OP_RO),
+	 .help = "the same, read-only"},
+	{.name = "--dev-bind", .group = CLI_FILESYSTEM,
+	 .args = {SRC, DEST}, OP(BIND, SPEC_OP_DEVICES),
+	 .help = "--bind, and device nodes work"},
+	{.name = "--bind-try", .group = CLI_FILESYSTEM,
+	 .args = {SRC, DEST}, OP(BIND, SPEC_OP_TRY),
+	 .help = "--bind, skipped if SRC does not exist"},
+	{.name = "--ro-bind-try", .group = CLI_FILESYSTEM,
+	 .args = {SRC, DEST}, OP(BIND, SPEC_OP_RO | SPEC_OP_TRY),
+	 .help = "--ro-bind, skipped if SRC does not exist"},
+	{.name = "--dev-bind-try", .group = CLI_FILESYSTEM,
+	 .args = {SRC, DEST}, OP(BIND, SPEC_OP_DEVICES | SPEC_OP_TRY),
+	 .help = "--dev-bind, skipped if SRC does not exist"},
+	{.name = "--bind-fd", .group = CLI_FILESYSTEM,
+	 .args = {FD, DEST}, OP(BIND, 0),
+	 .help = "bind what FD has open at DEST"},
+	{.name = "--ro-bind-fd", .group = CLI_FILESYSTEM,
+	 .args = {FD, DEST}, OP(BIND, SPEC_OP_RO),
+	 .help = "the same, read-only"},
+	{.name = "--rw", .group = CLI_FILESYSTEM,
+	 .args = {{"PATH", CLI_ARG_SOURCE}}, OP(BIND, SPEC_OP_SAME),
+	 .help = "bind PATH at the same path"},
+	{.name = "--ro", .group = CLI_FILESYSTEM,
+	 .args = {{"PATH", CLI_ARG_SOURCE}}, OP(BIND, SPEC_OP_RO | SPEC_OP_SAME),
+	 .help = "the same, read-only"},
+	{.name = "--rootfs", .group = CLI_FILESYSTEM,
+	 .args = {{"DIR", CLI_ARG_DIR}}, OP(BIND, 0), .dest = "/",
+	 .help = "the directory DIR becomes /"},
+	{.name = "--tmpfs", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(TMPFS, 0),
+	 .help = "an empty tmpfs at DEST"},
+	{.name = "--dir", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(DIR, 0),
+	 .help = "a directory at DEST"},
+	{.name = "--file", .group = CLI_FILESYSTEM,
+	 .args = {FD, DEST}, OP(FILE, 0),
+	 .help = "a file with what FD holds, a copy"},
+	{.name = "--bind-data", .group = CLI_FILESYSTEM,
+	 .args = {FD, DEST}, OP(BIND_DATA, 0),
+	 .help = "the same, as a mount of its own"},
+	{.name = "--ro-bind-data", .group = CLI_FILESYSTEM,
+	 .args = {FD, DEST}, OP(BIND_DATA, SPEC_OP_RO),
+	 .help = "--bind-data, read-only"},
+	{.name = "--symlink", .group = CLI_FILESYSTEM,
+	 .args = {{"TARGET", CLI_ARG_SOURCE}, DEST}, OP(SYMLINK, 0),
+	 .help = "a symbolic link DEST that holds TARGET"},
+	{.name = "--chmod", .group = CLI_FILESYSTEM,
+	 .args = {{"OCTAL", CLI_ARG_OCTAL}, {"PATH", CLI_ARG_DEST}}, OP(CHMOD, 0),
+	 .help = "change permissions of PATH, which exists"},
+	{.name = "--remount-ro", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(REMOUNT, SPEC_OP_RO),
+	 .help = "make the mount at DEST read-only"},
+	{.name = "--proc", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(PROC, 0),
+	 .help = "a new /proc at DEST"},
+	{.name = "--dev", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(DEV, 0),
+	 .help = "a new minimal /dev at DEST"},
+	{.name = "--sys", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(SYS, 0),
+	 .help = "a read-only /sys at DEST"},
+	{.name = "--cgroup", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(CGROUP, 0),
+	 .help = "the cgroup tree at DEST"},
+	{.name = "--mqueue", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(MQUEUE, 0),
+	 .help = "a new mqueue filesystem at DEST"},
+	{.name = "--mask", .group = CLI_FILESYSTEM,
+	 .args = {{"PATH", CLI_ARG_DEST}}, OP(MASK, 0),
+	 .help = "hide PATH, a file or directory inside"},
+	{.name = "--mask-try", .group = CLI_FILESYSTEM,
+	 .args = {{"PATH", CLI_ARG_DEST}}, OP(MASK, SPEC_OP_TRY),
+	 .help = "the same, skipped if PATH does not exist"},
+	{.name = "--no-base", .group = CLI_FILESYSTEM,
+	 SET(NO_BASE, true),
+	 .help = "leave out /proc, /dev, /tmp, /etc, ... by default"},
+	{.name = "--rw-root", .group = CLI_FILESYSTEM,
+	 SET(RW_ROOT, true),
+	 .help = "/ itself stays writable"},
+
+	{.name = "--perms", .group = CLI_MODIFIERS,
+	 .args = {{"OCTAL", CLI_ARG_OCTAL}}, .act = CLI_ACT_PERMS,
+	 .help = "with these permissions"},
+	{.name = "--size", .group = CLI_MODIFIERS,
+	 .args = {{"BYTES", CLI_ARG_SIZE}}, .act = CLI_ACT_SIZE,
+	 .help = "at most this large (K, M, G, T)"},
+	{.name = "--mount-opt", .group = CLI_MODIFIERS,
+	 .args = {{"OPT[,OPT...]", CLI_ARG_WORDS}}, .act = CLI_ACT_MOUNT_OPT,
+	 .words = mount_opt_words,
+	 .help = "mount options: ro, noexec, size=64M, ..."},
+
+	{.name = "--cap-add", .group = CLI_PRIVILEGES,
+	 .args = {{"CAP", CLI_ARG_CAP}}, .act = CLI_ACT_CAP, .value = SPEC_CAP_ADD,
+	 .help = "keep a capability, or ALL"},
+	{.name = "--cap-drop", .group = CLI_PRIVILEGES,
+	 .args = {{"CAP", CLI_ARG_CAP}}, .act = CLI_ACT_CAP, .value = SPEC_CAP_DROP,
+	 .help = "drop a capability, or ALL"},
+	{.name = "--allow-userns", .group = CLI_PRIVILEGES,
+	 SET(ALLOW_USERNS, true),
+	 .help = "further user namespaces can be made inside"},
+	{.name = "--disable-userns", .group = CLI_PRIVILEGES,
+	 SET(DISABLE_USERNS, true),
+	 .help = "user namespaces cannot be made (the default)"},
+	{.name = "--assert-userns-disabled", .group = CLI_PRIVILEGES,
+	 SET(ASSERT_USERNS_DISABLED, true),
+	 .help = "check that they cannot be made, or fail"},
+
+	{.name = "--env", .group = CLI_ENVIRONMENT,
+	 .args = {{"NAME[=VALUE]", CLI_ARG_ENV_SET}}, ENV(PASS),
+	 .help = "set a variable, or keep the caller's"},
+	{.name = "--env-file", .group = CLI_ENVIRONMENT,
+	 .args = {{"FILE", CLI_ARG_SOURCE}}, ENV(FILE),
+	 .help = "set variables from NAME=VALUE lines"},
+	{.name = "--keep-env", .group = CLI_ENVIRONMENT,
+	 ENV(KEEP),
+	 .help = "keep all of the caller's variables"},
+	{.name = "--setenv", .group = CLI_ENVIRONMENT,
+	 .args = {{"VAR", CLI_ARG_ENV}, {"VALUE", CLI_ARG_TEXT}}, ENV(SET),
+	 .help = "set a variable"},
+	{.name = "--unsetenv", .group = CLI_ENVIRONMENT,
+	 .args = {{"VAR", CLI_ARG_ENV}}, ENV(UNSET),
+	 .help = "remove a variable"},
+	{.name = "--clearenv", .group = CLI_ENVIRONMENT,
+	 ENV(CLEAR),
+	 .help = "remove all variables so far"},
+
+	{.name = "--chdir", .group = CLI_PROCESS,
+	 .args = {{"DIR", CLI_ARG_DEST}}, STORE(CHDIR),
+	 .help = "start in DIR"},
+	{.name = "--pass-fd", .group = CLI_PROCESS,
+	 .args = {FD}, .act = CLI_ACT_PASS_FD,
+	 .help = "the command keeps this descriptor too"},
+	{.name = "--new-session", .group = CLI_PROCESS,
+	 SET(NEW_SESSION, true),
+	 .help = "a new terminal session (setsid)"},
+	{.name = "--die-with-parent", .group = CLI_PROCESS,
+	 SET(DIE_WITH_PARENT, true),
+	 .help = "end when the parent of sbx ends"},
+	{.name = "--as-pid-1", .group = CLI_PROCESS,
+	 SET(AS_PID_1, true),
+	 .help = "the command is PID 1 itself"},
+	{.name = "--on-exit", .group = CLI_PROCESS,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(ON_EXIT),
+	 .help = "what follows the command: the end, or waiting"},
+
+	{.name = "--helper", .group = CLI_HELPERS,
+	 .args = {{"NAME=PATH", CLI_ARG_HELPER}}, .act = CLI_ACT_HELPER,
+	 .words = helper_words,
+	 .help = "use PATH as newuidmap or newgidmap"},
+};
+/* clang-format on */
+const size_t cli_n_options = ARRAY_SIZE(cli_options);
+
+#define NOT_YET "is not available in this version"
+#define SHARED_TTY "is not needed: the command has the caller's terminal"
+
+/* The text goes behind the word: "-e: use --env NAME=VALUE". */
+const struct cli_advice cli_advices[] = {
+	/* bubblewrap's that are not there yet */
+	{"--add-seccomp-fd", NOT_YET},
+	{"--argv0", NOT_YET},
+	{"--block-fd", NOT_YET},
+	{"--exec-label", NOT_YET},
+	{"--file-label", NOT_YET},
+	{"--info-fd", NOT_YET},
+	{"--json-status-fd", NOT_YET},
+	{"--level-prefix", NOT_YET},
+	{"--lock-file", NOT_YET},
+	{"--overlay", NOT_YET},
+	{"--overlay-src", NOT_YET},
+	{"--pidns", NOT_YET},
+	{"--ro-overlay", NOT_YET},
+	{"--seccomp", NOT_YET},
+	{"--sync-fd", NOT_YET},
+	{"--tmp-overlay", NOT_YET},
+	{"--userns", NOT_YET},
+	{"--userns-block-fd", NOT_YET},
+	{"--userns2", NOT_YET},
+	/* sbx's own, announced in its design */
+	{"--name", NOT_YET ": sandboxes have no names yet"},
+	{"--pty", NOT_YET ": the command has the caller's terminal"},
+	/* docker's and podman's habits */
+	{"--cidfile", "is not available: sandboxes have no names yet"},
+	{"--cpus", "is not available: there are no resource limits in this version"},
+	{"--cwd", "is called --chdir DIR"},
+	{"--detach", "is not available: sbx waits for its command"},
+	{"--entrypoint", "is not needed: write the command after --"},
+	{"--interactive", SHARED_TTY},
+	{"--memory", "is not available: there are no resource limits in this version"},
+	{"--mount", "is called --bind SRC DEST, --ro-bind SRC DEST or --tmpfs DEST"},
+	{"--network", "is called --net=none or --net=host"},
+	{"--pids-limit", "is not available: there are no resource limits in this version"},
+	{"--privileged", "is not available: nothing inside can have more rights than the caller; "
+			 "see --root and --cap-add"},
+	{"--publish", "is not available: there is no network but the host's (--net=host)"},
+	{"--read-only", "is the default: the root is read-only unless --rw-root is given"},
+	{"--rm", "is not needed: nothing is left when the command ends"},
+	{"--security-opt", "is not available: see --cap-add, --cap-drop and --allow-userns"},
+	{"--tty", SHARED_TTY},
+	{"--userns-remap", "is called --map=range"},
+	{"--volume", "is called --bind SRC DEST (or --ro-bind SRC DEST)"},
+	{"--workdir", "is called --chdir DIR"},
+	{"-V", "is called --version"},
+	{"-d", "is not available: sbx waits for its command"},
+	{"-e", "is called --env NAME[=VALUE]"},
+	{"-i", SHARED_TTY},
+	{"-it", SHARED_TTY},
+	{"-m", "is not available: there are no resource limits in this version"},
+	{"-p", "is not available: there is no network but the host's (--net=host)"},
+	{"-t", SHARED_TTY},
+	{"-ti", SHARED_TTY},
+	{"-u", "is called --user U[:G]"},
+	{"-w", "is called --chdir DIR"},
+};
+const size_t cli_n_advices = ARRAY_SIZE(cli_advices);
+
+static bool word_is(const char *text, const char *word, size_t len)
+{
+	return text && strncmp(text, word, len) == 0 && text[len] == '\0';
+}
+
+/* The option written as the first `len` bytes of word; NULL: none. */
+const struct cli_option *cli_find_option(const char *word, size_t len)
+{
+	for (size_t i = 0; i < cli_n_options; i++) {
+		const struct cli_option *option = &cli_options[i];
+
+		if (word_is(option->name, word, len) || word_is(option->letter, word, len))
+			return option;
+	}
+	return NULL;
+}
+
+/* What to tell somebody who typed this word, which is no option; NULL: nothing. */
+const char *cli_find_advice(const char *word, size_t len)
+{
+	for (size_t i = 0; i < cli_n_advices; i++) {
+		if (word_is(cli_advices[i].word, word, len))
+			return cli_advices[i].text;
+	}
+	return NULL;
+}
+
+enum { SIMILAR_MAX_LEN = 48 };
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/*
+ * How many letters must be added, left out, changed or swapped with their
+ * neighbour to get from a to b. Three rows of the usual matrix are enough.
+ */
+static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned rows[3][SIMILAR_MAX_LEN + 1];
+
+	assert(a_len <= SIMILAR_MAX_LEN && b_len <= SIMILAR_MAX_LEN);
+	for (size_t j = 0; j <= b_len; j++)
+		rows[0][j] = (unsigned)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3],
+			 *above2 = rows[(i + 1) % 3];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b_len; j++) {
+			row[j] = min3(above[j] + 1, row[j - 1] + 1,
+				      above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    above2[j - 2] + 1 < row[j])
+				row[j] = above2[j - 2] + 1;
+		}
+	}
+	return rows[a_len % 3][b_len];
+}
+
+/**
+ * The option that was probably meant.
+ * @word: as typed, with its dashes; what stands behind a = does not count
+ *
+ * Return: its name, or NULL where none is near or two are equally so.
+ */
+const char *cli_find_similar(const char *word)
+{
+	size_t len = strcspn(word, "=");
+	unsigned best = 3; /* more than two slips is another word */
+	const char *found = NULL;
+
+	if (len < 4 || len > SIMILAR_MAX_LEN)
+		return NULL;
+	for (size_t i = 0; i < cli_n_options; i++) {
+		const char *name = cli_options[i].name;
+		unsigned distance = edit_distance(word, len, name, strlen(name));
+
+		/* Short words are near to everything: one slip for every three letters. */
+		if (distance * 3 > len - 2)
+			continue;
+		if (distance < best) {
+			best = distance;
+			found = name;
+		} else if (distance == best) {
+			found = NULL;
+		}
+	}
+	return found;
+}
+
+size_t cli_option_n_args(const struct cli_option *option)
+{
+	size_t n = 0;
+
+	while (n < CLI_ARGS_MAX && option->args[n].kind != CLI_ARG_NONE)
+		n++;
+	return n;
+}
+
+/**
+ * The words that an option's argument can be, one by one.
+ * @ret_value: what the word stands for; may be NULL
+ *
+ * Return: the word, or NULL behind the last.
+ */
+const char *cli_option_word(const struct cli_option *option, size_t index, int64_t *ret_value)
+{
+	const char *const *names = spec_fields[option->field].names;
+	int64_t value;
+
+	if (!option->words && (option->act != CLI_ACT_STORE || !names))
+		return NULL;
+	value = option->words ? option->words[index].value : (int64_t)index;
+	if (ret_value)
+		*ret_value = value;
+	return option->words ? option->words[index].word : names[index];
+}
+
+/* Is --option=VALUE the way to write it? */
+bool cli_option_takes_equals(const struct cli_option *option)
+{
+	return option->args[0].kind == CLI_ARG_WORD;
+}
+
+/* "--ro-bind SRC DEST", "--map=auto|range|single", "--explain[=json|spec]". */
+void cli_option_show(const struct cli_option *option, struct str_buf *out)
+{
+	const char *word;
+
+	str_buf_puts(out, option->name);
+	if (!cli_option_takes_equals(option)) {
+		for (size_t i = 0; i < cli_option_n_args(option); i++)
+			str_buf_printf(out, " %s", option->args[i].metavar);
+		return;
+	}
+	str_buf_puts(out, option->arg_optional ? "[=" : "=");
+	for (size_t i = 0; (word = cli_option_word(option, i, NULL)); i++)
+		str_buf_printf(out, "%s%s", i ? "|" : "", word);
+	if (option->arg_optional)
+		str_buf_puts(out, "]");
+}
