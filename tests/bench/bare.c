@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bare: the reference sandbox as bare system calls. What sbx takes beyond this
+ * is its own doing; the benchmark prints the ratio.
+ *
+ * The sandbox: new user, mount, pid, ipc, uts, net and cgroup namespaces; /usr
+ * read-only; the host's merged-/usr links; /proc (sbx's covers over its
+ * dangerous files with --covers); a minimal /dev with devpts; tmpfs /tmp; a
+ * read-only root; lo up; no privilege left; PID 1 reaps and the command runs
+ * below it.
+ *
+ * No look-ups, no messages: every step is the system call that does it. One
+ * that fails prints its line number. The steps are sbx's and come in sbx's
+ * order, so that the two profiles can be laid side by side (--times).
+ *
+ * Runs by itself, for tests/bench/bench.c. Shares no code with sbx on purpose.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MARKS_MAX = 64, CAP_COUNT_MAX = 64, UMOUNT_DETACH = 2 };
+
+/* Shared between the processes of one run; only with --times. */
+struct times {
+	size_t n;
+	struct {
+		const char *name;
+		int64_t ns;
+	} marks[MARKS_MAX];
+};
+
+struct bare {
+	bool reaper;	 /* PID 1 stays and the command is its child */
+	bool covers;	 /* hide /proc's dangerous files as sbx does */
+	bool userns_off; /* no further user namespaces */
+	bool late;	 /* clone into the user and pid namespace only, unshare the rest */
+	bool sequential; /* the id-map helpers one after the other */
+	unsigned long range_start, range_count; /* sub-ids; count 0: the caller's id alone */
+	char **binds;
+	size_t n_binds;
+	char **argv;
+	struct times *times; /* NULL without --times */
+	uid_t uid;
+	gid_t gid;
+};
+
+static void die(int line)
+{
+	fprintf(stderr, "bare: line %d: errno %d\n", line, errno);
+	_exit(125);
+}
+
+static long check(long result, int line)
+{
+	if (result < 0)
+		die(line);
+	return result;
+}
+
+/* The result of a system call, or the end of the program. */
+#define TRY(call) check((call), __LINE__)
+
+static void mark(const struct bare *b, const char *name)
+{
+	struct timespec now;
+	size_t i;
+
+	if (!b->times)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	i = __atomic_fetch_add(&b->times->n, 1, __ATOMIC_SEQ_CST);
+	if (i >= MARKS_MAX)
+		die(__LINE__);
+	b->times->marks[i].name = name;
+	b->times->marks[i].ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = TRY(open(path, O_WRONLY | O_CLOEXEC));
+
+	TRY(write(fd, text, strlen(text)));
+	close(fd);
+}
+
+static void write_single_map(const struct bare *b)
+{
+	char line[64];
+
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(line, sizeof(line), "%u %u 1\n", b->uid, b->uid);
+	write_file("/proc/self/uid_map", line);
+	snprintf(line, sizeof(line), "%u %u 1\n", b->gid, b->gid);
+	write_file("/proc/self/gid_map", line);
+}
+
+static void loopback_up(void)
+{
+	struct ifreq req = {.ifr_name = "lo"};
+	int fd = TRY(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+	req.ifr_flags = IFF_UP | IFF_RUNNING;
+	TRY(ioctl(fd, SIOCSIFFLAGS, &req));
+	close(fd);
+}
+
+static int new_filesystem(const char *type, const char *const *options, unsigned int attrs)
+{
+	int fs = TRY(syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
+	int mount;
+
+	for (; *options; options += 2)
+		TRY(syscall(SYS_fsconfig, fs,
+			    options[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[0],
+			    options[1], 0));
+	TRY(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+	mount = TRY(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attrs));
+	close(fs);
+	return mount;
+}
+
+static int new_tmpfs(const char *mode, unsigned int attrs)
+{
+	const char *const options[] = {"mode", mode, NULL};
+
+	return new_filesystem("tmpfs", options, attrs);
+}
+
+/* Takes `mount`. */
+static void attach(int mount, int root, const char *dest)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int at = TRY(syscall(SYS_openat2, root, dest, &how, sizeof(how)));
+
+	TRY(syscall(SYS_move_mount, mount, "", at, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+	close(at);
+	close(mount);
+}
+
+static int clone_tree(int at, const char *source, uint64_t attrs)
+{
+	struct mount_attr attr = {.attr_set = attrs, .propagation = 1UL << 18 /* MS_PRIVATE */};
+	int mount = TRY(syscall(SYS_open_tree, at, source,
+				OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+
+	TRY(syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+		    sizeof(attr)));
+	return mount;
+}
+
+static void make_file(int root, const char *path)
+{
+	close(TRY(openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444)));
+}
+
+static void make_dirs_and_links(int root)
+{
+	static const char *const names[] = {"bin", "sbin", "lib", "lib32", "lib64"};
+	char host[16], text[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		ssize_t n;
+
+		snprintf(host, sizeof(host), "/%s", names[i]);
+		n = readlink(host, text, sizeof(text) - 1);
+		if (n < 0)
+			continue;
+		text[n] = '\0';
+		TRY(symlinkat(text, root, names[i]));
+	}
+	TRY(mkdirat(root, "usr", 0755));
+	TRY(mkdirat(root, "proc", 0755));
+	TRY(mkdirat(root, "dev", 0755));
+	TRY(mkdirat(root, "tmp", 0755));
+}
+
+static void make_dev(const struct bare *b, int root)
+{
+	static const char *const nodes[] = {"dev/null",	  "dev/zero",	 "dev/full",
+					    "dev/random", "dev/urandom", "dev/tty"};
+	static const char *const links[] = {
+		"/proc/self/fd",   "dev/fd",	 "/proc/self/fd/0", "dev/stdin", "/proc/self/fd/1",
+		"dev/stdout",	   "/proc/self/fd/2", "dev/stderr", "/proc/kcore", "dev/core",
+		"pts/ptmx",	   "dev/ptmx",
+	};
+	static const char *const pts[] = {"newinstance", NULL, "ptmxmode", "0666",
+					  "mode",	 "620", NULL};
+
+	attach(new_tmpfs("0755", MOUNT_ATTR_NOSUID), root, "dev");
+	mark(b, "dev: tmpfs");
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		char host[16];
+
+		snprintf(host, sizeof(host), "/%s", nodes[i]);
+		make_file(root, nodes[i]);
+		attach(clone_tree(AT_FDCWD, host, MOUNT_ATTR_NOSUID), root, nodes[i]);
+	}
+	mark(b, "dev: six nodes");
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i += 2)
+		TRY(symlinkat(links[i], root, links[i + 1]));
+	TRY(mkdirat(root, "dev/shm", 01777));
+	TRY(mkdirat(root, "dev/pts", 0755));
+	mark(b, "dev: links");
+	attach(new_filesystem("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), root,
+	       "dev/pts");
+	mark(b, "dev: devpts");
+}
+
+/* sbx covers what is dangerous in /proc even to a process without privilege. */
+static void cover_proc(int root)
+{
+	static const char *const read_only[] = {"proc/sys", "proc/sysrq-trigger", "proc/irq",
+						"proc/bus", "proc/fs"};
+	static const char *const hidden_files[] = {"proc/kcore", "proc/keys", "proc/timer_list",
+						   "proc/latency_stats", "proc/sched_debug"};
+	static const char *const hidden_dirs[] = {"proc/acpi", "proc/scsi"};
+
+	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
+		if (faccessat(root, read_only[i], F_OK, 0) == 0)
+			attach(clone_tree(root, read_only[i], MOUNT_ATTR_RDONLY), root,
+			       read_only[i]);
+	for (size_t i = 0; i < sizeof(hidden_files) / sizeof(hidden_files[0]); i++)
+		if (faccessat(root, hidden_files[i], F_OK, 0) == 0)
+			attach(clone_tree(AT_FDCWD, "/dev/null", MOUNT_ATTR_RDONLY), root,
+			       hidden_files[i]);
+	for (size_t i = 0; i < sizeof(hidden_dirs) / sizeof(hidden_dirs[0]); i++)
+		if (faccessat(root, hidden_dirs[i], F_OK, 0) == 0)
+			attach(new_tmpfs("0555", MOUNT_ATTR_RDONLY), root, hidden_dirs[i]);
+}
+
+/* --binds: each at /bN; the same source may come many times. */
+static void make_binds(const struct bare *b, int root)
+{
+	char dest[32];
+
+	for (size_t i = 0; i < b->n_binds; i++) {
+		snprintf(dest, sizeof(dest), "b%zu", i);
+		TRY(mkdirat(root, dest, 0755));
+		attach(clone_tree(AT_FDCWD, b->binds[i],
+				  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+		       root, dest);
+	}
+}
+
+static void drop_privileges(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	for (int cap = 0; cap < CAP_COUNT_MAX && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+		;
+	TRY(syscall(SYS_capset, &head, data));
+	TRY(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+static void run_payload(const struct bare *b)
+{
+	drop_privileges();
+	TRY(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC));
+	mark(b, "payload: privileges, descriptors");
+	execv(b->argv[0], b->argv);
+	die(__LINE__);
+}
+
+/* PID 1: wait for all, go with the command. */
+static void reap(pid_t payload)
+{
+	siginfo_t info;
+
+	do
+		TRY(waitid(P_ALL, 0, &info, WEXITED));
+	while (info.si_pid != payload);
+	_exit(info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
+}
+
+static void run_init(const struct bare *b, int wait_fd)
+{
+	struct mount_attr ro = {.attr_set = MOUNT_ATTR_RDONLY};
+	const char *const no_options[] = {NULL};
+	pid_t payload;
+	char byte;
+	int root;
+
+	TRY(prctl(PR_SET_PDEATHSIG, SIGKILL));
+	if (b->late) {
+		TRY(unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+			    CLONE_NEWCGROUP));
+		mark(b, "unshare of the rest");
+	}
+	loopback_up();
+	mark(b, "lo up");
+	root = new_tmpfs("0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	TRY(syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
+	mark(b, "root tmpfs");
+	if (b->range_count)
+		TRY(read(wait_fd, &byte, 1));
+	else
+		write_single_map(b);
+	mark(b, "id map");
+
+	make_dirs_and_links(root);
+	mark(b, "directories, links");
+	attach(clone_tree(AT_FDCWD, "/usr",
+			  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+	       root, "usr");
+	mark(b, "bind /usr");
+	attach(new_filesystem("proc", no_options,
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV),
+	       root, "proc");
+	mark(b, "proc");
+	make_dev(b, root);
+	attach(new_tmpfs("01777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), root, "tmp");
+	mark(b, "tmpfs /tmp");
+	make_binds(b, root);
+	mark(b, "binds");
+	TRY(syscall(SYS_mount_setattr, root, "", AT_EMPTY_PATH, &ro, sizeof(ro)));
+	mark(b, "root read-only");
+	if (b->userns_off)
+		write_file("/proc/sys/user/max_user_namespaces", "0");
+	mark(b, "no user namespaces");
+	if (b->covers)
+		cover_proc(root);
+	mark(b, "covers of /proc");
+
+	TRY(fchdir(root));
+	TRY(syscall(SYS_pivot_root, ".", "."));
+	mark(b, "pivot_root");
+	TRY(syscall(SYS_umount2, ".", UMOUNT_DETACH));
+	TRY(chdir("/"));
+	close(root);
+	mark(b, "detach the old root");
+
+	if (!b->reaper)
+		run_payload(b);
+	payload = TRY(fork());
+	if (payload == 0) {
+		mark(b, "fork of the payload");
+		run_payload(b);
+	}
+	drop_privileges();
+	TRY(prctl(PR_SET_DUMPABLE, 0));
+	reap(payload);
+}
+
+static void wait_ok(pid_t pid)
+{
+	int status;
+
+	TRY(waitpid(pid, &status, 0));
+	if (status != 0)
+		die(__LINE__);
+}
+
+/* The caller's id stays what it is, the sub-ids go around it. */
+static pid_t spawn_map_helper(const struct bare *b, const char *program, pid_t pid, unsigned id)
+{
+	char words[10][24];
+	char *argv[12] = {0};
+	pid_t helper;
+	const unsigned long values[10] = {
+		(unsigned long)pid, 0,	    b->range_start,	     id, id, id, 1, id + 1UL,
+		b->range_start + id, b->range_count - id,
+	};
+
+	argv[0] = (char *)program;
+	for (size_t i = 0; i < 10; i++) {
+		snprintf(words[i], sizeof(words[i]), "%lu", values[i]);
+		argv[i + 1] = words[i];
+	}
+	helper = TRY(vfork());
+	if (helper == 0) {
+		execv(program, argv);
+		_exit(127);
+	}
+	return helper;
+}
+
+static void write_range_map(const struct bare *b, pid_t child)
+{
+	pid_t uid_helper, gid_helper;
+
+	uid_helper = spawn_map_helper(b, "/usr/bin/newuidmap", child, b->uid);
+	if (b->sequential)
+		wait_ok(uid_helper);
+	gid_helper = spawn_map_helper(b, "/usr/bin/newgidmap", child, b->gid);
+	if (!b->sequential)
+		wait_ok(uid_helper);
+	wait_ok(gid_helper);
+}
+
+static int run(const struct bare *b)
+{
+	const uint64_t rest =
+		CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+	int pair[2], pidfd = -1, status;
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | (b->late ? 0 : rest),
+		.exit_signal = SIGCHLD,
+		.pidfd = (uintptr_t)&pidfd,
+	};
+	pid_t pid;
+
+	TRY(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	mark(b, "start");
+	pid = TRY(syscall(SYS_clone3, &args, sizeof(args)));
+	if (pid == 0) {
+		mark(b, b->late ? "clone3: user, pid" : "clone3: all namespaces");
+		run_init(b, pair[1]);
+	}
+	if (b->range_count) {
+		write_range_map(b, pid);
+		TRY(write(pair[0], "m", 1));
+	}
+	TRY(waitpid(pid, &status, 0));
+	mark(b, "payload's life, end of the sandbox");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Name and microseconds since the mark before, one a line, on standard error. */
+static void print_times(const struct times *times)
+{
+	for (size_t i = 1; i < times->n; i++)
+		fprintf(stderr, "%9.1f\t%s\n",
+			(double)(times->marks[i].ns - times->marks[i - 1].ns) / 1000,
+			times->marks[i].name);
+}
+
+static unsigned long number(const char *word)
+{
+	return word ? strtoul(word, NULL, 10) : 0;
+}
+
+/*
+ * --range START COUNT   sub-ids by newuidmap and newgidmap; without: the caller's id alone
+ * --late --sequential   other ways to do that
+ * --binds N DIR...      N directories to bind read-only
+ * --no-reaper --covers --userns-off --times
+ */
+static void parse(struct bare *b, char **word)
+{
+	for (; *word && strncmp(*word, "--", 2) == 0; word++) {
+		if (strcmp(*word, "--") == 0) {
+			word++;
+			break;
+		}
+		if (strcmp(*word, "--range") == 0) {
+			b->range_start = number(*++word);
+			b->range_count = number(*++word);
+		} else if (strcmp(*word, "--binds") == 0) {
+			b->n_binds = number(*++word);
+			b->binds = word + 1;
+			word += b->n_binds;
+		} else if (strcmp(*word, "--late") == 0) {
+			b->late = true;
+		} else if (strcmp(*word, "--sequential") == 0) {
+			b->sequential = true;
+		} else if (strcmp(*word, "--no-reaper") == 0) {
+			b->reaper = false;
+		} else if (strcmp(*word, "--covers") == 0) {
+			b->covers = true;
+		} else if (strcmp(*word, "--userns-off") == 0) {
+			b->userns_off = true;
+		} else if (strcmp(*word, "--times") == 0) {
+			b->times = mmap(NULL, sizeof(*b->times), PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		} else {
+			die(__LINE__);
+		}
+	}
+	b->argv = word;
+}
+
+int main(int argc, char **argv)
+{
+	struct bare b = {.reaper = true, .uid = geteuid(), .gid = getegid()};
+	int status;
+
+	(void)argc;
+	parse(&b, argv + 1);
+	if (!b.argv[0])
+		die(__LINE__);
+	status = run(&b);
+	if (b.times)
+		print_times(b.times);
+	return status;
+}
