@@ -75,6 +75,17 @@ static uint64_t explain_payload_caps(const struct sbx_plan *plan)
 	return keep;
 }
 
+/* A capability's name; its number where a newer kernel has more than we know of. */
+static const char *explain_cap_name(int cap, char *room, size_t size)
+{
+	const char *name = caps_to_name(cap);
+
+	if (name)
+		return name;
+	(void)snprintf(room, size, "%d", cap);
+	return room;
+}
+
 /* Length of an environment entry's name. */
 static size_t explain_env_name_len(const char *entry)
 {
@@ -252,7 +263,7 @@ static void explain_text_identity(struct explain_page *page, const struct sbx_pl
 	explain_row(page, "capabilities");
 	for (int cap = 0; cap < 64; cap++)
 		if (keep >> cap & 1)
-			explain_word(page, caps_to_name(cap));
+			explain_word(page, explain_cap_name(cap, text, sizeof(text)));
 	if (!page->words)
 		explain_word(page, "none");
 	explain_end_line(page);
@@ -427,10 +438,12 @@ static void explain_json_strings(struct json_out *json, const char *key, const c
 
 static void explain_json_caps(struct json_out *json, const char *key, uint64_t caps)
 {
+	char room[16];
+
 	json_open_array(json, key);
 	for (int cap = 0; cap < 64; cap++)
 		if (caps >> cap & 1)
-			json_add_string(json, NULL, caps_to_name(cap));
+			json_add_string(json, NULL, explain_cap_name(cap, room, sizeof(room)));
 	json_close(json);
 }
 

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * spec_json: write a spec as JSON, see the header for the format.
- *
- * A spec may hold an operation of more bytes than a signed 64-bit number can
- * count; such a number is still written in full, and refused by the reader.
- */
+/* spec_json: write a spec as JSON, see the header for the format. */
 
 #include <assert.h>
 #include <stdio.h>
