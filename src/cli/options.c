@@ -370,6 +370,7 @@ const struct cli_advice cli_advices[] = {
 	{"-t", SHARED_TTY},
 	{"-ti", SHARED_TTY},
 	{"-u", "is called --user U[:G]"},
+	{"-v", "takes no value: a volume is given as --bind SRC DEST (or --ro-bind SRC DEST)"},
 	{"-w", "is called --chdir DIR"},
 };
 const size_t cli_n_advices = ARRAY_SIZE(cli_advices);
