@@ -20,7 +20,6 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
@@ -132,9 +131,8 @@ static int new_filesystem(const char *type, const char *const *options, unsigned
 	int mount;
 
 	for (; *options; options += 2)
-		TRY(syscall(SYS_fsconfig, fs,
-			    options[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[0],
-			    options[1], 0));
+		TRY(syscall(SYS_fsconfig, fs, options[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
+			    options[0], options[1], 0));
 	TRY(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
 	mount = TRY(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attrs));
 	close(fs);
@@ -148,18 +146,18 @@ static int new_tmpfs(const char *mode, unsigned int attrs)
 	return new_filesystem("tmpfs", options, attrs);
 }
 
-/* Takes `mount`. */
-static void attach(int mount, int root, const char *dest)
+/*
+ * Put a mount where a path below `dir` leads. A path in a file system that was
+ * made a moment ago and holds no link needs no openat2 to stay inside.
+ */
+static void attach(int mount, int dir, const char *dest)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	int at = TRY(syscall(SYS_openat2, root, dest, &how, sizeof(how)));
+	TRY(syscall(SYS_move_mount, mount, "", dir, dest, MOVE_MOUNT_F_EMPTY_PATH));
+}
 
-	TRY(syscall(SYS_move_mount, mount, "", at, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
-	close(at);
+static void attach_close(int mount, int dir, const char *dest)
+{
+	attach(mount, dir, dest);
 	close(mount);
 }
 
@@ -172,11 +170,6 @@ static int clone_tree(int at, const char *source, uint64_t attrs)
 	TRY(syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
 		    sizeof(attr)));
 	return mount;
-}
-
-static void make_file(int root, const char *path)
-{
-	close(TRY(openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444)));
 }
 
 static void make_dirs_and_links(int root)
@@ -202,56 +195,57 @@ static void make_dirs_and_links(int root)
 
 static void make_dev(const struct bare *b, int root)
 {
-	static const char *const nodes[] = {"dev/null",	  "dev/zero",	 "dev/full",
-					    "dev/random", "dev/urandom", "dev/tty"};
+	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 	static const char *const links[] = {
-		"/proc/self/fd",   "dev/fd",	 "/proc/self/fd/0", "dev/stdin", "/proc/self/fd/1",
-		"dev/stdout",	   "/proc/self/fd/2", "dev/stderr", "/proc/kcore", "dev/core",
-		"pts/ptmx",	   "dev/ptmx",
+		"/proc/self/fd",   "fd",     "/proc/self/fd/0", "stdin",
+		"/proc/self/fd/1", "stdout", "/proc/self/fd/2", "stderr",
+		"/proc/kcore",	   "core",   "pts/ptmx",	"ptmx",
 	};
-	static const char *const pts[] = {"newinstance", NULL, "ptmxmode", "0666",
+	static const char *const pts[] = {"newinstance", NULL,	"ptmxmode", "0666",
 					  "mode",	 "620", NULL};
+	int dev;
 
-	attach(new_tmpfs("0755", MOUNT_ATTR_NOSUID), root, "dev");
+	dev = new_tmpfs("0755", MOUNT_ATTR_NOSUID);
+	attach(dev, root, "dev");
 	mark(b, "dev: tmpfs");
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
 		char host[16];
 
-		snprintf(host, sizeof(host), "/%s", nodes[i]);
-		make_file(root, nodes[i]);
-		attach(clone_tree(AT_FDCWD, host, MOUNT_ATTR_NOSUID), root, nodes[i]);
+		snprintf(host, sizeof(host), "/dev/%s", nodes[i]);
+		close(TRY(openat(dev, nodes[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444)));
+		attach_close(clone_tree(AT_FDCWD, host, MOUNT_ATTR_NOSUID), dev, nodes[i]);
 	}
 	mark(b, "dev: six nodes");
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i += 2)
-		TRY(symlinkat(links[i], root, links[i + 1]));
-	TRY(mkdirat(root, "dev/shm", 01777));
-	TRY(mkdirat(root, "dev/pts", 0755));
+		TRY(symlinkat(links[i], dev, links[i + 1]));
+	TRY(mkdirat(dev, "shm", 01777));
+	TRY(mkdirat(dev, "pts", 0755));
 	mark(b, "dev: links");
-	attach(new_filesystem("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), root,
-	       "dev/pts");
+	attach_close(new_filesystem("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), dev,
+		     "pts");
 	mark(b, "dev: devpts");
+	close(dev);
 }
 
 /* sbx covers what is dangerous in /proc even to a process without privilege. */
-static void cover_proc(int root)
+static void cover_proc(int proc)
 {
-	static const char *const read_only[] = {"proc/sys", "proc/sysrq-trigger", "proc/irq",
-						"proc/bus", "proc/fs"};
-	static const char *const hidden_files[] = {"proc/kcore", "proc/keys", "proc/timer_list",
-						   "proc/latency_stats", "proc/sched_debug"};
-	static const char *const hidden_dirs[] = {"proc/acpi", "proc/scsi"};
+	static const char *const read_only[] = {"sys", "sysrq-trigger", "irq", "bus", "fs"};
+	static const char *const hidden_files[] = {"kcore", "keys", "timer_list", "latency_stats",
+						   "sched_debug"};
+	static const char *const hidden_dirs[] = {"acpi", "scsi"};
 
 	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
-		if (faccessat(root, read_only[i], F_OK, 0) == 0)
-			attach(clone_tree(root, read_only[i], MOUNT_ATTR_RDONLY), root,
-			       read_only[i]);
+		if (faccessat(proc, read_only[i], F_OK, 0) == 0)
+			attach_close(clone_tree(proc, read_only[i], MOUNT_ATTR_RDONLY), proc,
+				     read_only[i]);
 	for (size_t i = 0; i < sizeof(hidden_files) / sizeof(hidden_files[0]); i++)
-		if (faccessat(root, hidden_files[i], F_OK, 0) == 0)
-			attach(clone_tree(AT_FDCWD, "/dev/null", MOUNT_ATTR_RDONLY), root,
-			       hidden_files[i]);
+		if (faccessat(proc, hidden_files[i], F_OK, 0) == 0)
+			attach_close(clone_tree(AT_FDCWD, "/dev/null", MOUNT_ATTR_RDONLY), proc,
+				     hidden_files[i]);
 	for (size_t i = 0; i < sizeof(hidden_dirs) / sizeof(hidden_dirs[0]); i++)
-		if (faccessat(root, hidden_dirs[i], F_OK, 0) == 0)
-			attach(new_tmpfs("0555", MOUNT_ATTR_RDONLY), root, hidden_dirs[i]);
+		if (faccessat(proc, hidden_dirs[i], F_OK, 0) == 0)
+			attach_close(new_tmpfs("0555", MOUNT_ATTR_RDONLY), proc, hidden_dirs[i]);
 }
 
 /* --binds: each at /bN; the same source may come many times. */
@@ -262,10 +256,17 @@ static void make_binds(const struct bare *b, int root)
 	for (size_t i = 0; i < b->n_binds; i++) {
 		snprintf(dest, sizeof(dest), "b%zu", i);
 		TRY(mkdirat(root, dest, 0755));
-		attach(clone_tree(AT_FDCWD, b->binds[i],
-				  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
-		       root, dest);
+		attach_close(clone_tree(AT_FDCWD, b->binds[i],
+					MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+			     root, dest);
 	}
+}
+
+/* Inherited by the command. Takes nothing from the process itself yet. */
+static void drop_bounding_set(void)
+{
+	for (int cap = 0; cap < CAP_COUNT_MAX && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+		;
 }
 
 static void drop_privileges(void)
@@ -273,8 +274,6 @@ static void drop_privileges(void)
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {0};
 
-	for (int cap = 0; cap < CAP_COUNT_MAX && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
-		;
 	TRY(syscall(SYS_capset, &head, data));
 	TRY(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
@@ -305,7 +304,7 @@ static void run_init(const struct bare *b, int wait_fd)
 	const char *const no_options[] = {NULL};
 	pid_t payload;
 	char byte;
-	int root;
+	int root, proc;
 
 	TRY(prctl(PR_SET_PDEATHSIG, SIGKILL));
 	if (b->late) {
@@ -318,6 +317,8 @@ static void run_init(const struct bare *b, int wait_fd)
 	root = new_tmpfs("0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	TRY(syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
 	mark(b, "root tmpfs");
+	drop_bounding_set();
+	mark(b, "bounding set");
 	if (b->range_count)
 		TRY(read(wait_fd, &byte, 1));
 	else
@@ -326,16 +327,16 @@ static void run_init(const struct bare *b, int wait_fd)
 
 	make_dirs_and_links(root);
 	mark(b, "directories, links");
-	attach(clone_tree(AT_FDCWD, "/usr",
-			  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
-	       root, "usr");
+	attach_close(clone_tree(AT_FDCWD, "/usr",
+				MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+		     root, "usr");
 	mark(b, "bind /usr");
-	attach(new_filesystem("proc", no_options,
-			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV),
-	       root, "proc");
+	proc = new_filesystem("proc", no_options,
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV);
+	attach(proc, root, "proc");
 	mark(b, "proc");
 	make_dev(b, root);
-	attach(new_tmpfs("01777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), root, "tmp");
+	attach_close(new_tmpfs("01777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), root, "tmp");
 	mark(b, "tmpfs /tmp");
 	make_binds(b, root);
 	mark(b, "binds");
@@ -345,7 +346,7 @@ static void run_init(const struct bare *b, int wait_fd)
 		write_file("/proc/sys/user/max_user_namespaces", "0");
 	mark(b, "no user namespaces");
 	if (b->covers)
-		cover_proc(root);
+		cover_proc(proc);
 	mark(b, "covers of /proc");
 
 	TRY(fchdir(root));
@@ -384,8 +385,16 @@ static pid_t spawn_map_helper(const struct bare *b, const char *program, pid_t p
 	char *argv[12] = {0};
 	pid_t helper;
 	const unsigned long values[10] = {
-		(unsigned long)pid, 0,	    b->range_start,	     id, id, id, 1, id + 1UL,
-		b->range_start + id, b->range_count - id,
+		(unsigned long)pid,
+		0,
+		b->range_start,
+		id,
+		id,
+		id,
+		1,
+		id + 1UL,
+		b->range_start + id,
+		b->range_count - id,
 	};
 
 	argv[0] = (char *)program;

@@ -77,8 +77,8 @@ static void bench_single(const struct bench *bench)
 		subject("bare", &bare),
 	};
 
-	race_and_print(bench, "launch of true, the caller's id alone", subjects,
-		       COUNT_OF(subjects), 400);
+	race_and_print(bench, "launch of true, the caller's id alone", subjects, COUNT_OF(subjects),
+		       400);
 	printf("  sbx and bare also cover the dangerous files of /proc, which bwrap does not\n");
 	words_free(&bwrap);
 	words_free(&sbx);
@@ -94,7 +94,8 @@ static void bench_default_map(const struct bench *bench)
 	struct words bwrap = {0}, sbx = {0}, base = {0}, bare = {0};
 
 	if (!programs->range_count) {
-		printf("\n%s has no sub-ids: default map not measured\n", bench->user.passwd->pw_name);
+		printf("\n%s has no sub-ids: default map not measured\n",
+		       bench->user.passwd->pw_name);
 		return;
 	}
 	command_bwrap(&bwrap, programs);
@@ -251,7 +252,8 @@ static void bench_many(const struct bench *bench)
 		for (size_t i = 0; i < COUNT_OF(subjects); i++)
 			subjects[i].times[round] = time_batch(&subjects[i]);
 
-	printf("\nlaunches per second, %d at a time (%zu rounds of %d)\n", AT_ONCE, n_rounds, BATCH);
+	printf("\nlaunches per second, %d at a time (%zu rounds of %d)\n", AT_ONCE, n_rounds,
+	       BATCH);
 	for (size_t i = 0; i < COUNT_OF(subjects); i++) {
 		medians[i] = measure_quartiles(subjects[i].times, n_rounds).median;
 		printf("  %-34s %10.0f %10.2f of bwrap\n", subjects[i].name,
@@ -372,12 +374,13 @@ static bool is_mode(const char *word)
 int main(int argc, char **argv)
 {
 	struct bench bench = {
-		.programs = {
-			.sbx = from_environment("SBX", NULL),
-			.bare = from_environment("BARE", NULL),
-			.bwrap = from_environment("BWRAP", "/usr/bin/bwrap"),
-			.strace = from_environment("STRACE", "/usr/bin/strace"),
-		},
+		.programs =
+			{
+				.sbx = from_environment("SBX", NULL),
+				.bare = from_environment("BARE", NULL),
+				.bwrap = from_environment("BWRAP", "/usr/bin/bwrap"),
+				.strace = from_environment("STRACE", "/usr/bin/strace"),
+			},
 		.rounds_percent = strtoul(from_environment("SBX_BENCH_ROUNDS", "100"), NULL, 10),
 	};
 

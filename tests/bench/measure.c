@@ -41,12 +41,15 @@ pid_t measure_start(char *const *argv)
 	return pid;
 }
 
-/* A subject that fails has measured nothing: give up rather than print a number. */
+/*
+ * `pid` -1: whichever ends first.
+ * A subject that fails has measured nothing: give up rather than print a number.
+ */
 void measure_wait(pid_t pid, const char *name)
 {
 	int status;
 
-	if (waitpid(pid, &status, 0) != pid)
+	if (waitpid(pid, &status, 0) < 0)
 		measure_die("waitpid");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;

@@ -50,7 +50,8 @@ static struct row *find_row(struct rows *rows, const char *name)
 /* Runs it with standard error in `path`. */
 static void run_into(char *const *argv, const char *path)
 {
-	int kept = dup(STDERR_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int kept = dup(STDERR_FILENO),
+	    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	pid_t pid;
 
 	if (kept < 0 || fd < 0 || dup2(fd, STDERR_FILENO) < 0)
@@ -92,8 +93,7 @@ static void profile_steps(const struct programs *programs, const char *path)
 	if (!rows)
 		measure_die("calloc");
 	command_bare(&words, programs, MAP_SINGLE);
-	words_add_list(&words,
-		       (const char *const[]){"--times", "--", "/usr/bin/true", NULL});
+	words_add_list(&words, (const char *const[]){"--times", "--", "/usr/bin/true", NULL});
 	for (size_t run = 0; run < RUNS; run++) {
 		run_into(words.word, path);
 		read_steps(rows, path, run);

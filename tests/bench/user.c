@@ -41,7 +41,8 @@ void user_find(struct bench_user *user)
 	user->is_other = geteuid() == 0;
 	user->passwd = user->is_other ? getpwnam(name) : getpwuid(geteuid());
 	if (!user->passwd || user->passwd->pw_uid == 0) {
-		fprintf(stderr, "bench: no ordinary user \"%s\"; name one in SBX_TEST_USER\n", name);
+		fprintf(stderr, "bench: no ordinary user \"%s\"; name one in SBX_TEST_USER\n",
+			name);
 		exit(1);
 	}
 	read_range(user);
