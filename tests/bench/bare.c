@@ -25,6 +25,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ struct times {
 };
 
 struct bare {
-	bool reaper;	 /* PID 1 stays and the command is its child */
+	bool no_reaper;	 /* the command is PID 1 */
 	bool covers;	 /* hide /proc's dangerous files as sbx does */
 	bool userns_off; /* no further user namespaces */
 	bool late;	 /* clone into the user and pid namespace only, unshare the rest */
@@ -298,13 +299,10 @@ static void reap(pid_t payload)
 	_exit(info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
 }
 
-static void run_init(const struct bare *b, int wait_fd)
+/* What needs no id map, and so can happen while others write it. */
+static int make_root(const struct bare *b)
 {
-	struct mount_attr ro = {.attr_set = MOUNT_ATTR_RDONLY};
-	const char *const no_options[] = {NULL};
-	pid_t payload;
-	char byte;
-	int root, proc;
+	int root;
 
 	TRY(prctl(PR_SET_PDEATHSIG, SIGKILL));
 	if (b->late) {
@@ -319,11 +317,14 @@ static void run_init(const struct bare *b, int wait_fd)
 	mark(b, "root tmpfs");
 	drop_bounding_set();
 	mark(b, "bounding set");
-	if (b->range_count)
-		TRY(read(wait_fd, &byte, 1));
-	else
-		write_single_map(b);
-	mark(b, "id map");
+	return root;
+}
+
+static void fill_root(const struct bare *b, int root)
+{
+	const struct mount_attr ro = {.attr_set = MOUNT_ATTR_RDONLY};
+	const char *const no_options[] = {NULL};
+	int proc;
 
 	make_dirs_and_links(root);
 	mark(b, "directories, links");
@@ -348,7 +349,12 @@ static void run_init(const struct bare *b, int wait_fd)
 	if (b->covers)
 		cover_proc(proc);
 	mark(b, "covers of /proc");
+	close(proc);
+}
 
+/* Takes `root`. */
+static void enter_root(const struct bare *b, int root)
+{
 	TRY(fchdir(root));
 	TRY(syscall(SYS_pivot_root, ".", "."));
 	mark(b, "pivot_root");
@@ -356,8 +362,23 @@ static void run_init(const struct bare *b, int wait_fd)
 	TRY(chdir("/"));
 	close(root);
 	mark(b, "detach the old root");
+}
 
-	if (!b->reaper)
+static void run_init(const struct bare *b, int wait_fd)
+{
+	int root = make_root(b);
+	pid_t payload;
+	char byte;
+
+	if (b->range_count)
+		TRY(read(wait_fd, &byte, 1));
+	else
+		write_single_map(b);
+	mark(b, "id map");
+	fill_root(b, root);
+	enter_root(b, root);
+
+	if (b->no_reaper)
 		run_payload(b);
 	payload = TRY(fork());
 	if (payload == 0) {
@@ -465,19 +486,39 @@ static unsigned long number(const char *word)
 	return word ? strtoul(word, NULL, 10) : 0;
 }
 
+static const struct {
+	const char *word;
+	size_t offset; /* of a bool in struct bare */
+} flags[] = {
+	{"--no-reaper", offsetof(struct bare, no_reaper)},
+	{"--covers", offsetof(struct bare, covers)},
+	{"--userns-off", offsetof(struct bare, userns_off)},
+	{"--late", offsetof(struct bare, late)},
+	{"--sequential", offsetof(struct bare, sequential)},
+};
+
+static bool parse_flag(struct bare *b, const char *word)
+{
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (strcmp(word, flags[i].word) != 0)
+			continue;
+		*(bool *)((char *)b + flags[i].offset) = true;
+		return true;
+	}
+	return false;
+}
+
 /*
+ * The flags of struct bare, and
  * --range START COUNT   sub-ids by newuidmap and newgidmap; without: the caller's id alone
- * --late --sequential   other ways to do that
  * --binds N DIR...      N directories to bind read-only
- * --no-reaper --covers --userns-off --times
+ * --times               print what each step took
  */
 static void parse(struct bare *b, char **word)
 {
-	for (; *word && strncmp(*word, "--", 2) == 0; word++) {
-		if (strcmp(*word, "--") == 0) {
-			word++;
-			break;
-		}
+	for (; *word && strcmp(*word, "--") != 0; word++) {
+		if (parse_flag(b, *word))
+			continue;
 		if (strcmp(*word, "--range") == 0) {
 			b->range_start = number(*++word);
 			b->range_count = number(*++word);
@@ -485,16 +526,6 @@ static void parse(struct bare *b, char **word)
 			b->n_binds = number(*++word);
 			b->binds = word + 1;
 			word += b->n_binds;
-		} else if (strcmp(*word, "--late") == 0) {
-			b->late = true;
-		} else if (strcmp(*word, "--sequential") == 0) {
-			b->sequential = true;
-		} else if (strcmp(*word, "--no-reaper") == 0) {
-			b->reaper = false;
-		} else if (strcmp(*word, "--covers") == 0) {
-			b->covers = true;
-		} else if (strcmp(*word, "--userns-off") == 0) {
-			b->userns_off = true;
 		} else if (strcmp(*word, "--times") == 0) {
 			b->times = mmap(NULL, sizeof(*b->times), PROT_READ | PROT_WRITE,
 					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -502,12 +533,12 @@ static void parse(struct bare *b, char **word)
 			die(__LINE__);
 		}
 	}
-	b->argv = word;
+	b->argv = *word ? word + 1 : word;
 }
 
 int main(int argc, char **argv)
 {
-	struct bare b = {.reaper = true, .uid = geteuid(), .gid = getegid()};
+	struct bare b = {.uid = geteuid(), .gid = getegid()};
 	int status;
 
 	(void)argc;

@@ -104,7 +104,7 @@ static void bench_default_map(const struct bench *bench)
 	command_bare(&bare, programs, MAP_DEFAULT);
 
 	struct subject subjects[] = {
-		subject("bwrap (one id)", &bwrap),
+		subject("bwrap", &bwrap),
 		subject("sbx --no-base ...", &sbx),
 		subject("sbx --ro-bind /usr /usr -- true", &base),
 		subject("bare", &bare),
@@ -112,6 +112,7 @@ static void bench_default_map(const struct bench *bench)
 
 	race_and_print(bench, "launch of true, the default map (newuidmap, newgidmap)", subjects,
 		       COUNT_OF(subjects), 400);
+	printf("  bwrap maps one id only, it cannot do more\n");
 	words_free(&bwrap);
 	words_free(&sbx);
 	words_free(&base);
