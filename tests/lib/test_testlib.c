@@ -49,7 +49,8 @@ Test(testlib, the_tests_do_not_run_as_root)
 
 Test(testlib, tree_has_the_entries_asked_for)
 {
-	_autoclose_ int root = tmp_tree("etc -> /etc", "a/b/", "c/file=text", "run=#!/bin/sh\n", "e");
+	_autoclose_ int root =
+		tmp_tree("etc -> /etc", "a/b/", "c/file=text", "run=#!/bin/sh\n", "e");
 	_autofree_ char *text = tree_read(root, "c/file");
 	_autofree_ char *empty = tree_read(root, "e");
 	char target[16] = "";

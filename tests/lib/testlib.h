@@ -27,13 +27,13 @@ enum {
 int in_child(int (*fn)(void *arg), void *arg);
 
 /* Skip the test, with a reason; a failure where SBX_TEST_MUST_RUN is set. */
-#define skip_unless(condition, why)                                                       \
-	do {                                                                              \
-		if (!(condition)) {                                                       \
-			if (test_must_run())                                              \
-				cr_assert_fail("may not be skipped: %s", why);            \
-			cr_skip_test("%s", why);                                          \
-		}                                                                         \
+#define skip_unless(condition, why)                                                                \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			if (test_must_run())                                                       \
+				cr_assert_fail("may not be skipped: %s", why);                     \
+			cr_skip_test("%s", why);                                                   \
+		}                                                                                  \
 	} while (0)
 bool test_must_run(void);
 
@@ -60,9 +60,9 @@ struct run_options {
 	const char *cwd;	/* NULL: ours */
 	const char *const *env; /* all of its environment, NULL-terminated; NULL: ours */
 	struct run_fd fds[TEST_MAX_FDS + 1];
-	int timeout_ms; /* 0: TEST_TIMEOUT_MS */
-	bool open_input; /* session: standard input stays open for session_send() */
-	bool pty;	 /* session: a terminal of its own, which controls it */
+	int timeout_ms;		      /* 0: TEST_TIMEOUT_MS */
+	bool open_input;	      /* session: standard input stays open for session_send() */
+	bool pty;		      /* session: a terminal of its own, which controls it */
 	unsigned short rows, columns; /* of that terminal; 0: 24 by 80 */
 };
 
@@ -76,26 +76,26 @@ struct run_result {
 
 #define run_program(...) run_argv(NULL, (const char *const[]){__VA_ARGS__, NULL})
 #define run_sbx(...) run_argv(NULL, (const char *const[]){sbx_program(), __VA_ARGS__, NULL})
-#define run_sbx_with(options, ...) \
+#define run_sbx_with(options, ...)                                                                 \
 	run_argv((options), (const char *const[]){sbx_program(), __VA_ARGS__, NULL})
 
 struct run_result run_argv(const struct run_options *options, const char *const *argv);
 void run_result_finish(struct run_result *result);
 const char *sbx_program(void);
 
-#define _autorun_ __attribute__((cleanup(run_result_finish)))
+#define _autorun_ __attribute__((cleanup(run_result_finish), unused))
 
 /* Programs that are talked to. */
 struct session {
 	pid_t pid;
-	int pidfd;	    /* owned */
-	int in, out, err;   /* owned, or -1; with a pty `in` and `out` are its other end */
+	int pidfd;	  /* owned */
+	int in, out, err; /* owned, or -1; with a pty `in` and `out` are its other end */
 	int timeout_ms;
-	size_t matched;	    /* how much of the output session_expect() has consumed */
+	size_t matched; /* how much of the output session_expect() has consumed */
 	struct run_result result;
 };
 
-#define session_sbx(session, options, ...) \
+#define session_sbx(session, options, ...)                                                         \
 	session_start((session), (options), (const char *const[]){sbx_program(), __VA_ARGS__, NULL})
 void session_start(struct session *session, const struct run_options *options,
 		   const char *const *argv);

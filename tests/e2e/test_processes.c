@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* e2e processes: signals, the end of everything, PID 1's duties, odd starting points. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "e2e.h"
+
+#define SH(script) "--", "sh", "-c", (script)
+
+/*
+ * A process is recognised from outside by a word that it alone has as the first
+ * of its arguments (bash's exec -a).
+ */
+struct marked {
+	char word[64];
+	size_t wanted; /* how many there shall be */
+};
+
+static struct marked mark(size_t wanted)
+{
+	struct marked marked = {.wanted = wanted};
+
+	snprintf(marked.word, sizeof(marked.word), "sbx-marker-%d", getpid());
+	return marked;
+}
+
+static bool process_is(const char *pid, const char *word)
+{
+	char path[PATH_MAX], text[128] = "";
+	_autoclose_ int fd = -1;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+	return len > (ssize_t)strlen(word) && strcmp(text, word) == 0;
+}
+
+static size_t count_marked(const char *word)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	size_t count = 0;
+
+	cr_assert(proc);
+	while ((entry = readdir(proc)))
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+			count += process_is(entry->d_name, word);
+	closedir(proc);
+	return count;
+}
+
+static bool marked_are_there(void *arg)
+{
+	const struct marked *marked = arg;
+
+	return count_marked(marked->word) == marked->wanted;
+}
+
+/* A command that says ready, then runs one marked process that would take minutes. */
+static char *waiting_script(const struct marked *marked, const char *before)
+{
+	char *script = NULL;
+
+	cr_assert(asprintf(&script, "%s echo ready; exec -a %s sleep 300", before, marked->word) >
+		  0);
+	return script;
+}
+
+#define BASH(script) "--", "bash", "-c", (script)
+
+Test(processes, signals_to_sbx_reach_the_command)
+{
+	const int signals[] = {SIGTERM, SIGHUP,	 SIGINT,  SIGQUIT,
+			       SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		_autosession_ struct session session;
+		_autorun_ struct run_result r = {0};
+		char script[128];
+
+		snprintf(script, sizeof(script),
+			 "trap 'echo got %d; exit 5' %d; echo ready; sleep 300 & wait", signals[i],
+			 signals[i]);
+		session_sbx(&session, NULL, "--ro-bind", "/usr", "/usr", SH(script));
+		cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+		kill(session.pid, signals[i]);
+		cr_expect(session_expect(&session, "got"), "signal %d", signals[i]);
+		r = session_finish(&session);
+		cr_expect_eq(r.status, 5, "signal %d: %d", signals[i], r.status);
+	}
+}
+
+Test(processes, a_signal_the_command_does_not_catch_ends_it)
+{
+	_autosession_ struct session session;
+	_autorun_ struct run_result r = {0};
+	struct marked marked = mark(1);
+	_autofree_ char *script = waiting_script(&marked, "");
+
+	session_sbx(&session, NULL, "--ro-bind", "/usr", "/usr", BASH(script));
+	cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+	kill(session.pid, SIGTERM);
+	r = session_finish(&session);
+	cr_expect_eq(r.status, 128 + SIGTERM, "%d", r.status);
+}
+
+Test(processes, what_the_command_leaves_behind_ends_with_it)
+{
+	struct marked marked = mark(0);
+	_autofree_ char *script = NULL;
+
+	cr_assert(
+		asprintf(&script,
+			 "(exec -a %s sleep 300) & (setsid bash -c 'exec -a %s sleep 300' &);"
+			 "until [ $(grep -l '^%s' /proc/[0-9]*/cmdline 2>/dev/null | wc -l) = 2 ];"
+			 "do :; done; echo both",
+			 marked.word, marked.word, marked.word) > 0);
+	{
+		_autorun_ struct run_result r = in_usr(BASH(script));
+
+		expect_out(r, "both\n");
+		cr_expect_eq(count_marked(marked.word), 0, "gone when sbx has returned");
+	}
+}
+
+Test(processes, on_exit_wait_lets_the_rest_finish)
+{
+	_autorun_ struct run_result r = in_usr(
+		"--on-exit=wait", SH("(until [ -e /tmp/go ]; do :; done; sleep 0.1; echo late) &"
+				     " touch /tmp/go; echo early; exit 4"));
+
+	cr_expect_eq(r.status, 4, "%d: %s", r.status, r.err);
+	cr_expect_str_eq(r.out, "early\nlate\n");
+}
+
+Test(processes, nothing_is_left_when_sbx_is_killed)
+{
+	_autosession_ struct session session;
+	_autorun_ struct run_result r = {0};
+	struct marked marked = mark(1);
+	_autofree_ char *script = waiting_script(&marked, "");
+
+	session_sbx(&session, NULL, "--ro-bind", "/usr", "/usr", BASH(script));
+	cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+	kill(session.pid, SIGKILL);
+	r = session_finish(&session);
+	cr_expect_eq(r.status, -SIGKILL);
+	marked.wanted = 0;
+	cr_expect(wait_until(marked_are_there, &marked), "a process outlived sbx");
+}
+
+/* The first child of a process, 0 while it has none. */
+static pid_t first_child(pid_t pid)
+{
+	char path[64], text[32] = "";
+	_autoclose_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return 0;
+	return atoi(text);
+}
+
+Test(processes, nothing_is_left_when_pid_1_is_killed)
+{
+	_autosession_ struct session session;
+	_autorun_ struct run_result r = {0};
+	struct marked marked = mark(1);
+	_autofree_ char *script = waiting_script(&marked, "");
+
+	session_sbx(&session, NULL, "--ro-bind", "/usr", "/usr", BASH(script));
+	cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+	cr_assert_gt(first_child(session.pid), 0);
+	kill(first_child(session.pid), SIGKILL);
+	r = session_finish(&session);
+	cr_expect_not(r.timed_out);
+	cr_expect_neq(r.status, 0);
+	marked.wanted = 0;
+	cr_expect(wait_until(marked_are_there, &marked));
+}
+
+Test(processes, die_with_parent_ends_with_the_parent)
+{
+	_autosession_ struct session session;
+	_autorun_ struct run_result r = {0};
+	struct marked marked = mark(1);
+	_autofree_ char *script = waiting_script(&marked, "");
+
+	session_start(&session, &(struct run_options){.open_input = true},
+		      (const char *const[]){"sh", "-c", "\"$@\" & read -r _", "sh", sbx_program(),
+					    "--die-with-parent", "--ro-bind", "/usr", "/usr",
+					    BASH(script), NULL});
+	cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+	cr_expect(wait_until(marked_are_there, &marked));
+	kill(session.pid, SIGKILL);
+	r = session_finish(&session);
+	marked.wanted = 0;
+	cr_expect(wait_until(marked_are_there, &marked), "the sandbox outlived sbx's parent");
+}
+
+Test(processes, new_session_is_a_session_of_its_own)
+{
+	const char *const script = "sid=$(cut -d' ' -f6 /proc/$$/stat); [ $sid = $$ ] && echo own";
+	_autorun_ struct run_result own = in_usr("--new-session", SH(script));
+	_autorun_ struct run_result shared = in_usr(SH(script));
+
+	expect_out(own, "own\n");
+	cr_expect_str_eq(shared.out, "");
+}
+
+Test(processes, the_command_is_pid_2_or_1_if_asked)
+{
+	_autorun_ struct run_result two = in_usr(SH("echo $$"));
+	_autorun_ struct run_result one = in_usr("--as-pid-1", SH("echo $$; exit 6"));
+
+	expect_out(two, "2\n");
+	cr_expect_str_eq(one.out, "1\n", "%s", one.err);
+	cr_expect_eq(one.status, 6);
+}
+
+Test(processes, as_pid_1_needs_a_pid_namespace)
+{
+	_autorun_ struct run_result r = in_usr("--as-pid-1", "--share-pid", "--", "true");
+
+	expect_failure(r, 125, "--as-pid-1");
+}
+
+Test(processes, share_pid_sees_the_hosts_processes)
+{
+	char script[64];
+
+	snprintf(script, sizeof(script), "[ -d /proc/%d ] && echo seen; exit 3", getpid());
+	{
+		_autorun_ struct run_result r = in_usr("--share-pid", SH(script));
+		_autorun_ struct run_result apart = in_usr(SH(script));
+
+		cr_expect_str_eq(r.out, "seen\n", "%s", r.err);
+		cr_expect_eq(r.status, 3);
+		cr_expect_str_eq(apart.out, "");
+	}
+}
+
+Test(processes, share_pid_forwards_signals_and_ends_the_command_with_sbx)
+{
+	_autosession_ struct session session;
+	_autorun_ struct run_result r = {0};
+	struct marked marked = mark(1);
+	_autofree_ char *script = waiting_script(&marked, "");
+
+	session_sbx(&session, NULL, "--share-pid", "--ro-bind", "/usr", "/usr", BASH(script));
+	cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+	kill(session.pid, SIGTERM);
+	r = session_finish(&session);
+	cr_expect_eq(r.status, 128 + SIGTERM, "%d", r.status);
+	marked.wanted = 0;
+	cr_expect(wait_until(marked_are_there, &marked));
+}
+
+Test(processes, orphans_are_reaped)
+{
+	_autorun_ struct run_result r = in_usr(
+		"--", "bash", "-c",
+		"for i in 1 2 3 4 5 6 7 8; do (true & true &) ; done;"
+		"while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ' Z '; do :; done;"
+		"while [ \"$(echo /proc/[0-9]*)\" != '/proc/1 /proc/2' ]; do :; done; echo none");
+
+	expect_out(r, "none\n");
+}
+
+Test(processes, standard_input_reaches_the_command)
+{
+	const struct run_options options = {.input = "one\ntwo\n"};
+	_autorun_ struct run_result r = in_usr_with(&options, "--", "cat");
+
+	expect_out(r, "one\ntwo\n");
+}
+
+Test(processes, closed_standard_descriptors_do_no_harm)
+{
+	const char *const closings[] = {"<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(closings); i++) {
+		char script[64];
+
+		snprintf(script, sizeof(script), "exec \"$@\" %s", closings[i]);
+		{
+			_autorun_ struct run_result r =
+				run_program("sh", "-c", script, "sh", sbx_program(), "--ro-bind",
+					    "/usr", "/usr",
+					    SH("for n in 0 1 2; do"
+					       " case $(readlink /proc/$$/fd/$n) in /proc* | "
+					       "*socket*) exit 9 ;; esac;"
+					       " done; exit 7"));
+
+			cr_expect_eq(r.status, 7, "%s: %d %s", closings[i], r.status, r.err);
+		}
+	}
+}
+
+Test(processes, a_low_limit_on_descriptors_is_kept_for_the_command)
+{
+	_autorun_ struct run_result r =
+		run_program("sh", "-c", "ulimit -Sn 16; exec \"$@\"", "sh", sbx_program(),
+			    "--ro-bind", "/usr", "/usr", SH("ulimit -Sn"));
+
+	expect_out(r, "16\n");
+}
+
+Test(processes, blocked_and_ignored_signals_are_the_callers)
+{
+	_autorun_ struct run_result r = run_program(
+		"bash", "-c", "trap '' USR1; exec \"$@\"", "bash", sbx_program(), "--ro-bind",
+		"/usr", "/usr", SH("grep -E '^Sig(Blk|Ign)' /proc/self/status"));
+
+	/* USR1 is signal 10: bit 9. */
+	expect_out(r, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000200\n");
+}
+
+Test(processes, many_sandboxes_live_side_by_side, .timeout = 120)
+{
+	_autorun_ struct run_result r = run_program("sh", "-c",
+						    "i=0; while [ $i -lt 60 ]; do"
+						    " \"$@\" --ro-bind /usr /usr -- sh -c 'echo "
+						    "ok' & i=$((i + 1)); done | grep -c ok; wait",
+						    "sh", sbx_program());
+
+	expect_out(r, "60\n");
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * e2e terminal: sbx typed at an interactive shell behaves as any command does.
+ *
+ * The outer shell runs on a terminal of its own. What is typed is echoed there,
+ * so a word that is waited for is written with quotes in its middle: rea''dy is
+ * echoed so and printed as ready.
+ */
+#include <limits.h>
+#include <stdio.h>
+
+#include "e2e.h"
+
+#define expect_text(session, text)                                                                 \
+	cr_assert(session_expect((session), (text)), "no \"%s\" in: %s", (text),                   \
+		  (session)->result.out)
+
+static void shell_start(struct session *session)
+{
+	char sbx[PATH_MAX + 64];
+	const char *const env[] = {"PATH=/usr/bin:/bin", "HOME=/tmp", "TERM=dumb", "PS1=outer> ",
+				   "HISTFILE=",		 sbx,	      NULL};
+	const struct run_options options = {.pty = true, .env = env, .rows = 24, .columns = 200};
+
+	snprintf(sbx, sizeof(sbx), "SBX=%s --ro-bind /usr /usr", sbx_program());
+	session_start(session, &options,
+		      (const char *const[]){"bash", "--norc", "--noediting", "-i", NULL});
+	expect_text(session, "outer> ");
+}
+
+static void type_line(struct session *session, const char *line)
+{
+	session_send(session, line);
+	session_send(session, "\n");
+}
+
+/* The shell has its terminal back and works. */
+static void expect_status(struct session *session, const char *status)
+{
+	char text[32];
+
+	type_line(session, "echo sta''tus=$?.");
+	snprintf(text, sizeof(text), "status=%s.", status);
+	expect_text(session, text);
+}
+
+Test(terminal, ctrl_c_ends_the_command_and_the_shell_knows)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX -- sh -c 'echo rea''dy; exec sleep 300'");
+	expect_text(&session, "ready");
+	session_send(&session, "\003");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "130");
+}
+
+Test(terminal, ctrl_c_can_be_caught_by_the_command)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX -- bash -c 'trap \"echo cau\"\"ght\" INT; echo rea''dy;"
+			    " read -r line; read -r line; echo li''ne=$line; exit 9'");
+	expect_text(&session, "ready");
+	session_send(&session, "\003");
+	expect_text(&session, "caught");
+	type_line(&session, "one\ntwo");
+	expect_text(&session, "line=");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "9");
+}
+
+Test(terminal, ctrl_z_stops_and_fg_goes_on)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session,
+		  "$SBX -- bash -c 'echo rea''dy; read -r line; echo li''ne=$line; exit 4'");
+	expect_text(&session, "ready");
+	session_send(&session, "\032");
+	expect_text(&session, "Stopped");
+	expect_text(&session, "outer> ");
+	type_line(&session, "echo between; fg");
+	expect_text(&session, "between\r\n");
+	type_line(&session, "hello");
+	expect_text(&session, "line=hello");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "4");
+}
+
+Test(terminal, the_window_size_is_seen_and_its_changes_too)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX -- bash -c 'trap \"stty size; exit 8\" WINCH; stty size;"
+			    " echo rea''dy; sleep 300 & wait'");
+	expect_text(&session, "24 200");
+	expect_text(&session, "ready");
+	session_resize(&session, 50, 132);
+	expect_text(&session, "50 132");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "8");
+}
+
+Test(terminal, an_interactive_shell_inside_has_job_control)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX --env 'PS1=in''ner> ' -- bash --norc --noediting -i");
+	expect_text(&session, "inner> ");
+	cr_expect_not(strstr(session.result.out, "job control"), "%s", session.result.out);
+	type_line(&session, "sleep 300");
+	session_send(&session, "\032");
+	expect_text(&session, "Stopped");
+	expect_text(&session, "inner> ");
+	type_line(&session, "bg; jobs");
+	expect_text(&session, "Running");
+	type_line(&session, "fg");
+	expect_text(&session, "sleep 300\r\n");
+	session_send(&session, "\003");
+	expect_text(&session, "inner> ");
+	expect_status(&session, "130");
+	type_line(&session, "exit 3");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "3");
+}
+
+Test(terminal, a_full_screen_program_that_suspends_itself_comes_back)
+{
+	_autosession_ struct session session;
+
+	/* As vi does on Ctrl-Z: a raw terminal, restored, then the whole group stopped. */
+	shell_start(&session);
+	type_line(&session, "$SBX -- bash -c 'stty -icanon -echo -isig; echo ra''w;"
+			    " read -r -n 1 key; stty sane; kill -TSTP 0;"
+			    " echo re''sumed; exit 2'");
+	expect_text(&session, "raw");
+	session_send(&session, "\032");
+	expect_text(&session, "Stopped");
+	expect_text(&session, "outer> ");
+	type_line(&session, "fg");
+	expect_text(&session, "resumed");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "2");
+}
+
+Test(terminal, reading_in_the_background_stops_and_fg_reads)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX -- cat &");
+	expect_text(&session, "outer> ");
+	type_line(&session, "while ! jobs -s | grep -q cat; do sleep 0.05; done; jobs");
+	expect_text(&session, "Stopped");
+	type_line(&session, "fg");
+	expect_text(&session, "cat");
+	type_line(&session, "typ''ed");
+	expect_text(&session, "typ''ed\r\ntyp''ed");
+	session_send(&session, "\004");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "0");
+}
+
+Test(terminal, the_terminal_is_there_inside)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX -- bash -c 'test -t 0 && test -t 1 && test -t 2 && echo is''tty;"
+			    " echo to-t''ty > /dev/tty; test -c /dev/console && echo con''sole'");
+	expect_text(&session, "istty");
+	expect_text(&session, "to-tty");
+	expect_text(&session, "console");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "0");
+}
+
+Test(terminal, a_new_session_is_out_of_the_terminals_reach)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session, "$SBX --new-session -- bash -c 'echo x 2>/dev/null > /dev/tty ||"
+			    " echo no-t''ty; exec sleep 300'");
+	expect_text(&session, "no-tty");
+	session_send(&session, "\003");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "130");
+}
