@@ -99,6 +99,7 @@ static size_t explain_env_name_len(const char *entry)
 struct explain_page {
 	struct sink *sink;
 	size_t column; /* how much of the current line is used */
+	size_t indent; /* where the row goes on when it is wrapped */
 	bool words;    /* the row has a word already */
 };
 
@@ -143,6 +144,7 @@ static void explain_row(struct explain_page *page, const char *label)
 	explain_put(page, label);
 	explain_pad(page, EXPLAIN_INDENT - 1);
 	explain_put(page, " ");
+	page->indent = EXPLAIN_INDENT;
 	page->words = false;
 }
 
@@ -155,7 +157,7 @@ static void explain_word_n(struct explain_page *page, const char *text, size_t l
 	str_buf_escape(&word, text, len);
 	if (page->words && page->column + 1 + explain_width(room) > EXPLAIN_COLUMNS) {
 		explain_end_line(page);
-		explain_pad(page, EXPLAIN_INDENT);
+		explain_pad(page, page->indent);
 	} else if (page->words) {
 		explain_put(page, " ");
 	}
@@ -170,14 +172,13 @@ static void explain_word(struct explain_page *page, const char *text)
 	explain_word_n(page, text, strlen(text));
 }
 
-/* Put the words of a sentence behind the row. */
+/* Put the words of a sentence behind the row. Two blanks stay two: they may be in a path. */
 static void explain_sentence(struct explain_page *page, const char *text)
 {
 	while (*text) {
 		size_t len = strcspn(text, " ");
 
-		if (len > 0)
-			explain_word_n(page, text, len);
+		explain_word_n(page, text, len);
 		text += len + (text[len] == ' ');
 	}
 }
@@ -273,22 +274,22 @@ static void explain_text_identity(struct explain_page *page, const struct sbx_pl
 static void explain_text_step(struct explain_page *page, const struct plan_step *step,
 			      size_t number)
 {
-	char room[EXPLAIN_WORD_BYTES], escaped[EXPLAIN_WORD_BYTES];
-	struct str_buf text = STR_BUF_ON_STACK(room), line = STR_BUF_ON_STACK(escaped);
+	char room[EXPLAIN_WORD_BYTES], label[32];
+	struct str_buf text = STR_BUF_ON_STACK(room);
 	size_t cause_width = strlen(step->cause) + strlen("  []");
 
+	(void)snprintf(label, sizeof(label), "%5zu. ", number);
+	explain_put(page, label);
+	page->indent = page->column;
+	page->words = false;
 	step_describe(step, &text);
-	str_buf_printf(&line, "%5zu. ", number);
-	str_buf_escape(&line, text.data, text.len);
-	explain_put(page, escaped);
-	if (text.cut || line.cut)
+	explain_sentence(page, text.data);
+	if (text.cut)
 		explain_put(page, "...");
 
-	/* In line with the others where there is room, else as far to the left as it takes. */
-	if (EXPLAIN_CAUSE_COLUMN + cause_width <= EXPLAIN_COLUMNS)
-		explain_pad(page, EXPLAIN_CAUSE_COLUMN);
-	else if (cause_width < EXPLAIN_COLUMNS)
-		explain_pad(page, EXPLAIN_COLUMNS - cause_width);
+	if (page->column + cause_width > EXPLAIN_COLUMNS)
+		explain_end_line(page);
+	explain_pad(page, EXPLAIN_CAUSE_COLUMN);
 	explain_put(page, "  [");
 	explain_put(page, step->cause);
 	explain_put(page, "]");
