@@ -36,6 +36,7 @@ static void err_reset(struct sbx_err *err, int number)
 	err->hint[0] = '\0';
 }
 
+PRINTF_LIKE(4, 0)
 static void err_fill(struct sbx_err *err, int number, const char *path, const char *fmt, va_list ap)
 {
 	err_reset(err, number);
