@@ -79,8 +79,10 @@ static size_t body_length(const char *text)
 {
 	const char *end = text;
 
-	while (*end == '\t' || *end == '\n')
-		end = strchrnul(end, '\n') + 1;
+	while (*end == '\t' || *end == '\n') {
+		end = strchrnul(end, '\n');
+		end += *end == '\n';
+	}
 	while (end > text && end[-1] == '\n')
 		end--;
 	return (size_t)(end - text);
