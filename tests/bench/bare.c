@@ -47,6 +47,7 @@ struct times {
 	size_t n;
 	struct {
 		const char *name;
+		pid_t pid;
 		int64_t ns;
 	} marks[MARKS_MAX];
 };
@@ -94,6 +95,7 @@ static void mark(const struct bare *b, const char *name)
 	if (i >= MARKS_MAX)
 		die(__LINE__);
 	b->times->marks[i].name = name;
+	b->times->marks[i].pid = getpid();
 	b->times->marks[i].ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
@@ -374,7 +376,7 @@ static void run_init(const struct bare *b, int wait_fd)
 		TRY(read(wait_fd, &byte, 1));
 	else
 		write_single_map(b);
-	mark(b, "id map");
+	mark(b, "id map (written, or waited for)");
 	fill_root(b, root);
 	enter_root(b, root);
 
@@ -399,9 +401,14 @@ static void wait_ok(pid_t pid)
 		die(__LINE__);
 }
 
-/* The caller's id stays what it is, the sub-ids go around it. */
-static pid_t spawn_map_helper(const struct bare *b, const char *program, pid_t pid, unsigned id)
+/*
+ * The caller's id stays what it is, the sub-ids go around it. The first helper comes
+ * by fork, since vfork would keep the second waiting until the first is executed.
+ */
+static pid_t spawn_map_helper(const struct bare *b, bool first, pid_t pid)
 {
+	const char *program = first ? "/usr/bin/newuidmap" : "/usr/bin/newgidmap";
+	const unsigned id = first ? b->uid : b->gid;
 	char words[10][24];
 	char *argv[12] = {0};
 	pid_t helper;
@@ -423,7 +430,7 @@ static pid_t spawn_map_helper(const struct bare *b, const char *program, pid_t p
 		snprintf(words[i], sizeof(words[i]), "%lu", values[i]);
 		argv[i + 1] = words[i];
 	}
-	helper = TRY(vfork());
+	helper = TRY(first ? fork() : vfork());
 	if (helper == 0) {
 		execv(program, argv);
 		_exit(127);
@@ -435,13 +442,17 @@ static void write_range_map(const struct bare *b, pid_t child)
 {
 	pid_t uid_helper, gid_helper;
 
-	uid_helper = spawn_map_helper(b, "/usr/bin/newuidmap", child, b->uid);
+	mark(b, "monitor: clone3 returns");
+	uid_helper = spawn_map_helper(b, true, child);
+	mark(b, "monitor: newuidmap started");
 	if (b->sequential)
 		wait_ok(uid_helper);
-	gid_helper = spawn_map_helper(b, "/usr/bin/newgidmap", child, b->gid);
+	gid_helper = spawn_map_helper(b, false, child);
+	mark(b, "monitor: newgidmap started");
 	if (!b->sequential)
 		wait_ok(uid_helper);
 	wait_ok(gid_helper);
+	mark(b, "monitor: both have ended");
 }
 
 static int run(const struct bare *b)
@@ -468,17 +479,27 @@ static int run(const struct bare *b)
 		TRY(write(pair[0], "m", 1));
 	}
 	TRY(waitpid(pid, &status, 0));
-	mark(b, "payload's life, end of the sandbox");
+	mark(b, "monitor: waiting for the end");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Name and microseconds since the mark before, one a line, on standard error. */
+/*
+ * One line a mark, on standard error: microseconds since the mark before in the
+ * same process (a new process: since the last mark anywhere), and its name.
+ */
 static void print_times(const struct times *times)
 {
-	for (size_t i = 1; i < times->n; i++)
+	for (size_t i = 1; i < times->n; i++) {
+		size_t before = i;
+
+		while (before > 0 && times->marks[--before].pid != times->marks[i].pid)
+			;
+		if (times->marks[before].pid != times->marks[i].pid)
+			before = i - 1;
 		fprintf(stderr, "%9.1f\t%s\n",
-			(double)(times->marks[i].ns - times->marks[i - 1].ns) / 1000,
+			(double)(times->marks[i].ns - times->marks[before].ns) / 1000,
 			times->marks[i].name);
+	}
 }
 
 static unsigned long number(const char *word)
