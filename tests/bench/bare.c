@@ -233,10 +233,10 @@ static void make_dev(const struct bare *b, int root)
 /* sbx covers what is dangerous in /proc even to a process without privilege. */
 static void cover_proc(int proc)
 {
-	static const char *const read_only[] = {"sys", "sysrq-trigger", "irq", "bus", "fs"};
-	static const char *const hidden_files[] = {"kcore", "keys", "timer_list", "latency_stats",
-						   "sched_debug"};
-	static const char *const hidden_dirs[] = {"acpi", "scsi"};
+	static const char *const read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+	static const char *const hidden_files[] = {"kcore",	  "keys",	"latency_stats",
+						   "sched_debug", "timer_list", "timer_stats"};
+	static const char *const hidden_dirs[] = {"acpi", "asound", "scsi"};
 
 	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
 		if (faccessat(proc, read_only[i], F_OK, 0) == 0)
