@@ -44,7 +44,8 @@ static void parse_words(const char *const *words, size_t n, struct cli_run *run)
 	struct sbx_err err;
 
 	cr_assert_leq(n, WORDS_MAX);
-	memcpy(argv + 1, words, n * sizeof(*words));
+	for (size_t i = 0; i < n; i++)
+		argv[i + 1] = words[i];
 	argv[n + 1] = "--";
 	argv[n + 2] = "true";
 	cli_run_init(run);
