@@ -64,13 +64,14 @@ static const struct explain_bit explain_step_flags[] = {
 	{0, NULL},
 };
 
-/* What the command keeps: the last word on it is its own process's step. */
+/* What the command keeps: the last step of PID 1 or of its own that says so. */
 static uint64_t explain_payload_caps(const struct sbx_plan *plan)
 {
 	uint64_t keep = 0;
 
 	for (size_t i = 0; i < plan->n_steps; i++)
-		if (plan->steps[i].kind == PLAN_STEP_PRIVILEGES)
+		if (plan->steps[i].kind == PLAN_STEP_CONFINE ||
+		    plan->steps[i].kind == PLAN_STEP_PRIVILEGES)
 			keep = plan->steps[i].keep;
 	return keep;
 }
@@ -86,10 +87,13 @@ static const char *explain_cap_name(int cap, char *room, size_t size)
 	return room;
 }
 
-/* Length of an environment entry's name. */
-static size_t explain_env_name_len(const char *entry)
+/* The name in an environment entry. An empty entry is the room for PWD, see struct sbx_plan. */
+static const char *explain_env_name(const char *entry, size_t *ret_len)
 {
-	return strcspn(entry, "=");
+	const char *name = *entry ? entry : "PWD";
+
+	*ret_len = strcspn(name, "=");
+	return name;
 }
 
 /*
@@ -316,8 +320,12 @@ static void explain_text_steps(struct explain_page *page, const struct sbx_plan 
 static void explain_text_environment(struct explain_page *page, const struct sbx_plan *plan)
 {
 	explain_row(page, "names");
-	for (char **entry = plan->envp; entry && *entry; entry++)
-		explain_word_n(page, *entry, explain_env_name_len(*entry));
+	for (char **entry = plan->envp; entry && *entry; entry++) {
+		size_t len;
+		const char *name = explain_env_name(*entry, &len);
+
+		explain_word_n(page, name, len);
+	}
 	explain_end_line(page);
 }
 
@@ -352,18 +360,25 @@ static void explain_text_command(struct explain_page *page, const struct sbx_pla
 	explain_end_line(page);
 }
 
+/* Who is PID 1 as the command sees it. */
+static const char *explain_first_process(const struct sbx_plan *plan)
+{
+	if (!plan->own_pid_ns)
+		return "the host's; sbx waits for the command in an ordinary process";
+	return plan->init_is_payload ? "the command itself" : "sbx, which reaps";
+}
+
 static void explain_text_life(struct explain_page *page, const struct sbx_plan *plan)
 {
 	explain_row_sentence(page, "on exit",
 			     plan->wait_for_all
-				     ? "wait for every process inside"
+				     ? "sbx waits for every process inside"
 				     : "when the command ends, every process inside is killed");
 	explain_row_sentence(page, "parent",
 			     plan->end_with_parent
 				     ? "the sandbox ends with the process that started sbx"
 				     : "the sandbox ends with sbx, not with its parent");
-	explain_row_sentence(page, "PID 1",
-			     plan->init_is_payload ? "the command itself" : "sbx, which reaps");
+	explain_row_sentence(page, "PID 1", explain_first_process(plan));
 	explain_row_sentence(page, "session", plan->own_session ? "a new one" : "the caller's");
 }
 
@@ -543,8 +558,12 @@ static void explain_json_steps(struct json_out *json, const struct sbx_plan *pla
 static void explain_json_environment(struct json_out *json, const struct sbx_plan *plan)
 {
 	json_open_array(json, "environment");
-	for (char **entry = plan->envp; entry && *entry; entry++)
-		json_add_text(json, NULL, *entry, explain_env_name_len(*entry));
+	for (char **entry = plan->envp; entry && *entry; entry++) {
+		size_t len;
+		const char *name = explain_env_name(*entry, &len);
+
+		json_add_text(json, NULL, name, len);
+	}
 	json_close(json);
 }
 

@@ -17,7 +17,8 @@
 
 static struct plan_map_line map_lines[] = {{0, 100000, 1000}, {1000, 1000, 1}};
 static const char *command[] = {"bash", "-c", "echo \x1b[1m", "", NULL};
-static char *environment[] = {(char *)(uintptr_t) "TOKEN=very-secret",
+static char *environment[] = {(char *)(uintptr_t) "", /* room for PWD */
+			      (char *)(uintptr_t) "TOKEN=very-secret",
 			      (char *)(uintptr_t) "LANG=C.UTF-8", NULL};
 static const char *workdirs[] = {"/home/me", "/", NULL};
 static const int pass_fds[] = {5, 9};
@@ -45,6 +46,7 @@ static void fixture_init(struct fixture *f)
 	f->plan.uid_map = (struct plan_map){map_lines, 2, "/usr/bin/newuidmap", 1000, 1000};
 	f->plan.gid_map = (struct plan_map){map_lines + 1, 1, NULL, 1000, 1000};
 	f->plan.map_may_fall_back = true;
+	f->plan.own_pid_ns = true;
 	f->plan.payload_uid = 1000;
 	f->plan.payload_gid = 1000;
 
@@ -111,11 +113,12 @@ Test(explain, text_has_everything_that_will_be_done)
 		"  [default]\n",
 		"  payload\n    3. ",
 		"  [--cap-add]\n",
-		"\nEnvironment\n  names           TOKEN LANG\n",
+		"\nEnvironment\n  names           PWD TOKEN LANG\n",
 		"\nDescriptors\n  passed          0 1 2 5 9\n",
 		"\nWorking directory\n  first that works /home/me /\n",
 		"\nCommand\n  words           bash -c echo \\x1b[1m ''\n",
 		"\nLife\n  on exit         when the command ends, every process inside is killed\n",
+		"  PID 1           sbx, which reaps\n",
 		"\nRemarks\n  exposed         /home/me is writable\n",
 	};
 	struct fixture f;
