@@ -221,7 +221,7 @@ const struct cli_option cli_options[] = {
 	 .help = "a read-only /sys at DEST"},
 	{.name = "--cgroup", .group = CLI_FILESYSTEM,
 	 .args = {DEST}, OP(CGROUP, 0),
-	 .help = "the cgroup tree at DEST"},
+	 .help = "a read-only cgroup tree at DEST"},
 	{.name = "--mqueue", .group = CLI_FILESYSTEM,
 	 .args = {DEST}, OP(MQUEUE, 0),
 	 .help = "a new mqueue filesystem at DEST"},

@@ -250,7 +250,7 @@ complete -c sbx -n __sbx_in_options -l remount-ro -rF -d 'make the mount at DEST
 complete -c sbx -n __sbx_in_options -l proc -rF -d 'a new /proc at DEST'
 complete -c sbx -n __sbx_in_options -l dev -rF -d 'a new minimal /dev at DEST'
 complete -c sbx -n __sbx_in_options -l sys -rF -d 'a read-only /sys at DEST'
-complete -c sbx -n __sbx_in_options -l cgroup -rF -d 'the cgroup tree at DEST'
+complete -c sbx -n __sbx_in_options -l cgroup -rF -d 'a read-only cgroup tree at DEST'
 complete -c sbx -n __sbx_in_options -l mqueue -rF -d 'a new mqueue filesystem at DEST'
 complete -c sbx -n __sbx_in_options -l mask -rF -d 'hide PATH, a file or directory inside'
 complete -c sbx -n __sbx_in_options -l mask-try -rF -d 'the same, skipped if PATH does not exist'
