@@ -111,7 +111,7 @@ Test(terminal, an_interactive_shell_inside_has_job_control)
 	_autosession_ struct session session;
 
 	shell_start(&session);
-	type_line(&session, "$SBX --env 'PS1=in''ner> ' -- bash --norc --noediting -i");
+	type_line(&session, "$SBX --setenv PS1 'in''ner> ' -- bash --norc --noediting -i");
 	expect_text(&session, "inner> ");
 	cr_expect_not(strstr(session.result.out, "job control"), "%s", session.result.out);
 	type_line(&session, "sleep 300");
@@ -158,10 +158,11 @@ Test(terminal, reading_in_the_background_stops_and_fg_reads)
 	expect_text(&session, "outer> ");
 	type_line(&session, "while ! jobs -s | grep -q cat; do sleep 0.05; done; jobs");
 	expect_text(&session, "Stopped");
+	expect_text(&session, "outer> ");
 	type_line(&session, "fg");
-	expect_text(&session, "cat");
-	type_line(&session, "typ''ed");
-	expect_text(&session, "typ''ed\r\ntyp''ed");
+	expect_text(&session, "-- cat\r\n");
+	type_line(&session, "typed");
+	expect_text(&session, "typed\r\ntyped\r\n");
 	session_send(&session, "\004");
 	expect_text(&session, "outer> ");
 	expect_status(&session, "0");
