@@ -240,6 +240,23 @@ int path_open(int root_fd, const char *path, int *ret_fd)
 	return 0;
 }
 
+/**
+ * Open what is there below a root on which nothing is mounted: the kernel
+ * resolves everything, /proc's magic links are refused.
+ *
+ * Return: 0, or -errno.
+ */
+int path_open_inside(int root_fd, const char *path, int *ret_fd)
+{
+	int fd = sys_openat2(root_fd, path, O_PATH | O_CLOEXEC,
+			     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 /* What a creation needs on its way down; `links` counts those that led to nothing. */
 struct path_maker {
 	int root_fd; /* borrowed */

@@ -80,6 +80,14 @@ int sys_pidfd_send_signal(int pidfd, int sig)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 
+/* umount2(2) with MNT_DETACH: out of sight at once, gone when the last user is. */
+int sys_umount_detach(const char *path)
+{
+	enum { DETACH = 2 };
+
+	return (int)syscall(SYS_umount2, path, DETACH);
+}
+
 int sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
 	return (int)syscall(SYS_close_range, first, last, flags);

@@ -17,6 +17,7 @@ bool path_is_root(const char *path);
 
 /* Below an O_PATH descriptor taken as the root; never outside it. Each returns a new O_PATH fd. */
 int path_open(int root_fd, const char *path, int *ret_fd);
+int path_open_inside(int root_fd, const char *path, int *ret_fd);
 int path_make_dir(int root_fd, const char *path, mode_t mode, mode_t parent_mode, int *ret_fd);
 int path_make_file(int root_fd, const char *path, mode_t mode, mode_t parent_mode, int *ret_fd);
 int path_make_parent(int root_fd, const char *path, mode_t parent_mode, int *ret_fd,

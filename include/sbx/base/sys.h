@@ -21,9 +21,13 @@
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000 /* 5.14 */
 #endif
 
-/* musl's <sys/mount.h> lacks these, and <linux/mount.h> cannot be mixed with glibc's. */
+/* glibc 2.36's <sys/mount.h> cannot be included beside <linux/mount.h>, which has the rest. */
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
+#endif
+#ifndef MS_UNBINDABLE
+#define MS_UNBINDABLE (1 << 17)
+#define MS_PRIVATE (1 << 18)
 #endif
 
 pid_t sys_clone3(const struct clone_args *args);
@@ -38,6 +42,7 @@ int sys_mount_setattr(int dir_fd, const char *path, unsigned flags, const struct
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_send_signal(int pidfd, int sig);
+int sys_umount_detach(const char *path);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 long sys_keyctl_join_session(void);

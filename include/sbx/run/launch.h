@@ -8,8 +8,12 @@
 #include "sbx/base/err.h"
 #include "sbx/spec/plan.h"
 
-struct launch_result {
-	int exit_code; /* what sbx exits with, when the launch itself did not fail */
+/* The memory that the kernel shows as a process's command line and environment. */
+struct launch_title {
+	char *start;
+	size_t len;
 };
 
-int launch_run(const struct sbx_plan *plan, struct launch_result *ret_result, struct sbx_err *err);
+struct launch_title launch_find_title(char *const *argv, char *const *environ_);
+int launch_run(const struct sbx_plan *plan, struct launch_title title, int *ret_exit_code,
+	       struct sbx_err *err);

@@ -20,53 +20,58 @@
 #include "sbx/base/err.h"
 #include "sbx/spec/spec.h"
 
-/* When a step runs, and in which process. In this order. */
+/* When a step runs, and in which process. The steps of a plan are sorted by it. */
 enum plan_phase {
 	PLAN_EARLY,   /* PID 1, perhaps before its ids are mapped: nothing that makes an inode */
-	PLAN_SETUP,   /* PID 1, all capabilities, the host tree still visible */
-	PLAN_INIT,    /* PID 1, behind pivot_root: only the new root is left */
+	PLAN_SETUP,   /* PID 1, all capabilities, the host tree still visible; ends with pivot */
+	PLAN_INIT,    /* PID 1, behind pivot_root; what it does here the payload inherits */
 	PLAN_PAYLOAD, /* the process that becomes the command */
+	PLAN_REAPER,  /* PID 1, when the payload is there and waits for it */
 	PLAN_PHASE_COUNT_,
 };
 
 /*
  * The step kinds: X(ENUM, name, phase). This list is the table; spec/steps.c
  * adds describe() to each row and run/steps.c adds run(), both expanded from
- * here, so that neither can have a row which the other lacks. `name` is the
- * function's name too: step_describe_NAME(), step_run_NAME().
+ * here, so that neither can have a row which the other lacks. `name` is part of
+ * the functions' names: step_describe_NAME(), step_run_NAME(). Which members of
+ * struct plan_step a kind uses is said behind it.
  */
-#define PLAN_STEP_KINDS(X)                                                                    \
-	X(LOOPBACK, loopback, PLAN_EARLY)      /* bring lo up */                              \
-	X(HOSTNAME, hostname, PLAN_EARLY)      /* text: the name */                           \
-	X(PORT_START, port_start, PLAN_EARLY)  /* ports below 1024 for all */                 \
-	X(DATA_STORE, data_store, PLAN_EARLY)  /* a hidden tmpfs for bind-data */             \
-	X(ROOT_TMPFS, root_tmpfs, PLAN_EARLY)  /* the new root, empty */                      \
-	X(BIND, bind, PLAN_SETUP)	       /* source or fd, dest, attrs; dest "/": a new root */ \
-	X(TMPFS, tmpfs, PLAN_SETUP)	       /* dest, mode, size_bytes, nr_inodes, attrs */ \
-	X(PROC, proc, PLAN_SETUP)	       /* dest; PLAN_STEP_HOST: bind the host's */    \
-	X(DEV, dev, PLAN_SETUP)		       /* dest; source: the terminal for console, or NULL */ \
-	X(SYS, sys, PLAN_SETUP)		       /* dest; PLAN_STEP_HOST: bind the host's */    \
-	X(CGROUP, cgroup, PLAN_SETUP)	       /* dest */                                     \
-	X(MQUEUE, mqueue, PLAN_SETUP)	       /* dest */                                     \
-	X(DIR, dir, PLAN_SETUP)		       /* dest, mode */                               \
-	X(FILE, file, PLAN_SETUP)	       /* fd or text, dest, mode */                   \
-	X(BIND_DATA, bind_data, PLAN_SETUP)    /* fd, dest, mode, attrs */                    \
-	X(SYMLINK, symlink, PLAN_SETUP)	       /* source: the link's text, dest */            \
-	X(CHMOD, chmod, PLAN_SETUP)	       /* dest, mode */                               \
-	X(REMOUNT, remount, PLAN_SETUP)	       /* dest, attrs: that one mount */              \
-	X(MASK, mask, PLAN_SETUP)	       /* dest */                                     \
-	X(PROC_COVER, proc_cover, PLAN_SETUP)  /* dest: a proc mount; hide what is dangerous */ \
-	X(PIVOT, pivot, PLAN_SETUP)	       /* make it the root, let go of the host's */   \
-	X(USERNS_LIMIT, userns_limit, PLAN_INIT) /* no further user namespaces */             \
-	X(INIT_PRIVILEGES, init_privileges, PLAN_INIT) /* keep: what PID 1 goes on with */    \
-	X(SESSION, session, PLAN_PAYLOAD)      /* setsid */                                   \
-	X(IDS, ids, PLAN_PAYLOAD)	       /* become user `uid`:`gid` */                  \
-	X(PRIVILEGES, privileges, PLAN_PAYLOAD) /* keep: capabilities left; all others go */  \
-	X(KEYRING, keyring, PLAN_PAYLOAD)      /* a session keyring of its own */             \
-	X(ASSERT_NO_USERNS, assert_no_userns, PLAN_PAYLOAD) /* try one, and fail if it works */ \
-	X(CHDIR, chdir, PLAN_PAYLOAD)	       /* the plan's list of directories */           \
-	X(DESCRIPTORS, descriptors, PLAN_PAYLOAD) /* close all but 0-2 and the plan's list */ \
-	X(EXEC, exec, PLAN_PAYLOAD)
+// clang-format off
+#define PLAN_STEP_KINDS(X)                                                                       \
+	X(LOOPBACK, loopback, EARLY)             /* - */                                         \
+	X(HOSTNAME, hostname, EARLY)             /* text */                                      \
+	X(PORT_START, port_start, EARLY)         /* - */                                         \
+	X(PROC_VIEW, proc_view, EARLY)           /* PLAN_STEP_HOST */                            \
+	X(DATA_STORE, data_store, EARLY)         /* - */                                         \
+	X(ROOT_TMPFS, root_tmpfs, EARLY)         /* mode */                                      \
+	X(BIND, bind, SETUP)                     /* source or fd, dest ("/": new root), attrs */ \
+	X(TMPFS, tmpfs, SETUP)                   /* dest, mode, size_bytes, nr_inodes, attrs */  \
+	X(PROC, proc, SETUP)                     /* dest, attrs, PLAN_STEP_HOST */               \
+	X(PROC_COVER, proc_cover, SETUP)         /* dest: a proc mount */                        \
+	X(DEV, dev, SETUP)                       /* dest, source: console's terminal or NULL */  \
+	X(SYS, sys, SETUP)                       /* dest, attrs, PLAN_STEP_HOST */               \
+	X(CGROUP, cgroup, SETUP)                 /* dest, attrs */                               \
+	X(MQUEUE, mqueue, SETUP)                 /* dest, attrs */                               \
+	X(DIR, dir, SETUP)                       /* dest, mode */                                \
+	X(FILE, file, SETUP)                     /* fd or text, dest, mode */                    \
+	X(BIND_DATA, bind_data, SETUP)           /* fd, dest, mode, attrs */                     \
+	X(SYMLINK, symlink, SETUP)               /* source: the link's text, dest */             \
+	X(CHMOD, chmod, SETUP)                   /* dest, mode */                                \
+	X(REMOUNT, remount, SETUP)               /* dest, attrs: on that one mount */            \
+	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY */                       \
+	X(USERNS_LIMIT, userns_limit, SETUP)     /* text: how many more */                       \
+	X(PIVOT, pivot, SETUP)                   /* - */                                         \
+	X(CONFINE, confine, INIT)                /* keep */                                      \
+	X(SESSION, session, PAYLOAD)             /* - */                                         \
+	X(IDS, ids, PAYLOAD)                     /* uid, gid, PLAN_STEP_GROUPS */                \
+	X(PRIVILEGES, privileges, PAYLOAD)       /* keep */                                      \
+	X(ASSERT_NO_USERNS, assert_no_userns, PAYLOAD) /* - */                                   \
+	X(CHDIR, chdir, PAYLOAD)                 /* the plan's workdirs */                       \
+	X(DESCRIPTORS, descriptors, PAYLOAD)     /* the plan's pass_fds */                       \
+	X(EXEC, exec, PAYLOAD)                   /* the plan's argv, envp */                     \
+	X(REAPER_PRIVILEGES, reaper_privileges, REAPER) /* keep */
+// clang-format on
 
 enum plan_step_kind {
 #define X(id, name, phase) PLAN_STEP_##id,
@@ -76,10 +81,9 @@ enum plan_step_kind {
 };
 
 enum plan_step_flag {
-	PLAN_STEP_TRY = 1 << 0,	    /* a source (mask: a path) that does not exist skips the step */
-	PLAN_STEP_HOST = 1 << 1,    /* proc, sys: the host's, bound */
-	PLAN_STEP_RECURSIVE = 1 << 2,
-	PLAN_STEP_UNCOVERED = 1 << 3, /* proc: leave its dangerous files open */
+	PLAN_STEP_TRY = 1 << 0,	   /* what does not exist skips the step */
+	PLAN_STEP_HOST = 1 << 1,   /* proc, sys: the host's, bound */
+	PLAN_STEP_GROUPS = 1 << 2, /* ids: the supplementary groups can be and are dropped */
 };
 
 struct plan_step {
@@ -129,6 +133,7 @@ struct sbx_plan {
 	bool wait_for_all;	/* --on-exit=wait */
 	bool end_with_parent;	/* --die-with-parent */
 	bool own_session;	/* --new-session: the terminal's signals do not reach the command */
+	bool own_pid_ns;	/* false: PID 1 of the drawing is an ordinary process */
 	uid_t payload_uid;	/* inside */
 	gid_t payload_gid;
 
@@ -136,7 +141,7 @@ struct sbx_plan {
 	size_t n_steps;
 
 	const char **argv; /* NULL-terminated; copies: PID 1 wipes the originals */
-	char **envp;	   /* likewise; envp[0] is "PWD=", filled in by the payload */
+	char **envp;	   /* likewise; without PWD, which the payload puts in the room of envp[0] */
 	const char **workdirs; /* tried in order, NULL-terminated */
 	bool workdir_required; /* --chdir: the first must work */
 	const int *pass_fds;

@@ -28,7 +28,7 @@ struct probe_host {
 	const char *hostname;
 	const char *tty; /* path of the terminal on stdout, NULL: none */
 	const char *root_prefix; /* "" on a real host; a directory in tests, before every path read */
-	char *const *environ; /* borrowed */
+	char *const *environ_; /* borrowed */
 	bool no_new_privs;
 };
 
@@ -36,10 +36,11 @@ struct probe_range {
 	uint32_t start, count;
 };
 
-int probe_host(struct arena *arena, char *const *environ, struct probe_host *ret_host,
+int probe_host(struct arena *arena, char *const *environ_, struct probe_host *ret_host,
 	       struct sbx_err *err);
 int probe_subids(const struct probe_host *host, const char *file, struct probe_range **ret_ranges,
 		 size_t *ret_count, struct sbx_err *err);
 const char *probe_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			 const char *name);
+const char *probe_text(const struct probe_host *host, const char *path);
 const char *probe_link(const struct probe_host *host, const char *path);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proc: start another program and wait for it. Used for the helpers (newuidmap
+ * and its like) and for getent. Runs in: the monitor, or the caller's process.
+ */
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "sbx/base/arena.h"
+#include "sbx/base/err.h"
+
+struct proc_spawn {
+	const char *path;	  /* absolute */
+	const char *const *argv;  /* NULL-terminated */
+	const sigset_t *sigmask;  /* the program's; NULL: as it is */
+	int output_fd;		  /* its stdout, borrowed; -1: /dev/null */
+	int error_fd;		  /* its stderr, borrowed; -1: /dev/null */
+};
+
+int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);
+int proc_wait(pid_t pid, int *ret_status);
+int proc_capture(const struct proc_spawn *spawn, size_t max_bytes, struct arena *arena,
+		 char **ret_output, size_t *ret_len, int *ret_status);

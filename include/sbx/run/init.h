@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* init: PID 1 of the sandbox, from its birth to its end. */
+#pragma once
+
+#include <stdnoreturn.h>
+
+#include "sbx/run/context.h"
+#include "sbx/run/launch.h"
+
+noreturn void init_main(struct run_context *ctx, struct launch_title title, int sock_fd);
+uint64_t init_late_namespaces(const struct sbx_plan *plan);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mount: the few things that every kind of mount needs, on descriptors.
+ * Runs in: PID 1, before pivot_root.
+ */
+#pragma once
+
+#include "sbx/run/context.h"
+
+/* What a destination is made as where it does not exist. */
+enum mount_target { MOUNT_TARGET_DIR, MOUNT_TARGET_FILE };
+
+struct mount_option {
+	const char *key, *value; /* NULL value: a flag */
+};
+
+int mount_new(const char *type, const struct mount_option *options, size_t n_options,
+	      uint64_t attrs, int *ret_fd, struct sbx_err *err);
+int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
+		enum mount_target target, struct sbx_err *err);
+int mount_new_at(const struct run_context *ctx, const char *type,
+		 const struct mount_option *options, size_t n_options,
+		 const struct plan_step *step, struct sbx_err *err);
+int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd);
+int mount_host_at(const struct run_context *ctx, const char *source, const struct plan_step *step,
+		  struct sbx_err *err);
+int mount_make_tmpfs(const struct plan_step *step, int *ret_fd, struct sbx_err *err);

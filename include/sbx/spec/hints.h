@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hints: what to do about a failure, from one table keyed by step kind, errno
+ * and a probe of the host. Runs in: PID 1 before pivot_root, and the monitor.
+ */
+#pragma once
+
+#include "sbx/base/err.h"
+
+/* Beside the step kinds, two things that fail and are no step. */
+enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3 };
+
+void hint_add(struct sbx_err *err, int place);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* fd: descriptors of the whole process. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "sbx/base/fd.h"
+#include "sbx/base/sys.h"
+
+/**
+ * Make sure that 0, 1 and 2 are open, so that nothing we open becomes anybody's
+ * standard output. What the caller had closed is /dev/null from now on.
+ *
+ * Return: 0 or -errno.
+ */
+int fd_open_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* The lowest free number is the one that is missing. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/**
+ * Close every descriptor but some.
+ * @keep: their numbers in any order; -1 stands for none
+ */
+void fd_close_all_but(const int *keep, size_t n_keep)
+{
+	unsigned first = 0;
+
+	for (;;) {
+		unsigned next = UINT_MAX;
+
+		for (size_t i = 0; i < n_keep; i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= first && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > first)
+			(void)sys_close_range(first, next == UINT_MAX ? UINT_MAX : next - 1, 0);
+		if (next == UINT_MAX)
+			return;
+		first = next + 1;
+	}
+}

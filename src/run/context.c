@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* context: begin and end of what the steps share. */
+
+#include <string.h>
+
+#include "sbx/run/context.h"
+
+void context_init(struct run_context *ctx, const struct sbx_plan *plan)
+{
+	memset(ctx, 0, sizeof(*ctx));
+	ctx->plan = plan;
+	ctx->host_root_fd = -1;
+	ctx->root_fd = -1;
+	ctx->store_fd = -1;
+	ctx->proc_fd = -1;
+}
+
+/* Close what only mounting needed, the host's root above all. */
+void context_finish_setup(struct run_context *ctx)
+{
+	int *fds[] = {&ctx->host_root_fd, &ctx->root_fd, &ctx->store_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		defs_cleanup_fd(fds[i]);
+		*fds[i] = -1;
+	}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dev: a minimal /dev. Nodes cannot be made in a user namespace, so the six that
+ * every program expects are bound from the host, into a tmpfs that has the rest.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sbx/base/path.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/mount.h"
+#include "sbx/run/steps.h"
+
+static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+
+static const struct {
+	const char *name, *target;
+} dev_links[] = {
+	{"stdin", "/proc/self/fd/0"},  {"stdout", "/proc/self/fd/1"},
+	{"stderr", "/proc/self/fd/2"}, {"fd", "/proc/self/fd"},
+	{"core", "/proc/kcore"},       {"ptmx", "pts/ptmx"},
+};
+
+/* Bind a node of the host onto a new file of the tmpfs. */
+static int dev_bind(const struct run_context *ctx, int dev_fd, const char *source, const char *name,
+		    struct sbx_err *err)
+{
+	_autoclose_ int fd = -1, tree = -1, file = -1;
+	int r = path_open(ctx->host_root_fd, source, &fd);
+
+	if (r == 0)
+		r = mount_clone(fd, "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &tree);
+	if (r < 0)
+		return err_system(err, -r, source, "cannot clone the device node");
+	file = openat(dev_fd, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+	if (file < 0)
+		return err_system(err, errno, name, "cannot make a file in the new /dev");
+	if (sys_move_mount(tree, "", dev_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, errno, source, "cannot bind the device node");
+	return 0;
+}
+
+static int dev_fill(int dev_fd, struct sbx_err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(dev_links); i++)
+		if (symlinkat(dev_links[i].target, dev_fd, dev_links[i].name) < 0)
+			return err_system(err, errno, dev_links[i].name,
+					  "cannot make a link in the new /dev");
+	if (mkdirat(dev_fd, "shm", 0777) < 0 || mkdirat(dev_fd, "pts", 0755) < 0)
+		return err_system(err, errno, NULL, "cannot make a directory in the new /dev");
+	if (fchmodat(dev_fd, "shm", 01777, 0) < 0)
+		return err_system(err, errno, "shm", "cannot set its mode");
+	return 0;
+}
+
+static int dev_mount_pts(int dev_fd, struct sbx_err *err)
+{
+	static const struct mount_option options[] = {
+		{"newinstance", NULL}, {"ptmxmode", "0666"}, {"mode", "620"}};
+	_autoclose_ int pts = -1;
+	int r = mount_new("devpts", options, ARRAY_SIZE(options),
+			  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &pts, err);
+
+	if (r < 0)
+		return r;
+	if (sys_move_mount(pts, "", dev_fd, "pts", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, errno, "pts", "cannot mount the new devpts");
+	return 0;
+}
+
+int step_run_dev(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct plan_step tmpfs = {.mode = 0755,
+					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+	_autoclose_ int fd = -1;
+	char source[32];
+	int r = mount_make_tmpfs(&tmpfs, &fd, err);
+
+	if (r == 0)
+		r = mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+	for (size_t i = 0; i < ARRAY_SIZE(dev_nodes) && r == 0; i++) {
+		(void)snprintf(source, sizeof(source), "/dev/%s", dev_nodes[i]);
+		r = dev_bind(ctx, fd, source, dev_nodes[i], err);
+	}
+	if (r == 0)
+		r = dev_fill(fd, err);
+	if (r == 0)
+		r = dev_mount_pts(fd, err);
+	if (r == 0 && step->source)
+		r = dev_bind(ctx, fd, step->source, "console", err);
+	return r;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idmap: give the new user namespace its uid and gid map.
+ *
+ * Theory of operation
+ *
+ * A user namespace is born with no map: every id in it is "nobody". A map can be
+ * written once (user_namespaces(7)). A map of the caller's own id alone PID 1
+ * writes itself, from inside. For more ids somebody with CAP_SETUID over the
+ * parent namespace is needed; newuidmap(1) and newgidmap(1) are, and check
+ * /etc/subuid and /etc/subgid before they write. They are given the number of
+ * PID 1, which cannot be reused while the monitor has not waited for it.
+ *
+ * They run side by side, and beside PID 1's first steps: executing them is what
+ * costs, and PID 1 has work that needs no ids. PID 1 is told when both are done;
+ * it does not act with half an identity.
+ *
+ * With --map=auto a helper that fails leaves the one id, written by the monitor:
+ * fewer ids are not less protection. With --map=range it is an error.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/proc.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/idmap.h"
+#include "sbx/spec/hints.h"
+
+enum { IDMAP_TEXT_MAX = 340 * 36 };
+
+void idmap_job_init(struct idmap_job *job)
+{
+	memset(job, 0, sizeof(*job));
+	job->helpers[0].pidfd = -1;
+	job->helpers[1].pidfd = -1;
+	job->error_fd = -1;
+}
+
+/* End helpers that are still running, and forget everything. */
+void idmap_job_finish(struct idmap_job *job)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(job->helpers); i++) {
+		int status;
+
+		if (job->helpers[i].pid > 0) {
+			(void)kill(job->helpers[i].pid, SIGKILL);
+			(void)proc_wait(job->helpers[i].pid, &status);
+			job->helpers[i].pid = 0;
+		}
+		defs_cleanup_fd(&job->helpers[i].pidfd);
+		job->helpers[i].pidfd = -1;
+	}
+	defs_cleanup_fd(&job->error_fd);
+	job->error_fd = -1;
+}
+
+static const struct plan_map *idmap_of(const struct sbx_plan *plan, size_t which)
+{
+	return which == 0 ? &plan->gid_map : &plan->uid_map;
+}
+
+/* newuidmap PID INSIDE OUTSIDE COUNT [...] */
+static int idmap_start_helper(struct idmap_job *job, size_t which, const struct plan_map *map,
+			      pid_t child, const sigset_t *sigmask, int error_fd,
+			      struct sbx_err *err)
+{
+	size_t n_words = 2 + map->n_lines * 3;
+	_autofree_ const char **argv = calloc(n_words + 1, sizeof(*argv));
+	_autofree_ char *numbers = calloc(n_words, 12);
+	struct proc_spawn spawn = {.path = map->helper,
+				   .argv = argv,
+				   .sigmask = sigmask,
+				   .output_fd = -1,
+				   .error_fd = error_fd};
+	int r;
+
+	if (!argv || !numbers)
+		return err_oom(err);
+	argv[0] = map->helper;
+	for (size_t i = 1; i < n_words; i++) {
+		const struct plan_map_line *line = &map->lines[i < 2 ? 0 : (i - 2) / 3];
+		const uint32_t columns[] = {line->inside, line->outside, line->count};
+		char *text = numbers + i * 12;
+
+		(void)snprintf(text, 12, "%u", i == 1 ? (uint32_t)child : columns[(i - 2) % 3]);
+		argv[i] = text;
+	}
+	r = proc_start(&spawn, &job->helpers[which].pid);
+	if (r < 0)
+		return err_system(err, -r, map->helper, "cannot start");
+	job->helpers[which].path = map->helper;
+	job->helpers[which].pidfd = sys_pidfd_open(job->helpers[which].pid);
+	if (job->helpers[which].pidfd < 0)
+		return err_system(err, errno, map->helper, "cannot watch");
+	return 0;
+}
+
+/**
+ * Start both helpers.
+ * @child:   PID 1 of the sandbox, a child that has not been waited for
+ * @sigmask: for the helpers
+ *
+ * Return: 0, or -errno with *err filled; then idmap_job_finish() cleans up.
+ */
+int idmap_job_start(struct idmap_job *job, const struct sbx_plan *plan, pid_t child,
+		    const sigset_t *sigmask, struct sbx_err *err)
+{
+	_autoclose_ int write_fd = -1;
+	int fds[2], r = 0;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot make a pipe for the helpers");
+	job->error_fd = fds[0];
+	write_fd = fds[1];
+	for (size_t i = 0; i < ARRAY_SIZE(job->helpers) && r == 0; i++)
+		r = idmap_start_helper(job, i, idmap_of(plan, i), child, sigmask, write_fd, err);
+	return r;
+}
+
+bool idmap_job_done(const struct idmap_job *job)
+{
+	return job->helpers[0].pid == 0 && job->helpers[1].pid == 0;
+}
+
+static int idmap_write(int proc_fd, const char *who, const char *file, const char *text,
+		       struct sbx_err *err)
+{
+	char path[64];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", who, file);
+	r = io_write_file_at(proc_fd, path, text, strlen(text));
+	if (r == 0)
+		return 0;
+	(void)err_system(err, -r, path, "cannot write the id map");
+	hint_add(err, HINT_IDMAP);
+	return r;
+}
+
+/* Map only the caller's own id. A gid map is taken from the unprivileged only without setgroups. */
+static int idmap_write_single(int proc_fd, const char *who, const struct plan_map *map, bool groups,
+			      struct sbx_err *err)
+{
+	char line[64];
+	int r = 0;
+
+	if (groups)
+		r = idmap_write(proc_fd, who, "setgroups", "deny", err);
+	(void)snprintf(line, sizeof(line), "%u %u 1\n", map->own_inside, map->own_outside);
+	return r < 0 ? r : idmap_write(proc_fd, who, groups ? "gid_map" : "uid_map", line, err);
+}
+
+/* The first line that the helpers said, without their name in front. */
+static void idmap_read_complaint(int fd, char *text, size_t size)
+{
+	ssize_t n = read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
+static int idmap_helper_failed(struct idmap_job *job, size_t which, int status, struct sbx_err *err)
+{
+	const char *path = job->helpers[which].path;
+	char complaint[256];
+	int r;
+
+	idmap_read_complaint(job->error_fd, complaint, sizeof(complaint));
+	if (WIFSIGNALED(status))
+		r = err_refuse(err, ECANCELED, path, "was killed by signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status) == 127 && complaint[0] == '\0')
+		r = err_refuse(err, ENOEXEC, path, "cannot be executed");
+	else
+		r = err_refuse(err, EPERM, path, "failed with exit status %d%s%s",
+			       WEXITSTATUS(status), complaint[0] ? ": " : "", complaint);
+	err_set_option(err, "--map=range");
+	err_hint(err, "compare /etc/subuid and /etc/subgid with the map that --explain shows, and see\n"
+		      "that %s has its set-user-ID bit or capabilities; --map=single does without",
+		 path);
+	return r;
+}
+
+/**
+ * Collect the helpers that have ended. Where one failed and the plan allows it,
+ * write the one id in its place.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int idmap_job_reap(struct idmap_job *job, const struct sbx_plan *plan, pid_t child,
+		   struct sbx_err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(job->helpers); i++) {
+		char who[32];
+		int status, r;
+
+		if (job->helpers[i].pid == 0 ||
+		    waitpid(job->helpers[i].pid, &status, WNOHANG) != job->helpers[i].pid)
+			continue;
+		job->helpers[i].pid = 0;
+		defs_cleanup_fd(&job->helpers[i].pidfd);
+		job->helpers[i].pidfd = -1;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			continue;
+		if (!plan->map_may_fall_back)
+			return idmap_helper_failed(job, i, status, err);
+		(void)snprintf(who, sizeof(who), "/proc/%d", child);
+		r = idmap_write_single(AT_FDCWD, who, idmap_of(plan, i), i == 0, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* PID 1, where no helper is needed: map the caller's own ids. */
+int idmap_write_own(const struct sbx_plan *plan, struct sbx_err *err)
+{
+	int r = idmap_write_single(AT_FDCWD, "/proc/self", &plan->gid_map, true, err);
+
+	return r < 0 ? r : idmap_write_single(AT_FDCWD, "/proc/self", &plan->uid_map, false, err);
+}
+
+/* "N N COUNT" for every range that exists inside. */
+static void idmap_identity(const struct plan_map *map, char *text, size_t size)
+{
+	struct str_buf out = {.data = text, .size = size};
+
+	for (size_t i = 0; i < map->n_lines; i++)
+		str_buf_printf(&out, "%u %u %u\n", map->lines[i].inside, map->lines[i].inside,
+			       map->lines[i].count);
+	assert(!out.cut);
+}
+
+/**
+ * PID 1: give the command's own user namespace the ids that PID 1's has.
+ * @proc_fd: borrowed; a procfs in which @child is the child's number
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int idmap_write_same(int proc_fd, pid_t child, const struct sbx_plan *plan, struct sbx_err *err)
+{
+	_autofree_ char *text = malloc(IDMAP_TEXT_MAX);
+	char who[16];
+	int r = 0;
+
+	if (!text)
+		return err_oom(err);
+	(void)snprintf(who, sizeof(who), "%d", child);
+	/* Without a helper, setgroups is denied in the parent already, and so is it here. */
+	idmap_identity(&plan->gid_map, text, IDMAP_TEXT_MAX);
+	r = idmap_write(proc_fd, who, "gid_map", text, err);
+	idmap_identity(&plan->uid_map, text, IDMAP_TEXT_MAX);
+	return r < 0 ? r : idmap_write(proc_fd, who, "uid_map", text, err);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lookup: execute the command as a shell would, and explain a failure.
+ *
+ * execve(2) says "No such file or directory" for a missing command, a missing
+ * interpreter of a script and a missing loader of a program alike. What it was is
+ * found out afterwards, by reading the head of the file. That file comes from
+ * the sandbox, so this happens here, without any privilege.
+ */
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/run/lookup.h"
+
+/* What a shell searches where PATH is not set. */
+static const char lookup_default_path[] =
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+enum { LOOKUP_HEAD_BYTES = 4096 };
+
+static int lookup_fail(struct sbx_err *err, int exit_code, const char *object, int number,
+		       const char *what, const char *detail)
+{
+	if (number)
+		(void)err_system(err, number, object, "%s%s", what, detail);
+	else
+		(void)err_refuse(err, ENOENT, object, "%s%s", what, detail);
+	err->exit_code = exit_code;
+	return -ENOENT;
+}
+
+/* The first bytes of a file. Return: how many, 0 where it cannot be read. */
+static size_t lookup_read_head(const char *path, char *head, size_t size)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : pread(fd, head, size - 1, 0);
+
+	head[n > 0 ? n : 0] = '\0';
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* "#!/usr/bin/python3 -E" -> "/usr/bin/python3" */
+static bool lookup_interpreter(const char *head, size_t len, char *name, size_t size)
+{
+	size_t start, n;
+
+	if (len < 3 || head[0] != '#' || head[1] != '!')
+		return false;
+	start = 2 + strspn(head + 2, " \t");
+	n = strcspn(head + start, " \t\r\n");
+	if (n == 0 || n >= size)
+		return false;
+	memcpy(name, head + start, n);
+	name[n] = '\0';
+	return true;
+}
+
+/* The path in a program header, if it lies in the bytes that were read. */
+static bool lookup_copy_loader(const char *head, size_t len, uint64_t offset, uint64_t filesz,
+			       char *name, size_t size)
+{
+	if (filesz < 2 || filesz > size || offset >= len || filesz > len - offset)
+		return false;
+	memcpy(name, head + offset, filesz);
+	name[filesz - 1] = '\0';
+	return true;
+}
+
+/* The ELF loader (PT_INTERP of elf(5)) that a program asks for. */
+static bool lookup_loader(const char *head, size_t len, char *name, size_t size)
+{
+	Elf64_Ehdr ehdr;
+
+	if (len < sizeof(ehdr) || memcmp(head, ELFMAG, SELFMAG) != 0)
+		return false;
+	memcpy(&ehdr, head, sizeof(ehdr));
+	if (ehdr.e_ident[EI_CLASS] == ELFCLASS32) {
+		Elf32_Ehdr small;
+
+		memcpy(&small, head, sizeof(small));
+		for (size_t i = 0; i < small.e_phnum; i++) {
+			size_t at = small.e_phoff + i * sizeof(Elf32_Phdr);
+			Elf32_Phdr phdr;
+
+			if (at > len || len - at < sizeof(phdr))
+				return false;
+			memcpy(&phdr, head + at, sizeof(phdr));
+			if (phdr.p_type == PT_INTERP)
+				return lookup_copy_loader(head, len, phdr.p_offset, phdr.p_filesz,
+							  name, size);
+		}
+		return false;
+	}
+	for (size_t i = 0; i < ehdr.e_phnum; i++) {
+		size_t at = ehdr.e_phoff + i * sizeof(Elf64_Phdr);
+		Elf64_Phdr phdr;
+
+		if (at > len || len - at < sizeof(phdr))
+			return false;
+		memcpy(&phdr, head + at, sizeof(phdr));
+		if (phdr.p_type == PT_INTERP)
+			return lookup_copy_loader(head, len, phdr.p_offset, phdr.p_filesz, name,
+						  size);
+	}
+	return false;
+}
+
+/* "/lib64/ld-linux-x86-64.so.2" -> "/lib64" */
+static void lookup_dirname(const char *path, char *dir, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash && slash > path ? (size_t)(slash - path) : 1;
+
+	if (len >= size)
+		len = size - 1;
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+}
+
+/* The file is there, and yet it cannot be executed: say what is missing. */
+static int lookup_explain_file(const char *path, int number, struct sbx_err *err)
+{
+	char head[LOOKUP_HEAD_BYTES], name[PATH_MAX], dir[PATH_MAX];
+	size_t len = lookup_read_head(path, head, sizeof(head));
+	struct stat st;
+	int r;
+
+	if (number == ENOENT && lookup_interpreter(head, len, name, sizeof(name))) {
+		r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
+				"the script's interpreter does not exist inside: ", name);
+		err_hint(err, "bind the interpreter, or correct the first line of the script");
+		return r;
+	}
+	if (number == ENOENT && lookup_loader(head, len, name, sizeof(name))) {
+		r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
+				"the program's loader does not exist inside: ", name);
+		lookup_dirname(name, dir, sizeof(dir));
+		err_hint(err, "bring it in: --ro-bind %s %s", dir, dir);
+		return r;
+	}
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return lookup_fail(err, ERR_EXIT_NOT_EXECUTABLE, path, 0, "is a directory", "");
+	r = lookup_fail(err, ERR_EXIT_NOT_EXECUTABLE, path, number, "cannot execute", "");
+	if (number == EACCES && stat(path, &st) == 0 && !(st.st_mode & 0111))
+		err_hint(err, "the file is not executable; chmod +x, or run its interpreter");
+	else if (number == EACCES)
+		err_hint(err, "it may lie on a mount with noexec, or in a directory that cannot be "
+			      "entered");
+	else if (number == ENOEXEC)
+		err_hint(err, "it is no program of this machine's kind; a script needs a first line "
+			      "such as #!/bin/sh");
+	else if (number == E2BIG)
+		err_hint(err, "arguments and environment together are too long; see execve(2)");
+	return r;
+}
+
+static int lookup_explain(const char *path, int number, struct sbx_err *err)
+{
+	struct stat st;
+
+	if (number == ENOENT && lstat(path, &st) < 0) {
+		int r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0, "no such file inside the sandbox",
+				    "");
+
+		err_hint(err, "bind the directory that holds it, for example --ro-bind /usr /usr");
+		return r;
+	}
+	if (number == ENOENT && stat(path, &st) < 0)
+		return lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
+				   "is a symbolic link to a file that does not exist inside", "");
+	if (number == ENOTDIR || number == ELOOP || number == ENAMETOOLONG)
+		return lookup_fail(err, ERR_EXIT_NOT_FOUND, path, number, "cannot be found", "");
+	return lookup_explain_file(path, number, err);
+}
+
+/* The next candidate of PATH into `full`. Return: the rest of PATH, or NULL behind its end. */
+static const char *lookup_next(const char *path, const char *name, char *full, size_t size)
+{
+	size_t n = strcspn(path, ":");
+	int len = snprintf(full, size, "%.*s%s%s", (int)n, path, n ? "/" : "", name);
+
+	if (len < 0 || (size_t)len >= size)
+		full[0] = '\0';
+	return path[n] == ':' ? path + n + 1 : NULL;
+}
+
+/*
+ * Try every directory of PATH. A file that is there but cannot be executed is
+ * remembered: if no other is found, it is the one to explain.
+ */
+static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct sbx_err *err)
+{
+	const char *name = plan->argv[0];
+	char full[PATH_MAX], there[PATH_MAX] = "";
+	int number = 0, r;
+
+	for (const char *rest = path; rest;) {
+		struct stat st;
+
+		rest = lookup_next(rest, name, full, sizeof(full));
+		if (full[0] == '\0')
+			continue;
+		(void)execve(full, (char *const *)(uintptr_t)plan->argv, plan->envp);
+		r = errno;
+		if (number == 0 && lstat(full, &st) == 0 && !S_ISDIR(st.st_mode)) {
+			number = r;
+			memcpy(there, full, sizeof(there));
+		}
+	}
+	if (number)
+		return lookup_explain(there, number, err);
+	r = lookup_fail(err, ERR_EXIT_NOT_FOUND, name, 0, "no such command on PATH inside the sandbox",
+			"");
+	err_hint(err, "PATH is %s; bind what holds the command, for example --ro-bind /usr /usr",
+		 path);
+	return r;
+}
+
+static const char *lookup_path_variable(char *const *envp)
+{
+	for (; *envp; envp++)
+		if (str_starts_with(*envp, "PATH="))
+			return *envp + sizeof("PATH=") - 1;
+	return lookup_default_path;
+}
+
+/**
+ * Become the command. Returns only on failure: -errno, with *err saying which of
+ * the reasons it is and the exit code that goes with it.
+ */
+int lookup_exec(const struct sbx_plan *plan, struct sbx_err *err)
+{
+	const char *name = plan->argv[0];
+
+	if (*name == '\0')
+		return lookup_fail(err, ERR_EXIT_NOT_FOUND, NULL, 0, "the command is an empty word",
+				   "");
+	if (!strchr(name, '/'))
+		return lookup_on_path(plan, lookup_path_variable(plan->envp), err);
+	(void)execve(name, (char *const *)(uintptr_t)plan->argv, plan->envp);
+	return lookup_explain(name, errno, err);
+}

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mount: the steps that mount something, and the pieces they are made of.
+ *
+ * Theory of operation
+ *
+ * Nothing here uses mount(2). A filesystem is made with fsopen, fsconfig and
+ * fsmount, a part of the host's tree is cloned with open_tree; either is a mount
+ * that is nowhere yet, whose attributes are set with mount_setattr while nobody
+ * can see it. Only then move_mount puts it on its place, given by descriptor too.
+ * So a bind is never writable for a moment before it becomes read-only, submounts
+ * and the mounts covered by others get their attributes with one call
+ * (AT_RECURSIVE), and no path is looked up twice.
+ *
+ * Order of one bind: open the source, clone, set attributes, find or make the
+ * destination, place. A source that does not exist leaves no destination behind.
+ *
+ * fsopen & co.: Linux 5.2; mount_setattr: 5.12.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/path.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/mount.h"
+#include "sbx/run/steps.h"
+
+enum { MOUNT_PARENT_MODE = 0755 };
+
+/**
+ * Make a filesystem that is mounted nowhere yet.
+ * @attrs: MOUNT_ATTR_*
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int mount_new(const char *type, const struct mount_option *options, size_t n_options,
+	      uint64_t attrs, int *ret_fd, struct sbx_err *err)
+{
+	_autoclose_ int fs = sys_fsopen(type);
+	int fd;
+
+	if (fs < 0)
+		return err_system(err, errno, NULL, "cannot open a new %s", type);
+	for (size_t i = 0; i < n_options; i++)
+		if (sys_fsconfig_string(fs, options[i].key, options[i].value) < 0)
+			return err_system(err, errno, NULL, "%s does not take the option %s%s%s",
+					  type, options[i].key, options[i].value ? "=" : "",
+					  options[i].value ? options[i].value : "");
+	if (sys_fsconfig_create(fs) < 0)
+		return err_system(err, errno, NULL, "cannot create a new %s", type);
+	fd = sys_fsmount(fs, attrs);
+	if (fd < 0)
+		return err_system(err, errno, NULL, "cannot mount a new %s", type);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Open where a mount goes, making it where it is missing. */
+static int mount_open_target(const struct run_context *ctx, const char *dest,
+			     enum mount_target target, int *ret_fd, struct sbx_err *err)
+{
+	int r;
+
+	if (target == MOUNT_TARGET_DIR)
+		r = path_make_dir(ctx->root_fd, dest, MOUNT_PARENT_MODE, MOUNT_PARENT_MODE, ret_fd);
+	else
+		r = path_make_file(ctx->root_fd, dest, 0444, MOUNT_PARENT_MODE, ret_fd);
+	if (r == -ENOTDIR && target == MOUNT_TARGET_DIR)
+		return err_refuse(err, ENOTDIR, dest,
+				  "the destination, or something above it, is not a directory");
+	if (r == -EISDIR)
+		return err_refuse(err, EISDIR, dest,
+				  "the destination is a directory, the source is not");
+	if (r < 0)
+		return err_system(err, -r, dest, "cannot open or make the destination");
+	return 0;
+}
+
+/**
+ * Put a mount on its place inside the new root.
+ * @mount_fd: borrowed
+ * @target:   what a missing destination is made as
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
+		enum mount_target target, struct sbx_err *err)
+{
+	_autoclose_ int dest_fd = -1;
+	int r;
+
+	assert(ctx->root_fd >= 0);
+	r = mount_open_target(ctx, dest, target, &dest_fd, err);
+	if (r < 0)
+		return r;
+	if (sys_move_mount(mount_fd, "", dest_fd, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_system(err, errno, dest, "cannot mount at the destination");
+	return 0;
+}
+
+/* mount_new() and mount_place() for a step; attributes and destination are the step's. */
+int mount_new_at(const struct run_context *ctx, const char *type,
+		 const struct mount_option *options, size_t n_options,
+		 const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int fd = -1;
+	int r = mount_new(type, options, n_options, step->attrs, &fd, err);
+
+	if (r < 0)
+		return r;
+	return mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+}
+
+/**
+ * Clone a mount and all below it, and set attributes on every one of them.
+ * @path: below @dir_fd; "" for what dir_fd itself is
+ *
+ * Return: 0, or -errno.
+ */
+int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd)
+{
+	const struct mount_attr set = {.attr_set = attrs,
+				       /* The three kinds of atime are one field. */
+				       .attr_clr = attrs & MOUNT_ATTR_NOATIME ? MOUNT_ATTR__ATIME
+									      : 0};
+	_autoclose_ int fd = sys_open_tree(dir_fd, path,
+					   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
+						   AT_EMPTY_PATH);
+
+	if (fd < 0)
+		return -errno;
+	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &set) < 0)
+		return -errno;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* Where relative sources start: the caller's working directory, which PID 1 still has. */
+static int mount_open_source(const struct run_context *ctx, const char *source, int *ret_fd)
+{
+	char cwd[PATH_MAX], full[PATH_MAX];
+	int n;
+
+	if (source[0] == '/')
+		return path_open(ctx->host_root_fd, source, ret_fd);
+	if (!getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	n = snprintf(full, sizeof(full), "%s/%s", cwd, source);
+	if (n < 0 || (size_t)n >= sizeof(full))
+		return -ENAMETOOLONG;
+	return path_open(ctx->host_root_fd, full, ret_fd);
+}
+
+/*
+ * A descriptor of the caller's belongs to another mount namespace and cannot be
+ * cloned. The path it has in /proc is opened anew, and must lead to the very
+ * same file.
+ */
+static int mount_open_fd(const struct run_context *ctx, int fd, int *ret_fd, struct sbx_err *err)
+{
+	_autoclose_ int again = -1;
+	char link[32], path[PATH_MAX];
+	struct stat want, have;
+	ssize_t n;
+	int r;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return err_system(err, errno, link, "cannot tell what the descriptor is");
+	path[n] = '\0';
+	if (path[0] != '/')
+		return err_refuse(err, EINVAL, path, "is no file or directory that can be bound");
+	r = path_open(ctx->host_root_fd, path, &again);
+	if (r < 0)
+		return err_system(err, -r, path, "cannot open the descriptor's path again");
+	if (fstat(fd, &want) < 0 || fstat(again, &have) < 0)
+		return err_system(err, errno, path, "cannot compare with the descriptor");
+	if (want.st_dev != have.st_dev || want.st_ino != have.st_ino)
+		return err_refuse(err, ESTALE, path,
+				  "is no longer what the descriptor was opened on");
+	*ret_fd = take_fd(&again);
+	return 0;
+}
+
+/* The step's source, open. Return: 1; 0 where it may be missing and is; or -errno. */
+static int mount_open_step_source(const struct run_context *ctx, const struct plan_step *step,
+				  int *ret_fd, struct sbx_err *err)
+{
+	int r;
+
+	if (!step->source) {
+		r = mount_open_fd(ctx, step->fd, ret_fd, err);
+		return r < 0 ? r : 1;
+	}
+	r = mount_open_source(ctx, step->source, ret_fd);
+	if (r == -ENOENT && (step->flags & PLAN_STEP_TRY))
+		return 0;
+	return r < 0 ? err_system(err, -r, step->source, "cannot open source") : 1;
+}
+
+/* A new root, on top of what is the root now; later steps resolve their paths below it. */
+static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_err *err)
+{
+	int below = ctx->root_fd >= 0 ? ctx->root_fd
+		    : ctx->store_fd >= 0 ? ctx->store_fd
+					 : ctx->host_root_fd;
+
+	if (sys_move_mount(*mount_fd, "", below, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_system(err, errno, "/", "cannot mount the new root");
+	defs_cleanup_fd(&ctx->root_fd);
+	ctx->root_fd = take_fd(mount_fd);
+	return 0;
+}
+
+/* Is it the very root of the host's tree, the mount that the new root lies on? */
+static bool mount_is_host_root(const struct run_context *ctx, int fd)
+{
+	struct statx a, b;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &a) == 0 &&
+	       statx(ctx->host_root_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &b) == 0 &&
+	       a.stx_ino == b.stx_ino && a.stx_mnt_id == b.stx_mnt_id;
+}
+
+/*
+ * Clone a source. A clone of the host's root would take the new root along,
+ * which is mounted on it, and hide itself below that; what is unbindable
+ * is left out of a recursive clone (mount_namespaces(7)).
+ */
+static int mount_clone_source(const struct run_context *ctx, int source, uint64_t attrs,
+			      int *ret_tree)
+{
+	const struct mount_attr leave_out = {.propagation = MS_UNBINDABLE};
+	const struct mount_attr take_in = {.propagation = MS_PRIVATE};
+	int above = ctx->store_fd >= 0 ? ctx->store_fd : ctx->root_fd;
+	int r;
+
+	if (above < 0 || !mount_is_host_root(ctx, source))
+		return mount_clone(source, "", attrs, ret_tree);
+	if (sys_mount_setattr(above, "", AT_EMPTY_PATH, &leave_out) < 0)
+		return -errno;
+	r = mount_clone(source, "", attrs, ret_tree);
+	if (sys_mount_setattr(above, "", AT_EMPTY_PATH, &take_in) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+int step_run_bind(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int source = -1, tree = -1;
+	struct stat st;
+	int r;
+
+	r = mount_open_step_source(ctx, step, &source, err);
+	if (r <= 0)
+		return r;
+	r = mount_clone_source(ctx, source, step->attrs, &tree);
+	if (r < 0)
+		return err_system(err, -r, step->source, "cannot clone the source's mounts");
+	if (fstat(tree, &st) < 0)
+		return err_system(err, errno, step->source, "cannot look at the source");
+	if (path_is_root(step->dest)) {
+		if (!S_ISDIR(st.st_mode))
+			return err_refuse(err, ENOTDIR, step->source,
+					  "is not a directory, so it cannot be the root");
+		return mount_become_root(ctx, &tree, err);
+	}
+	return mount_place(ctx, tree, step->dest,
+			   S_ISDIR(st.st_mode) ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, err);
+}
+
+/* A recursive bind of a part of the host, for a step that shares instead of making new. */
+int mount_host_at(const struct run_context *ctx, const char *source, const struct plan_step *step,
+		  struct sbx_err *err)
+{
+	_autoclose_ int fd = -1, tree = -1;
+	int r = path_open(ctx->host_root_fd, source, &fd);
+
+	if (r == 0)
+		r = mount_clone(fd, "", step->attrs, &tree);
+	if (r < 0)
+		return err_system(err, -r, source, "cannot bind the host's");
+	return mount_place(ctx, tree, step->dest, MOUNT_TARGET_DIR, err);
+}
+
+/* A tmpfs as a step describes it, mounted nowhere yet. */
+int mount_make_tmpfs(const struct plan_step *step, int *ret_fd, struct sbx_err *err)
+{
+	char mode[16], size[32], inodes[32];
+	struct mount_option options[3];
+	size_t n = 0;
+
+	(void)snprintf(mode, sizeof(mode), "%o", step->mode >= 0 ? (unsigned)step->mode : 0755);
+	(void)snprintf(size, sizeof(size), "%llu", (unsigned long long)step->size_bytes);
+	(void)snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)step->nr_inodes);
+	options[n++] = (struct mount_option){"mode", mode};
+	if (step->size_bytes)
+		options[n++] = (struct mount_option){"size", size};
+	if (step->nr_inodes)
+		options[n++] = (struct mount_option){"nr_inodes", inodes};
+	return mount_new("tmpfs", options, n, step->attrs, ret_fd, err);
+}
+
+int step_run_tmpfs(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int fd = -1;
+	int r = mount_make_tmpfs(step, &fd, err);
+
+	if (r < 0)
+		return r;
+	if (path_is_root(step->dest))
+		return mount_become_root(ctx, &fd, err);
+	return mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+}
+
+int step_run_root_tmpfs(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct plan_step root = {.mode = 0755,
+				       .attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	_autoclose_ int fd = -1;
+	int r = mount_make_tmpfs(&root, &fd, err);
+
+	(void)step;
+	return r < 0 ? r : mount_become_root(ctx, &fd, err);
+}
+
+/*
+ * Data from descriptors is bound from files that have no name. They need a
+ * filesystem that is mounted (only such a mount can be cloned before Linux 6.15)
+ * and that no path leads to: this one lies between the host's root and the new one.
+ */
+int step_run_data_store(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct plan_step store = {.mode = 0700,
+					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	_autoclose_ int fd = -1;
+	int r = mount_make_tmpfs(&store, &fd, err);
+
+	(void)step;
+	if (r < 0)
+		return r;
+	if (sys_move_mount(fd, "", ctx->host_root_fd, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_system(err, errno, NULL, "cannot mount the store for data");
+	ctx->store_fd = take_fd(&fd);
+	return 0;
+}
+
+int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int fd = -1, tree = -1;
+	char name[24];
+	int r;
+
+	assert(ctx->store_fd >= 0);
+	(void)snprintf(name, sizeof(name), "%u", ctx->n_store++);
+	fd = openat(ctx->store_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_system(err, errno, NULL, "cannot make a file for the data");
+	r = io_copy(step->fd, fd);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot copy the data of descriptor %d", step->fd);
+	if (fchmod(fd, (mode_t)step->mode) < 0)
+		return err_system(err, errno, NULL, "cannot set the mode of the data");
+	r = mount_clone(ctx->store_fd, name, step->attrs, &tree);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot clone the data's mount");
+	r = mount_place(ctx, tree, step->dest, MOUNT_TARGET_FILE, err);
+	/* Not before: what has no name can no longer be mounted. */
+	if (r == 0 && unlinkat(ctx->store_fd, name, 0) < 0)
+		r = err_system(err, errno, NULL, "cannot unlink the data's name");
+	return r;
+}
+
+int step_run_mqueue(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	return mount_new_at(ctx, "mqueue", NULL, 0, step, err);
+}
+
+int step_run_cgroup(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	return mount_new_at(ctx, "cgroup2", NULL, 0, step, err);
+}
+
+int step_run_sys(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	if (step->flags & PLAN_STEP_HOST)
+		return mount_host_at(ctx, "/sys", step, err);
+	return mount_new_at(ctx, "sysfs", NULL, 0, step, err);
+}
+
+/* Is the open file the root of a mount? (STATX_ATTR_MOUNT_ROOT: Linux 5.8) */
+static bool mount_is_mount_point(int fd)
+{
+	struct statx stx;
+
+	return statx(fd, "", AT_EMPTY_PATH, 0, &stx) == 0 &&
+	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+int step_run_remount(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct mount_attr set = {.attr_set = step->attrs};
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (path_is_root(step->dest)) {
+		if (sys_mount_setattr(ctx->root_fd, "", AT_EMPTY_PATH, &set) < 0)
+			return err_system(err, errno, "/", "cannot make the root read-only");
+		return 0;
+	}
+	r = path_open_inside(ctx->root_fd, step->dest, &fd);
+	if (r < 0)
+		return err_system(err, -r, step->dest, "cannot open the mount");
+	if (!mount_is_mount_point(fd))
+		return err_refuse(err, EINVAL, step->dest, "is not a mount point");
+	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH, &set) < 0)
+		return err_system(err, errno, step->dest, "cannot change the mount");
+	return 0;
+}
+
+/* A directory is covered by an empty read-only one, all else by the host's /dev/null. */
+int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct plan_step empty = {.mode = 0555,
+					.nr_inodes = 1,
+					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						 MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY};
+	_autoclose_ int at = -1, cover = -1, null_fd = -1;
+	struct stat st;
+	int r = path_open_inside(ctx->root_fd, step->dest, &at);
+
+	if (r == -ENOENT && (step->flags & PLAN_STEP_TRY))
+		return 0;
+	if (r < 0 || fstat(at, &st) < 0)
+		return err_system(err, r < 0 ? -r : errno, step->dest,
+				  "cannot open what is to be masked");
+	if (S_ISDIR(st.st_mode)) {
+		r = mount_make_tmpfs(&empty, &cover, err);
+		if (r < 0)
+			return r;
+	} else {
+		r = path_open(ctx->host_root_fd, "/dev/null", &null_fd);
+		if (r == 0)
+			r = mount_clone(null_fd, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+							     MOUNT_ATTR_NOEXEC, &cover);
+		if (r < 0)
+			return err_system(err, -r, "/dev/null", "cannot clone for the mask");
+	}
+	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_system(err, errno, step->dest, "cannot mount the mask");
+	return 0;
+}
+
+/*
+ * Is something still mounted on the new root? Then ".." would lead there from
+ * any directory below it. What is there must have the mount id of the root itself.
+ */
+static bool mount_root_is_covered(void)
+{
+	struct statx root, up;
+
+	return statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &root) < 0 ||
+	       statx(AT_FDCWD, "/..", 0, STATX_MNT_ID, &up) < 0 ||
+	       root.stx_mnt_id != up.stx_mnt_id;
+}
+
+/*
+ * The host's tree goes away as a whole: pivot_root(2) with the same directory twice
+ * puts the old root on top of the new one, where umount finds it by "." without
+ * any name for it ever having existed. The store for data lies on the old root,
+ * so it is found there first.
+ */
+int step_run_pivot(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	(void)step;
+	if (fchdir(ctx->root_fd) < 0)
+		return err_system(err, errno, "/", "cannot enter the new root");
+	if (sys_pivot_root(".", ".") < 0)
+		return err_system(err, errno, "/", "cannot make it the root");
+	if (ctx->store_fd >= 0 && sys_umount_detach(".") < 0)
+		return err_system(err, errno, "/", "cannot detach the store for data");
+	if (sys_umount_detach(".") < 0)
+		return err_system(err, errno, "/", "cannot detach the host's root");
+	if (mount_root_is_covered())
+		return err_refuse(err, EBUSY, "/", "the host's root could not be detached");
+	context_finish_setup(ctx);
+	return 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * payload: the last steps before the command runs.
+ *
+ * Runs in: a child of PID 1 (or PID 1 itself with --as-pid-1). Whatever fails is
+ * sent to the monitor, which prints it; the socket for that is closed by the
+ * exec. Signals stay blocked until the very end: one that arrives early acts as
+ * if the command had been running.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/handshake.h"
+#include "sbx/run/lookup.h"
+#include "sbx/run/payload.h"
+#include "sbx/run/steps.h"
+
+/* PWD in the environment: the room for it is envp[0]. */
+static int payload_set_pwd(const struct run_context *ctx, struct sbx_err *err)
+{
+	char cwd[PATH_MAX];
+	size_t size;
+	char *var;
+
+	if (!getcwd(cwd, sizeof(cwd)))
+		return err_system(err, errno, NULL, "cannot tell the working directory");
+	size = strlen(cwd) + sizeof("PWD=");
+	var = malloc(size);
+	if (!var)
+		return err_oom(err);
+	(void)snprintf(var, size, "PWD=%s", cwd);
+	ctx->plan->envp[0] = var;
+	return 0;
+}
+
+int step_run_chdir(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const char *const *dirs = ctx->plan->workdirs;
+	bool required = ctx->plan->workdir_required;
+
+	(void)step;
+	for (size_t i = 0; dirs[i]; i++) {
+		if (chdir(dirs[i]) == 0)
+			return payload_set_pwd(ctx, err);
+		if (!required && dirs[i + 1])
+			continue;
+		(void)err_system(err, errno, dirs[i], "cannot change to the working directory");
+		err_hint(err, "the path is one inside the sandbox; bind it, or leave --chdir out");
+		return -errno;
+	}
+	return 0;
+}
+
+int step_run_descriptors(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct sbx_plan *plan = ctx->plan;
+
+	(void)step;
+	if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return err_system(err, errno, NULL, "cannot close descriptors");
+	for (size_t i = 0; i < plan->n_pass_fds; i++)
+		if (fcntl(plan->pass_fds[i], F_SETFD, 0) < 0)
+			return err_system(err, errno, NULL, "cannot pass descriptor %d",
+					  plan->pass_fds[i]);
+	return 0;
+}
+
+int step_run_exec(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	(void)step;
+	(void)umask(ctx->caller_umask);
+	if (ctx->nofile_raised)
+		(void)setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile);
+	if (sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL) < 0)
+		return err_system(err, errno, NULL, "cannot restore the signal mask");
+	return lookup_exec(ctx->plan, err);
+}
+
+/**
+ * Go through the payload's steps; the last one executes the command.
+ * @sock_fd: taken by the process; for FAILED
+ * @gate_fd: end of file on it is the sign that PID 1 is ready; -1: no need to wait
+ */
+noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
+{
+	struct sbx_err err;
+	char byte;
+
+	if (gate_fd >= 0)
+		while (read(gate_fd, &byte, 1) < 0 && errno == EINTR)
+			;
+	(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
+	(void)handshake_send_err(sock_fd, &err);
+	_exit(err.exit_code);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proc_fs: mount /proc and cover what is dangerous in it.
+ *
+ * Most of what is covered is refused to an ordinary user anyway, by file modes.
+ * The covers hold for uid 0 inside, for kernels that forget a check, and
+ * whatever the caller's id is.
+ *
+ * The list is that of the OCI runtimes: what describes or steers the whole
+ * machine is read-only, what tells secrets of it is masked.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "sbx/base/path.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/mount.h"
+#include "sbx/run/steps.h"
+
+static const char *const proc_read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+static const char *const proc_masked[] = {
+	"acpi",	      "asound",	    "kcore",	   "keys", "latency_stats",
+	"sched_debug", "timer_list", "timer_stats", "scsi",
+};
+
+int step_run_proc(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	if (step->flags & PLAN_STEP_HOST)
+		return mount_host_at(ctx, "/proc", step, err);
+	return mount_new_at(ctx, "proc", NULL, 0, step, err);
+}
+
+/* Bind an entry over itself, read-only. What this kernel does not have is passed over. */
+static int proc_cover_read_only(int proc_fd, const char *name, struct sbx_err *err)
+{
+	const uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			       MOUNT_ATTR_NOEXEC;
+	_autoclose_ int tree = -1;
+	int r = mount_clone(proc_fd, name, attrs, &tree);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return err_system(err, -r, name, "cannot clone an entry of /proc");
+	if (sys_move_mount(tree, "", proc_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, errno, name, "cannot make an entry of /proc read-only");
+	return 0;
+}
+
+/* Cover an entry with an empty directory, or with /dev/null. */
+static int proc_cover_mask(const struct run_context *ctx, int proc_fd, const char *name,
+			   struct sbx_err *err)
+{
+	const struct plan_step empty = {.mode = 0555,
+					.nr_inodes = 1,
+					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						 MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY};
+	_autoclose_ int cover = -1, null_fd = -1;
+	struct stat st;
+	int r;
+
+	if (fstatat(proc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_system(err, errno, name, "cannot look at /proc");
+	if (S_ISDIR(st.st_mode)) {
+		r = mount_make_tmpfs(&empty, &cover, err);
+		if (r < 0)
+			return r;
+	} else {
+		r = path_open(ctx->host_root_fd, "/dev/null", &null_fd);
+		if (r == 0)
+			r = mount_clone(null_fd, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+							     MOUNT_ATTR_NOEXEC, &cover);
+		if (r < 0)
+			return err_system(err, -r, "/dev/null", "cannot clone for the mask");
+	}
+	if (sys_move_mount(cover, "", proc_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, errno, name, "cannot mask an entry of /proc");
+	return 0;
+}
+
+int step_run_proc_cover(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int proc_fd = -1;
+	int r = path_open_inside(ctx->root_fd, step->dest, &proc_fd);
+
+	if (r < 0)
+		return err_system(err, -r, step->dest, "cannot open /proc");
+	for (size_t i = 0; i < ARRAY_SIZE(proc_read_only) && r == 0; i++)
+		r = proc_cover_read_only(proc_fd, proc_read_only[i], err);
+	for (size_t i = 0; i < ARRAY_SIZE(proc_masked) && r == 0; i++)
+		r = proc_cover_mask(ctx, proc_fd, proc_masked[i], err);
+	return r;
+}
+
+/*
+ * PID 1 writes the id map of the command's own user namespace through /proc,
+ * behind pivot_root, where the sandbox may have no /proc: this mount is nowhere.
+ */
+int step_run_proc_view(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	int r;
+
+	if (!(step->flags & PLAN_STEP_HOST))
+		return mount_new("proc", NULL, 0, 0, &ctx->proc_fd, err);
+	r = path_open(ctx->host_root_fd, "/proc", &ctx->proc_fd);
+	return r < 0 ? err_system(err, -r, "/proc", "cannot open the host's") : 0;
+}

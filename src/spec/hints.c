@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hints: the remedies that sbx knows, as a table.
+ *
+ * A row applies where its place, its errno and its probe all agree; the first
+ * that does wins, so rows with a probe stand before those without. A probe reads
+ * one file and is only ever run when something has failed already.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/spec/hints.h"
+#include "sbx/spec/plan.h"
+
+/* The first line of a small file, without its newline; "" where there is none. */
+static void hint_read_line(const char *path, char *line, size_t size)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, line, size - 1);
+
+	line[n > 0 ? n : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
+static bool hint_file_says(const char *path, const char *value)
+{
+	char line[64];
+
+	hint_read_line(path, line, sizeof(line));
+	return strcmp(line, value) == 0;
+}
+
+static bool probe_kernel_too_old(void)
+{
+	struct utsname uts;
+	unsigned major = 0, minor = 0;
+
+	if (uname(&uts) < 0 || sscanf(uts.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major < 5 || (major == 5 && minor < 15);
+}
+
+static bool probe_apparmor_restricts(void)
+{
+	return hint_file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
+}
+
+static bool probe_clone_switch_off(void)
+{
+	return hint_file_says("/proc/sys/kernel/unprivileged_userns_clone", "0");
+}
+
+static bool probe_no_userns_allowed(void)
+{
+	return hint_file_says("/proc/sys/user/max_user_namespaces", "0");
+}
+
+static bool probe_seccomp(void)
+{
+	return prctl(PR_GET_SECCOMP) == 2;
+}
+
+/* Is this process's root another directory than PID 1's? */
+static bool probe_chroot(void)
+{
+	struct stat own, parent;
+
+	/* The root of a mount has itself as "..": a chroot to a plain directory shows in its
+	   inode, which on the usual filesystems is 2 (ext4), 128 (xfs), 256 (btrfs) or 1. */
+	if (stat("/", &own) < 0 || stat("/proc/1/root/.", &parent) < 0)
+		return false;
+	return own.st_ino != parent.st_ino || own.st_dev != parent.st_dev;
+}
+
+static bool probe_no_new_privs(void)
+{
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+}
+
+/* Is something mounted inside the caller's /proc? Then the kernel refuses a new one. */
+static bool probe_proc_covered(void)
+{
+	_autofree_ char *line = NULL;
+	size_t size = 0;
+	bool covered = false;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	if (!f)
+		return true;
+	while (!covered && getline(&line, &size, f) > 0) {
+		char where[4096];
+
+		covered = sscanf(line, "%*s %*s %*s %*s %4095s", where) == 1 &&
+			  str_starts_with(where, "/proc/") &&
+			  !str_starts_with(where, "/proc/sys/fs/binfmt_misc");
+	}
+	(void)fclose(f);
+	return covered;
+}
+
+struct hint {
+	int place;  /* a step kind or enum hint_place */
+	int number; /* errno */
+	bool (*probe)(void); /* NULL: always */
+	const char *text;
+};
+
+static const char hint_old_kernel[] =
+	"this kernel is older than Linux 5.15, which sbx needs; see \"uname -r\"";
+static const char hint_apparmor[] =
+	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile: put\n"
+	"\"abi <abi/4.0>, profile sbx /usr/local/bin/sbx flags=(unconfined) { userns, }\" with sbx's\n"
+	"path into /etc/apparmor.d/sbx and run \"apparmor_parser -r /etc/apparmor.d/sbx\"; or, for\n"
+	"all programs, \"sysctl kernel.apparmor_restrict_unprivileged_userns=0\"";
+static const char hint_proc[] =
+	"parts of the caller's /proc are mounted over (as in a container), so the kernel refuses a\n"
+	"new one; run sbx outside, or make /proc whole (podman: --security-opt unmask=ALL;\n"
+	"docker: --security-opt systempaths=unconfined), or use --share-pid";
+
+static const struct hint hints[] = {
+	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
+	{HINT_CLONE, EPERM, probe_clone_switch_off,
+	 "the switch for user namespaces is off; as root: sysctl kernel.unprivileged_userns_clone=1"},
+	{HINT_CLONE, EPERM, probe_seccomp,
+	 "a seccomp filter of an outer container or service refuses user namespaces; run sbx outside\n"
+	 "it, or let it allow clone and unshare (docker: --security-opt seccomp=unconfined)"},
+	{HINT_CLONE, EPERM, probe_chroot,
+	 "the kernel refuses user namespaces in a chroot; enter the tree with pivot_root or\n"
+	 "systemd-nspawn instead"},
+	{HINT_CLONE, EPERM, NULL,
+	 "a security module or an outer sandbox forbids user namespaces; the kernel's log may tell\n"
+	 "which (dmesg | tail)"},
+	{HINT_CLONE, ENOSPC, probe_no_userns_allowed,
+	 "user namespaces are switched off; as root: sysctl user.max_user_namespaces=10000"},
+	{HINT_CLONE, ENOSPC, NULL,
+	 "the limit on namespaces is reached, or this is inside a sandbox that allows none; see\n"
+	 "/proc/sys/user/max_*_namespaces"},
+	{HINT_CLONE, EUSERS, NULL, "user namespaces are nested 32 deep, the kernel's limit"},
+	{HINT_CLONE, ENOSYS, probe_kernel_too_old, hint_old_kernel},
+	{HINT_CLONE, ENOSYS, NULL,
+	 "a seccomp filter of an outer container or service refuses clone3; run sbx outside it"},
+	{HINT_CLONE, EINVAL, NULL,
+	 "this kernel was built without one of the namespaces (CONFIG_USER_NS and its like)"},
+	{HINT_CLONE, EAGAIN, NULL,
+	 "the limit on processes is reached; see \"ulimit -u\" and the cgroup's pids.max"},
+	{HINT_IDMAP, EPERM, probe_apparmor_restricts, hint_apparmor},
+	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
+	{HINT_IDMAP, EPERM, probe_no_new_privs,
+	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
+	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},
+	{PLAN_STEP_PROC_VIEW, EPERM, probe_proc_covered, hint_proc},
+	{PLAN_STEP_SYS, EPERM, NULL,
+	 "parts of the caller's /sys are mounted over, so the kernel refuses a new one; bind what\n"
+	 "is needed instead: --ro-bind /sys /sys"},
+	{PLAN_STEP_BIND, ENOENT, NULL,
+	 "check the path; the -try form of the option skips a source that does not exist"},
+	{PLAN_STEP_BIND, EACCES, NULL,
+	 "you may not enter one of the directories on the way; \"namei -l PATH\" shows which"},
+	{PLAN_STEP_BIND, EROFS, NULL,
+	 "the destination does not exist and its place is read-only; bind to a path that exists, or\n"
+	 "make its place writable first (--tmpfs DIR)"},
+	{PLAN_STEP_USERNS_LIMIT, EROFS, NULL,
+	 "the caller's /proc/sys is read-only (as in a container); use --allow-userns to do without\n"
+	 "this limit"},
+	{PLAN_STEP_USERNS_LIMIT, ENOENT, NULL,
+	 "the caller has no /proc; mount one, or use --allow-userns to do without this limit"},
+	{HINT_ANY, ENOSYS, probe_kernel_too_old, hint_old_kernel},
+	{HINT_ANY, ENOSYS, probe_seccomp,
+	 "a seccomp filter of an outer container or service refuses this system call; run sbx\n"
+	 "outside it"},
+	{HINT_ANY, EPERM, probe_apparmor_restricts, hint_apparmor},
+	{HINT_ANY, EACCES, probe_apparmor_restricts, hint_apparmor},
+	{HINT_ANY, ENOSPC, NULL,
+	 "a limit is reached: the size of a filesystem, or of mounts (/proc/sys/fs/mount-max)"},
+	{HINT_ANY, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
+	{HINT_ANY, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
+};
+
+/**
+ * Add the hint that the table has for this failure, if it has one and the
+ * failure has none yet.
+ * @place: a step kind, or one of enum hint_place
+ */
+void hint_add(struct sbx_err *err, int place)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
+		const struct hint *h = &hints[i];
+
+		if ((h->place != place && h->place != HINT_ANY) || h->number != err->number)
+			continue;
+		if (h->probe && !h->probe())
+			continue;
+		err_hint(err, "%s", h->text);
+		return;
+	}
+}

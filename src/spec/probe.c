@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: look at the host.
+ *
+ * Every launch pays for probe_host(), so it reads as little as it can: passwd and
+ * group once each. What the files do not know (a directory service) is asked of
+ * getent(1), what they have no subordinate ids for of getsubids(1); both are
+ * started only then.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/path.h"
+#include "sbx/base/proc.h"
+#include "sbx/base/str.h"
+#include "sbx/spec/idmap.h"
+#include "sbx/spec/passwd.h"
+#include "sbx/spec/probe.h"
+
+enum {
+	PASSWD_MAX_BYTES = 16 << 20,
+	SUBID_MAX_BYTES = 16 << 20,
+	GETENT_MAX_BYTES = 64 << 10,
+};
+
+static const char *probe_env(char *const *environ_, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (char *const *e = environ_; e && *e; e++)
+		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+			return *e + len + 1;
+	return NULL;
+}
+
+static const char *probe_path(const struct probe_host *host, const char *path)
+{
+	if (!host->root_prefix || host->root_prefix[0] == '\0')
+		return path;
+	return arena_printf(host->arena, "%s%s", host->root_prefix, path);
+}
+
+/* Ask getent(1), which goes through all of NSS. Return: its output, or NULL. */
+static const char *probe_getent(const struct probe_host *host, const char *database, uint32_t id)
+{
+	const char *path = probe_path(host, "/usr/bin/getent");
+	char number[16];
+	const char *const argv[] = {"getent", database, number, NULL};
+	const struct proc_spawn spawn = {
+		.path = path, .argv = argv, .output_fd = -1, .error_fd = -1};
+	char *text = NULL;
+	size_t len;
+	int status;
+
+	(void)snprintf(number, sizeof(number), "%u", id);
+	if (!path || access(path, X_OK) < 0)
+		return NULL;
+	if (proc_capture(&spawn, GETENT_MAX_BYTES, host->arena, &text, &len, &status) < 0 ||
+	    status != 0)
+		return NULL;
+	return text;
+}
+
+/* Find an id in a file, else through NSS. Return: was it found? */
+static bool probe_entry(const struct probe_host *host, enum passwd_file file, uint32_t id,
+			struct passwd_entry *entry)
+{
+	static const char *const paths[] = {"/etc/passwd", "/etc/group"};
+	static const char *const databases[] = {"passwd", "group"};
+	const char *path = probe_path(host, paths[file]);
+	const char *asked;
+	char *text;
+	size_t len;
+
+	if (path && io_read_file(path, PASSWD_MAX_BYTES, host->arena, &text, &len) == 0 &&
+	    passwd_find_id(text, file, id, host->arena, entry) == 0)
+		return true;
+	asked = probe_getent(host, databases[file], id);
+	return asked && passwd_find_id(asked, file, id, host->arena, entry) == 0;
+}
+
+static const char *probe_cwd(struct arena *arena)
+{
+	char cwd[PATH_MAX];
+
+	/* Linux says "(unreachable)..." for a directory outside the caller's root. */
+	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
+		return NULL;
+	return arena_dup(arena, cwd);
+}
+
+/* The terminal on stdout, as bubblewrap takes it for /dev/console. */
+static const char *probe_tty(struct arena *arena)
+{
+	char path[64];
+	ssize_t n;
+
+	if (!isatty(STDOUT_FILENO))
+		return NULL;
+	n = readlink("/proc/self/fd/1", path, sizeof(path) - 1);
+	if (n <= 0)
+		return NULL;
+	path[n] = '\0';
+	return str_starts_with(path, "/dev/") ? arena_dup(arena, path) : NULL;
+}
+
+static const char *probe_hostname(struct arena *arena)
+{
+	struct utsname uts;
+
+	return arena_dup(arena, uname(&uts) < 0 ? "sandbox" : uts.nodename);
+}
+
+/**
+ * The facts that every launch needs.
+ * @arena:   borrowed by the result; owns its strings
+ * @environ: borrowed by the result
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int probe_host(struct arena *arena, char *const *environ_, struct probe_host *ret_host,
+	       struct sbx_err *err)
+{
+	struct probe_host host = {
+		.arena = arena,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.root_prefix = "",
+		.environ_ = environ_,
+		.cwd = probe_cwd(arena),
+		.tty = probe_tty(arena),
+		.hostname = probe_hostname(arena),
+		.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
+	};
+	const char *home = probe_env(environ_, "HOME");
+	struct passwd_entry entry;
+
+	if (!host.hostname)
+		return err_oom(err);
+	if (probe_entry(&host, PASSWD_USERS, host.uid, &entry)) {
+		host.user = entry.name;
+		host.home = entry.home && entry.home[0] == '/' ? entry.home : NULL;
+		host.shell = entry.shell;
+	}
+	if (probe_entry(&host, PASSWD_GROUPS, host.gid, &entry))
+		host.group = entry.name;
+	if (home && home[0] == '/')
+		host.home = path_normalise(arena, NULL, home);
+	*ret_host = host;
+	return 0;
+}
+
+/* Lines of getsubids(1), "0: name start count", as those of subuid(5). */
+static int probe_getsubids(const struct probe_host *host, bool groups,
+			   struct probe_range **ret_ranges, size_t *ret_count, struct sbx_err *err)
+{
+	const char *path = probe_path(host, "/usr/bin/getsubids");
+	const char *const users[] = {"getsubids", host->user, NULL};
+	const char *const group_args[] = {"getsubids", "-g", host->user, NULL};
+	const struct proc_spawn spawn = {.path = path,
+					 .argv = groups ? group_args : users,
+					 .output_fd = -1,
+					 .error_fd = -1};
+	struct probe_range *ranges = NULL;
+	size_t len, count = 0;
+	char *text;
+	int status;
+
+	if (!path || !host->user || access(path, X_OK) < 0 ||
+	    proc_capture(&spawn, GETENT_MAX_BYTES, host->arena, &text, &len, &status) < 0 ||
+	    status != 0)
+		return 0;
+	for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
+		unsigned long start, n;
+
+		if (sscanf(line, "%*u: %*s %lu %lu", &start, &n) == 2 && n > 0 &&
+		    start + n <= UINT32_MAX) {
+			ranges = arena_grow(host->arena, ranges, count, sizeof(*ranges));
+			if (!ranges)
+				return err_oom(err);
+			ranges[count++] = (struct probe_range){(uint32_t)start, (uint32_t)n};
+		}
+		if (!strchr(line, '\n'))
+			break;
+	}
+	*ret_ranges = ranges;
+	*ret_count = count;
+	return 0;
+}
+
+/* Does nsswitch.conf(5) send questions about subordinate ids elsewhere than to the files? */
+static bool probe_subids_by_nss(const struct probe_host *host)
+{
+	const char *path = probe_path(host, "/etc/nsswitch.conf");
+	char *text, *line;
+	size_t len;
+
+	if (!path || io_read_file(path, PASSWD_MAX_BYTES, host->arena, &text, &len) < 0)
+		return false;
+	line = str_starts_with(text, "subid:") ? text : strstr(text, "\nsubid:");
+	return line != NULL;
+}
+
+/**
+ * The caller's subordinate ids.
+ * @file:       "/etc/subuid" or "/etc/subgid"
+ * @ret_ranges: in the host's arena; NULL with *ret_count 0 where there are none
+ *
+ * Return: 0, or a negative errno.
+ */
+int probe_subids(const struct probe_host *host, const char *file, struct probe_range **ret_ranges,
+		 size_t *ret_count, struct sbx_err *err)
+{
+	const char *path = probe_path(host, file);
+	char *text;
+	size_t len;
+	int r;
+
+	*ret_ranges = NULL;
+	*ret_count = 0;
+	if (!path)
+		return err_oom(err);
+	r = io_read_file(path, SUBID_MAX_BYTES, host->arena, &text, &len);
+	if (r == 0)
+		r = idmap_parse_subids(text, len, host->user, host->uid, host->arena, ret_ranges,
+				       ret_count, err);
+	if (r == -ENOMEM)
+		return r;
+	if (*ret_count == 0 && probe_subids_by_nss(host))
+		return probe_getsubids(host, strcmp(file, "/etc/subgid") == 0, ret_ranges,
+				       ret_count, err);
+	return 0;
+}
+
+/**
+ * The absolute path of a helper program, or NULL where there is none.
+ * @name: "newuidmap", ...
+ *
+ * It is looked for where systems install it, never on PATH: what runs here may
+ * be set-user-ID. --helper names another.
+ */
+const char *probe_helper(const struct probe_host *host, const struct sbx_spec *spec,
+			 const char *name)
+{
+	static const char *const dirs[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin",
+					   "/run/wrappers/bin", "/bin"};
+
+	for (size_t i = spec->n_helpers; i > 0; i--)
+		if (strcmp(spec->helpers[i - 1].name, name) == 0)
+			return spec->helpers[i - 1].path;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		const char *path = arena_printf(host->arena, "%s%s/%s", host->root_prefix, dirs[i],
+						name);
+
+		if (path && access(path, X_OK) == 0)
+			return path;
+	}
+	return NULL;
+}
+
+/* The whole of a small file such as /etc/passwd, or NULL. */
+const char *probe_text(const struct probe_host *host, const char *path)
+{
+	const char *full = probe_path(host, path);
+	char *text;
+	size_t len;
+
+	if (!full || io_read_file(full, PASSWD_MAX_BYTES, host->arena, &text, &len) < 0)
+		return NULL;
+	return text;
+}
+
+/* What a symbolic link on the host says, or NULL where there is no link. */
+const char *probe_link(const struct probe_host *host, const char *path)
+{
+	const char *full = probe_path(host, path);
+	char target[PATH_MAX];
+	ssize_t n = full ? readlink(full, target, sizeof(target)) : -1;
+
+	return n > 0 ? arena_dup_n(host->arena, target, (size_t)n) : NULL;
+}
