@@ -4,10 +4,29 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sbx/base/sys.h"
+
+/*
+ * Of a path, or with "" of the descriptor itself. Nothing is followed at the end.
+ * musl has statx(2) only since 1.2.5, and its structure is the kernel's.
+ */
+int sys_statx_mount(int dir_fd, const char *path, struct sys_mount *ret_mount)
+{
+	enum { EMPTY_PATH = 0x1000, NO_AUTOMOUNT = 0x800, NOFOLLOW = 0x100 };
+	struct statx stx;
+
+	if (syscall(SYS_statx, dir_fd, path, EMPTY_PATH | NO_AUTOMOUNT | NOFOLLOW,
+		    STATX_INO | STATX_MNT_ID, &stx) < 0)
+		return -1;
+	ret_mount->mount_id = stx.stx_mnt_id;
+	ret_mount->inode = stx.stx_ino;
+	ret_mount->is_root = stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	return 0;
+}
 
 /* clone(2). Return: as fork(2); with a NULL stack the child goes on in a copy of this one. */
 pid_t sys_clone3(const struct clone_args *args)

@@ -225,11 +225,10 @@ static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_
 /* Is it the very root of the host's tree, the mount that the new root lies on? */
 static bool mount_is_host_root(const struct run_context *ctx, int fd)
 {
-	struct statx a, b;
+	struct sys_mount a, b;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &a) == 0 &&
-	       statx(ctx->host_root_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &b) == 0 &&
-	       a.stx_ino == b.stx_ino && a.stx_mnt_id == b.stx_mnt_id;
+	return sys_statx_mount(fd, "", &a) == 0 && sys_statx_mount(ctx->host_root_fd, "", &b) == 0 &&
+	       a.inode == b.inode && a.mount_id == b.mount_id;
 }
 
 /*
@@ -399,13 +398,11 @@ int step_run_sys(struct run_context *ctx, const struct plan_step *step, struct s
 	return mount_new_at(ctx, "sysfs", NULL, 0, step, err);
 }
 
-/* Is the open file the root of a mount? (STATX_ATTR_MOUNT_ROOT: Linux 5.8) */
 static bool mount_is_mount_point(int fd)
 {
-	struct statx stx;
+	struct sys_mount mount;
 
-	return statx(fd, "", AT_EMPTY_PATH, 0, &stx) == 0 &&
-	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	return sys_statx_mount(fd, "", &mount) == 0 && mount.is_root;
 }
 
 int step_run_remount(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
@@ -468,11 +465,10 @@ int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct 
  */
 static bool mount_root_is_covered(void)
 {
-	struct statx root, up;
+	struct sys_mount root, up;
 
-	return statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &root) < 0 ||
-	       statx(AT_FDCWD, "/..", 0, STATX_MNT_ID, &up) < 0 ||
-	       root.stx_mnt_id != up.stx_mnt_id;
+	return sys_statx_mount(AT_FDCWD, "/", &root) < 0 ||
+	       sys_statx_mount(AT_FDCWD, "/..", &up) < 0 || root.mount_id != up.mount_id;
 }
 
 /*

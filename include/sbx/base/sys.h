@@ -30,6 +30,14 @@
 #define MS_PRIVATE (1 << 18)
 #endif
 
+/* What statx(2) says of the mount that a file is on. */
+struct sys_mount {
+	uint64_t mount_id;
+	uint64_t inode;
+	bool is_root; /* the file is the root of that mount (Linux 5.8) */
+};
+
+int sys_statx_mount(int dir_fd, const char *path, struct sys_mount *ret_mount);
 pid_t sys_clone3(const struct clone_args *args);
 int sys_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t resolve);
 int sys_open_tree(int dir_fd, const char *path, unsigned flags);
