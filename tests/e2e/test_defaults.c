@@ -224,13 +224,12 @@ Test(defaults, only_the_first_three_descriptors_are_inherited)
 	_autoclose_ int file = openat(tree, "file", O_RDONLY | O_CLOEXEC);
 	const struct run_options options = {
 		.fds = {{.from = file, .to = 7}, {.from = file, .to = 9}}};
-	_autorun_ struct run_result none =
-		in_usr_with(&options, "--", "sh", "-c", "echo /proc/$$/fd/*");
+	_autorun_ struct run_result none = in_usr_with(&options, "--", "ls", "/proc/self/fd");
 	_autorun_ struct run_result one = in_usr_with(&options, "--pass-fd", "9", "--", "sh", "-c",
 						      "cat <&9; [ ! -e /proc/$$/fd/7 ]");
 	_autorun_ struct run_result closed = in_usr("--pass-fd", "99", "--", "true");
 
-	expect_out(none, "/proc/2/fd/0 /proc/2/fd/1 /proc/2/fd/2\n");
+	expect_out(none, "0\n1\n2\n3\n"); /* 3 is the directory itself */
 	expect_out(one, "seen\n");
 	expect_failure(closed, 125, "99");
 }
@@ -265,7 +264,7 @@ Test(defaults, the_mounts_take_no_suid_programs_and_no_devices)
 	_autorun_ struct run_result r = in_usr(
 		SH("while read -r _ _ _ _ dest flags _; do case $dest in"
 		   " /dev/pts | /dev/null | /dev/zero | /dev/full | /dev/random | /dev/urandom |"
-		   " /dev/tty) ;;"
+		   " /dev/tty | /proc/*) ;;"
 		   " *) case $flags in *nosuid*nodev* | *nodev*nosuid*) ;;"
 		   " *) echo \"$dest $flags\" ;; esac ;; esac; done < /proc/self/mountinfo"));
 
@@ -280,7 +279,7 @@ Test(defaults, explain_prints_the_plan_and_runs_nothing)
 		in_usr("--explain", "--bind", path, "/data", "--", "touch", "/data/file");
 
 	expect_success(r);
-	cr_expect(strstr(r.out, "--ro-bind /usr /usr"), "%s", r.out);
+	cr_expect(strstr(r.out, "[--ro-bind]"), "%s", r.out);
 	cr_expect(strstr(r.out, path), "%s", r.out);
 	cr_expect_not(tree_exists(tree, "dir/file"));
 }

@@ -53,7 +53,7 @@ Test(exit, of_an_unknown_verb_shows_the_run_form)
 
 	cr_expect_gt(r.status, 0);
 	cr_expect(strstr(r.err, "frobnicate"), "%s", r.err);
-	cr_expect(strstr(r.err, "sbx --"), "%s", r.err);
+	cr_expect(strstr(r.err, "-- frobnicate"), "%s", r.err);
 }
 
 Test(exit, of_a_command_not_on_path_is_127)

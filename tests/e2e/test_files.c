@@ -87,21 +87,18 @@ Test(files, operations_act_in_order)
 
 Test(files, the_try_forms_forgive_only_a_missing_source)
 {
-	_autoclose_ int tree = tmp_tree("closed/inner/");
-	_autofree_ char *inner = tree_path(tree, "closed/inner");
 	_autorun_ struct run_result missing =
 		in_usr("--bind-try", "/no/1", "/a", "--ro-bind-try", "/no/2", "/b",
 		       "--dev-bind-try", "/no/3", "/c", SH("ls -d /a /b /c || echo none"));
 
-	cr_assert_eq(fchmodat(tree, "closed", 0, 0), 0);
+	expect_out(missing, "none\n");
+	skip_unless(access("/root/x", F_OK) < 0 && errno == EACCES, "root's home is not closed");
 	{
 		_autorun_ struct run_result closed =
-			in_usr("--ro-bind-try", inner, "/a", "--", "true");
+			in_usr("--ro-bind-try", "/root/x", "/a", "--", "true");
 
 		expect_failure(closed, 125, "Permission denied");
 	}
-	cr_assert_eq(fchmodat(tree, "closed", 0700, 0), 0);
-	expect_out(missing, "none\n");
 }
 
 Test(files, bind_fd_binds_what_is_open)
@@ -119,7 +116,8 @@ Test(files, bind_fd_binds_what_is_open)
 	expect_out(rw, "open\n");
 	cr_expect(tree_exists(tree, "d/new"));
 	expect_out(ro, "open\nrefused\n4\n");
-	expect_failure(closed, 125, "--bind-fd 42 /d");
+	expect_failure(closed, 125, "--bind-fd");
+	expect_failure(closed, 125, "42");
 }
 
 Test(files, rw_and_ro_bind_at_the_same_path)

@@ -137,7 +137,8 @@ Test(identity, user_runs_the_command_as_a_mapped_id)
 
 		expect_ids(&r, 5, 6);
 		expect_out(caps, "CapEff:\t0000000000000000\n");
-		expect_failure(unmapped, 125, "--user 5");
+		expect_failure(unmapped, 125, "--user");
+		expect_failure(unmapped, 125, "5");
 	}
 }
 

@@ -109,11 +109,13 @@ Test(privileges, pid_1_tells_nothing)
 
 Test(privileges, pid_1_tells_nothing_to_root_inside_either)
 {
-	_autorun_ struct run_result r = in_usr(
-		"--root", "--cap-add", "ALL",
-		SH("cat /proc/1/environ /proc/1/cmdline; ls -l /proc/1/fd; cat /proc/1/maps"));
+	/* The command line is readable, but its bytes are all wiped. */
+	_autorun_ struct run_result r =
+		in_usr("--root", "--cap-add", "ALL",
+		       SH("tr -d '\\0' < /proc/1/cmdline;"
+			  "cat /proc/1/environ /proc/1/maps; ls -l /proc/1/fd; echo end"));
 
-	cr_expect_eq(r.out_len, 0, "%s", r.out);
+	expect_out(r, "end\n");
 }
 
 Test(privileges, pid_1_cannot_be_traced)
@@ -137,7 +139,7 @@ Test(privileges, the_kernels_switches_cannot_be_turned)
 	_autorun_ struct run_result r = in_usr(
 		"--root", SH("for f in /proc/sysrq-trigger /proc/sys/kernel/hostname"
 			     " /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/core_pattern; do"
-			     " [ ! -e $f ] || echo 1 2>/dev/null > $f && echo wrote $f; done;"
+			     " if [ -e $f ] && echo 1 > $f; then echo wrote $f; fi; done;"
 			     "head -c 1 /proc/kcore | wc -c; head -c 1 /proc/keys | wc -c"));
 	_autorun_ struct run_result open = in_usr("--root", SH("cat /proc/sys/kernel/ostype"));
 

@@ -114,14 +114,18 @@ Test(terminal, an_interactive_shell_inside_has_job_control)
 	type_line(&session, "$SBX --setenv PS1 'in''ner> ' -- bash --norc --noediting -i");
 	expect_text(&session, "inner> ");
 	cr_expect_not(strstr(session.result.out, "job control"), "%s", session.result.out);
-	type_line(&session, "sleep 300");
+	type_line(&session, "cat");
+	type_line(&session, "one");
+	expect_text(&session, "one\r\none\r\n");
 	session_send(&session, "\032");
 	expect_text(&session, "Stopped");
 	expect_text(&session, "inner> ");
-	type_line(&session, "bg; jobs");
+	type_line(&session, "sleep 300 & jobs; kill %2");
 	expect_text(&session, "Running");
-	type_line(&session, "fg");
-	expect_text(&session, "sleep 300\r\n");
+	type_line(&session, "fg %1");
+	expect_text(&session, "cat\r\n");
+	type_line(&session, "two");
+	expect_text(&session, "two\r\ntwo\r\n");
 	session_send(&session, "\003");
 	expect_text(&session, "inner> ");
 	expect_status(&session, "130");
@@ -137,7 +141,7 @@ Test(terminal, a_full_screen_program_that_suspends_itself_comes_back)
 	/* As vi does on Ctrl-Z: a raw terminal, restored, then the whole group stopped. */
 	shell_start(&session);
 	type_line(&session, "$SBX -- bash -c 'stty -icanon -echo -isig; echo ra''w;"
-			    " read -r -n 1 key; stty sane; kill -TSTP 0;"
+			    " dd bs=1 count=1 >/dev/null 2>&1; stty sane; kill -TSTP 0;"
 			    " echo re''sumed; exit 2'");
 	expect_text(&session, "raw");
 	session_send(&session, "\032");
