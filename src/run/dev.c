@@ -75,7 +75,8 @@ static int dev_mount_pts(int dev_fd, struct sbx_err *err)
 int step_run_dev(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	const struct plan_step tmpfs = {.mode = 0755,
-					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						 MOUNT_ATTR_NOEXEC};
 	_autoclose_ int fd = -1;
 	char source[32];
 	int r = mount_make_tmpfs(&tmpfs, &fd, err);
