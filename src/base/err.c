@@ -139,13 +139,17 @@ void err_hint(struct sbx_err *err, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Print `text` line by line, each behind `label` and an indent as wide as "sbx: ". */
-static void err_print_block(struct str_buf *out, size_t indent, const char *label, const char *text)
+/*
+ * Print `text` line by line behind an indent as wide as "sbx: ": the first behind
+ * `label`, the others behind `next_label`.
+ */
+static void err_print_block(struct str_buf *out, size_t indent, const char *label,
+			    const char *next_label, const char *text)
 {
-	while (*text) {
+	for (const char *l = label; *text; l = next_label) {
 		const char *end = strchrnul(text, '\n');
 
-		str_buf_printf(out, "%*s%s", (int)indent, "", label);
+		str_buf_printf(out, "%*s%s", (int)indent, "", l);
 		str_buf_escape(out, text, (size_t)(end - text));
 		str_buf_puts(out, "\n");
 		text = *end ? end + 1 : end;
@@ -176,7 +180,7 @@ void err_print(const struct sbx_err *err, const char *program, int fd)
 		str_buf_printf(&out, ": %s", strerror(err->number));
 	str_buf_puts(&out, "\n");
 
-	err_print_block(&out, strlen(program) + 2, "while: ", err->trail);
-	err_print_block(&out, strlen(program) + 2, "hint:  ", err->hint);
+	err_print_block(&out, strlen(program) + 2, "while: ", "while: ", err->trail);
+	err_print_block(&out, strlen(program) + 2, "hint:  ", "       ", err->hint);
 	(void)io_write_all(fd, out.data, out.len);
 }

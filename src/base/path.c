@@ -430,15 +430,15 @@ int path_make_parent(int root_fd, const char *path, mode_t parent_mode, int *ret
 		     const char **ret_name)
 {
 	struct path_maker m = {.root_fd = root_fd, .parent_mode = parent_mode};
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	_autoclose_ int fd = -1;
-	const char *name;
 	int r;
 
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EINVAL;
 	name = path_maker_parent(&m, path, &fd, &r);
 	if (!name)
 		return r;
-	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return -EINVAL;
 	*ret_fd = take_fd(&fd);
 	*ret_name = name;
 	return 0;

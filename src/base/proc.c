@@ -4,7 +4,9 @@
  *
  * The child of vfork borrows this process's memory until it executes, so it does
  * nothing but system calls; the caller must have no other thread, which holds
- * for all of sbx. A helper dies with sbx (PR_SET_PDEATHSIG), except a
+ * for all of sbx. vfork waits for the exec, which for a program that is loaded
+ * dynamically takes most of a millisecond; who has something to do meanwhile
+ * asks for fork instead. A helper dies with sbx (PR_SET_PDEATHSIG), except a
  * set-user-ID one, for which the kernel clears that: newuidmap ends by itself.
  */
 
@@ -50,7 +52,7 @@ int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid)
 	assert(spawn->path[0] == '/');
 	if (null_fd < 0)
 		return -errno;
-	pid = vfork();
+	pid = spawn->beside ? fork() : vfork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)

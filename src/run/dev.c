@@ -25,19 +25,19 @@ static const struct {
 	{"core", "/proc/kcore"},       {"ptmx", "pts/ptmx"},
 };
 
-/* Bind a node of the host onto a new file of the tmpfs. */
+/*
+ * Bind a node of the host onto a new file of the tmpfs.
+ * @source: from the host's root, without a slash in front
+ */
 static int dev_bind(const struct run_context *ctx, int dev_fd, const char *source, const char *name,
 		    struct sbx_err *err)
 {
-	_autoclose_ int fd = -1, tree = -1, file = -1;
-	int r = path_open(ctx->host_root_fd, source, &fd);
+	_autoclose_ int tree = -1;
+	int r = mount_clone(ctx->host_root_fd, source, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &tree);
 
-	if (r == 0)
-		r = mount_clone(fd, "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &tree);
 	if (r < 0)
 		return err_system(err, -r, source, "cannot clone the device node");
-	file = openat(dev_fd, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
-	if (file < 0)
+	if (mknodat(dev_fd, name, S_IFREG | 0444, 0) < 0)
 		return err_system(err, errno, name, "cannot make a file in the new /dev");
 	if (sys_move_mount(tree, "", dev_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_system(err, errno, source, "cannot bind the device node");
@@ -84,7 +84,7 @@ int step_run_dev(struct run_context *ctx, const struct plan_step *step, struct s
 	if (r == 0)
 		r = mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
 	for (size_t i = 0; i < ARRAY_SIZE(dev_nodes) && r == 0; i++) {
-		(void)snprintf(source, sizeof(source), "/dev/%s", dev_nodes[i]);
+		(void)snprintf(source, sizeof(source), "dev/%s", dev_nodes[i]);
 		r = dev_bind(ctx, fd, source, dev_nodes[i], err);
 	}
 	if (r == 0)
@@ -92,6 +92,6 @@ int step_run_dev(struct run_context *ctx, const struct plan_step *step, struct s
 	if (r == 0)
 		r = dev_mount_pts(fd, err);
 	if (r == 0 && step->source)
-		r = dev_bind(ctx, fd, step->source, "console", err);
+		r = dev_bind(ctx, fd, step->source + 1, "console", err);
 	return r;
 }

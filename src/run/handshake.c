@@ -51,6 +51,22 @@ int handshake_send_err(int fd, const struct sbx_err *err)
 	return handshake_write(fd, &msg, sizeof(msg));
 }
 
+/*
+ * PID 1 and the payload are ours until the exec, yet what prints an error relies
+ * on its form, so that is not left to trust.
+ */
+static void handshake_check_err(struct sbx_err *err)
+{
+	err->option[sizeof(err->option) - 1] = '\0';
+	err->path[sizeof(err->path) - 1] = '\0';
+	err->what[sizeof(err->what) - 1] = '\0';
+	err->trail[sizeof(err->trail) - 1] = '\0';
+	err->hint[sizeof(err->hint) - 1] = '\0';
+	err->usage = false;
+	if (err->exit_code != ERR_EXIT_NOT_FOUND && err->exit_code != ERR_EXIT_NOT_EXECUTABLE)
+		err->exit_code = ERR_EXIT_FAILED;
+}
+
 /**
  * Receive one message.
  * @state: of the receiver; a message that it does not allow is -EPROTO
@@ -72,7 +88,10 @@ int handshake_receive(int fd, enum handshake_state state, bool wait, struct hand
 	if (n < HANDSHAKE_SHORT_BYTES || ret_msg->type >= HANDSHAKE_TYPE_COUNT_ ||
 	    !handshake_allowed[state][ret_msg->type])
 		return -EPROTO;
-	if (ret_msg->type == HANDSHAKE_FAILED && n != sizeof(*ret_msg))
+	if (ret_msg->type != HANDSHAKE_FAILED)
+		return 1;
+	if (n != sizeof(*ret_msg))
 		return -EPROTO;
+	handshake_check_err(&ret_msg->err);
 	return 1;
 }

@@ -79,7 +79,8 @@ static int idmap_start_helper(struct idmap_job *job, size_t which, const struct 
 				   .argv = argv,
 				   .sigmask = sigmask,
 				   .output_fd = -1,
-				   .error_fd = error_fd};
+				   .error_fd = error_fd,
+				   .beside = which == 0};
 	int r;
 
 	if (!argv || !numbers)

@@ -32,7 +32,7 @@
 #include "sbx/run/mount.h"
 #include "sbx/run/steps.h"
 
-enum { MOUNT_PARENT_MODE = 0755 };
+enum { MOUNT_PARENT_MODE = 0755, MOUNT_FILE_MODE = 0444 };
 
 /**
  * Make a filesystem that is mounted nowhere yet.
@@ -48,6 +48,9 @@ int mount_new(const char *type, const struct mount_option *options, size_t n_opt
 
 	if (fs < 0)
 		return err_system(err, errno, NULL, "cannot open a new %s", type);
+	/* The name that df(1) and mountinfo show in the place of a device. */
+	if (sys_fsconfig_string(fs, "source", type) < 0)
+		return err_system(err, errno, NULL, "%s does not take a source", type);
 	for (size_t i = 0; i < n_options; i++)
 		if (sys_fsconfig_string(fs, options[i].key, options[i].value) < 0)
 			return err_system(err, errno, NULL, "%s does not take the option %s%s%s",
@@ -62,24 +65,35 @@ int mount_new(const char *type, const struct mount_option *options, size_t n_opt
 	return 0;
 }
 
-/* Open where a mount goes, making it where it is missing. */
-static int mount_open_target(const struct run_context *ctx, const char *dest,
-			     enum mount_target target, int *ret_fd, struct sbx_err *err)
+/* What went wrong with a destination, in words. */
+static int mount_blame_target(int r, const char *dest, enum mount_target target,
+			      struct sbx_err *err)
 {
-	int r;
-
-	if (target == MOUNT_TARGET_DIR)
-		r = path_make_dir(ctx->root_fd, dest, MOUNT_PARENT_MODE, MOUNT_PARENT_MODE, ret_fd);
-	else
-		r = path_make_file(ctx->root_fd, dest, 0444, MOUNT_PARENT_MODE, ret_fd);
 	if (r == -ENOTDIR && target == MOUNT_TARGET_DIR)
 		return err_refuse(err, ENOTDIR, dest,
 				  "the destination, or something above it, is not a directory");
 	if (r == -EISDIR)
 		return err_refuse(err, EISDIR, dest,
 				  "the destination is a directory, the source is not");
+	return err_system(err, -r, dest, "cannot open or make the destination");
+}
+
+/* Put a mount on what is there already, or what a link there leads to. */
+static int mount_place_on(const struct run_context *ctx, int mount_fd, const char *dest,
+			  enum mount_target target, struct sbx_err *err)
+{
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (target == MOUNT_TARGET_DIR)
+		r = path_make_dir(ctx->root_fd, dest, MOUNT_PARENT_MODE, MOUNT_PARENT_MODE, &fd);
+	else
+		r = path_make_file(ctx->root_fd, dest, MOUNT_FILE_MODE, MOUNT_PARENT_MODE, &fd);
 	if (r < 0)
-		return err_system(err, -r, dest, "cannot open or make the destination");
+		return mount_blame_target(r, dest, target, err);
+	if (sys_move_mount(mount_fd, "", fd, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_system(err, errno, dest, "cannot mount at the destination");
 	return 0;
 }
 
@@ -88,20 +102,33 @@ static int mount_open_target(const struct run_context *ctx, const char *dest,
  * @mount_fd: borrowed
  * @target:   what a missing destination is made as
  *
+ * What this makes itself it uses by name, which saves opening it: move_mount
+ * does not follow a link that somebody might put there instead.
+ *
  * Return: 0, or -errno with *err filled.
  */
 int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
 		enum mount_target target, struct sbx_err *err)
 {
-	_autoclose_ int dest_fd = -1;
+	_autoclose_ int dir = -1;
+	const char *name;
 	int r;
 
 	assert(ctx->root_fd >= 0);
-	r = mount_open_target(ctx, dest, target, &dest_fd, err);
+	r = path_make_parent(ctx->root_fd, dest, MOUNT_PARENT_MODE, &dir, &name);
+	if (r == -EINVAL)
+		return mount_place_on(ctx, mount_fd, dest, target, err);
 	if (r < 0)
-		return r;
-	if (sys_move_mount(mount_fd, "", dest_fd, "",
-			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return mount_blame_target(r, dest, target, err);
+	if (target == MOUNT_TARGET_DIR)
+		r = mkdirat(dir, name, MOUNT_PARENT_MODE);
+	else
+		r = mknodat(dir, name, S_IFREG | MOUNT_FILE_MODE, 0);
+	if (r < 0 && errno == EEXIST)
+		return mount_place_on(ctx, mount_fd, dest, target, err);
+	if (r < 0)
+		return mount_blame_target(-errno, dest, target, err);
+	if (sys_move_mount(mount_fd, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_system(err, errno, dest, "cannot mount at the destination");
 	return 0;
 }
@@ -426,14 +453,29 @@ int step_run_remount(struct run_context *ctx, const struct plan_step *step, stru
 	return 0;
 }
 
-/* A directory is covered by an empty read-only one, all else by the host's /dev/null. */
+/**
+ * Make what hides something: an empty read-only directory, or /dev/null.
+ * @directory: is what is to be hidden one?
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int mount_make_cover(const struct run_context *ctx, bool directory, int *ret_fd,
+		     struct sbx_err *err)
+{
+	const uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+	const struct plan_step empty = {
+		.mode = 0555, .nr_inodes = 1, .attrs = attrs | MOUNT_ATTR_NODEV};
+	int r;
+
+	if (directory)
+		return mount_make_tmpfs(&empty, ret_fd, err);
+	r = mount_clone(ctx->host_root_fd, "dev/null", attrs, ret_fd);
+	return r < 0 ? err_system(err, -r, "/dev/null", "cannot clone for the mask") : 0;
+}
+
 int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	const struct plan_step empty = {.mode = 0555,
-					.nr_inodes = 1,
-					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-						 MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY};
-	_autoclose_ int at = -1, cover = -1, null_fd = -1;
+	_autoclose_ int at = -1, cover = -1;
 	struct stat st;
 	int r = path_open_inside(ctx->root_fd, step->dest, &at);
 
@@ -442,18 +484,9 @@ int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct 
 	if (r < 0 || fstat(at, &st) < 0)
 		return err_system(err, r < 0 ? -r : errno, step->dest,
 				  "cannot open what is to be masked");
-	if (S_ISDIR(st.st_mode)) {
-		r = mount_make_tmpfs(&empty, &cover, err);
-		if (r < 0)
-			return r;
-	} else {
-		r = path_open(ctx->host_root_fd, "/dev/null", &null_fd);
-		if (r == 0)
-			r = mount_clone(null_fd, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-							     MOUNT_ATTR_NOEXEC, &cover);
-		if (r < 0)
-			return err_system(err, -r, "/dev/null", "cannot clone for the mask");
-	}
+	r = mount_make_cover(ctx, S_ISDIR(st.st_mode), &cover, err);
+	if (r < 0)
+		return r;
 	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_system(err, errno, step->dest, "cannot mount the mask");
 	return 0;

@@ -49,32 +49,19 @@ static int proc_cover_read_only(int proc_fd, const char *name, struct sbx_err *e
 	return 0;
 }
 
-/* Cover an entry with an empty directory, or with /dev/null. */
+/* Hide an entry. */
 static int proc_cover_mask(const struct run_context *ctx, int proc_fd, const char *name,
 			   struct sbx_err *err)
 {
-	const struct plan_step empty = {.mode = 0555,
-					.nr_inodes = 1,
-					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-						 MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY};
-	_autoclose_ int cover = -1, null_fd = -1;
+	_autoclose_ int cover = -1;
 	struct stat st;
 	int r;
 
 	if (fstatat(proc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_system(err, errno, name, "cannot look at /proc");
-	if (S_ISDIR(st.st_mode)) {
-		r = mount_make_tmpfs(&empty, &cover, err);
-		if (r < 0)
-			return r;
-	} else {
-		r = path_open(ctx->host_root_fd, "/dev/null", &null_fd);
-		if (r == 0)
-			r = mount_clone(null_fd, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-							     MOUNT_ATTR_NOEXEC, &cover);
-		if (r < 0)
-			return err_system(err, -r, "/dev/null", "cannot clone for the mask");
-	}
+	r = mount_make_cover(ctx, S_ISDIR(st.st_mode), &cover, err);
+	if (r < 0)
+		return r;
 	if (sys_move_mount(cover, "", proc_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_system(err, errno, name, "cannot mask an entry of /proc");
 	return 0;

@@ -58,9 +58,16 @@ static void describe_caps(struct str_buf *out, uint64_t keep)
 		str_buf_puts(out, "drop all capabilities");
 	else
 		str_buf_puts(out, "keep capabilities");
-	for (int cap = 0; cap < 64; cap++)
-		if (keep & (UINT64_C(1) << cap))
-			str_buf_printf(out, " %s", caps_to_name(cap));
+	for (int cap = 0; cap < 64; cap++) {
+		const char *name = caps_to_name(cap);
+
+		if (!(keep & (UINT64_C(1) << cap)))
+			continue;
+		if (name)
+			str_buf_printf(out, " %s", name);
+		else /* newer than the headers of the build */
+			str_buf_printf(out, " %d", cap);
+	}
 	str_buf_puts(out, ", set no_new_privs");
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "sbx/base/arena.h"
@@ -17,6 +18,7 @@ struct proc_spawn {
 	const sigset_t *sigmask;  /* the program's; NULL: as it is */
 	int output_fd;		  /* its stdout, borrowed; -1: /dev/null */
 	int error_fd;		  /* its stderr, borrowed; -1: /dev/null */
+	bool beside;		  /* the caller goes on while the program is still being loaded */
 };
 
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);
