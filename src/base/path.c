@@ -11,7 +11,8 @@
  * First, it does not create. Missing parents are made one at a time with
  * mkdirat(2) on a descriptor of the directory that exists. Where mkdirat says
  * that a name is there although openat2 said that it is not, the name is a link
- * to nothing; then what the link points to is made, again from the root.
+ * to nothing; then what the link points to is made, again from the root. A ".."
+ * behind a name just made is openat2's again: on a descriptor it could leave.
  *
  * Second, ".." that arrives at the root of a mount looks at what is mounted
  * *on* that root and goes there. While PID 1 builds the sandbox, the new root is
@@ -328,38 +329,134 @@ static int path_trim(const char *path, char out[PATH_MAX])
 	return 0;
 }
 
-static int path_maker_dir(struct path_maker *m, const char *path, mode_t mode, int *ret_fd)
+/*
+ * Open as much of `path` as is there. Return: the length of that part, or -errno.
+ * Names are dropped from the end until the kernel finds the rest.
+ */
+static int path_maker_existing(const struct path_maker *m, const char *path, int *ret_fd)
 {
 	const uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-	char plain[PATH_MAX], target[PATH_MAX];
-	_autoclose_ int parent = -1;
-	const char *name;
-	int fd, r;
+	char part[PATH_MAX];
+	size_t len = strlen(path);
 
-	fd = sys_openat2(m->root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC, resolve);
-	if (fd >= 0) {
-		*ret_fd = fd;
-		return 0;
+	memcpy(part, path, len + 1);
+	for (;;) {
+		int fd = sys_openat2(m->root_fd, len ? part : "/",
+				     O_PATH | O_DIRECTORY | O_CLOEXEC, resolve);
+
+		if (fd >= 0) {
+			*ret_fd = fd;
+			return (int)len;
+		}
+		if (errno != ENOENT || len == 0)
+			return -errno;
+		len = path_cut_last(part, len);
+		part[len] = '\0';
 	}
-	if (errno != ENOENT || *path == '\0')
+}
+
+/*
+ * Go one name further, which is made if it is missing. Only the kernel, told of
+ * the root, may take "..": from a descriptor alone it could lead above the root.
+ * @path: up to and with that name, which is `name`
+ * @fd:   the directory before it; replaced
+ */
+static int path_maker_enter(const struct path_maker *m, const char *path, const char *name,
+			    mode_t mode, int *fd)
+{
+	int next;
+
+	if (strcmp(name, "..") == 0) {
+		next = sys_openat2(m->root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC,
+				   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	} else {
+		if (mkdirat(*fd, name, mode) < 0 && errno != EEXIST)
+			return -errno;
+		next = openat(*fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (next < 0)
 		return -errno;
-	r = path_trim(path, plain);
+	close(*fd);
+	*fd = next;
+	return 0;
+}
+
+/* Put what the link to nothing says in the place of the names up to it. */
+static int path_maker_relocate(struct path_maker *m, char path[PATH_MAX], size_t end, int dir,
+			       const char *name)
+{
+	char target[PATH_MAX], rest[PATH_MAX];
+	size_t len, rest_len = strlen(path + end + 1);
+	int r = path_maker_target(m, path, dir, name, target);
+
 	if (r < 0)
 		return r;
-	name = path_maker_parent(m, plain, &parent, &r);
-	if (!name)
-		return r;
-	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0) {
-		*ret_fd = fd;
-		return 0;
+	len = strlen(target);
+	if (len + 1 + rest_len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(rest, path + end + 1, rest_len + 1);
+	memcpy(path, target, len);
+	path[len] = '/';
+	memcpy(path + len + 1, rest, rest_len + 1);
+	return 0;
+}
+
+/*
+ * Make what is missing behind the first `at` characters of `path`, below `fd`.
+ * Return: 0; 1 where a link to nothing was met and `path` says where it leads;
+ * or -errno.
+ */
+static int path_maker_fill(struct path_maker *m, char path[PATH_MAX + 1], size_t at, mode_t mode,
+			   int *fd)
+{
+	const size_t len = strlen(path);
+
+	path[len + 1] = '\0'; /* an empty rest behind the last name */
+	for (;;) {
+		size_t start = at + strspn(path + at, "/"), n = strcspn(path + start, "/");
+		int r;
+
+		if (n == 0)
+			return 0;
+		at = start + n;
+		if (n == 1 && path[start] == '.')
+			continue;
+		path[at] = '\0';
+		r = path_maker_enter(m, path, path + start, at == len ? mode : m->parent_mode, fd);
+		if (r == -ENOTDIR || r == -ELOOP) {
+			r = path_maker_relocate(m, path, at, *fd, path + start);
+			return r == -EEXIST ? -ENOTDIR : r < 0 ? r : 1;
+		}
+		if (r < 0)
+			return r;
+		if (at < len)
+			path[at] = '/';
 	}
-	if (errno != ENOTDIR && errno != ELOOP)
-		return -errno;
-	r = path_maker_target(m, plain, parent, name, target);
-	return r < 0 ? r : path_maker_dir(m, target, mode, ret_fd);
+}
+
+static int path_maker_dir(struct path_maker *m, const char *path, mode_t mode, int *ret_fd)
+{
+	char plain[PATH_MAX + 1], again[PATH_MAX];
+	int r;
+
+	if (*path == '\0')
+		return -ENOENT;
+	r = path_trim(path, plain);
+	while (r >= 0) {
+		_autoclose_ int fd = -1;
+
+		r = path_maker_existing(m, plain, &fd);
+		if (r < 0)
+			return r;
+		r = path_maker_fill(m, plain, (size_t)r, mode, &fd);
+		if (r == 0)
+			*ret_fd = take_fd(&fd);
+		if (r <= 0)
+			return r;
+		memcpy(again, plain, strlen(plain) + 1);
+		r = path_trim(again, plain);
+	}
+	return r;
 }
 
 /**
