@@ -63,52 +63,57 @@ static bool lookup_interpreter(const char *head, size_t len, char *name, size_t 
 	return true;
 }
 
-/* The path in a program header, if it lies in the bytes that were read. */
-static bool lookup_copy_loader(const char *head, size_t len, uint64_t offset, uint64_t filesz,
-			       char *name, size_t size)
+/* What is needed of a program header, whatever its class. */
+struct lookup_segment {
+	uint64_t type, offset, size;
+};
+
+static bool lookup_read(const char *head, size_t len, uint64_t at, void *ret, size_t size)
 {
-	if (filesz < 2 || filesz > size || offset >= len || filesz > len - offset)
+	if (at > len || len - at < size)
 		return false;
-	memcpy(name, head + offset, filesz);
-	name[filesz - 1] = '\0';
+	memcpy(ret, head + at, size);
+	return true;
+}
+
+/* Program header number `i`. Return: false where it lies behind the bytes that were read. */
+static bool lookup_segment(const char *head, size_t len, bool is_64, size_t i,
+			   struct lookup_segment *segment)
+{
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr phdr;
+	Elf32_Ehdr ehdr32;
+	Elf32_Phdr phdr32;
+
+	if (is_64) {
+		if (!lookup_read(head, len, 0, &ehdr, sizeof(ehdr)) || i >= ehdr.e_phnum ||
+		    !lookup_read(head, len, ehdr.e_phoff + i * sizeof(phdr), &phdr, sizeof(phdr)))
+			return false;
+		*segment = (struct lookup_segment){phdr.p_type, phdr.p_offset, phdr.p_filesz};
+		return true;
+	}
+	if (!lookup_read(head, len, 0, &ehdr32, sizeof(ehdr32)) || i >= ehdr32.e_phnum ||
+	    !lookup_read(head, len, ehdr32.e_phoff + i * sizeof(phdr32), &phdr32, sizeof(phdr32)))
+		return false;
+	*segment = (struct lookup_segment){phdr32.p_type, phdr32.p_offset, phdr32.p_filesz};
 	return true;
 }
 
 /* The ELF loader (PT_INTERP of elf(5)) that a program asks for. */
 static bool lookup_loader(const char *head, size_t len, char *name, size_t size)
 {
-	Elf64_Ehdr ehdr;
+	struct lookup_segment segment;
 
-	if (len < sizeof(ehdr) || memcmp(head, ELFMAG, SELFMAG) != 0)
+	if (len < EI_NIDENT || memcmp(head, ELFMAG, SELFMAG) != 0)
 		return false;
-	memcpy(&ehdr, head, sizeof(ehdr));
-	if (ehdr.e_ident[EI_CLASS] == ELFCLASS32) {
-		Elf32_Ehdr small;
-
-		memcpy(&small, head, sizeof(small));
-		for (size_t i = 0; i < small.e_phnum; i++) {
-			size_t at = small.e_phoff + i * sizeof(Elf32_Phdr);
-			Elf32_Phdr phdr;
-
-			if (at > len || len - at < sizeof(phdr))
-				return false;
-			memcpy(&phdr, head + at, sizeof(phdr));
-			if (phdr.p_type == PT_INTERP)
-				return lookup_copy_loader(head, len, phdr.p_offset, phdr.p_filesz,
-							  name, size);
-		}
-		return false;
-	}
-	for (size_t i = 0; i < ehdr.e_phnum; i++) {
-		size_t at = ehdr.e_phoff + i * sizeof(Elf64_Phdr);
-		Elf64_Phdr phdr;
-
-		if (at > len || len - at < sizeof(phdr))
+	for (size_t i = 0; lookup_segment(head, len, head[EI_CLASS] == ELFCLASS64, i, &segment); i++) {
+		if (segment.type != PT_INTERP)
+			continue;
+		if (segment.size < 2 || segment.size > size ||
+		    !lookup_read(head, len, segment.offset, name, segment.size))
 			return false;
-		memcpy(&phdr, head + at, sizeof(phdr));
-		if (phdr.p_type == PT_INTERP)
-			return lookup_copy_loader(head, len, phdr.p_offset, phdr.p_filesz, name,
-						  size);
+		name[segment.size - 1] = '\0';
+		return true;
 	}
 	return false;
 }
