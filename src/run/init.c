@@ -166,9 +166,10 @@ static bool init_needs_gate(const struct sbx_plan *plan)
 }
 
 /*
- * The payload waits behind a gate, a pipe that we close, while PID 1 gives it its
- * ids, hides, and drops what it needed for that. Hiding comes second: the entries
- * in /proc of an undumpable child could not be written.
+ * The payload waits behind a gate, a pipe, while PID 1 gives it its ids, hides, and
+ * drops what it needed for that. Hiding comes second: the entries in /proc of an
+ * undumpable child could not be written. The gate is opened by a byte: were it the
+ * pipe's end, a PID 1 that fails on the way would open it too.
  */
 static int init_start_gated(struct init *in, struct launch_title title, struct sbx_err *err)
 {
@@ -185,7 +186,11 @@ static int init_start_gated(struct init *in, struct launch_title title, struct s
 		r = idmap_write_same(ctx->proc_fd, in->payload, ctx->plan, err);
 	if (r == 0)
 		r = init_hide(title, err);
-	return r < 0 ? r : steps_run_phase(ctx, PLAN_REAPER, err);
+	if (r == 0)
+		r = steps_run_phase(ctx, PLAN_REAPER, err);
+	if (r == 0 && write(gate_write, "", 1) != 1)
+		r = err_system(err, errno, NULL, "cannot let the command begin");
+	return r;
 }
 
 static int init_start_payload(struct init *in, struct launch_title title, struct sbx_err *err)
@@ -207,14 +212,18 @@ static void init_on_sigchld(int sig)
 	(void)sig;
 }
 
-/* SIGCHLD interrupts ppoll and nothing else; all others stay blocked. */
-static void init_watch_children(sigset_t *ret_mask)
+/*
+ * SIGCHLD interrupts ppoll and nothing else; all others stay blocked. Without that
+ * PID 1 would sleep for ever behind the command's end.
+ */
+static int init_watch_children(sigset_t *ret_mask, struct sbx_err *err)
 {
 	const struct sigaction action = {.sa_handler = init_on_sigchld};
 
-	(void)sigaction(SIGCHLD, &action, NULL);
-	(void)sigprocmask(SIG_BLOCK, NULL, ret_mask);
+	if (sigaction(SIGCHLD, &action, NULL) < 0 || sigprocmask(SIG_BLOCK, NULL, ret_mask) < 0)
+		return err_system(err, errno, NULL, "cannot watch for the command's end");
 	(void)sigdelset(ret_mask, SIGCHLD);
+	return 0;
 }
 
 static void init_signal(const struct init *in, int sig)
@@ -244,16 +253,18 @@ static int init_exit_code(const siginfo_t *info)
 	return info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
 }
 
-/* Collect every child that has ended or stopped. Return: are there children left? */
-static bool init_reap(struct init *in)
+/* Collect every child that has ended or stopped. Return: 1 children are left, 0 none, or -errno. */
+static int init_reap(struct init *in, struct sbx_err *err)
 {
 	for (;;) {
 		siginfo_t info = {.si_pid = 0};
 
 		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG) < 0)
-			return errno != ECHILD;
+			return errno == ECHILD ? 0
+					       : err_system(err, errno, NULL,
+							    "cannot wait for the command");
 		if (info.si_pid == 0)
-			return true;
+			return 1;
 		if (info.si_pid != in->payload)
 			continue;
 		if (info.si_code == CLD_STOPPED) {
@@ -309,20 +320,27 @@ static void init_listen(struct init *in)
 		init_signal(in, msg.number);
 }
 
-static noreturn void init_loop(struct init *in)
+/* Return: only in failure, -errno. */
+static int init_loop(struct init *in, struct sbx_err *err)
 {
 	struct pollfd pfd = {.fd = in->sock_fd, .events = POLLIN};
 	const int keep[] = {in->sock_fd, in->ctx->proc_fd};
 	sigset_t mask;
+	int r = init_watch_children(&mask, err);
 
-	init_watch_children(&mask);
+	if (r < 0)
+		return r;
 	fd_close_all_but(keep, ARRAY_SIZE(keep));
 	init_pass_on_pending(in);
 	for (;;) {
 		int ready = ppoll(&pfd, 1, NULL, &mask);
-		bool children = init_reap(in);
 
-		if (in->payload == 0 && (!in->ctx->plan->wait_for_all || !children))
+		if (ready < 0 && errno != EINTR)
+			return err_system(err, errno, NULL, "cannot wait for events");
+		r = init_reap(in, err);
+		if (r < 0)
+			return r;
+		if (in->payload == 0 && (!in->ctx->plan->wait_for_all || r == 0))
 			init_end(in, in->exit_code);
 		if (ready > 0)
 			init_listen(in);
@@ -346,7 +364,7 @@ noreturn void init_main(struct run_context *ctx, struct launch_title title, int 
 	if (r == 0)
 		r = init_start_payload(&in, title, &err);
 	if (r == 0)
-		init_loop(&in);
+		r = init_loop(&in, &err);
 	(void)handshake_send_err(sock_fd, &err);
 	init_end(&in, ERR_EXIT_FAILED);
 }

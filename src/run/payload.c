@@ -86,20 +86,32 @@ int step_run_exec(struct run_context *ctx, const struct plan_step *step, struct 
 	return lookup_exec(ctx->plan, err);
 }
 
+/* A gate that closes without that byte is a PID 1 that has failed, and said why. */
+static int payload_wait_at_gate(int gate_fd, struct sbx_err *err)
+{
+	char byte;
+	ssize_t n;
+
+	do {
+		n = read(gate_fd, &byte, 1);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		_exit(ERR_EXIT_FAILED);
+	return n < 0 ? err_system(err, errno, NULL, "cannot hear from PID 1") : 0;
+}
+
 /**
  * Go through the payload's steps; the last one executes the command.
  * @sock_fd: taken by the process; for FAILED
- * @gate_fd: end of file on it is the sign that PID 1 is ready; -1: no need to wait
+ * @gate_fd: a byte on it is the sign that PID 1 is ready; -1: no need to wait
  */
 noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
 {
 	struct sbx_err err;
-	char byte;
+	int r = gate_fd < 0 ? 0 : payload_wait_at_gate(gate_fd, &err);
 
-	if (gate_fd >= 0)
-		while (read(gate_fd, &byte, 1) < 0 && errno == EINTR)
-			;
-	(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
+	if (r == 0)
+		(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
 	(void)handshake_send_err(sock_fd, &err);
 	_exit(err.exit_code);
 }
