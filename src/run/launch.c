@@ -75,6 +75,7 @@ struct monitor {
 	struct terminal terminal;
 	int interrupted; /* the signal that ended the launch, 0: none */
 	siginfo_t end;	 /* of PID 1, once waited for */
+	int wait_errno;	 /* why it could not be */
 };
 
 static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
@@ -90,8 +91,14 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 
 static void monitor_wait_for_child(struct monitor *m)
 {
-	while (m->child > 0 && waitid(P_PIDFD, (id_t)m->pidfd, &m->end, WEXITED) < 0 && errno == EINTR)
-		;
+	int r;
+
+	if (m->child <= 0)
+		return;
+	do {
+		r = waitid(P_PIDFD, (id_t)m->pidfd, &m->end, WEXITED);
+	} while (r < 0 && errno == EINTR);
+	m->wait_errno = r < 0 ? errno : 0;
 	m->child = 0;
 }
 
@@ -380,6 +387,9 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 {
 	bool killed = m->end.si_code != CLD_EXITED;
 
+	if (m->end.si_pid == 0)
+		return err_system(err, m->wait_errno, NULL,
+				  "the sandbox has ended, but its exit code cannot be told");
 	if (killed && !m->plan->init_is_payload) {
 		int r = err_refuse(err, ECANCELED, NULL,
 				   "the sandbox's first process was killed by signal %d",
