@@ -156,12 +156,12 @@ static int path_follow_link(int fd, char *done, char *rest)
 	return 0;
 }
 
-/* Is the open file a symbolic link? Only O_PATH|O_NOFOLLOW can open one. */
-static bool path_fd_is_link(int fd)
+/* Is the open file a symbolic link (only O_PATH|O_NOFOLLOW can open one)? Or -errno. */
+static int path_fd_is_link(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+	return fstat(fd, &st) < 0 ? -errno : S_ISLNK(st.st_mode);
 }
 
 /* Walk one component. Return: 1 a link was followed, 0 a plain step, or -errno. */
@@ -187,7 +187,10 @@ static int path_walk_step(int root_fd, char *done, char *rest)
 	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (path_fd_is_link(fd)) {
+	r = path_fd_is_link(fd);
+	if (r < 0)
+		return r;
+	if (r > 0) {
 		r = path_follow_link(fd, done, rest);
 		return r < 0 ? r : 1;
 	}

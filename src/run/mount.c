@@ -249,13 +249,14 @@ static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_
 	return 0;
 }
 
-/* Is it the very root of the host's tree, the mount that the new root lies on? */
-static bool mount_is_host_root(const struct run_context *ctx, int fd)
+/* Is it the very root of the host's tree, the mount that the new root lies on? Or -errno. */
+static int mount_is_host_root(const struct run_context *ctx, int fd)
 {
 	struct sys_mount a, b;
 
-	return sys_statx_mount(fd, "", &a) == 0 && sys_statx_mount(ctx->host_root_fd, "", &b) == 0 &&
-	       a.inode == b.inode && a.mount_id == b.mount_id;
+	if (sys_statx_mount(fd, "", &a) < 0 || sys_statx_mount(ctx->host_root_fd, "", &b) < 0)
+		return -errno;
+	return a.inode == b.inode && a.mount_id == b.mount_id;
 }
 
 /*
@@ -269,9 +270,11 @@ static int mount_clone_source(const struct run_context *ctx, int source, uint64_
 	const struct mount_attr leave_out = {.propagation = MS_UNBINDABLE};
 	const struct mount_attr take_in = {.propagation = MS_PRIVATE};
 	int above = ctx->store_fd >= 0 ? ctx->store_fd : ctx->root_fd;
-	int r;
+	int r = above < 0 ? 0 : mount_is_host_root(ctx, source);
 
-	if (above < 0 || !mount_is_host_root(ctx, source))
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return mount_clone(source, "", attrs, ret_tree);
 	if (sys_mount_setattr(above, "", AT_EMPTY_PATH, &leave_out) < 0)
 		return -errno;
@@ -425,11 +428,11 @@ int step_run_sys(struct run_context *ctx, const struct plan_step *step, struct s
 	return mount_new_at(ctx, "sysfs", NULL, 0, step, err);
 }
 
-static bool mount_is_mount_point(int fd)
+static int mount_is_mount_point(int fd)
 {
 	struct sys_mount mount;
 
-	return sys_statx_mount(fd, "", &mount) == 0 && mount.is_root;
+	return sys_statx_mount(fd, "", &mount) < 0 ? -errno : mount.is_root;
 }
 
 int step_run_remount(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
@@ -446,7 +449,10 @@ int step_run_remount(struct run_context *ctx, const struct plan_step *step, stru
 	r = path_open_inside(ctx->root_fd, step->dest, &fd);
 	if (r < 0)
 		return err_system(err, -r, step->dest, "cannot open the mount");
-	if (!mount_is_mount_point(fd))
+	r = mount_is_mount_point(fd);
+	if (r < 0)
+		return err_system(err, -r, step->dest, "cannot look at the mount");
+	if (r == 0)
 		return err_refuse(err, EINVAL, step->dest, "is not a mount point");
 	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH, &set) < 0)
 		return err_system(err, errno, step->dest, "cannot change the mount");
