@@ -291,6 +291,9 @@ int step_run_bind(struct run_context *ctx, const struct plan_step *step, struct 
 	int r;
 
 	r = mount_open_step_source(ctx, step, &source, err);
+	/* Without what was to be the root, the root is empty: some root there must be. */
+	if (r == 0 && path_is_root(step->dest))
+		return step_run_root_tmpfs(ctx, step, err);
 	if (r <= 0)
 		return r;
 	r = mount_clone_source(ctx, source, step->attrs, &tree);

@@ -421,6 +421,8 @@ static int resolve_dests(struct resolve *r)
 		r->dests[i] = path_normalise(r->arena, same ? r->host->cwd : NULL, dest);
 		if (!r->dests[i])
 			return err_oom(r->err);
+		if (op->kind == SPEC_OP_MASK && path_is_root(r->dests[i]))
+			return err_usage(r->err, op->option, "cannot hide the root of the sandbox");
 		if (resolve_op_makes(op) && path_is_root(r->dests[i]) && op->kind != SPEC_OP_DIR) {
 			if (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_TMPFS)
 				return err_usage(r->err, op->option, "cannot be the root of the sandbox");
