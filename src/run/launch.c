@@ -306,11 +306,30 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 	return -ECANCELED;
 }
 
-/* Both maps are there: PID 1 may go on. */
+static bool launch_has_message(const struct monitor *m)
+{
+	struct pollfd pfd = {.fd = m->sock_fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+static bool launch_init_has_ended(const struct monitor *m)
+{
+	struct pollfd pfd = {.fd = m->pidfd, .events = POLLIN};
+
+	return m->sock_fd < 0 || poll(&pfd, 1, 0) == 1;
+}
+
+/*
+ * Once both maps are there PID 1 may go on. A helper fails also for want of a
+ * PID 1: then the news is how that one ended, and it is on its way to us.
+ */
 static int launch_on_helper(struct monitor *m, struct sbx_err *err)
 {
 	int r = idmap_job_reap(&m->idmap, m->plan, m->child, err);
 
+	if (launch_init_has_ended(m))
+		return 0;
 	if (r < 0 || !idmap_job_done(&m->idmap))
 		return r;
 	idmap_job_finish(&m->idmap);
@@ -366,18 +385,21 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 	if (r == 0)
 		return launch_on_timeout(m, err);
 	r = 0;
-	/* PID 1's last word comes before its end, and a failure of a helper before both. */
-	if (pfds[LAUNCH_HELPER_0].revents || pfds[LAUNCH_HELPER_1].revents)
-		r = launch_on_helper(m, err);
-	if (r == 0 && (pfds[LAUNCH_SOCKET].revents & POLLIN))
+	/*
+	 * PID 1's last word comes before its end, and before what its end does to a
+	 * helper. It may have come since poll looked at the socket, so that is asked again.
+	 */
+	while (r == 0 && launch_has_message(m))
 		r = launch_on_message(m, err);
+	if (r == 0 && (pfds[LAUNCH_HELPER_0].revents || pfds[LAUNCH_HELPER_1].revents))
+		r = launch_on_helper(m, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)
 		r = launch_on_signal(m);
 	if (r == 0 && pfds[LAUNCH_PARENT].revents) {
 		m->interrupted = SIGKILL;
 		r = -ECANCELED;
 	}
-	if (r == 0 && pfds[LAUNCH_PID_1].revents && !(pfds[LAUNCH_SOCKET].revents & POLLIN))
+	if (r == 0 && pfds[LAUNCH_PID_1].revents)
 		r = 1;
 	return r;
 }
