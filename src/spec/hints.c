@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/plan.h"
 
@@ -69,16 +69,12 @@ static bool probe_seccomp(void)
 	return prctl(PR_GET_SECCOMP) == 2;
 }
 
-/* Is this process's root another directory than PID 1's? */
+/* Is the root a plain directory? In a namespace of its own it is the root of a mount. */
 static bool probe_chroot(void)
 {
-	struct stat own, parent;
+	struct sys_mount root;
 
-	/* The root of a mount has itself as "..": a chroot to a plain directory shows in its
-	   inode, which on the usual filesystems is 2 (ext4), 128 (xfs), 256 (btrfs) or 1. */
-	if (stat("/", &own) < 0 || stat("/proc/1/root/.", &parent) < 0)
-		return false;
-	return own.st_ino != parent.st_ino || own.st_dev != parent.st_dev;
+	return sys_statx_mount(AT_FDCWD, "/", &root) == 0 && !root.is_root;
 }
 
 static bool probe_no_new_privs(void)
@@ -137,10 +133,11 @@ static const struct hint hints[] = {
 	 "the kernel refuses user namespaces in a chroot; enter the tree with pivot_root or\n"
 	 "systemd-nspawn instead"},
 	{HINT_CLONE, EPERM, NULL,
-	 "a security module or an outer sandbox forbids user namespaces; the kernel's log may tell\n"
-	 "which (dmesg | tail)"},
+	 "a security module or an outer sandbox forbids user namespaces, or this is a chroot; the\n"
+	 "kernel's log may tell which (dmesg | tail)"},
 	{HINT_CLONE, ENOSPC, probe_no_userns_allowed,
-	 "user namespaces are switched off; as root: sysctl user.max_user_namespaces=10000"},
+	 "no user namespaces are allowed here. In a sandbox: it has to be started so that it allows\n"
+	 "them (sbx --allow-userns). On the host, as root: sysctl user.max_user_namespaces=10000"},
 	{HINT_CLONE, ENOSPC, NULL,
 	 "the limit on namespaces is reached, or this is inside a sandbox that allows none; see\n"
 	 "/proc/sys/user/max_*_namespaces"},
