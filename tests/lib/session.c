@@ -151,7 +151,8 @@ void session_start(struct session *session, const struct run_options *options,
 		.in = -1,
 		.out = -1,
 		.err = -1,
-		.timeout_ms = options->timeout_ms ? options->timeout_ms : TEST_TIMEOUT_MS,
+		.timeout_ms =
+			test_deadline(options->timeout_ms ? options->timeout_ms : TEST_TIMEOUT_MS),
 		.result = {.out = strdup(""), .err = strdup("")},
 	};
 	ends_make(session, &ends, options);

@@ -108,6 +108,21 @@ Test(testlib, run_reports_signals_and_time_outs)
 	cr_expect_eq(late.status, -SIGKILL);
 }
 
+Test(testlib, deadlines_are_longer_where_the_machine_is_said_to_be_slow)
+{
+	const struct {
+		const char *slow;
+		int deadline;
+	} cases[] = {{"1", 50}, {"30", 1500}, {"0", 50}, {"-3", 50}, {"soon", 50}, {"", 50}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cr_assert(setenv("SBX_TEST_SLOW", cases[i].slow, 1) == 0);
+		cr_expect_eq(test_deadline(50), cases[i].deadline, "%s", cases[i].slow);
+	}
+	cr_assert(unsetenv("SBX_TEST_SLOW") == 0);
+	cr_expect_eq(test_deadline(50), 50);
+}
+
 Test(testlib, run_does_not_wait_for_what_was_left_behind)
 {
 	_autorun_ struct run_result r = run_program("sh", "-c", "sleep 20 & echo ended");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * testlib: children, skipping, waiting.
+ * testlib: children, skipping, waiting, slow machines.
  *
  * Runs in: the test's own process. in_child() is the only fork of the tests; a
  * child that returned into a test body would hang Criterion, so it cannot.
@@ -10,9 +10,42 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <criterion/hooks.h>
+#include <criterion/internal/ordered-set.h>
+
 #include "testlib.h"
 
-enum { CHILD_SECONDS = 60 };
+enum {
+	CHILD_SECONDS = 60,
+	SLOW_MAX = 1000,
+};
+
+/* How many times slower than usual this machine is: $SBX_TEST_SLOW, or 1. */
+static int test_slowness(void)
+{
+	const char *value = getenv("SBX_TEST_SLOW");
+	long n = value ? strtol(value, NULL, 10) : 1;
+
+	return n < 1 ? 1 : n > SLOW_MAX ? SLOW_MAX : (int)n;
+}
+
+/* A deadline that was written for an ordinary machine, as it should be on this one. */
+int test_deadline(int usual)
+{
+	return usual * test_slowness();
+}
+
+/* The deadlines that tests give to Criterion (.timeout) are watched by its runner. */
+ReportHook(PRE_ALL)(struct criterion_test_set *set)
+{
+	FOREACH_SET(struct criterion_suite_set * suite, set->suites)
+	{
+		FOREACH_SET(struct criterion_test * test, suite->tests)
+		{
+			test->data->timeout *= test_slowness();
+		}
+	}
+}
 
 /**
  * Run a function in a process of its own, with one thread.
@@ -31,7 +64,7 @@ int in_child(int (*fn)(void *arg), void *arg)
 	pid = fork();
 	cr_assert(pid >= 0, "fork: %s", strerror(errno));
 	if (pid == 0) {
-		alarm(CHILD_SECONDS);
+		alarm((unsigned)test_deadline(CHILD_SECONDS));
 		_exit(fn(arg));
 	}
 
@@ -60,7 +93,7 @@ bool wait_until(bool (*condition)(void *arg), void *arg)
 	struct timespec now, end;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += TEST_TIMEOUT_MS / 1000;
+	end.tv_sec += test_deadline(TEST_TIMEOUT_MS / 1000);
 	do {
 		if (condition(arg))
 			return true;

@@ -37,6 +37,9 @@ int in_child(int (*fn)(void *arg), void *arg);
 	} while (0)
 bool test_must_run(void);
 
+/* A deadline, in any unit, times $SBX_TEST_SLOW: for virtual machines, valgrind and the like. */
+int test_deadline(int usual);
+
 /*
  * A directory tree of its own, below $TMPDIR; removed when the test program
  * ends. Entries: "dir/", "link -> target", "file=content", "empty". Parents
