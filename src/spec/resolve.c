@@ -170,8 +170,10 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 			"install it: the package is uidmap (Debian, Ubuntu), shadow-utils (Fedora), "
 			"shadow (Arch, Alpine: shadow-uidmap)"};
 	else if (access(map->helper, X_OK) < 0)
-		*obstacle = (struct resolve_obstacle){map->helper, "cannot be executed",
-						      "check the path and its permissions"};
+		*obstacle = (struct resolve_obstacle){
+			map->helper,
+			arena_printf(r->arena, "cannot be executed: %s", strerror(errno)),
+			"check the path and its permissions"};
 	else if (!replaced && !resolve_helper_is_privileged(map->helper))
 		*obstacle = (struct resolve_obstacle){
 			map->helper, "has neither the set-user-ID bit nor file capabilities",
