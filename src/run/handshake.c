@@ -78,10 +78,14 @@ int handshake_receive(int fd, enum handshake_state state, bool wait, struct hand
 {
 	ssize_t n;
 
+	/*
+	 * ECONNRESET is said once, before what is still queued: the other side ended
+	 * without having read all from us, and its last word may lie behind that.
+	 */
 	do {
 		n = recv(fd, ret_msg, sizeof(*ret_msg), wait ? 0 : MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n == 0)
 		return 0;
 	if (n < 0)
 		return -errno;
