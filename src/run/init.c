@@ -136,8 +136,13 @@ static noreturn void init_payload_child(struct init *in, int gate_read, int gate
 {
 	if (gate_write >= 0)
 		close(gate_write);
-	if (!in->ctx->plan->own_pid_ns)
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!in->ctx->plan->own_pid_ns && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
+		struct sbx_err err;
+
+		(void)err_system(&err, errno, NULL, "cannot ask for a signal at PID 1's death");
+		(void)handshake_send_err(in->sock_fd, &err);
+		_exit(ERR_EXIT_FAILED);
+	}
 	payload_main(in->ctx, in->sock_fd, gate_read);
 }
 
