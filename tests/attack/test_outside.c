@@ -152,6 +152,21 @@ static struct life life_make(const char *test)
 	return life;
 }
 
+/* End what is there, once it is there. */
+static void life_end(struct life *life)
+{
+	life->wanted = 1;
+	cr_expect(wait_until(life_is, life), "%s: nobody is there", life->word);
+	{
+		_autorun_ struct run_result r = run_program(
+			"sh", "-c",
+			"kill $(grep -las \"^$1\" /proc/[0-9]*/cmdline | grep -v \"/$$/\" | cut -d/ -f3)",
+			"sh", life->word);
+	}
+	life->wanted = 0;
+	cr_expect(wait_until(life_is, life));
+}
+
 /* The command, a child of it, and one that left session and parent behind. */
 static char *life_script(const struct life *life)
 {
@@ -208,17 +223,8 @@ Test(outside, nobody_survives_the_command)
 	{
 		_autorun_ struct run_result host = run_program("bash", "-c", script);
 
-		life.wanted = 1;
-		cr_assert(wait_until(life_is, &life));
 		expect_out(host, "there\n");
-		{
-			_autorun_ struct run_result end =
-				run_program("sh", "-c",
-					    "kill $(grep -las \"^$1\" /proc/[0-9]*/cmdline | grep -v "
-					    "\"/$$/\" | cut -d/ -f3)", "sh", life.word);
-		}
-		life.wanted = 0;
-		cr_assert(wait_until(life_is, &life));
+		life_end(&life);
 	}
 	{
 		_autorun_ struct run_result r = in_usr(BASH(script));
@@ -233,14 +239,18 @@ Test(outside, nobody_survives_the_command)
  * that is dead before sbx can look is not told from a caller that is init.)
  */
 static const char caller_script[] =
-	"bash -c '\"$1\" --die-with-parent --ro-bind /usr /usr -- bash -c \"exec -a $3 sleep 300\" "
-	">/dev/null 2>&1 & until readlink /proc/$!/fd/* | grep -q pidfd; do :; done 2>/dev/null;"
+	"bash -c '\"$1\" $4 --ro-bind /usr /usr -- bash -c \"exec -a $3 sleep 300\" "
+	">/dev/null 2>&1 & until readlink /proc/$!/fd/* | grep -q "
+	"pidfd; do :; done 2>/dev/null;"
 	"for ((i = 0; i < $2; i++)); do :; done; kill -9 $$' bash \"$@\"; true";
 
 Test(outside, nobody_survives_the_caller, .timeout = 120)
 {
 	struct life life = life_make("parent");
+	_autorun_ struct run_result without = run_program(
+		"bash", "-c", caller_script, "bash", sbx_program(), "1", life.word, "--unshare-all");
 
+	life_end(&life);
 	for (int spins = 0; spins < 40; spins++) {
 		char number[16];
 
@@ -248,7 +258,7 @@ Test(outside, nobody_survives_the_caller, .timeout = 120)
 		{
 			_autorun_ struct run_result r =
 				run_program("bash", "-c", caller_script, "bash", sbx_program(),
-					    number, life.word);
+					    number, life.word, "--die-with-parent");
 
 			cr_expect_not(r.timed_out, "%s%s", r.out, r.err);
 		}
