@@ -344,8 +344,8 @@ static int path_maker_existing(const struct path_maker *m, const char *path, int
 
 	memcpy(part, path, len + 1);
 	for (;;) {
-		int fd = sys_openat2(m->root_fd, len ? part : "/",
-				     O_PATH | O_DIRECTORY | O_CLOEXEC, resolve);
+		int fd = sys_openat2(m->root_fd, len ? part : "/", O_PATH | O_DIRECTORY | O_CLOEXEC,
+				     resolve);
 
 		if (fd >= 0) {
 			*ret_fd = fd;

@@ -20,9 +20,8 @@ static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urand
 static const struct {
 	const char *name, *target;
 } dev_links[] = {
-	{"stdin", "/proc/self/fd/0"},  {"stdout", "/proc/self/fd/1"},
-	{"stderr", "/proc/self/fd/2"}, {"fd", "/proc/self/fd"},
-	{"core", "/proc/kcore"},       {"ptmx", "pts/ptmx"},
+	{"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+	{"fd", "/proc/self/fd"},      {"core", "/proc/kcore"},	     {"ptmx", "pts/ptmx"},
 };
 
 /*
@@ -33,7 +32,8 @@ static int dev_bind(const struct run_context *ctx, int dev_fd, const char *sourc
 		    struct sbx_err *err)
 {
 	_autoclose_ int tree = -1;
-	int r = mount_clone(ctx->host_root_fd, source, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &tree);
+	int r = mount_clone(ctx->host_root_fd, source, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+			    &tree);
 
 	if (r < 0)
 		return err_system(err, -r, source, "cannot clone the device node");
@@ -74,9 +74,8 @@ static int dev_mount_pts(int dev_fd, struct sbx_err *err)
 
 int step_run_dev(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	const struct plan_step tmpfs = {.mode = 0755,
-					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-						 MOUNT_ATTR_NOEXEC};
+	const struct plan_step tmpfs = {
+		.mode = 0755, .attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
 	_autoclose_ int fd = -1;
 	char source[32];
 	int r = mount_make_tmpfs(&tmpfs, &fd, err);

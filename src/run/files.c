@@ -103,7 +103,8 @@ int step_run_symlink(struct run_context *ctx, const struct plan_step *step, stru
 		return err_refuse(err, EEXIST, step->dest, "exists and is no symbolic link");
 	there[n] = '\0';
 	if (strcmp(there, step->source) != 0)
-		return err_refuse(err, EEXIST, step->dest, "is a link to something else: %s", there);
+		return err_refuse(err, EEXIST, step->dest, "is a link to something else: %s",
+				  there);
 	return 0;
 }
 

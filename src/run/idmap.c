@@ -183,8 +183,9 @@ static int idmap_helper_failed(struct idmap_job *job, size_t which, int status, 
 		r = err_refuse(err, EPERM, path, "failed with exit status %d%s%s",
 			       WEXITSTATUS(status), complaint[0] ? ": " : "", complaint);
 	err_set_option(err, "--map=range");
-	err_hint(err, "compare /etc/subuid and /etc/subgid with the map that --explain shows, and see\n"
-		      "that %s has its set-user-ID bit or capabilities; --map=single does without",
+	err_hint(err,
+		 "compare /etc/subuid and /etc/subgid with the map that --explain shows, and see\n"
+		 "that %s has its set-user-ID bit or capabilities; --map=single does without",
 		 path);
 	return r;
 }

@@ -71,7 +71,8 @@ static bool init_monitor_is_gone(int sock_fd)
 static int init_tie_to_monitor(struct init *in, struct sbx_err *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return err_system(err, errno, NULL, "cannot ask for a signal at the monitor's death");
+		return err_system(err, errno, NULL,
+				  "cannot ask for a signal at the monitor's death");
 	if (init_monitor_is_gone(in->sock_fd))
 		_exit(ERR_EXIT_FAILED);
 	if (!in->ctx->plan->own_pid_ns && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)

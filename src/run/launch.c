@@ -65,11 +65,11 @@ enum launch_source {
 struct monitor {
 	const struct sbx_plan *plan;
 	enum launch_state state;
-	pid_t child;	/* PID 1; 0: waited for */
-	int pidfd;	/* owned; of PID 1 */
-	int sock_fd;	/* owned */
-	int signal_fd;	/* owned */
-	int parent_fd;	/* owned; -1: the caller's end does not matter */
+	pid_t child;	     /* PID 1; 0: waited for */
+	int pidfd;	     /* owned; of PID 1 */
+	int sock_fd;	     /* owned */
+	int signal_fd;	     /* owned */
+	int parent_fd;	     /* owned; -1: the caller's end does not matter */
 	int64_t deadline_ms; /* of the helpers, CLOCK_MONOTONIC */
 	struct idmap_job idmap;
 	struct terminal terminal;
@@ -144,7 +144,8 @@ static int launch_watch_parent(struct monitor *m, struct sbx_err *err)
 	if (m->parent_fd < 0 && errno != ESRCH)
 		return err_system(err, errno, NULL, "--die-with-parent: cannot watch the caller");
 	if (m->parent_fd < 0 || getppid() != parent)
-		return err_refuse(err, ESRCH, NULL, "--die-with-parent: the caller is gone already");
+		return err_refuse(err, ESRCH, NULL,
+				  "--die-with-parent: the caller is gone already");
 	return 0;
 }
 
@@ -336,19 +337,21 @@ static int launch_on_helper(struct monitor *m, struct sbx_err *err)
 	m->state = LAUNCH_RUNNING;
 	r = handshake_send(m->sock_fd, HANDSHAKE_MAPPED, 0);
 	/* A PID 1 that is gone has said why, or its end will tell. */
-	return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0
-		? err_system(err, -r, NULL, "cannot talk to PID 1") : 0;
+	return r == -EPIPE || r == -ECONNRESET ? 0
+	       : r < 0			       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+					       : 0;
 }
 
 static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 {
-	const char *path = m->idmap.helpers[0].pid ? m->plan->gid_map.helper
-						   : m->plan->uid_map.helper;
+	const char *path =
+		m->idmap.helpers[0].pid ? m->plan->gid_map.helper : m->plan->uid_map.helper;
 	int r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
 			   LAUNCH_HELPER_TIMEOUT_MS / 1000);
 
-	err_hint(err, "it may wait for a directory service (see nsswitch.conf(5)); --map=single does\n"
-		      "without it");
+	err_hint(err,
+		 "it may wait for a directory service (see nsswitch.conf(5)); --map=single does\n"
+		 "without it");
 	return r;
 }
 
@@ -417,8 +420,9 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 				   "the sandbox's first process was killed by signal %d",
 				   m->end.si_status);
 
-		err_hint(err, "something outside killed it, perhaps for want of memory; everything in "
-			      "the sandbox\nhas ended with it");
+		err_hint(err,
+			 "something outside killed it, perhaps for want of memory; everything in "
+			 "the sandbox\nhas ended with it");
 		return r;
 	}
 	*ret_exit_code = killed ? 128 + m->end.si_status : m->end.si_status;

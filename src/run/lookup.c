@@ -106,7 +106,8 @@ static bool lookup_loader(const char *head, size_t len, char *name, size_t size)
 
 	if (len < EI_NIDENT || memcmp(head, ELFMAG, SELFMAG) != 0)
 		return false;
-	for (size_t i = 0; lookup_segment(head, len, head[EI_CLASS] == ELFCLASS64, i, &segment); i++) {
+	for (size_t i = 0; lookup_segment(head, len, head[EI_CLASS] == ELFCLASS64, i, &segment);
+	     i++) {
 		if (segment.type != PT_INTERP)
 			continue;
 		if (segment.size < 2 || segment.size > size ||
@@ -160,8 +161,9 @@ static int lookup_explain_file(const char *path, int number, struct sbx_err *err
 		err_hint(err, "it may lie on a mount with noexec, or in a directory that cannot be "
 			      "entered");
 	else if (number == ENOEXEC)
-		err_hint(err, "it is no program of this machine's kind; a script needs a first line "
-			      "such as #!/bin/sh");
+		err_hint(err,
+			 "it is no program of this machine's kind; a script needs a first line "
+			 "such as #!/bin/sh");
 	else if (number == E2BIG)
 		err_hint(err, "arguments and environment together are too long; see execve(2)");
 	return r;
@@ -172,8 +174,8 @@ static int lookup_explain(const char *path, int number, struct sbx_err *err)
 	struct stat st;
 
 	if (number == ENOENT && lstat(path, &st) < 0) {
-		int r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0, "no such file inside the sandbox",
-				    "");
+		int r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
+				    "no such file inside the sandbox", "");
 
 		err_hint(err, "bind the directory that holds it, for example --ro-bind /usr /usr");
 		return r;
@@ -222,8 +224,8 @@ static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct 
 	}
 	if (number)
 		return lookup_explain(there, number, err);
-	r = lookup_fail(err, ERR_EXIT_NOT_FOUND, name, 0, "no such command on PATH inside the sandbox",
-			"");
+	r = lookup_fail(err, ERR_EXIT_NOT_FOUND, name, 0,
+			"no such command on PATH inside the sandbox", "");
 	err_hint(err, "PATH is %s; bind what holds the command, for example --ro-bind /usr /usr",
 		 path);
 	return r;

@@ -135,8 +135,8 @@ int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
 
 /* mount_new() and mount_place() for a step; attributes and destination are the step's. */
 int mount_new_at(const struct run_context *ctx, const char *type,
-		 const struct mount_option *options, size_t n_options,
-		 const struct plan_step *step, struct sbx_err *err)
+		 const struct mount_option *options, size_t n_options, const struct plan_step *step,
+		 struct sbx_err *err)
 {
 	_autoclose_ int fd = -1;
 	int r = mount_new(type, options, n_options, step->attrs, &fd, err);
@@ -156,11 +156,10 @@ int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd)
 {
 	const struct mount_attr set = {.attr_set = attrs,
 				       /* The three kinds of atime are one field. */
-				       .attr_clr = attrs & MOUNT_ATTR_NOATIME ? MOUNT_ATTR__ATIME
-									      : 0};
-	_autoclose_ int fd = sys_open_tree(dir_fd, path,
-					   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-						   AT_EMPTY_PATH);
+				       .attr_clr =
+					       attrs & MOUNT_ATTR_NOATIME ? MOUNT_ATTR__ATIME : 0};
+	_autoclose_ int fd = sys_open_tree(
+		dir_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 
 	if (fd < 0)
 		return -errno;
@@ -237,7 +236,7 @@ static int mount_open_step_source(const struct run_context *ctx, const struct pl
 /* A new root, on top of what is the root now; later steps resolve their paths below it. */
 static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_err *err)
 {
-	int below = ctx->root_fd >= 0 ? ctx->root_fd
+	int below = ctx->root_fd >= 0	 ? ctx->root_fd
 		    : ctx->store_fd >= 0 ? ctx->store_fd
 					 : ctx->host_root_fd;
 
@@ -357,8 +356,7 @@ int step_run_tmpfs(struct run_context *ctx, const struct plan_step *step, struct
 
 int step_run_root_tmpfs(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	const struct plan_step root = {.mode = 0755,
-				       .attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	const struct plan_step root = {.mode = 0755, .attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
 	_autoclose_ int fd = -1;
 	int r = mount_make_tmpfs(&root, &fd, err);
 
@@ -496,7 +494,8 @@ int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct 
 	r = mount_make_cover(ctx, S_ISDIR(st.st_mode), &cover, err);
 	if (r < 0)
 		return r;
-	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+	    0)
 		return err_system(err, errno, step->dest, "cannot mount the mask");
 	return 0;
 }

@@ -25,7 +25,8 @@ enum { CAP_NUMBERS = 64 };
 
 static const char userns_limit_path[] = "/proc/sys/user/max_user_namespaces";
 
-/* Take everything but `keep` out of the bounding set. The kernel says EINVAL behind its last one. */
+/* Take everything but `keep` out of the bounding set. The kernel says EINVAL behind its last one.
+ */
 static int privileges_bound(uint64_t keep, struct sbx_err *err)
 {
 	for (int cap = 0; cap < CAP_NUMBERS; cap++) {
@@ -35,8 +36,8 @@ static int privileges_bound(uint64_t keep, struct sbx_err *err)
 			continue;
 		if (errno == EINVAL && cap > CAP_AUDIT_READ)
 			break;
-		return err_system(err, errno, NULL, "cannot drop capability %d from the bounding set",
-				  cap);
+		return err_system(err, errno, NULL,
+				  "cannot drop capability %d from the bounding set", cap);
 	}
 	return 0;
 }
@@ -47,7 +48,8 @@ static int privileges_ambient(uint64_t keep, struct sbx_err *err)
 	for (int cap = 0; cap < CAP_NUMBERS; cap++)
 		if ((keep & (UINT64_C(1) << cap)) &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
-			return err_system(err, errno, NULL, "cannot raise ambient capability %d", cap);
+			return err_system(err, errno, NULL, "cannot raise ambient capability %d",
+					  cap);
 	return 0;
 }
 

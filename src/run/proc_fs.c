@@ -21,7 +21,7 @@
 
 static const char *const proc_read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
 static const char *const proc_masked[] = {
-	"acpi",	      "asound",	    "kcore",	   "keys", "latency_stats",
+	"acpi",	       "asound",     "kcore",	    "keys", "latency_stats",
 	"sched_debug", "timer_list", "timer_stats", "scsi",
 };
 
@@ -35,8 +35,8 @@ int step_run_proc(struct run_context *ctx, const struct plan_step *step, struct 
 /* Bind an entry over itself, read-only. What this kernel does not have is passed over. */
 static int proc_cover_read_only(int proc_fd, const char *name, struct sbx_err *err)
 {
-	const uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-			       MOUNT_ATTR_NOEXEC;
+	const uint64_t attrs =
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	_autoclose_ int tree = -1;
 	int r = mount_clone(proc_fd, name, attrs, &tree);
 

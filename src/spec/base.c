@@ -73,15 +73,16 @@ static const char *base_text_passwd(const struct base_wanted *w, struct arena *a
 	const char *home = base_field(w->host->home, "/");
 	const char *shell = base_field(w->host->shell, "/bin/sh");
 
-	base_lines_add(&lines, w->uid, arena_printf(arena, "%s:x:%u:%u:%s:%s:%s", name, w->uid, w->gid,
-						    name, home, shell));
+	base_lines_add(&lines, w->uid,
+		       arena_printf(arena, "%s:x:%u:%u:%s:%s:%s", name, w->uid, w->gid, name, home,
+				    shell));
 	if (!base_lines_has(&lines, w->payload_uid))
 		base_lines_add(&lines, w->payload_uid,
 			       arena_printf(arena, "%s:x:%u:%u::%s:%s",
-					    w->payload_uid == 0 ? "root"
-								: base_host_name(w, arena,
-										 w->payload_uid,
-										 PASSWD_USERS),
+					    w->payload_uid == 0
+						    ? "root"
+						    : base_host_name(w, arena, w->payload_uid,
+								     PASSWD_USERS),
 					    w->payload_uid, w->payload_gid, home, shell));
 	if (!base_lines_has(&lines, 0))
 		base_lines_add(&lines, 0, "root:x:0:0:root:/root:/bin/sh");
@@ -102,10 +103,10 @@ static const char *base_text_group(const struct base_wanted *w, struct arena *ar
 	if (!base_lines_has(&lines, w->payload_gid))
 		base_lines_add(&lines, w->payload_gid,
 			       arena_printf(arena, "%s:x:%u:",
-					    w->payload_gid == 0 ? "root"
-								: base_host_name(w, arena,
-										 w->payload_gid,
-										 PASSWD_GROUPS),
+					    w->payload_gid == 0
+						    ? "root"
+						    : base_host_name(w, arena, w->payload_gid,
+								     PASSWD_GROUPS),
 					    w->payload_gid));
 	if (!base_lines_has(&lines, 0))
 		base_lines_add(&lines, 0, "root:x:0:");
@@ -151,13 +152,13 @@ struct base_part {
 	uint32_t when;
 };
 
-#define HOST_ETC(name)                                                                        \
-	{                                                                                     \
-		.kind = PLAN_STEP_BIND, .dest = "/etc/" name, .source = "/etc/" name, .mode = -1 \
+#define HOST_ETC(name)                                                                             \
+	{                                                                                          \
+		.kind = PLAN_STEP_BIND, .dest = "/etc/" name, .source = "/etc/" name, .mode = -1   \
 	}
-#define OWN_ETC(name, make)                                                                 \
-	{                                                                                   \
-		.kind = PLAN_STEP_FILE, .dest = "/etc/" name, .text = (make), .mode = 0644 \
+#define OWN_ETC(name, make)                                                                        \
+	{                                                                                          \
+		.kind = PLAN_STEP_FILE, .dest = "/etc/" name, .text = (make), .mode = 0644         \
 	}
 
 static const struct base_part base_parts[] = {
@@ -172,8 +173,11 @@ static const struct base_part base_parts[] = {
 	OWN_ETC("hosts", base_text_hosts),
 	OWN_ETC("hostname", base_text_hostname),
 	OWN_ETC("nsswitch.conf", base_text_nsswitch),
-	{.kind = PLAN_STEP_BIND, .dest = "/etc/resolv.conf", .source = "/etc/resolv.conf",
-	 .mode = -1, .when = BASE_NETWORK},
+	{.kind = PLAN_STEP_BIND,
+	 .dest = "/etc/resolv.conf",
+	 .source = "/etc/resolv.conf",
+	 .mode = -1,
+	 .when = BASE_NETWORK},
 	HOST_ETC("alternatives"),
 	HOST_ETC("ld.so.cache"),
 	HOST_ETC("ssl/certs"),

@@ -20,7 +20,7 @@ enum { ENV_FILE_MAX_BYTES = 1 << 20 };
 
 /* What stays of the caller's environment. A star stands for the rest of a name. */
 static const char *const env_kept[] = {
-	"TERM", "COLORTERM", "LANG",    "LC_*",  "TZ",	     "PATH",
+	"TERM", "COLORTERM", "LANG",	"LC_*",	 "TZ",	     "PATH",
 	"HOME", "USER",	     "LOGNAME", "SHELL", "NO_COLOR",
 };
 

@@ -80,8 +80,8 @@ static int exposure_step(struct exposure *e, struct sbx_plan *plan, struct sbx_e
 {
 	for (size_t i = 0; i < ARRAY_SIZE(exposure_rules); i++)
 		if (exposure_rules[i].applies(e) &&
-		    plan_add_remark(plan, "exposed", "%s %s", e->source,
-				    exposure_rules[i].text) < 0)
+		    plan_add_remark(plan, "exposed", "%s %s", e->source, exposure_rules[i].text) <
+			    0)
 			return err_oom(err);
 	return 0;
 }
@@ -111,8 +111,9 @@ int exposure_add_remarks(const struct probe_host *host, struct sbx_plan *plan, s
 	    plan_add_remark(plan, "exposed", "the host's network, abstract sockets included") < 0)
 		return err_oom(err);
 	if (r == 0 && !plan->own_pid_ns &&
-	    plan_add_remark(plan, "exposed", "the host's processes; what the command leaves behind "
-					     "when sbx is killed is not ended") < 0)
+	    plan_add_remark(plan, "exposed",
+			    "the host's processes; what the command leaves behind "
+			    "when sbx is killed is not ended") < 0)
 		return err_oom(err);
 	return r;
 }

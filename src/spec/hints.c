@@ -104,8 +104,8 @@ static bool probe_proc_covered(void)
 }
 
 struct hint {
-	int place;  /* a step kind or enum hint_place */
-	int number; /* errno */
+	int place;	     /* a step kind or enum hint_place */
+	int number;	     /* errno */
 	bool (*probe)(void); /* NULL: always */
 	const char *text;
 };
@@ -113,21 +113,27 @@ struct hint {
 static const char hint_old_kernel[] =
 	"this kernel is older than Linux 5.15, which sbx needs; see \"uname -r\"";
 static const char hint_apparmor[] =
-	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile: put\n"
-	"\"abi <abi/4.0>, profile sbx /usr/local/bin/sbx flags=(unconfined) { userns, }\" with sbx's\n"
-	"path into /etc/apparmor.d/sbx and run \"apparmor_parser -r /etc/apparmor.d/sbx\"; or, for\n"
+	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile: "
+	"put\n"
+	"\"abi <abi/4.0>, profile sbx /usr/local/bin/sbx flags=(unconfined) { userns, }\" with "
+	"sbx's\n"
+	"path into /etc/apparmor.d/sbx and run \"apparmor_parser -r /etc/apparmor.d/sbx\"; or, "
+	"for\n"
 	"all programs, \"sysctl kernel.apparmor_restrict_unprivileged_userns=0\"";
 static const char hint_proc[] =
-	"parts of the caller's /proc are mounted over (as in a container), so the kernel refuses a\n"
+	"parts of the caller's /proc are mounted over (as in a container), so the kernel refuses "
+	"a\n"
 	"new one; run sbx outside, or make /proc whole (podman: --security-opt unmask=ALL;\n"
 	"docker: --security-opt systempaths=unconfined), or use --share-pid";
 
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_CLONE, EPERM, probe_clone_switch_off,
-	 "the switch for user namespaces is off; as root: sysctl kernel.unprivileged_userns_clone=1"},
+	 "the switch for user namespaces is off; as root: sysctl "
+	 "kernel.unprivileged_userns_clone=1"},
 	{HINT_CLONE, EPERM, probe_seccomp,
-	 "a seccomp filter of an outer container or service refuses user namespaces; run sbx outside\n"
+	 "a seccomp filter of an outer container or service refuses user namespaces; run sbx "
+	 "outside\n"
 	 "it, or let it allow clone and unshare (docker: --security-opt seccomp=unconfined)"},
 	{HINT_CLONE, EPERM, probe_chroot,
 	 "the kernel refuses user namespaces in a chroot; enter the tree with pivot_root or\n"
@@ -136,7 +142,8 @@ static const struct hint hints[] = {
 	 "a security module or an outer sandbox forbids user namespaces, or this is a chroot; the\n"
 	 "kernel's log may tell which (dmesg | tail)"},
 	{HINT_CLONE, ENOSPC, probe_no_userns_allowed,
-	 "no user namespaces are allowed here. In a sandbox: it has to be started so that it allows\n"
+	 "no user namespaces are allowed here. In a sandbox: it has to be started so that it "
+	 "allows\n"
 	 "them (sbx --allow-userns). On the host, as root: sysctl user.max_user_namespaces=10000"},
 	{HINT_CLONE, ENOSPC, NULL,
 	 "the limit on namespaces is reached, or this is inside a sandbox that allows none; see\n"
@@ -163,10 +170,12 @@ static const struct hint hints[] = {
 	{PLAN_STEP_BIND, EACCES, NULL,
 	 "you may not enter one of the directories on the way; \"namei -l PATH\" shows which"},
 	{PLAN_STEP_BIND, EROFS, NULL,
-	 "the destination does not exist and its place is read-only; bind to a path that exists, or\n"
+	 "the destination does not exist and its place is read-only; bind to a path that exists, "
+	 "or\n"
 	 "make its place writable first (--tmpfs DIR)"},
 	{PLAN_STEP_USERNS_LIMIT, EROFS, NULL,
-	 "the caller's /proc/sys is read-only (as in a container); use --allow-userns to do without\n"
+	 "the caller's /proc/sys is read-only (as in a container); use --allow-userns to do "
+	 "without\n"
 	 "this limit"},
 	{PLAN_STEP_USERNS_LIMIT, ENOENT, NULL,
 	 "the caller has no /proc; mount one, or use --allow-userns to do without this limit"},

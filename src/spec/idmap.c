@@ -120,8 +120,8 @@ static void idmap_put(struct idmap_layout *l, uint32_t outside, uint64_t count)
 		       l->next;
 		if (room > count)
 			room = count;
-		map->lines[map->n_lines++] = (struct plan_map_line){
-			(uint32_t)l->next, outside, (uint32_t)room};
+		map->lines[map->n_lines++] =
+			(struct plan_map_line){(uint32_t)l->next, outside, (uint32_t)room};
 		l->next += room;
 		outside += (uint32_t)room;
 		count -= room;

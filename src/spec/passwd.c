@@ -85,8 +85,8 @@ int passwd_find_id(const char *text, enum passwd_file file, uint32_t id, struct 
 }
 
 /* The first entry with this name; as passwd_find_id(). */
-int passwd_find_name(const char *text, enum passwd_file file, const char *name,
-		     struct arena *arena, struct passwd_entry *ret_entry)
+int passwd_find_name(const char *text, enum passwd_file file, const char *name, struct arena *arena,
+		     struct passwd_entry *ret_entry)
 {
 	return passwd_find(text, file, name, 0, arena, ret_entry);
 }

@@ -167,10 +167,8 @@ static int probe_getsubids(const struct probe_host *host, bool groups,
 	const char *path = probe_path(host, "/usr/bin/getsubids");
 	const char *const users[] = {"getsubids", host->user, NULL};
 	const char *const group_args[] = {"getsubids", "-g", host->user, NULL};
-	const struct proc_spawn spawn = {.path = path,
-					 .argv = groups ? group_args : users,
-					 .output_fd = -1,
-					 .error_fd = -1};
+	const struct proc_spawn spawn = {
+		.path = path, .argv = groups ? group_args : users, .output_fd = -1, .error_fd = -1};
 	struct probe_range *ranges = NULL;
 	size_t len, count = 0;
 	char *text;
@@ -259,8 +257,8 @@ const char *probe_helper(const struct probe_host *host, const struct sbx_spec *s
 		if (strcmp(spec->helpers[i - 1].name, name) == 0)
 			return spec->helpers[i - 1].path;
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		const char *path = arena_printf(host->arena, "%s%s/%s", host->root_prefix, dirs[i],
-						name);
+		const char *path =
+			arena_printf(host->arena, "%s%s/%s", host->root_prefix, dirs[i], name);
 
 		if (path && access(path, X_OK) == 0)
 			return path;

@@ -45,9 +45,9 @@ struct resolve {
 	const char **dests; /* per operation: normalised destination */
 	const char **taken; /* destinations that operations make something at */
 	size_t n_taken;
-	size_t first_op;  /* operations before it are covered by one that provides the root */
-	bool op_is_root;  /* ops[first_op] provides the root */
-	uint64_t keep;	  /* capabilities for the command */
+	size_t first_op; /* operations before it are covered by one that provides the root */
+	bool op_is_root; /* ops[first_op] provides the root */
+	uint64_t keep;	 /* capabilities for the command */
 	bool limit_userns;
 };
 
@@ -100,10 +100,11 @@ static int resolve_process_rules(struct resolve *r)
 		return err_usage(r->err, "--as-pid-1",
 				 "needs a pid namespace; it cannot be combined with --share-pid");
 	if (spec->as_pid_1 && r->plan->nested_userns)
-		return err_usage(r->err, "--as-pid-1",
-				 "cannot be combined with capabilities that are kept (--cap-add, "
-				 "--root, --map=range): they need a process beside the command; add "
-				 "--cap-drop ALL");
+		return err_usage(
+			r->err, "--as-pid-1",
+			"cannot be combined with capabilities that are kept (--cap-add, "
+			"--root, --map=range): they need a process beside the command; add "
+			"--cap-drop ALL");
 	if (spec->as_pid_1 && spec->on_exit == SPEC_ON_EXIT_WAIT)
 		return err_usage(r->err, "--as-pid-1",
 				 "cannot be combined with --on-exit=wait: everything ends with "
@@ -163,12 +164,13 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 			file, arena_printf(r->arena, "has no range for %s", user),
 			arena_printf(r->arena,
 				     "as root: usermod --add-subuids 100000-165535 --add-subgids "
-				     "100000-165535 %s", user)};
+				     "100000-165535 %s",
+				     user)};
 	else if (!map->helper)
-		*obstacle = (struct resolve_obstacle){
-			helper, "is not installed",
-			"install it: the package is uidmap (Debian, Ubuntu), shadow-utils (Fedora), "
-			"shadow (Arch, Alpine: shadow-uidmap)"};
+		*obstacle = (struct resolve_obstacle){helper, "is not installed",
+						      "install it: the package is uidmap (Debian, "
+						      "Ubuntu), shadow-utils (Fedora), "
+						      "shadow (Arch, Alpine: shadow-uidmap)"};
 	else if (access(map->helper, X_OK) < 0)
 		*obstacle = (struct resolve_obstacle){
 			map->helper,
@@ -235,7 +237,8 @@ static int resolve_maps(struct resolve *r, uint32_t uid, uint32_t gid)
 	plan->map_may_fall_back = r->spec->map == SPEC_MAP_AUTO && plan->uid_map.helper;
 	if (r->spec->map == SPEC_MAP_AUTO &&
 	    plan_add_remark(plan, "map", why ? "only the caller's own ids: %s" : "%s",
-			    why ? why : "the caller's subordinate ids, by newuidmap and newgidmap") < 0)
+			    why ? why
+				: "the caller's subordinate ids, by newuidmap and newgidmap") < 0)
 		return err_oom(r->err);
 	return 0;
 }
@@ -297,11 +300,15 @@ static int resolve_user(struct resolve *r)
 				 i ? "group" : "user", id);
 		err_set_option(r->err, "--user");
 		if (map->n_lines == 1)
-			err_hint(r->err, "only %u is mapped; --map=range maps more, or says why it "
-					 "cannot", map->lines[0].inside);
+			err_hint(r->err,
+				 "only %u is mapped; --map=range maps more, or says why it "
+				 "cannot",
+				 map->lines[0].inside);
 		else
-			err_hint(r->err, "see the ids that exist with --explain; a larger range in "
-					 "/etc/%s gives more", i ? "subgid" : "subuid");
+			err_hint(r->err,
+				 "see the ids that exist with --explain; a larger range in "
+				 "/etc/%s gives more",
+				 i ? "subgid" : "subuid");
 		return -EINVAL;
 	}
 	r->plan->payload_uid = uid;
@@ -317,8 +324,9 @@ static int resolve_identity(struct resolve *r)
 	int e;
 
 	if (spec->root && (spec->uid > 0 || spec->gid > 0))
-		return err_usage(r->err, "--root", "makes the caller 0 inside; it cannot be combined "
-						   "with another --uid or --gid");
+		return err_usage(r->err, "--root",
+				 "makes the caller 0 inside; it cannot be combined "
+				 "with another --uid or --gid");
 	if (spec->uid >= 0)
 		uid = (uint32_t)spec->uid;
 	if (spec->gid >= 0)
@@ -335,8 +343,8 @@ static int resolve_identity(struct resolve *r)
 
 /* What podman leaves to root in a container, less the ones that reach devices and the network. */
 static const char *const resolve_root_caps[] = {
-	"chown",  "dac_override", "fowner",  "fsetid", "setuid",	   "setgid",
-	"setpcap", "setfcap",	  "kill",    "net_bind_service", "sys_chroot",
+	"chown",   "dac_override", "fowner", "fsetid",		 "setuid",     "setgid",
+	"setpcap", "setfcap",	   "kill",   "net_bind_service", "sys_chroot",
 };
 
 static uint64_t resolve_all_caps(void)
@@ -427,7 +435,8 @@ static int resolve_dests(struct resolve *r)
 			return err_usage(r->err, op->option, "cannot hide the root of the sandbox");
 		if (resolve_op_makes(op) && path_is_root(r->dests[i]) && op->kind != SPEC_OP_DIR) {
 			if (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_TMPFS)
-				return err_usage(r->err, op->option, "cannot be the root of the sandbox");
+				return err_usage(r->err, op->option,
+						 "cannot be the root of the sandbox");
 			r->first_op = i;
 			r->op_is_root = true;
 			r->n_taken = 0;
@@ -655,9 +664,11 @@ static int resolve_handover(struct resolve *r)
 static int resolve_payload_privileges(struct resolve *r)
 {
 	bool ids = resolve_changes_ids(r);
-	const char *cause = r->spec->n_caps ? r->spec->caps[r->spec->n_caps - 1].kind ==
-							      SPEC_CAP_ADD ? "--cap-add" : "--cap-drop"
-					    : "default";
+	const char *cause = r->spec->n_caps
+				    ? r->spec->caps[r->spec->n_caps - 1].kind == SPEC_CAP_ADD
+					      ? "--cap-add"
+					      : "--cap-drop"
+				    : "default";
 	struct plan_step *step;
 
 	if (ids) {
@@ -802,9 +813,9 @@ int resolve_plan(const struct sbx_spec *spec, const struct probe_host *host, str
 		 struct sbx_err *err)
 {
 	static int (*const parts[])(struct resolve *) = {
-		resolve_namespace_set, resolve_identity,   resolve_caps,     resolve_process_rules,
-		resolve_dests,	       resolve_command,	   resolve_pass_fds, resolve_early,
-		resolve_filesystem,    resolve_handover,   resolve_payload,  resolve_sort,
+		resolve_namespace_set, resolve_identity, resolve_caps,	   resolve_process_rules,
+		resolve_dests,	       resolve_command,	 resolve_pass_fds, resolve_early,
+		resolve_filesystem,    resolve_handover, resolve_payload,  resolve_sort,
 	};
 	struct resolve r = {
 		.spec = spec, .host = host, .plan = plan, .arena = &plan->arena, .err = err};

@@ -17,13 +17,13 @@ static const char *const spec_map_names[] = {"auto", "range", "single", NULL};
 static const char *const spec_on_exit_names[] = {"kill", "wait", NULL};
 
 const char *const spec_op_names[SPEC_OP_COUNT_ + 1] = {
-	[SPEC_OP_BIND] = "bind",	   [SPEC_OP_TMPFS] = "tmpfs",
-	[SPEC_OP_PROC] = "proc",	   [SPEC_OP_DEV] = "dev",
-	[SPEC_OP_SYS] = "sys",		   [SPEC_OP_CGROUP] = "cgroup",
-	[SPEC_OP_MQUEUE] = "mqueue",	   [SPEC_OP_DIR] = "dir",
-	[SPEC_OP_FILE] = "file",	   [SPEC_OP_BIND_DATA] = "bind-data",
-	[SPEC_OP_SYMLINK] = "symlink",	   [SPEC_OP_CHMOD] = "chmod",
-	[SPEC_OP_REMOUNT] = "remount",	   [SPEC_OP_MASK] = "mask",
+	[SPEC_OP_BIND] = "bind",       [SPEC_OP_TMPFS] = "tmpfs",
+	[SPEC_OP_PROC] = "proc",       [SPEC_OP_DEV] = "dev",
+	[SPEC_OP_SYS] = "sys",	       [SPEC_OP_CGROUP] = "cgroup",
+	[SPEC_OP_MQUEUE] = "mqueue",   [SPEC_OP_DIR] = "dir",
+	[SPEC_OP_FILE] = "file",       [SPEC_OP_BIND_DATA] = "bind-data",
+	[SPEC_OP_SYMLINK] = "symlink", [SPEC_OP_CHMOD] = "chmod",
+	[SPEC_OP_REMOUNT] = "remount", [SPEC_OP_MASK] = "mask",
 };
 const char *const spec_op_flag_names[] = {"ro", "devices", "try", "same", NULL};
 const char *const spec_mount_opt_names[] = {"ro",	  "noexec",	 "noatime",
@@ -37,20 +37,20 @@ const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1] = {
 	[SPEC_CAP_DROP] = "drop",
 };
 
-#define NS_FIELD(key, which)                                                      \
-	{                                                                         \
-		.name = (key), .type = SPEC_TYPE_ENUM,                            \
-		.offset = offsetof(struct sbx_spec, ns) + (which) * sizeof(int64_t), \
-		.names = spec_ns_mode_names                                       \
+#define NS_FIELD(key, which)                                                                       \
+	{                                                                                          \
+		.name = (key), .type = SPEC_TYPE_ENUM,                                             \
+		.offset = offsetof(struct sbx_spec, ns) + (which) * sizeof(int64_t),               \
+		.names = spec_ns_mode_names                                                        \
 	}
-#define ENUM_FIELD(key, member, values)                                                 \
-	{                                                                               \
-		.name = (key), .type = SPEC_TYPE_ENUM,                                  \
-		.offset = offsetof(struct sbx_spec, member), .names = (values)          \
+#define ENUM_FIELD(key, member, values)                                                            \
+	{                                                                                          \
+		.name = (key), .type = SPEC_TYPE_ENUM,                                             \
+		.offset = offsetof(struct sbx_spec, member), .names = (values)                     \
 	}
-#define FIELD(key, kind, member)                                                       \
-	{                                                                              \
-		.name = (key), .type = (kind), .offset = offsetof(struct sbx_spec, member) \
+#define FIELD(key, kind, member)                                                                   \
+	{                                                                                          \
+		.name = (key), .type = (kind), .offset = offsetof(struct sbx_spec, member)         \
 	}
 
 const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {

@@ -13,7 +13,7 @@
 #include "sbx/spec/steps.h"
 
 const char *const step_phase_names[PLAN_PHASE_COUNT_] = {
-	[PLAN_EARLY] = "early",	      [PLAN_SETUP] = "setup",	[PLAN_INIT] = "init",
+	[PLAN_EARLY] = "early",	    [PLAN_SETUP] = "setup",   [PLAN_INIT] = "init",
 	[PLAN_PAYLOAD] = "payload", [PLAN_REAPER] = "reaper",
 };
 
@@ -29,8 +29,8 @@ static void describe_attrs(struct str_buf *out, uint64_t attrs)
 		uint64_t attr;
 		const char *name;
 	} names[] = {
-		{MOUNT_ATTR_RDONLY, "read-only"}, {MOUNT_ATTR_NOEXEC, "noexec"},
-		{MOUNT_ATTR_NOATIME, "noatime"},  {MOUNT_ATTR_NODIRATIME, "nodiratime"},
+		{MOUNT_ATTR_RDONLY, "read-only"},	 {MOUNT_ATTR_NOEXEC, "noexec"},
+		{MOUNT_ATTR_NOATIME, "noatime"},	 {MOUNT_ATTR_NODIRATIME, "nodiratime"},
 		{MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
 	};
 	const char *between = " (";

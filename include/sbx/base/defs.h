@@ -43,9 +43,9 @@ static inline int take_fd(int *fd)
 	return taken;
 }
 
-#define take_ptr(p)                     \
-	__extension__({                 \
-		__typeof__(p) _t = (p); \
-		(p) = NULL;             \
-		_t;                     \
+#define take_ptr(p)                                                                                \
+	__extension__({                                                                            \
+		__typeof__(p) _t = (p);                                                            \
+		(p) = NULL;                                                                        \
+		_t;                                                                                \
 	})

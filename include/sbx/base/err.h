@@ -13,20 +13,20 @@
 #include "sbx/base/defs.h"
 
 enum err_exit {
-	ERR_EXIT_FAILED = 125,         /* sbx itself failed, usage included */
+	ERR_EXIT_FAILED = 125,	       /* sbx itself failed, usage included */
 	ERR_EXIT_NOT_EXECUTABLE = 126, /* the command was found and cannot be executed */
 	ERR_EXIT_NOT_FOUND = 127,      /* the command was not found */
 };
 
 struct sbx_err {
-	int32_t number;    /* errno of the cause, 0 where there is none */
+	int32_t number;	   /* errno of the cause, 0 where there is none */
 	int32_t exit_code; /* enum err_exit: what sbx exits with */
-	bool usage;        /* the command line is wrong (verbs exit 2 then) */
-	uint32_t step;     /* 1-based number of the plan's step, 0: none */
+	bool usage;	   /* the command line is wrong (verbs exit 2 then) */
+	uint32_t step;	   /* 1-based number of the plan's step, 0: none */
 	uint32_t n_steps;
 	char option[512]; /* the option that caused it, with its arguments; "" if none */
 	char path[1024];  /* the object: a path, a name, a number; "" if none */
-	char what[512];   /* what was tried: "cannot open source" */
+	char what[512];	  /* what was tried: "cannot open source" */
 	char trail[512];  /* "while:" lines, innermost first, separated by newlines */
 	char hint[1024];  /* what to do about it; "" if nothing useful is known */
 };

@@ -13,12 +13,12 @@
 #include "sbx/base/err.h"
 
 struct proc_spawn {
-	const char *path;	  /* absolute */
-	const char *const *argv;  /* NULL-terminated */
-	const sigset_t *sigmask;  /* the program's; NULL: as it is */
-	int output_fd;		  /* its stdout, borrowed; -1: /dev/null */
-	int error_fd;		  /* its stderr, borrowed; -1: /dev/null */
-	bool beside;		  /* the caller goes on while the program is still being loaded */
+	const char *path;	 /* absolute */
+	const char *const *argv; /* NULL-terminated */
+	const sigset_t *sigmask; /* the program's; NULL: as it is */
+	int output_fd;		 /* its stdout, borrowed; -1: /dev/null */
+	int error_fd;		 /* its stderr, borrowed; -1: /dev/null */
+	bool beside;		 /* the caller goes on while the program is still being loaded */
 };
 
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);

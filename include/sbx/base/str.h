@@ -19,7 +19,10 @@ struct str_buf {
 	bool cut;    /* something did not fit */
 };
 
-#define STR_BUF_ON_STACK(room) {.data = (room), .len = ((room)[0] = '\0', 0), .size = sizeof(room)}
+#define STR_BUF_ON_STACK(room)                                                                     \
+	{                                                                                          \
+		.data = (room), .len = ((room)[0] = '\0', 0), .size = sizeof(room)                 \
+	}
 
 void str_buf_puts(struct str_buf *buf, const char *text);
 void str_buf_write(struct str_buf *buf, const char *text, size_t len);

@@ -35,8 +35,8 @@ enum handshake_state {
 };
 
 struct handshake_msg {
-	uint32_t type;	/* enum handshake_type */
-	int32_t number; /* 0 where the type has none */
+	uint32_t type;	    /* enum handshake_type */
+	int32_t number;	    /* 0 where the type has none */
 	struct sbx_err err; /* sent only with FAILED */
 };
 

@@ -19,8 +19,8 @@ int mount_new(const char *type, const struct mount_option *options, size_t n_opt
 int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
 		enum mount_target target, struct sbx_err *err);
 int mount_new_at(const struct run_context *ctx, const char *type,
-		 const struct mount_option *options, size_t n_options,
-		 const struct plan_step *step, struct sbx_err *err);
+		 const struct mount_option *options, size_t n_options, const struct plan_step *step,
+		 struct sbx_err *err);
 int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd);
 int mount_host_at(const struct run_context *ctx, const char *source, const struct plan_step *step,
 		  struct sbx_err *err);

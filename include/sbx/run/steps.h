@@ -8,8 +8,8 @@
 #include "sbx/run/context.h"
 
 /* step_run_NAME() for every kind; in the file of run/ that its work belongs to. */
-#define X(id, fn, when)                                                          \
-	int step_run_##fn(struct run_context *ctx, const struct plan_step *step, \
+#define X(id, fn, when)                                                                            \
+	int step_run_##fn(struct run_context *ctx, const struct plan_step *step,                   \
 			  struct sbx_err *err);
 PLAN_STEP_KINDS(X)
 #undef X

@@ -17,8 +17,8 @@ struct base_wanted {
 	const struct probe_host *host;
 	const char *const *taken; /* normalised destinations of operations that make something */
 	size_t n_taken;
-	const char *hostname; /* inside */
-	uint32_t uid, gid;    /* of the caller, inside */
+	const char *hostname;		   /* inside */
+	uint32_t uid, gid;		   /* of the caller, inside */
 	uint32_t payload_uid, payload_gid; /* of the command, inside */
 	bool has_network;
 	bool only_kernel; /* an operation provides the root: /proc and /dev only */

@@ -26,5 +26,5 @@ enum passwd_file { PASSWD_USERS, PASSWD_GROUPS };
 
 int passwd_find_id(const char *text, enum passwd_file file, uint32_t id, struct arena *arena,
 		   struct passwd_entry *ret_entry);
-int passwd_find_name(const char *text, enum passwd_file file, const char *name,
-		     struct arena *arena, struct passwd_entry *ret_entry);
+int passwd_find_name(const char *text, enum passwd_file file, const char *name, struct arena *arena,
+		     struct passwd_entry *ret_entry);

@@ -123,7 +123,7 @@ struct plan_remark {
 struct sbx_plan {
 	struct arena arena; /* owns everything below but what is said to be borrowed */
 
-	uint64_t namespaces; /* CLONE_NEW* flags; CLONE_NEWNS always */
+	uint64_t namespaces;  /* CLONE_NEW* flags; CLONE_NEWNS always */
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */
 	struct plan_map uid_map, gid_map;
@@ -141,7 +141,7 @@ struct sbx_plan {
 	size_t n_steps;
 
 	const char **argv; /* NULL-terminated; copies: PID 1 wipes the originals */
-	char **envp;	   /* likewise; without PWD, which the payload puts in the room of envp[0] */
+	char **envp; /* likewise; without PWD, which the payload puts in the room of envp[0] */
 	const char **workdirs; /* tried in order, NULL-terminated */
 	bool workdir_required; /* --chdir: the first must work */
 	const int *pass_fds;

@@ -27,7 +27,8 @@ struct probe_host {
 	const char *cwd;   /* absolute, NULL: unreachable */
 	const char *hostname;
 	const char *tty; /* path of the terminal on stdout, NULL: none */
-	const char *root_prefix; /* "" on a real host; a directory in tests, before every path read */
+	const char
+		*root_prefix;  /* "" on a real host; a directory in tests, before every path read */
 	char *const *environ_; /* borrowed */
 	bool no_new_privs;
 };

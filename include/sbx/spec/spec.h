@@ -41,11 +41,11 @@ enum spec_on_exit { SPEC_ON_EXIT_KILL, SPEC_ON_EXIT_WAIT };
 
 /* Filesystem operations, in the order given. One kind may have several options. */
 enum spec_op_kind {
-	SPEC_OP_BIND,	   /* --bind, --ro-bind, --dev-bind, --rw, --ro, -try and -fd forms, --rootfs */
-	SPEC_OP_TMPFS,	   /* --tmpfs */
-	SPEC_OP_PROC,	   /* --proc */
-	SPEC_OP_DEV,	   /* --dev */
-	SPEC_OP_SYS,	   /* --sys */
+	SPEC_OP_BIND,  /* --bind, --ro-bind, --dev-bind, --rw, --ro, -try and -fd forms, --rootfs */
+	SPEC_OP_TMPFS, /* --tmpfs */
+	SPEC_OP_PROC,  /* --proc */
+	SPEC_OP_DEV,   /* --dev */
+	SPEC_OP_SYS,   /* --sys */
 	SPEC_OP_CGROUP,	   /* --cgroup */
 	SPEC_OP_MQUEUE,	   /* --mqueue */
 	SPEC_OP_DIR,	   /* --dir */
@@ -60,9 +60,9 @@ enum spec_op_kind {
 
 enum spec_op_flag {
 	SPEC_OP_RO = 1 << 0,
-	SPEC_OP_DEVICES = 1 << 1,  /* device nodes work (--dev-bind) */
-	SPEC_OP_TRY = 1 << 2,	   /* a source (or a mask's path) that does not exist skips it */
-	SPEC_OP_SAME = 1 << 3,	   /* destination is the source's absolute path (--rw, --ro) */
+	SPEC_OP_DEVICES = 1 << 1, /* device nodes work (--dev-bind) */
+	SPEC_OP_TRY = 1 << 2,	  /* a source (or a mask's path) that does not exist skips it */
+	SPEC_OP_SAME = 1 << 3,	  /* destination is the source's absolute path (--rw, --ro) */
 };
 
 /* --mount-opt words; size=, mode= and nr_inodes= have fields of their own. */
