@@ -409,7 +409,7 @@ Test(resolve, a_helper_that_was_named_is_not_doubted)
 	planning_init(&missing);
 	cr_expect_lt(planning_make(&missing, "--map=range --helper newuidmap=/nonexistent"), 0);
 	cr_expect_str_eq(planning_error(&missing),
-			 "sbx: --map=range: /nonexistent: cannot be executed\n"
+			 "sbx: --map=range: /nonexistent: cannot be executed: No such file or directory\n"
 			 "     hint:  check the path and its permissions\n");
 }
 
