@@ -34,7 +34,7 @@
 			 (result).out, (result).err)
 
 #define expect_said(result, text)                                                                  \
-	cr_expect(memmem((result).out, (result).out_len, (text), strlen(text)),                   \
+	cr_expect(memmem((result).out, (result).out_len, (text), strlen(text)),                    \
 		  "no \"%s\" in: %s%s", (text), (result).out, (result).err)
 
 #define expect_not_said(result, text)                                                              \

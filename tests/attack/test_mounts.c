@@ -45,17 +45,17 @@ Test(mounts, read_only_is_locked_for_nested_namespaces)
 {
 	_autoclose_ int tree = tmp_tree("d/file=kept\n");
 	_autofree_ char *path = tree_path(tree, "d");
-	_autorun_ struct run_result own =
-		in_usr("--allow-userns", NESTED("mount -t tmpfs t /tmp && mount -o "
-						"remount,bind,ro /tmp && mount -o "
-						"remount,bind,rw /tmp && touch /tmp/x && echo own"));
-	_autorun_ struct run_result r =
-		in_usr("--allow-userns", "--ro-bind", path, "/d",
-		       NESTED("for o in rw rw,suid rw,dev rw,exec suid; do mount -o remount,bind,$o "
-			      "/d && echo remounted; done; mount -o remount,rw /d && echo changed;"
-			      "umount /d || umount -l /d && echo gone; echo x > /d/file && echo wrote;"
-			      "mount --bind /d /tmp && mount -o remount,bind,rw /tmp && echo copied;"
-			      "cat /tmp/file"));
+	_autorun_ struct run_result own = in_usr(
+		"--allow-userns", NESTED("mount -t tmpfs t /tmp && mount -o "
+					 "remount,bind,ro /tmp && mount -o "
+					 "remount,bind,rw /tmp && touch /tmp/x && echo own"));
+	_autorun_ struct run_result r = in_usr(
+		"--allow-userns", "--ro-bind", path, "/d",
+		NESTED("for o in rw rw,suid rw,dev rw,exec suid; do mount -o remount,bind,$o "
+		       "/d && echo remounted; done; mount -o remount,rw /d && echo changed;"
+		       "umount /d || umount -l /d && echo gone; echo x > /d/file && echo wrote;"
+		       "mount --bind /d /tmp && mount -o remount,bind,rw /tmp && echo copied;"
+		       "cat /tmp/file"));
 	_autofree_ char *file = tree_read(tree, "d/file");
 
 	expect_out(own, "own\n");
@@ -75,9 +75,8 @@ Test(mounts, masks_are_locked_for_nested_namespaces)
 	_autorun_ struct run_result own =
 		in_usr("--allow-userns", "--bind", path, "/d",
 		       NESTED("mount -t tmpfs t /d/keys && umount /d/keys && cat /d/keys/id"));
-	_autorun_ struct run_result mask =
-		in_usr("--allow-userns", "--bind", path, "/d", "--mask", "/d/secret", "--mask",
-		       "/d/keys", NESTED(unmask));
+	_autorun_ struct run_result mask = in_usr("--allow-userns", "--bind", path, "/d", "--mask",
+						  "/d/secret", "--mask", "/d/keys", NESTED(unmask));
 	_autorun_ struct run_result tmpfs =
 		in_usr("--allow-userns", "--bind", path, "/d", "--mask", "/d/secret", "--tmpfs",
 		       "/d/keys", NESTED(unmask));
@@ -97,9 +96,9 @@ Test(mounts, masks_and_read_only_hold_with_all_capabilities)
 		"--root", "--cap-add", "ALL", "--bind", path, "/d",
 		SH("mount -t tmpfs t /d/keys && umount /d/keys && cat /d/keys/id && mount -t tmpfs "
 		   "-o ro t /tmp && mount -o remount,rw /tmp && touch /tmp/x && echo own"));
-	_autorun_ struct run_result mask = in_usr("--cap-add", "ALL", "--bind", path, "/d",
-						  "--mask", "/d/secret", "--mask", "/d/keys",
-						  SH(unmask));
+	_autorun_ struct run_result mask =
+		in_usr("--cap-add", "ALL", "--bind", path, "/d", "--mask", "/d/secret", "--mask",
+		       "/d/keys", SH(unmask));
 	_autorun_ struct run_result write = in_usr(
 		"--cap-add", "ALL", "--root", "--ro-bind", ro, "/r",
 		SH("mount -o remount,bind,rw /r && echo remounted; umount -l /r && echo gone;"
@@ -120,21 +119,21 @@ Test(mounts, masks_and_read_only_hold_with_all_capabilities)
 /* The host, which waits until the sandbox is there: a pipe each way. */
 #define HOST_WITH_SANDBOX                                                                          \
 	"set -e; cd $2; mount -t tmpfs t d; mkdir d/sub; mount --make-shared d; mkfifo go said\n"  \
-	"box() { local inside=$1; shift; \"$sbx\" --map=single --ro-bind /usr /usr \"$@\" -- sh -c "  \
-	"\"echo ready; read x; $inside\" <go >said 2>&1 & exec 3>go 4<said; read line <&4; }\n"     \
+	"box() { local inside=$1; shift; \"$sbx\" --map=single --ro-bind /usr /usr \"$@\" -- sh "  \
+	"-c "                                                                                      \
+	"\"echo ready; read x; $inside\" <go >said 2>&1 & exec 3>go 4<said; read line <&4; }\n"    \
 	"sbx=$1\n"
 
 Test(mounts, sandbox_mounts_never_reach_the_host)
 {
 	_autoclose_ int tree = tmp_tree("d/");
 	_autofree_ char *path = tree_path(tree, "");
-	_autorun_ struct run_result r =
-		run_host(HOST_WITH_SANDBOX
-			 "touch d/sub/here\n"
-			 "box 'ls -A /d/sub' --bind d /d --tmpfs /d/sub\n"
-			 "ls d/sub; grep -c \" $2/d/sub \" /proc/self/mountinfo || true\n"
-			 "echo go >&3; cat <&4; wait",
-			 path);
+	_autorun_ struct run_result r = run_host(
+		HOST_WITH_SANDBOX "touch d/sub/here\n"
+				  "box 'ls -A /d/sub' --bind d /d --tmpfs /d/sub\n"
+				  "ls d/sub; grep -c \" $2/d/sub \" /proc/self/mountinfo || true\n"
+				  "echo go >&3; cat <&4; wait",
+		path);
 
 	expect_out(r, "here\n0\n");
 }
@@ -181,14 +180,14 @@ Test(mounts, device_nodes_only_where_asked_for)
 		SH("for f in /dev/*; do [ -L $f ] || [ ! -c $f -a ! -b $f ] || echo $f; done"));
 	_autorun_ struct run_result dev_bind =
 		in_usr("--dev-bind", "/dev", "/d", SH("echo x > /d/null && echo works"));
-	_autorun_ struct run_result bind =
-		in_usr("--bind", "/dev", "/d", SH("echo x > /d/null && echo works; head -c1 /d/zero"));
+	_autorun_ struct run_result bind = in_usr(
+		"--bind", "/dev", "/d", SH("echo x > /d/null && echo works; head -c1 /d/zero"));
 	_autorun_ struct run_result mknod =
 		in_usr("--root", "--cap-add", "ALL",
 		       SH("mknod /tmp/p p && echo pipe; mknod /tmp/b b 8 0 && echo block; mknod "
 			  "/tmp/c c 1 1 && echo char"));
 
-	expect_out(listed, 
+	expect_out(listed,
 		   "/dev/full\n/dev/null\n/dev/random\n/dev/tty\n/dev/urandom\n/dev/zero\n");
 	expect_out(dev_bind, "works\n");
 	expect_out(bind, "");

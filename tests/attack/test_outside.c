@@ -42,14 +42,12 @@ Test(outside, descriptors_of_options_and_of_sbx_are_closed)
 	static const char list[] =
 		"import os\n"
 		"print([n for n in range(4096) if os.path.lexists('/proc/self/fd/%d' % n)])\n";
-	_autorun_ struct run_result passed =
-		in_usr_with(&options, "--pass-fd", "10", PYTHON(list));
-	_autorun_ struct run_result r =
-		in_usr_with(&options, "--bind-fd", "10", "/d", "--file", "11", "/f", "--args", "12",
-			    PYTHON(list));
+	_autorun_ struct run_result passed = in_usr_with(&options, "--pass-fd", "10", PYTHON(list));
+	_autorun_ struct run_result r = in_usr_with(&options, "--bind-fd", "10", "/d", "--file",
+						    "11", "/f", "--args", "12", PYTHON(list));
 	_autorun_ struct run_result caps =
-		in_usr_with(&options, "--cap-add", "ALL", "--ro-bind-fd", "10", "/d",
-			    "--bind-data", "11", "/f", PYTHON(list));
+		in_usr_with(&options, "--cap-add", "ALL", "--ro-bind-fd", "10", "/d", "--bind-data",
+			    "11", "/f", PYTHON(list));
 	_autorun_ struct run_result pid1 = in_usr_with(&options, "--as-pid-1", PYTHON(list));
 	_autorun_ struct run_result share = in_usr_with(&options, "--share-pid", PYTHON(list));
 
@@ -65,9 +63,10 @@ Test(outside, standard_input_can_be_opened_anew)
 {
 	_autoclose_ int tree = tmp_tree("file=before\n");
 	_autofree_ char *path = tree_path(tree, "file");
-	_autorun_ struct run_result r =
-		run_program("sh", "-c", "$1 --ro-bind /usr /usr -- sh -c 'echo after > "
-			    "/proc/self/fd/0' < $2", "sh", sbx_program(), path);
+	_autorun_ struct run_result r = run_program("sh", "-c",
+						    "$1 --ro-bind /usr /usr -- sh -c 'echo after > "
+						    "/proc/self/fd/0' < $2",
+						    "sh", sbx_program(), path);
 	_autofree_ char *text = tree_read(tree, "file");
 
 	cr_expect_eq(r.status, 0, "%s", r.err);
@@ -79,8 +78,8 @@ Test(outside, mountinfo_names_sources)
 {
 	_autoclose_ int tree = tmp_tree("name-of-the-source/");
 	_autofree_ char *path = tree_path(tree, "name-of-the-source");
-	_autorun_ struct run_result r = in_usr("--bind", path, "/d",
-					       SH("grep ' /d ' /proc/self/mountinfo"));
+	_autorun_ struct run_result r =
+		in_usr("--bind", path, "/d", SH("grep ' /d ' /proc/self/mountinfo"));
 
 	expect_said(r, "name-of-the-source");
 }
@@ -91,29 +90,27 @@ Test(outside, host_processes_are_out_of_reach)
 {
 	_autosession_ struct session victim;
 	char pid[16];
-	static const char attack[] =
-		"import os, sys\n"
-		"pid = int(sys.argv[1])\n"
-		"def tries(name, call):\n"
-		"    try:\n"
-		"        call()\n"
-		"        print(name)\n"
-		"    except OSError:\n"
-		"        pass\n"
-		"tries('kill', lambda: os.kill(pid, 0))\n"
-		"tries('pidfd', lambda: os.pidfd_open(pid))\n"
-		"tries('cmdline', lambda: open('/proc/%d/cmdline' % pid))\n"
-		"tries('root', lambda: os.listdir('/proc/%d/root/' % pid))\n"
-		"tries('environ', lambda: open('/proc/%d/environ' % pid))\n"
-		"print('end')\n";
+	static const char attack[] = "import os, sys\n"
+				     "pid = int(sys.argv[1])\n"
+				     "def tries(name, call):\n"
+				     "    try:\n"
+				     "        call()\n"
+				     "        print(name)\n"
+				     "    except OSError:\n"
+				     "        pass\n"
+				     "tries('kill', lambda: os.kill(pid, 0))\n"
+				     "tries('pidfd', lambda: os.pidfd_open(pid))\n"
+				     "tries('cmdline', lambda: open('/proc/%d/cmdline' % pid))\n"
+				     "tries('root', lambda: os.listdir('/proc/%d/root/' % pid))\n"
+				     "tries('environ', lambda: open('/proc/%d/environ' % pid))\n"
+				     "print('end')\n";
 
 	session_start(&victim, &(const struct run_options){.open_input = true},
 		      (const char *const[]){"sh", "-c", "echo ready; read x", NULL});
 	cr_assert(session_expect(&victim, "ready"));
 	snprintf(pid, sizeof(pid), "%d", victim.pid);
 	{
-		_autorun_ struct run_result shared =
-			in_usr("--share-pid", PYTHON(attack), pid);
+		_autorun_ struct run_result shared = in_usr("--share-pid", PYTHON(attack), pid);
 		_autorun_ struct run_result r = in_usr(PYTHON(attack), pid);
 
 		/* What remains refused even then is the user namespace's doing. */
@@ -129,10 +126,9 @@ struct life {
 
 static size_t life_count(const struct life *life)
 {
-	_autorun_ struct run_result r =
-		run_program("sh", "-c",
-			    "grep -las \"^$1\" /proc/[0-9]*/cmdline | grep -vc \"/$$/\"", "sh",
-			    life->word);
+	_autorun_ struct run_result r = run_program(
+		"sh", "-c", "grep -las \"^$1\" /proc/[0-9]*/cmdline | grep -vc \"/$$/\"", "sh",
+		life->word);
 
 	return (size_t)atoi(r.out);
 }
@@ -158,10 +154,11 @@ static void life_end(struct life *life)
 	life->wanted = 1;
 	cr_expect(wait_until(life_is, life), "%s: nobody is there", life->word);
 	{
-		_autorun_ struct run_result r = run_program(
-			"sh", "-c",
-			"kill $(grep -las \"^$1\" /proc/[0-9]*/cmdline | grep -v \"/$$/\" | cut -d/ -f3)",
-			"sh", life->word);
+		_autorun_ struct run_result r =
+			run_program("sh", "-c",
+				    "kill $(grep -las \"^$1\" /proc/[0-9]*/cmdline | grep -v "
+				    "\"/$$/\" | cut -d/ -f3)",
+				    "sh", life->word);
 	}
 	life->wanted = 0;
 	cr_expect(wait_until(life_is, life));
@@ -172,12 +169,14 @@ static char *life_script(const struct life *life)
 {
 	char *script = NULL;
 
-	cr_assert(asprintf(&script,
-			   "(exec -a %s-child sleep 300) & (setsid -f bash -c 'trap \"\" TERM INT HUP;"
-			   " exec -a %s-orphan sleep 300');"
-			   "until [ $(grep -las '^%s' /proc/[0-9]*/cmdline | wc -l) = 2 ]; do :; done;"
-			   "echo ready; exec -a %s-command sleep 300",
-			   life->word, life->word, life->word, life->word) > 0);
+	cr_assert(
+		asprintf(
+			&script,
+			"(exec -a %s-child sleep 300) & (setsid -f bash -c 'trap \"\" TERM INT HUP;"
+			" exec -a %s-orphan sleep 300');"
+			"until [ $(grep -las '^%s' /proc/[0-9]*/cmdline | wc -l) = 2 ]; do :; done;"
+			"echo ready; exec -a %s-command sleep 300",
+			life->word, life->word, life->word, life->word) > 0);
 	return script;
 }
 
@@ -200,8 +199,8 @@ static void expect_no_survivor(const char *option, int sig)
 Test(outside, nobody_survives_sbx, .timeout = 120)
 {
 	const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGKILL};
-	_autorun_ struct run_result alone = run_program(
-		"bash", "-c", "(setsid -f sleep 30) > /dev/null 2>&1; kill -9 $$");
+	_autorun_ struct run_result alone =
+		run_program("bash", "-c", "(setsid -f sleep 30) > /dev/null 2>&1; kill -9 $$");
 
 	cr_assert_eq(alone.status, -SIGKILL);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
@@ -217,7 +216,8 @@ Test(outside, nobody_survives_the_command)
 	_autofree_ char *script = NULL;
 
 	cr_assert(asprintf(&script,
-			   "(setsid -f bash -c 'exec -a %s sleep 300') >/dev/null 2>&1; until grep -qas "
+			   "(setsid -f bash -c 'exec -a %s sleep 300') >/dev/null 2>&1; until grep "
+			   "-qas "
 			   "'^%s' /proc/[0-9]*/cmdline; do :; done; echo there",
 			   life.word, life.word) > 0);
 	{
@@ -247,8 +247,9 @@ static const char caller_script[] =
 Test(outside, nobody_survives_the_caller, .timeout = 120)
 {
 	struct life life = life_make("parent");
-	_autorun_ struct run_result without = run_program(
-		"bash", "-c", caller_script, "bash", sbx_program(), "1", life.word, "--unshare-all");
+	_autorun_ struct run_result without =
+		run_program("bash", "-c", caller_script, "bash", sbx_program(), "1", life.word,
+			    "--unshare-all");
 
 	life_end(&life);
 	for (int spins = 0; spins < 40; spins++) {
@@ -284,8 +285,9 @@ Test(outside, helpers_are_not_found_by_path)
 			.cwd = path,
 			.env = (const char *const[]){path_var, preload, "IFS=/", NULL},
 		};
-		_autorun_ struct run_result by_shell = run_argv(
-			&options, (const char *const[]){"/bin/sh", "-c", "newuidmap; newgidmap", NULL});
+		_autorun_ struct run_result by_shell =
+			run_argv(&options, (const char *const[]){"/bin/sh", "-c",
+								 "newuidmap; newgidmap", NULL});
 		_autorun_ struct run_result r =
 			in_usr_with(&options, "--map=auto", "--", "/usr/bin/id", "-u");
 		_autorun_ struct run_result named = in_usr_with(
@@ -307,8 +309,8 @@ Test(outside, a_map_that_was_not_written_is_an_error)
 	_autorun_ struct run_result both =
 		in_usr("--map=range", "--helper", "newuidmap=/usr/bin/true", "--helper",
 		       "newgidmap=/usr/bin/true", SH("id -u; cat /proc/self/uid_map"));
-	_autorun_ struct run_result one = in_usr("--map=range", "--helper",
-						 "newgidmap=/usr/bin/true", SH("id -g"));
+	_autorun_ struct run_result one =
+		in_usr("--map=range", "--helper", "newgidmap=/usr/bin/true", SH("id -g"));
 
 	cr_expect_eq(both.status, 125, "%d %s%s", both.status, both.out, both.err);
 	cr_expect_eq(one.status, 125, "%d %s%s", one.status, one.out, one.err);
@@ -320,10 +322,12 @@ Test(outside, ids_at_the_edges)
 		const char *id;
 		bool good;
 	} ids[] = {
-		{"0", true},	      {"2147483647", true},  {"2147483648", true},
-		{"4294967294", true}, {"4294967295", false}, {"4294967296", false},
-		{"-1", false},	      {"18446744073709551615", false}, {"0x10", false},
-		{"", false},	      {" 5", false},
+		{"0", true},	       {"2147483647", true},
+		{"2147483648", true},  {"4294967294", true},
+		{"4294967295", false}, {"4294967296", false},
+		{"-1", false},	       {"18446744073709551615", false},
+		{"0x10", false},       {"", false},
+		{" 5", false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {

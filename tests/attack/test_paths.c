@@ -120,10 +120,10 @@ static struct run_result scene_run(const struct scene *s, const struct operation
 	const struct run_options options = {
 		.fds = {{.from = data, .to = 10}, {.from = root, .to = 4}}};
 	_autofree_ char *dest = NULL;
-	const char *argv[40] = {program,     "--ro-bind", "/usr", "/usr",   "--symlink",
-				"usr/bin",   "/bin",	  "--symlink", "usr/lib", "/lib",
-				"--symlink", "usr/lib64", "/lib64", "--bind", s->proj_path,
-				"/proj"};
+	const char *argv[40] = {program,     "--ro-bind", "/usr",	"/usr",
+				"--symlink", "usr/bin",	  "/bin",	"--symlink",
+				"usr/lib",   "/lib",	  "--symlink",	"usr/lib64",
+				"/lib64",    "--bind",	  s->proj_path, "/proj"};
 	size_t n = 16;
 
 	cr_assert(asprintf(&dest, "%s/%s", s->dest_dir, op->leaf) >= 0);
@@ -141,9 +141,8 @@ static bool way_works_on_host(const struct way *way)
 	struct scene s = scene_make(way);
 	_autofree_ char *before = snapshot(s.victim_path);
 	_autofree_ char *after = NULL;
-	_autorun_ struct run_result r =
-		run_program("sh", "-c", "echo attack > \"$1${2#/proj}/new\"", "sh", s.proj_path,
-			    s.dest_dir);
+	_autorun_ struct run_result r = run_program(
+		"sh", "-c", "echo attack > \"$1${2#/proj}/new\"", "sh", s.proj_path, s.dest_dir);
 	bool changed;
 
 	after = snapshot(s.victim_path);
@@ -321,19 +320,41 @@ Test(paths, source_swapped_after_it_was_opened, .timeout = 60)
 
 	skip_unless(access("/usr/bin/strace", X_OK) == 0, "strace is not installed");
 	/* The clone of the source is held up, once its descriptor is there. */
-	session_start(
-		&session, NULL,
-		(const char *const[]){
-			"strace",     "-f",	"-qq",	     "-o",	  "/dev/stdout",
-			"-s",	      "256",	"-e",	     "trace=openat2,open_tree",
-			"-e",	      "inject=open_tree:delay_enter=3000000:when=1",
-			sbx_program(), "--no-base", "--ro-bind", src, "/d",
-			"--ro-bind",  "/usr",	"/usr",	     "--symlink", "usr/bin",
-			"/bin",	      "--symlink", "usr/lib", "/lib",	  "--symlink",
-			"usr/lib64",  "/lib64", "--",	     "cat",	  "/d/file",
-			NULL});
-	cr_assert(session_expect(&session, "/src\"") && session_expect(&session, "24) = "),
-		  "%s%s", session.result.out, session.result.err);
+	session_start(&session, NULL,
+		      (const char *const[]){"strace",
+					    "-f",
+					    "-qq",
+					    "-o",
+					    "/dev/stdout",
+					    "-s",
+					    "256",
+					    "-e",
+					    "trace=openat2,open_tree",
+					    "-e",
+					    "inject=open_tree:delay_enter=3000000:when=1",
+					    sbx_program(),
+					    "--no-base",
+					    "--ro-bind",
+					    src,
+					    "/d",
+					    "--ro-bind",
+					    "/usr",
+					    "/usr",
+					    "--symlink",
+					    "usr/bin",
+					    "/bin",
+					    "--symlink",
+					    "usr/lib",
+					    "/lib",
+					    "--symlink",
+					    "usr/lib64",
+					    "/lib64",
+					    "--",
+					    "cat",
+					    "/d/file",
+					    NULL});
+	cr_assert(session_expect(&session, "/src\"") && session_expect(&session, "24) = "), "%s%s",
+		  session.result.out, session.result.err);
 	cr_assert(renameat(tree, "src", tree, "moved") == 0);
 	cr_assert(symlinkat("other", tree, "src") == 0);
 	by_name = tree_read(tree, "src/file");
@@ -410,8 +431,8 @@ Test(paths, honest_links_in_dest_work)
 
 Test(paths, honest_links_in_source_work)
 {
-	_autoclose_ int tree = tmp_tree("run/file=shown\n", "var/up -> ../run",
-					"var/chain -> up", "var/dots -> ../var/../run/.");
+	_autoclose_ int tree = tmp_tree("run/file=shown\n", "var/up -> ../run", "var/chain -> up",
+					"var/dots -> ../var/../run/.");
 	_autofree_ char *up = tree_path(tree, "var/up");
 	_autofree_ char *chain = tree_path(tree, "var/chain");
 	_autofree_ char *dots = tree_path(tree, "var/dots");
@@ -431,9 +452,8 @@ Test(paths, honest_links_in_source_work)
 /* The host's own /var/run is such a link on every current system. */
 Test(paths, var_run_of_the_host_is_found)
 {
-	_autorun_ struct run_result r =
-		in_usr("--ro-bind", "/var/run", "/r", "--ro-bind", "/run", "/s",
-		       SH("[ /r -ef /s ] && echo same"));
+	_autorun_ struct run_result r = in_usr("--ro-bind", "/var/run", "/r", "--ro-bind", "/run",
+					       "/s", SH("[ /r -ef /s ] && echo same"));
 
 	expect_out(r, "same\n");
 }
@@ -443,16 +463,19 @@ Test(paths, var_run_of_the_host_is_found)
 /* From each directory go up, step by step, and see that it ends at the sandbox's root. */
 static const char climb[] =
 	"n=0\n"
-	"for d in $(find / -path '/proc/*' -prune -o -path '/usr/*/*' -prune -o -type d -print); do\n"
+	"for d in $(find / -path '/proc/*' -prune -o -path '/usr/*/*' -prune -o -type d -print); "
+	"do\n"
 	"  cd \"$d\" || continue\n"
 	"  for i in 1 2 3 4 5 6 7 8 9; do cd -P ..; done\n"
-	"  [ . -ef / ] && [ \"$(echo *)\" = \"$(echo /* | sed 's,/,,g')\" ] || echo \"out from $d\"\n"
+	"  [ . -ef / ] && [ \"$(echo *)\" = \"$(echo /* | sed 's,/,,g')\" ] || echo \"out from "
+	"$d\"\n"
 	"  [ -e \"$1\" ] && echo \"$1 is visible\"\n"
 	"  cd -P \"$d/../../../../../../../../..\"; [ . -ef / ] || echo \"up from $d\"\n"
 	"  n=$((n + 1))\n"
 	"done\n"
 	"[ /.. -ef / ] || echo 'out of /'\n"
-	"for name in /oldroot /newroot /tmp/oldroot /.oldroot; do [ ! -e $name ] || echo $name; done\n"
+	"for name in /oldroot /newroot /tmp/oldroot /.oldroot; do [ ! -e $name ] || echo $name; "
+	"done\n"
 	"[ $n -gt 8 ] && echo climbed\n";
 
 Test(paths, no_way_up_from_any_directory, .timeout = 60)
@@ -480,20 +503,20 @@ Test(paths, no_way_up_from_a_root_that_was_bound, .timeout = 60)
 {
 	_autoclose_ int data = attack_data_fd("data");
 	const struct run_options options = {.fds = {{.from = data, .to = 10}}};
-	_autoclose_ int tree = tmp_tree("root/usr/", "root/a/b/", "root/proc/", "root/dev/",
-					"root/lib64 -> usr/lib64", "root/lib -> usr/lib",
-					"root/bin -> usr/bin", "root/f1/", "root/f2/", "root/f3/",
-					"root/f4/", "beside=secret");
+	_autoclose_ int tree =
+		tmp_tree("root/usr/", "root/a/b/", "root/proc/", "root/dev/",
+			 "root/lib64 -> usr/lib64", "root/lib -> usr/lib", "root/bin -> usr/bin",
+			 "root/f1/", "root/f2/", "root/f3/", "root/f4/", "beside=secret");
 	_autofree_ char *path = tree_path(tree, "root");
 	_autofree_ char *beside = tree_path(tree, "beside");
 	_autorun_ struct run_result r =
 		run_sbx_with(&options, "--rootfs", path, "--ro-bind", "/usr", "/usr", "--bind-data",
 			     "10", "/a/data", BASH(climb), "bash", beside);
-	_autorun_ struct run_result whole =
-		run_sbx_with(&options, "--ro-bind", "/", "/", "--tmpfs", "/tmp", "--bind-data",
-			     "10", "/tmp/a/data",
-			     BASH("[ /.. -ef / ] && cd /tmp/a && cd -P ../.. && [ . -ef / ] &&"
-				  " cd /tmp/a/.. && echo * && cd /usr/.. && [ . -ef / ] && echo up"));
+	_autorun_ struct run_result whole = run_sbx_with(
+		&options, "--ro-bind", "/", "/", "--tmpfs", "/tmp", "--bind-data", "10",
+		"/tmp/a/data",
+		BASH("[ /.. -ef / ] && cd /tmp/a && cd -P ../.. && [ . -ef / ] &&"
+		     " cd /tmp/a/.. && echo * && cd /usr/.. && [ . -ef / ] && echo up"));
 
 	expect_out(r, "climbed\n");
 	expect_out(whole, "a\nup\n");

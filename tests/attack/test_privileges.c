@@ -30,11 +30,12 @@ Test(privileges, every_set_is_empty)
 
 Test(privileges, capabilities_of_the_caller_are_not_passed_on)
 {
-	_autorun_ struct run_result r = run_host(
-		"grep CapEff /proc/self/status | grep -vc 0000000000000000\n"
-		"setpriv --inh-caps +all --ambient-caps +all $1 --map=single --ro-bind /usr /usr -- "
-		"grep -E '^(Cap|NoNewPrivs)' /proc/self/status",
-		"");
+	_autorun_ struct run_result r =
+		run_host("grep CapEff /proc/self/status | grep -vc 0000000000000000\n"
+			 "setpriv --inh-caps +all --ambient-caps +all $1 --map=single --ro-bind "
+			 "/usr /usr -- "
+			 "grep -E '^(Cap|NoNewPrivs)' /proc/self/status",
+			 "");
 
 	cr_expect_eq(strncmp(r.out, "1\n", 2), 0, "%s%s", r.out, r.err);
 	cr_expect_str_eq(r.out + 2, no_privilege, "%s", r.err);
@@ -76,8 +77,8 @@ Test(privileges, no_new_user_namespaces)
 		in_usr("--disable-userns", "--assert-userns-disabled", PYTHON(make_userns));
 	_autorun_ struct run_result caps =
 		in_usr("--root", "--cap-add", "ALL", PYTHON(make_userns));
-	_autorun_ struct run_result proc = in_usr("--root", "--cap-add", "ALL", "--proc", "/p",
-						  PYTHON(make_userns));
+	_autorun_ struct run_result proc =
+		in_usr("--root", "--cap-add", "ALL", "--proc", "/p", PYTHON(make_userns));
 
 	expect_said(allowed, "clone\nclone3\nunshare\n");
 	expect_out(plain, "end\n");
@@ -110,12 +111,11 @@ Test(privileges, groups_cannot_be_left)
 {
 	_autorun_ struct run_result plain = in_usr(PYTHON(drop_groups));
 	_autorun_ struct run_result single = in_usr("--map=single", "--root", PYTHON(drop_groups));
-	_autorun_ struct run_result deny =
-		in_usr("--map=single", SH("cat /proc/self/setgroups"));
-	_autorun_ struct run_result caps =
-		in_usr("--map=single", "--cap-add", "ALL",
-		       SH("cat /proc/self/setgroups; echo allow > /proc/self/setgroups && echo allowed;"
-			  "setpriv --clear-groups true && echo dropped"));
+	_autorun_ struct run_result deny = in_usr("--map=single", SH("cat /proc/self/setgroups"));
+	_autorun_ struct run_result caps = in_usr(
+		"--map=single", "--cap-add", "ALL",
+		SH("cat /proc/self/setgroups; echo allow > /proc/self/setgroups && echo allowed;"
+		   "setpriv --clear-groups true && echo dropped"));
 
 	expect_out(plain, "kept\nsame\n");
 	expect_out(single, "kept\nsame\n");
@@ -138,7 +138,8 @@ Test(privileges, root_with_ranges_can_leave_groups)
 
 /* Kinds of writes are told apart: what is refused by file modes says nothing of the covers. */
 static const char turn_switches[] =
-	"for f in /proc/sys/kernel/* /proc/sys/vm/* /proc/sys/fs/* /proc/sys/net/ipv4/ip_forward\\\n"
+	"for f in /proc/sys/kernel/* /proc/sys/vm/* /proc/sys/fs/* "
+	"/proc/sys/net/ipv4/ip_forward\\\n"
 	"  /proc/sys/net/ipv4/conf/all/forwarding /proc/sys/user/* /proc/sysrq-trigger\\\n"
 	"  /proc/irq/*/smp_affinity /proc/bus/pci/*/* /proc/fs/*; do\n"
 	"  [ -f $f ] || continue; n=$((n + 1)); [ ! -w $f ] || echo \"$f is writable\"\n"
@@ -153,8 +154,7 @@ Test(privileges, the_kernels_switches_cannot_be_turned)
 		in_usr("--root", "--cap-add", "ALL", "--allow-userns", SH(turn_switches));
 	_autorun_ struct run_result plain = in_usr(SH(turn_switches));
 	_autorun_ struct run_result root = in_usr("--root", SH(turn_switches));
-	_autorun_ struct run_result caps =
-		in_usr("--root", "--cap-add", "ALL", SH(turn_switches));
+	_autorun_ struct run_result caps = in_usr("--root", "--cap-add", "ALL", SH(turn_switches));
 	_autorun_ struct run_result elsewhere =
 		in_usr("--root", "--cap-add", "ALL", "--proc", "/proc", SH(turn_switches));
 
@@ -194,8 +194,8 @@ Test(privileges, sbx_with_a_privilege_refuses_to_run)
 	for (int i = 0; i < 3; i++) {
 		const char *modes[] = {"0755", "4755", "2755"};
 		_autorun_ struct run_result made =
-			in_usr("--root", "--bind", path, "/d", "--ro-bind", sbx, "/sbx",
-			       "--setenv", "MODE", modes[i],
+			in_usr("--root", "--bind", path, "/d", "--ro-bind", sbx, "/sbx", "--setenv",
+			       "MODE", modes[i],
 			       SH("cp /sbx /d/sbx; chown 5:6 /d/sbx; chmod $MODE /d/sbx"));
 		_autorun_ struct run_result r = run_program(copy, "version");
 		_autorun_ struct run_result run =

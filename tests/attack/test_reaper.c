@@ -69,22 +69,21 @@ Test(reaper, cannot_be_traced_or_read)
 /* The status that sbx returns is that of the command, whatever is done to what is around it. */
 Test(reaper, exit_status_cannot_be_forged)
 {
-	static const char forge[] =
-		"import os, signal, struct, sys\n"
-		"for fd in range(3, 64):\n"
-		"    for data in (b'\\0', struct.pack('Q', 1), b'\\0' * 64, b'\\x02\\0\\0\\0' + b'\\0' "
-		"* 4096):\n"
-		"        try: os.write(fd, data)\n"
-		"        except OSError: pass\n"
-		"for sig in range(1, 65):\n"
-		"    try: os.kill(1, sig)\n"
-		"    except OSError: pass\n"
-		"print('tried')\n"
-		"sys.stdout.flush()\n"
-		"os._exit(99)\n";
+	static const char forge[] = "import os, signal, struct, sys\n"
+				    "for fd in range(3, 64):\n"
+				    "    for data in (b'\\0', struct.pack('Q', 1), b'\\0' * 64, "
+				    "b'\\x02\\0\\0\\0' + b'\\0' "
+				    "* 4096):\n"
+				    "        try: os.write(fd, data)\n"
+				    "        except OSError: pass\n"
+				    "for sig in range(1, 65):\n"
+				    "    try: os.kill(1, sig)\n"
+				    "    except OSError: pass\n"
+				    "print('tried')\n"
+				    "sys.stdout.flush()\n"
+				    "os._exit(99)\n";
 	_autorun_ struct run_result plain = in_usr(PYTHON(forge));
-	_autorun_ struct run_result caps =
-		in_usr("--root", "--cap-add", "ALL", PYTHON(forge));
+	_autorun_ struct run_result caps = in_usr("--root", "--cap-add", "ALL", PYTHON(forge));
 
 	expect_out(plain, "tried\n");
 	cr_expect_eq(plain.status, 99, "%d %s", plain.status, plain.err);
@@ -105,9 +104,9 @@ Test(reaper, environment_and_command_line_are_wiped)
 		.env = (const char *const[]){"PATH=/usr/bin:/bin", "SECRET=token-of-the-caller",
 					     "HOME=/nonexistent", NULL},
 	};
-	_autorun_ struct run_result outside =
-		run_argv(&options, (const char *const[]){"bash", "-c",
-							 "tr '\\0' '\\n' < /proc/$$/environ", NULL});
+	_autorun_ struct run_result outside = run_argv(
+		&options,
+		(const char *const[]){"bash", "-c", "tr '\\0' '\\n' < /proc/$$/environ", NULL});
 	_autorun_ struct run_result kept =
 		in_usr_with(&options, "--env", "SECRET", SH("echo $SECRET"));
 	_autorun_ struct run_result plain =
@@ -132,11 +131,12 @@ Test(reaper, its_descriptors_name_nothing_of_the_host)
 	_autoclose_ int tree = tmp_tree("lock-file-of-the-host=");
 	_autoclose_ int lock = openat(tree, "lock-file-of-the-host", O_RDONLY);
 	const struct run_options options = {.fds = {{.from = lock, .to = 11}}};
-	_autorun_ struct run_result own = in_usr_with(
-		&options, "--pass-fd", "11", SH("readlink /proc/self/fd/11"));
+	_autorun_ struct run_result own =
+		in_usr_with(&options, "--pass-fd", "11", SH("readlink /proc/self/fd/11"));
 	_autorun_ struct run_result r = in_usr_with(
-		&options, SH("ls -l /proc/1/fd /proc/1/fdinfo /proc/1/map_files 2>/dev/null | grep -c "
-			     "-e '->'; ls /proc/*/fd/11"));
+		&options,
+		SH("ls -l /proc/1/fd /proc/1/fdinfo /proc/1/map_files 2>/dev/null | grep -c "
+		   "-e '->'; ls /proc/*/fd/11"));
 
 	expect_said(own, "lock-file-of-the-host");
 	expect_out(r, "0\n");
@@ -148,8 +148,8 @@ Test(reaper, the_program_cannot_be_overwritten_through_proc)
 	_autoclose_ int tree = tmp_tree("d/");
 	_autofree_ char *copy = tree_path(tree, "d/sbx");
 	_autorun_ struct run_result copied =
-		run_program("sh", "-c", "cp \"$1\" \"$2\" && cmp \"$1\" \"$2\" && [ -w \"$2\" ]", "sh",
-			    sbx_program(), copy);
+		run_program("sh", "-c", "cp \"$1\" \"$2\" && cmp \"$1\" \"$2\" && [ -w \"$2\" ]",
+			    "sh", sbx_program(), copy);
 	static const char overwrite[] =
 		"exec 2>/dev/null\n"
 		"for how in 'cat < /proc/PID/exe' ': >> /proc/PID/exe' 'chmod 777 /proc/PID/exe'"
@@ -157,10 +157,10 @@ Test(reaper, the_program_cannot_be_overwritten_through_proc)
 		"  for pid in $1; do sh -c \"${how//PID/$pid}\" | head -c 1 | wc -c; [ "
 		"${PIPESTATUS[0]} != 0 ] || echo \"$pid: $how\"; done\n"
 		"done | grep :; echo end\n";
-	_autorun_ struct run_result own =
-		in_usr(BASH("cp /usr/bin/sleep /tmp/sleep; /tmp/sleep 60 & until readlink "
-			    "/proc/$!/exe | grep -q sleep; do :; done; chmod 777 /proc/$!/exe && stat "
-			    "-c %a /tmp/sleep; kill $!"));
+	_autorun_ struct run_result own = in_usr(
+		BASH("cp /usr/bin/sleep /tmp/sleep; /tmp/sleep 60 & until readlink "
+		     "/proc/$!/exe | grep -q sleep; do :; done; chmod 777 /proc/$!/exe && stat "
+		     "-c %a /tmp/sleep; kill $!"));
 	_autorun_ struct run_result r = {0}, same = {0};
 
 	cr_assert_eq(copied.status, 0, "%s", copied.err);
@@ -179,17 +179,15 @@ Test(reaper, the_program_cannot_be_overwritten_through_proc)
 
 /* ---- odd ways to be started ---- */
 
-static const char python_exec[] =
-	"import os, sys, ctypes\n"
-	"libc = ctypes.CDLL(None)\n"
-	"argv = (ctypes.c_char_p * 1)(None)\n"
-	"libc.execve(sys.argv[1].encode(), argv, argv)\n"
-	"os._exit(3)\n";
+static const char python_exec[] = "import os, sys, ctypes\n"
+				  "libc = ctypes.CDLL(None)\n"
+				  "argv = (ctypes.c_char_p * 1)(None)\n"
+				  "libc.execve(sys.argv[1].encode(), argv, argv)\n"
+				  "os._exit(3)\n";
 
 Test(reaper, started_without_any_argument)
 {
-	_autorun_ struct run_result r =
-		run_program("python3", "-c", python_exec, sbx_program());
+	_autorun_ struct run_result r = run_program("python3", "-c", python_exec, sbx_program());
 
 	cr_expect_eq(r.status, 125, "%d %s", r.status, r.err);
 }
@@ -197,8 +195,8 @@ Test(reaper, started_without_any_argument)
 /* A descriptor of sbx's own that lands on 0-2 would become the command's. */
 Test(reaper, started_with_closed_standard_descriptors)
 {
-	static const char *const closed[] = {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-",
-					     "<&- >&- 2>&-"};
+	static const char *const closed[] = {"<&-",	">&-",	    "2>&-",
+					     "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++) {
 		_autoclose_ int tree = tmp_tree("d/");
@@ -209,7 +207,8 @@ Test(reaper, started_with_closed_standard_descriptors)
 		snprintf(script, sizeof(script),
 			 "$1 --ro-bind /usr /usr --bind $2 /d -- python3 -c '\n"
 			 "import os\n"
-			 "fds = [fd for fd in range(256) if os.path.exists(\"/proc/self/fd/%%d\" %% fd)]\n"
+			 "fds = [fd for fd in range(256) if os.path.exists(\"/proc/self/fd/%%d\" "
+			 "%% fd)]\n"
 			 "names = [os.readlink(\"/proc/self/fd/%%d\" %% fd) for fd in fds]\n"
 			 "open(\"/d/more\", \"w\").write(\"\".join(\"%%d \" %% fd for fd in fds))\n"
 			 "open(\"/d/odd\", \"w\").write(\"\".join(n for n in names if not\n"
@@ -233,9 +232,8 @@ Test(reaper, started_with_few_descriptors)
 	_autorun_ struct run_result soft = run_program(
 		"sh", "-c", "ulimit -Sn 5; $1 --ro-bind /usr /usr -- sh -c 'ulimit -Sn'", "sh",
 		sbx_program());
-	_autorun_ struct run_result hard =
-		run_program("sh", "-c", "ulimit -n 4; $1 --ro-bind /usr /usr -- true", "sh",
-			    sbx_program());
+	_autorun_ struct run_result hard = run_program(
+		"sh", "-c", "ulimit -n 4; $1 --ro-bind /usr /usr -- true", "sh", sbx_program());
 
 	expect_out(soft, "5\n");
 	cr_expect(hard.status == 0 || (hard.status == 125 && *hard.err), "%d %s", hard.status,
