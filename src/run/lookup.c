@@ -24,7 +24,10 @@
 static const char lookup_default_path[] =
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-enum { LOOKUP_HEAD_BYTES = 4096 };
+enum {
+	LOOKUP_HEAD_BYTES = 4096,
+	LOOKUP_SCRIPTS_MAX = 5, /* the kernel's limit */
+};
 
 static int lookup_fail(struct sbx_err *err, int exit_code, const char *object, int number,
 		       const char *what, const char *detail)
@@ -131,14 +134,35 @@ static void lookup_dirname(const char *path, char *dir, size_t size)
 	dir[len] = '\0';
 }
 
-/* The file is there, and yet it cannot be executed: say what is missing. */
-static int lookup_explain_file(const char *path, int number, struct sbx_err *err)
+/*
+ * A script whose interpreter is there lacks what that one needs: go to the end of
+ * such a chain. Return: the length of the head of the file that `path` says then.
+ */
+static size_t lookup_follow_scripts(char path[PATH_MAX], char *head, size_t size)
 {
-	char head[LOOKUP_HEAD_BYTES], name[PATH_MAX], dir[PATH_MAX];
-	size_t len = lookup_read_head(path, head, sizeof(head));
+	char name[PATH_MAX];
+	size_t len = lookup_read_head(path, head, size);
+
+	for (int i = 0; i < LOOKUP_SCRIPTS_MAX; i++) {
+		if (!lookup_interpreter(head, len, name, sizeof(name)) || access(name, F_OK) < 0)
+			break;
+		str_copy(path, PATH_MAX, name);
+		len = lookup_read_head(path, head, size);
+	}
+	return len;
+}
+
+/* The file is there, and yet it cannot be executed: say what is missing. */
+static int lookup_explain_file(const char *command, int number, struct sbx_err *err)
+{
+	char head[LOOKUP_HEAD_BYTES], path[PATH_MAX], name[PATH_MAX], dir[PATH_MAX];
+	size_t len = 0;
 	struct stat st;
 	int r;
 
+	str_copy(path, sizeof(path), command);
+	if (number == ENOENT)
+		len = lookup_follow_scripts(path, head, sizeof(head));
 	if (number == ENOENT && lookup_interpreter(head, len, name, sizeof(name))) {
 		r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
 				"the script's interpreter does not exist inside: ", name);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages between monitor and PID 1: which may come when, whole or not at all. */
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "testlib.h"
+
+#include "sbx/run/handshake.h"
+
+struct pair {
+	int fds[2];
+};
+
+static void pair_open(struct pair *pair)
+{
+	cr_assert_eq(handshake_open(pair->fds), 0);
+	cr_expect_eq(fcntl(pair->fds[0], F_GETFD), FD_CLOEXEC);
+	cr_expect_eq(fcntl(pair->fds[1], F_GETFD), FD_CLOEXEC);
+}
+
+static void pair_close(struct pair *pair)
+{
+	close(pair->fds[0]);
+	close(pair->fds[1]);
+}
+
+#define _autopair_ __attribute__((cleanup(pair_close)))
+
+static int send_type(int fd, enum handshake_type type)
+{
+	struct sbx_err err;
+
+	if (type != HANDSHAKE_FAILED)
+		return handshake_send(fd, type, 15);
+	(void)err_system(&err, EACCES, "/path", "cannot");
+	return handshake_send_err(fd, &err);
+}
+
+Test(handshake, each_side_takes_only_what_may_come_now)
+{
+	static const bool allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT_] = {
+		[HANDSHAKE_INIT_UNMAPPED] = {[HANDSHAKE_MAPPED] = true},
+		[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true},
+		[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true, [HANDSHAKE_STOPPED] = true},
+	};
+
+	for (int state = 0; state < HANDSHAKE_STATE_COUNT_; state++) {
+		for (int type = 0; type < HANDSHAKE_TYPE_COUNT_; type++) {
+			_autopair_ struct pair pair;
+			struct handshake_msg msg;
+
+			pair_open(&pair);
+			cr_assert_eq(send_type(pair.fds[0], (enum handshake_type)type), 0);
+			cr_expect_eq(handshake_receive(pair.fds[1], (enum handshake_state)state, true,
+						       &msg),
+				     allowed[state][type] ? 1 : -EPROTO, "%d in state %d", type, state);
+			if (allowed[state][type])
+				cr_expect_eq(msg.type, (uint32_t)type);
+			if (allowed[state][type] && type != HANDSHAKE_FAILED)
+				cr_expect_eq(msg.number, 15);
+		}
+	}
+}
+
+Test(handshake, a_failure_arrives_whole)
+{
+	_autopair_ struct pair pair;
+	struct handshake_msg msg;
+	struct sbx_err err;
+
+	pair_open(&pair);
+	(void)err_system(&err, EACCES, "/path", "cannot open source");
+	err_set_option(&err, "--bind /a /b");
+	err_annotate(&err, "step %d of 2", 1);
+	err_hint(&err, "do this");
+	err.exit_code = 126;
+	cr_assert_eq(handshake_send_err(pair.fds[0], &err), 0);
+	cr_assert_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), 1);
+	cr_expect_eq(memcmp(&msg.err, &err, sizeof(err)), 0);
+}
+
+Test(handshake, messages_keep_their_order_and_borders)
+{
+	_autopair_ struct pair pair;
+	struct handshake_msg msg;
+
+	pair_open(&pair);
+	for (int i = 1; i <= 5; i++)
+		cr_assert_eq(handshake_send(pair.fds[0], HANDSHAKE_SIGNAL, i), 0);
+	for (int i = 1; i <= 5; i++) {
+		cr_assert_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_RUNNING, false, &msg), 1);
+		cr_expect_eq(msg.number, i);
+	}
+	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_RUNNING, false, &msg), -EAGAIN);
+}
+
+Test(handshake, the_end_of_the_other_side_is_seen)
+{
+	_autopair_ struct pair pair;
+	struct handshake_msg msg;
+
+	pair_open(&pair);
+	cr_assert_eq(handshake_send(pair.fds[0], HANDSHAKE_MAPPED, 0), 0);
+	close(take_fd(&pair.fds[0]));
+	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_UNMAPPED, true, &msg), 1,
+		     "what was sent before is not lost");
+	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_UNMAPPED, true, &msg), 0);
+	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_UNMAPPED, false, &msg), 0);
+	/* And no SIGPIPE, which would end this test. */
+	cr_expect_eq(handshake_send(pair.fds[1], HANDSHAKE_MAPPED, 0), -EPIPE);
+}
+
+Test(handshake, what_is_no_message_is_refused)
+{
+	struct handshake_msg whole = {.type = HANDSHAKE_FAILED};
+	static const size_t lengths[] = {1, 4, 7, 8, 9, sizeof(whole) - 1};
+	struct handshake_msg msg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		_autopair_ struct pair pair;
+
+		pair_open(&pair);
+		cr_assert_eq(send(pair.fds[0], &whole, lengths[i], 0), (ssize_t)lengths[i]);
+		cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), -EPROTO,
+			     "%zu bytes", lengths[i]);
+	}
+	for (uint32_t type = HANDSHAKE_TYPE_COUNT_; type; type = type < 1000 ? UINT32_MAX : 0) {
+		_autopair_ struct pair pair;
+
+		pair_open(&pair);
+		whole.type = type;
+		cr_assert_eq(send(pair.fds[0], &whole, sizeof(whole), 0), (ssize_t)sizeof(whole));
+		cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), -EPROTO);
+	}
+}
