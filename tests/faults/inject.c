@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inject: run sbx and let one chosen system call of it fail, or one of its
+ * processes die at one chosen system call.
+ *
+ *   inject [OPTION...] COMMAND [ARG...]
+ *     --report FILE                   what was seen, see below
+ *     --fail ROLE:CALL:N:ERRNO        the N-th CALL of ROLE fails; 0: each of them does
+ *     --kill VICTIM:ROLE:CALL:N       SIGKILL for VICTIM when ROLE gets to its N-th CALL
+ *     --timeout SECONDS               10 unless said
+ *
+ * Theory of operation
+ *
+ * strace(1) can inject failures too, but counts calls per process and cannot say
+ * in which of them, and it follows the helpers, which lose their privilege when
+ * they are traced. So this is a tracer of its own, which knows who is who:
+ *
+ *     monitor   the command itself, from the first call of its main()
+ *     init      its child, made by clone3(2)
+ *     payload   init's child, until it has executed something
+ *     helper    a child that the monitor made by fork(2) or vfork(2), until it executes
+ *
+ * What is executed is let go. A call fails by being replaced with a number that
+ * does not exist, and by writing the wanted errno where its result would be.
+ *
+ * This process is a subreaper: whatever the command leaves behind becomes its
+ * child. So when wait(2) says that there are no children, nothing is left.
+ *
+ * The report has a line per event:
+ *     call ROLE CALL N ARG0 ARG1 [PATH]     (without --fail and --kill)
+ *     hit ROLE CALL N ARG0 ARG1 [PATH]      the chosen call was reached
+ *     exit CODE                             of the command; 128 + n by signal n
+ *     timeout                               the command had to be ended
+ *     left PID                              a process that outlived it
+ *     gone                                  nothing is left
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sbx/base/defs.h"
+
+enum {
+	CALL_NUMBERS = 1024,
+	TRACEES_MAX = 64,
+	GRACE_SECONDS = 3, /* for what the command leaves behind, to end by itself */
+};
+
+enum role { MONITOR, INIT, PAYLOAD, HELPER, ROLE_COUNT_, ROLE_UNKNOWN };
+
+static const char *const role_names[] = {"monitor", "init", "payload", "helper"};
+
+static const struct {
+	long number;
+	const char *name;
+} call_names[] = {
+#include "syscall-names.h"
+};
+
+/* Which argument of a call is a path, for the report. */
+static const struct {
+	const char *name;
+	int arg;
+} path_args[] = {
+	{"access", 0},	 {"chdir", 0},	  {"execve", 0},   {"faccessat2", 1}, {"fsopen", 0},
+	{"mkdirat", 1},	 {"open", 0},	  {"open_tree", 1}, {"openat", 1},     {"openat2", 1},
+	{"newfstatat", 1}, {"readlink", 0}, {"readlinkat", 1}, {"symlinkat", 2}, {"unlinkat", 1},
+	{"statx", 1},	 {"umount2", 0},
+};
+
+struct target {
+	bool set;
+	enum role role;
+	long number;
+	int n;
+};
+
+struct tracee {
+	pid_t pid; /* 0: free */
+	enum role role;
+	bool in_window; /* behind the start of libc */
+	bool fail_now;	/* between entry and exit of the chosen call */
+	long last_call;
+	int counts[CALL_NUMBERS];
+};
+
+struct tracer {
+	struct target fail, kill;
+	int error;
+	enum role victim;
+	FILE *report;
+	int timeout;
+	pid_t command;
+	bool ended;	/* the command has */
+	time_t deadline;
+	struct tracee *tracees;
+};
+
+static noreturn void die(const char *what)
+{
+	fprintf(stderr, "inject: %s: %s\n", what, strerror(errno));
+	_exit(99);
+}
+
+static noreturn void usage(const char *word)
+{
+	fprintf(stderr, "inject: cannot understand %s\n", word);
+	_exit(99);
+}
+
+static const char *call_name(long number)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(call_names); i++)
+		if (call_names[i].number == number)
+			return call_names[i].name;
+	return "unknown";
+}
+
+static long call_number(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(call_names); i++)
+		if (strcmp(call_names[i].name, name) == 0)
+			return call_names[i].number;
+	usage(name);
+}
+
+static enum role role_by_name(const char *name)
+{
+	for (int i = 0; i < ROLE_COUNT_; i++)
+		if (strcmp(role_names[i], name) == 0)
+			return (enum role)i;
+	usage(name);
+}
+
+static int call_path_arg(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(path_args); i++)
+		if (strcmp(path_args[i].name, name) == 0)
+			return path_args[i].arg;
+	return -1;
+}
+
+/* ---- tracees ---- */
+
+static struct tracee *tracee_find(struct tracer *t, pid_t pid)
+{
+	for (int i = 0; i < TRACEES_MAX; i++)
+		if (t->tracees[i].pid == pid)
+			return &t->tracees[i];
+	return NULL;
+}
+
+static struct tracee *tracee_add(struct tracer *t, pid_t pid)
+{
+	struct tracee *tracee = tracee_find(t, 0);
+
+	if (!tracee)
+		die("too many processes");
+	memset(tracee, 0, sizeof(*tracee));
+	tracee->pid = pid;
+	tracee->role = ROLE_UNKNOWN;
+	return tracee;
+}
+
+/* The sandbox's own processes are made by clone3(2), helpers by fork(2) or vfork(2). */
+static enum role role_of_child(const struct tracee *parent)
+{
+	if (parent->last_call != SYS_clone3)
+		return HELPER;
+	return parent->role == MONITOR ? INIT : parent->role == INIT ? PAYLOAD : ROLE_UNKNOWN;
+}
+
+static void kill_role(struct tracer *t, enum role role)
+{
+	for (int i = 0; i < TRACEES_MAX; i++)
+		if (t->tracees[i].pid > 0 && t->tracees[i].role == role)
+			(void)kill(t->tracees[i].pid, SIGKILL);
+}
+
+/* ---- calls ---- */
+
+static void report_call(struct tracer *t, const char *event, const struct tracee *tracee,
+			const struct __ptrace_syscall_info *info)
+{
+	const char *name = call_name((long)info->entry.nr);
+	int arg = call_path_arg(name);
+	char path[256] = "";
+
+	if (arg >= 0) {
+		struct iovec here = {path, sizeof(path) - 1};
+		struct iovec there = {(void *)(uintptr_t)info->entry.args[arg], sizeof(path) - 1};
+		ssize_t n = process_vm_readv(tracee->pid, &here, 1, &there, 1, 0);
+
+		path[n > 0 ? n : 0] = '\0';
+	}
+	fprintf(t->report, "%s %s %s %d %llu %llu %s\n", event, role_names[tracee->role], name,
+		tracee->counts[info->entry.nr], (unsigned long long)info->entry.args[0],
+		(unsigned long long)info->entry.args[1], path);
+}
+
+static bool target_is(const struct target *target, const struct tracee *tracee, long number)
+{
+	return target->set && target->role == tracee->role && target->number == number &&
+	       (target->n == 0 || target->n == tracee->counts[number]);
+}
+
+static void write_result(pid_t pid, size_t reg, long value)
+{
+	if (ptrace(PTRACE_POKEUSER, pid, reg, value) < 0 && errno != ESRCH)
+		die("cannot change a call");
+}
+
+/* main() begins by looking whether standard input is open; what is before is libc's. */
+static bool starts_window(const struct __ptrace_syscall_info *info)
+{
+	return info->entry.nr == SYS_fcntl && info->entry.args[0] == 0 &&
+	       info->entry.args[1] == F_GETFD;
+}
+
+/* Return: is the process to be let go? */
+static bool on_entry(struct tracer *t, struct tracee *tracee,
+		     const struct __ptrace_syscall_info *info)
+{
+	long number = (long)info->entry.nr;
+
+	tracee->last_call = number;
+	if (tracee->role == MONITOR && !tracee->in_window)
+		tracee->in_window = starts_window(info);
+	if (!tracee->in_window || tracee->role >= ROLE_COUNT_ || number < 0 || number >= CALL_NUMBERS)
+		return false;
+	tracee->counts[number]++;
+	if (!t->fail.set && !t->kill.set)
+		report_call(t, "call", tracee, info);
+	if (target_is(&t->kill, tracee, number)) {
+		report_call(t, "hit", tracee, info);
+		kill_role(t, t->victim);
+	}
+	if (target_is(&t->fail, tracee, number)) {
+		report_call(t, "hit", tracee, info);
+		write_result(tracee->pid, offsetof(struct user_regs_struct, orig_rax), -1);
+		tracee->fail_now = true;
+		return false;
+	}
+	return tracee->role == HELPER && number == SYS_execve;
+}
+
+/* Return: is the process to be let go? */
+static bool on_syscall(struct tracer *t, struct tracee *tracee)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, tracee->pid, sizeof(info), &info) < 0)
+		return false;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		return on_entry(t, tracee, &info);
+	if (tracee->fail_now) {
+		write_result(tracee->pid, offsetof(struct user_regs_struct, rax), -t->error);
+		tracee->fail_now = false;
+	}
+	return false;
+}
+
+static void on_new_child(struct tracer *t, const struct tracee *parent)
+{
+	struct tracee *child;
+	unsigned long pid;
+
+	if (ptrace(PTRACE_GETEVENTMSG, parent->pid, 0, &pid) < 0)
+		return;
+	child = tracee_find(t, (pid_t)pid);
+	if (child) /* It has stopped before we heard of it. */
+		(void)ptrace(PTRACE_SYSCALL, child->pid, 0, 0);
+	else
+		child = tracee_add(t, (pid_t)pid);
+	child->role = role_of_child(parent);
+	child->in_window = true;
+}
+
+static void on_end(struct tracer *t, pid_t pid, int status)
+{
+	struct tracee *tracee = tracee_find(t, pid);
+
+	if (tracee)
+		tracee->pid = 0;
+	if (pid != t->command)
+		return;
+	fprintf(t->report, "exit %d\n",
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	t->ended = true;
+	t->deadline = time(NULL) + GRACE_SECONDS;
+}
+
+static void on_stop(struct tracer *t, pid_t pid, int status)
+{
+	struct tracee *tracee = tracee_find(t, pid);
+	int event = status >> 16, sig = WSTOPSIG(status);
+	bool let_go = false;
+
+	if (!tracee) {
+		/* A child whose parent's event is still to come; it waits for that. */
+		(void)tracee_add(t, pid);
+		return;
+	}
+	if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE)
+		on_new_child(t, tracee);
+	else if (event == PTRACE_EVENT_EXEC)
+		let_go = tracee->role == PAYLOAD || tracee->role == INIT;
+	else if (event == 0 && sig == (SIGTRAP | 0x80))
+		let_go = on_syscall(t, tracee);
+	if (event != 0 || sig == (SIGTRAP | 0x80))
+		sig = 0;
+	if (let_go) {
+		(void)ptrace(PTRACE_DETACH, pid, 0, sig);
+		tracee->pid = 0;
+		return;
+	}
+	(void)ptrace(PTRACE_SYSCALL, pid, 0, sig);
+}
+
+/* ---- the loop ---- */
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Name and kill what should not be there. */
+static void end_everything(struct tracer *t)
+{
+	char path[64], line[4096] = "";
+	FILE *children;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	children = fopen(path, "re");
+	if (children && fgets(line, sizeof(line), children))
+		for (char *p = line, *end; *p; p = end) {
+			pid_t pid = (pid_t)strtol(p, &end, 10);
+
+			if (end == p)
+				break;
+			if (pid > 0)
+				(void)kill(pid, SIGKILL);
+			if (pid > 0 && t->ended)
+				fprintf(t->report, "left %d\n", pid);
+		}
+	if (children)
+		(void)fclose(children);
+	for (int i = 0; i < TRACEES_MAX; i++)
+		if (t->tracees[i].pid > 0)
+			(void)kill(t->tracees[i].pid, SIGKILL);
+}
+
+static void trace(struct tracer *t)
+{
+	/* A tick, so that the deadline is looked at also while nothing happens. */
+	const struct itimerval tick = {{0, 200000}, {0, 200000}};
+	const struct sigaction action = {.sa_handler = on_alarm};
+
+	if (sigaction(SIGALRM, &action, NULL) < 0 || setitimer(ITIMER_REAL, &tick, NULL) < 0)
+		die("cannot make a timer");
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, __WALL);
+
+		if (pid < 0 && errno == ECHILD)
+			break;
+		if (time(NULL) > t->deadline) {
+			if (!t->ended)
+				fprintf(t->report, "timeout\n");
+			end_everything(t);
+			t->deadline += 1;
+		}
+		if (pid < 0)
+			continue;
+		if (WIFSTOPPED(status))
+			on_stop(t, pid, status);
+		else
+			on_end(t, pid, status);
+	}
+	fprintf(t->report, "gone\n");
+}
+
+static noreturn void command_main(char **argv, int gate)
+{
+	char byte;
+
+	/* End of file: the tracer is ready. */
+	if (read(gate, &byte, 1) != 0)
+		die("cannot wait for the tracer");
+	(void)execvp(argv[0], argv);
+	die(argv[0]);
+}
+
+static void start(struct tracer *t, char **argv)
+{
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+	int gate[2];
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || pipe2(gate, O_CLOEXEC) < 0)
+		die("cannot prepare");
+	t->command = fork();
+	if (t->command < 0)
+		die("fork");
+	if (t->command == 0) {
+		close(gate[1]);
+		command_main(argv, gate[0]);
+	}
+	tracee_add(t, t->command)->role = MONITOR;
+	if (ptrace(PTRACE_SEIZE, t->command, 0, options) < 0 ||
+	    ptrace(PTRACE_INTERRUPT, t->command, 0, 0) < 0)
+		die("cannot trace");
+	close(gate[0]);
+	close(gate[1]);
+	t->deadline = time(NULL) + t->timeout;
+}
+
+/* "ROLE:CALL:N", and what is behind it. */
+static const char *parse_target(const char *text, struct target *target)
+{
+	char role[16], call[32];
+	int n, len = 0;
+
+	if (sscanf(text, "%15[^:]:%31[^:]:%d%n", role, call, &n, &len) != 3)
+		usage(text);
+	*target = (struct target){true, role_by_name(role), call_number(call), n};
+	return text + len;
+}
+
+static void parse_option(struct tracer *t, const char *name, char *value)
+{
+	if (strcmp(name, "--report") == 0) {
+		t->report = fopen(value, "we");
+		if (!t->report)
+			die(value);
+	} else if (strcmp(name, "--timeout") == 0) {
+		t->timeout = atoi(value);
+	} else if (strcmp(name, "--fail") == 0) {
+		const char *rest = parse_target(value, &t->fail);
+
+		if (*rest != ':' || (t->error = atoi(rest + 1)) <= 0)
+			usage(value);
+	} else if (strcmp(name, "--kill") == 0) {
+		char *colon = strchr(value, ':');
+
+		if (!colon)
+			usage(value);
+		*colon = '\0';
+		t->victim = role_by_name(value);
+		(void)parse_target(colon + 1, &t->kill);
+	} else {
+		usage(name);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct tracer t = {.timeout = 10, .report = stderr};
+	int i = 1;
+
+	t.tracees = calloc(TRACEES_MAX, sizeof(*t.tracees));
+	if (!t.tracees)
+		die("memory");
+	for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2)
+		parse_option(&t, argv[i], argv[i + 1]);
+	if (i >= argc)
+		usage("no command");
+	start(&t, argv + i);
+	trace(&t);
+	free(t.tracees);
+	return 0;
+}

@@ -1,0 +1,309 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""test_inject.py SBX INJECT [all]: every system call of a launch fails once.
+
+A reference launch under tests/faults/inject says which process makes which calls. Then each of
+them fails in a launch of its own, and one of these must come of it:
+
+  refused    exit code 125, an error that says what could not be done and why, nothing left behind
+  unharmed   only where HARMLESS below says why: the command runs, and all that it can tell about
+             its surroundings is as in the reference
+
+Nothing else will do: no hang, no silence, no other exit code, nothing left. Without "all" one of
+each kind of call is chosen at random, by SBX_TEST_SEED where that is set.
+"""
+import errno
+import os
+import random
+import re
+import sys
+
+import faults
+
+# What does not return, or knows no failure (brk says no by not moving).
+NEVER_FAILS = {
+    "brk",
+    "exit", "exit_group", "rt_sigreturn",
+    "getpid", "getppid", "getpgrp", "getuid", "geteuid", "getgid", "getegid", "umask",
+}
+
+# What the kernel would say, where "not permitted" would be odd or means something to sbx.
+ERRORS = {
+    "mmap": errno.ENOMEM, "poll": errno.ENOMEM, "ppoll": errno.ENOMEM,
+    "read": errno.EIO, "write": errno.EIO, "clone3": errno.EAGAIN, "vfork": errno.EAGAIN,
+    "clone": errno.EAGAIN, "setsid": errno.ENOSYS, "waitid": errno.EINVAL, "wait4": errno.EINVAL,
+    "kill": errno.EPERM, "recvfrom": errno.EIO, "sendto": errno.EIO,
+}
+
+# What differs in the evidence where a range of ids has given way to one id.
+MAPS = r"^ +\d+ +\d+ +\d+$|^d.* pts$"
+
+# (role, call, its first two arguments and its path as a pattern, what may then differ in the
+# evidence): why the launch may go on.
+HARMLESS = [
+    (".*", "close", "", None),
+    # Nothing but a descriptor that stays open a little longer; all go with exec or close_range.
+    ("init|monitor", "close_range", "", None),
+    # What stays open in them is not seen by the command, which closes its own copies and is
+    # refused if it cannot.
+    ("monitor", "fcntl", r"^[012] 1 ", None),
+    # A standard descriptor taken for closed: /dev/null is opened once more, for sbx alone.
+    ("monitor", "getcwd", "", r"^PWD=|^/"),
+    # A working directory that cannot be told (it was removed, say) gives way to the next one.
+    ("payload", "chdir", "", r"^PWD=|^/"),
+    # The caller's directory is the first of several that will do.
+    ("monitor", "getrandom", "", None),
+    # libc's allocator takes a fixed seed instead.
+    ("monitor", "ioctl", r"^\d+ (21505|21519) ", None),
+    # TCGETS, TIOCGPGRP: no terminal, so none to be given back or to be shown as the console.
+    ("monitor", "open|openat|read", "/etc/(passwd|group)|^\d", r"passwd|^\w+:x:"),
+    # Whom the file does not name, getent(1) is asked for; without both he is "user".
+    ("monitor", "prctl", "^39 ", None),
+    # PR_GET_NO_NEW_PRIVS: only chooses the words of a remark.
+    ("monitor", "prlimit64", "", None),
+    # The limit on open files stays as it is; where it is too low, the step that needs more says so.
+    ("monitor", "readlink", "", r" -> usr/|^d.*\.$"),
+    # The base has no such link where the host's cannot be read.
+    ("monitor", "uname", "", r"hostname|hosts|localhost"),
+    # The host's name in /etc/hosts becomes "sandbox".
+    ("helper", "dup2|prctl|rt_sigprocmask|set_robust_list", "", None),
+    # newuidmap reads and prints nothing but its complaint, and is killed if it has to be.
+    ("helper", "execve", "", MAPS),
+    ("monitor", "access|open|openat|read", "newuidmap|newgidmap|/etc/sub[ug]id|^\d", MAPS),
+    # --map=auto does without the range; with --map=range it is an error, see below.
+    ("monitor", "newfstatat", "newuidmap|newgidmap", None),
+    # Does it have its set-user-ID bit? Running it will tell.
+    ("monitor", "access", "newuidmap|newgidmap", None),
+    ("monitor", "poll", " 1 $", None),
+    # A second look, in case there is more news than poll(2) told; the next turn finds it too.
+    ("monitor", "wait4", "", None),
+    # A helper that has ended is asked for again in the next turn.
+    ("init", "poll", "", None),
+    # Asks whether the monitor is gone already; if it is, PID 1 sees that when it listens.
+    ("init", "openat|read", r"^\d+ \d+ $", None),
+    # --share-pid: the list of what is left to be killed; the manual says that it is no guarantee.
+    ("init", "rt_sigpending", "", None),
+    # Only repeats a signal that arrived before the command was there.
+]
+
+# (role, call, exit code, text): refused, but by what follows from the failure.
+CONSEQUENCES = [
+    ("init", "close", 125, "Device or resource busy"),
+    # A file of the new root that is still open for writing keeps the root from being read-only.
+    ("init", "statx", 125, "the host's root could not be detached"),
+    # Whether it was, is not known; that is answered as if it were not.
+    ("monitor", "readlink", 127, "loader does not exist inside"),
+    # Without the host's links to /usr, see above.
+    ("helper", "execve", 125, "cannot be executed"),
+    ("monitor", "access", 125, "cannot be executed"),
+    ("monitor", "(open|openat|read)", 125, "has no range for"),
+    # With --map=range.
+    ("monitor", "fcntl", 125, "is not open"),
+]
+
+# What the command tells about its surroundings.
+SCRIPT = r"""exec 2>&1
+cat /proc/self/status /proc/self/uid_map /proc/self/gid_map /proc/sys/user/max_user_namespaces
+echo -- mounts; cut -d' ' -f4- /proc/self/mountinfo
+echo -- descriptors; ls /proc/self/fd
+echo -- namespaces; readlink /proc/self/ns/*
+echo -- environment; env
+echo -- limits; umask; ulimit -Sn; ulimit -Hn; pwd; hostname; cat /proc/net/if_inet6
+echo -- init; wc -c < /proc/1/cmdline; ls /proc/1/fd; cat /proc/1/environ
+echo -- files; ls -lan --time-style=+ -I proc / /dev /etc /tmp /run; cat /etc/passwd /etc/group /etc/hosts
+cat /data /file
+exit 7
+"""
+STATUS_KEPT = ("Umask", "Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Cap", "SigBlk", "SigIgn",
+               "SigCgt", "NSsid")
+
+
+class Scenario:
+    def __init__(self, name, options, fds=None, needs_range=False):
+        self.name, self.options, self.fds = name, options, fds or {}
+        self.needs_range = needs_range
+
+
+def scenarios(scratch):
+    usr = ["--ro-bind", "/usr", "/usr"]
+    source = scratch.file("source/secret/key", "hidden\n")
+    scratch.file("source/shown", "shown\n")
+    source = os.path.dirname(os.path.dirname(source))
+    data = scratch.file("data", "data of a descriptor\n")
+    root = os.path.join(scratch.path, "root")
+    for name in ("usr", "proc", "dev", "etc", "tmp", "run"):
+        os.makedirs(os.path.join(root, name))
+    for name in ("bin", "lib", "lib64"):
+        os.symlink("usr/" + name, os.path.join(root, name))
+    yield Scenario("single", ["--map=single"] + usr)
+    yield Scenario("default", usr, needs_range=True)
+    yield Scenario("root", ["--root"] + usr, needs_range=True)
+    yield Scenario("user", ["--map=range", "--user", "1"] + usr, needs_range=True)
+    data_fds = {number: data for number in (20, 21, 22)}
+    yield Scenario("files", ["--map=single"] + usr + [
+        "--bind-data", "20", "/data", "--file", "21", "/file", "--ro-bind-data", "22", "/rodata",
+        "--symlink", "usr/bin", "/link", "--dir", "/d/e", "--chmod", "0700", "/d",
+        "--bind", source, "/src", "--remount-ro", "/src", "--mask", "/src/secret",
+        "--mask", "/src/shown", "--tmpfs", "/t", "--mqueue", "/mq", "--dev-bind", "/dev", "/hostdev",
+        "--ro-bind", "/", "/host", "--hostname", "inside", "--new-session", "--die-with-parent",
+    ], data_fds)
+    yield Scenario("rootfs", ["--map=single", "--rootfs", root] + usr)
+    yield Scenario("shared", ["--map=single", "--share-pid", "--share-net", "--on-exit=wait"] + usr)
+
+
+class Launcher:
+    """One scenario, launched again and again."""
+
+    def __init__(self, sbx, inject, scratch, scenario):
+        self.sbx, self.inject, self.scratch, self.scenario = sbx, inject, scratch, scenario
+        self.report = os.path.join(scratch.path, "report")
+        self.names = {os.readlink("/proc/self/ns/" + n): n for n in os.listdir("/proc/self/ns")}
+
+    def launch(self, *options):
+        for number, path in self.scenario.fds.items():
+            fd = os.open(path, os.O_RDONLY)
+            os.dup2(fd, number)
+            os.close(fd)
+        argv = [self.inject, "--report", self.report, *options, self.sbx, *self.scenario.options,
+                "--", "/usr/bin/sh", "-c", SCRIPT]
+        result = faults.run(argv, env=self.scratch.env(),
+                            pass_fds=tuple(self.scenario.fds), cwd="/usr")
+        with open(self.report) as f:
+            lines = f.read().splitlines()
+        result.events = lines
+        result.hit = [call for call in parse_calls("hit", lines)]
+        result.hung = result.timed_out or "timeout" in lines
+        result.left = [line for line in lines if line.startswith("left")] or "gone" not in lines
+        codes = [line.split()[1] for line in lines if line.startswith("exit")]
+        result.code = int(codes[0]) if codes else None
+        result.evidence = self.normalise(result.out)
+        return result
+
+    def normalise(self, text):
+        """What differs between two launches that are alike."""
+        lines = []
+        for line in text.splitlines():
+            key = line.split(":")[0]
+            if "\t" in line and ":" in line and not key.startswith(STATUS_KEPT):
+                continue
+            kind = re.match(r"^([a-z_]+):\[\d+\]$", line)
+            if kind:
+                line = kind.group(1) + (" shared" if line in self.names else " new")
+            lines.append(line)
+        return lines
+
+
+def harmless_rules(call):
+    return [may_differ for role, name, pattern, may_differ in HARMLESS
+            if re.fullmatch(role, call["role"]) and re.fullmatch(name, call["name"])
+            and re.search(pattern, call["text"])]
+
+
+def is_consequence(call, result):
+    return any(re.fullmatch(role, call["role"]) and re.fullmatch(name, call["name"]) and
+               code == result.code and text in result.err
+               for role, name, code, text in CONSEQUENCES)
+
+
+def judge_unharmed(call, reference, result):
+    rules = harmless_rules(call)
+    changed = [line for line in set(reference.evidence) ^ set(result.evidence)
+               if not any(rule and re.search(rule, line) for rule in rules)]
+    if changed:
+        return "the sandbox is another one\n%s" % changed
+    if result.err.strip():
+        return "runs, but says: " + result.err
+    return "" if rules else "goes unnoticed"
+
+
+def parse_calls(event, events):
+    for line in events:
+        words = line.split(" ", 6)
+        if words[0] == event and words[2] not in NEVER_FAILS:
+            yield {"role": words[1], "name": words[2], "n": int(words[3]),
+                   "text": " ".join(words[4:])}
+
+
+def judge(call, reference, result, number):
+    """What is wrong with this launch? "" for nothing."""
+    call = result.hit[0] if result.hit else call
+    if not result.hit:
+        # How often the monitor wakes up depends on who is quicker.
+        return "" if call["role"] == "monitor" else "the call was not made again"
+    if result.hung:
+        return "hangs"
+    if result.left:
+        return "leaves processes"
+    if result.code == 7:
+        return judge_unharmed(call, reference, result)
+    if is_consequence(call, result):
+        return ""
+    wanted = (125, 126, 127) if call["name"] == "execve" and call["role"] == "payload" else (125,)
+    if result.code not in wanted:
+        return "wrong exit code\n%s" % result
+    first = result.err.splitlines()[0] if result.err else ""
+    if not re.match(r"^sbx: .+", first):
+        return "no error text\n%s" % result
+    if os.strerror(number) not in first:
+        return "does not name the cause\n%s" % result
+    return ""
+
+
+def choose(calls, everything, rng):
+    """One of each kind, or all."""
+    return calls if everything else [rng.choice(calls)]
+
+
+def check_scenario(tap, launcher, everything, rng):
+    name = launcher.scenario.name
+    reference = launcher.launch()
+    again = launcher.launch()
+    if reference.code != 7 or reference.evidence != again.evidence:
+        tap.ok(False, "%s: two launches without a failure are alike" % name,
+               [reference, again, set(reference.evidence) ^ set(again.evidence)])
+        return
+    kinds = {}
+    for call in parse_calls("call", reference.events):
+        kinds.setdefault((call["role"], call["name"]), []).append(call)
+    mounts = faults.host_mounts(launcher.scratch.path)
+    before = faults.snapshot(launcher.scratch.path)
+    for (role, kind), calls in sorted(kinds.items()):
+        bad = []
+        chosen = choose(calls, everything, rng)
+        number = ERRORS.get(kind, errno.EPERM)
+        for call in chosen:
+            result = launcher.launch("--fail", "%s:%s:%d:%d" % (role, kind, call["n"], number))
+            what = judge(call, reference, result, number)
+            if what:
+                bad.append("%s %d (%s): %s" % (kind, call["n"], call["text"], what))
+        if faults.host_mounts(launcher.scratch.path) != mounts:
+            bad.append("the host's mounts have changed")
+        if faults.snapshot(launcher.scratch.path) != before:
+            bad.append("files were left: %s" %
+                       sorted(set(faults.snapshot(launcher.scratch.path)) ^ set(before)))
+        tap.ok(not bad, "%s: %s: %s fails (%d of %d)" % (name, role, kind, len(chosen), len(calls)),
+               bad)
+
+
+def main():
+    sbx, inject = map(os.path.abspath, sys.argv[1:3])
+    everything = "all" in sys.argv[3:]
+    only = [word for word in sys.argv[3:] if word != "all"]
+    seed = os.environ.get("SBX_TEST_SEED", str(random.randrange(1 << 32)))
+    rng = random.Random(seed)
+    tap = faults.Tap()
+    print("# SBX_TEST_SEED=%s" % seed)
+    with faults.Scratch() as scratch:
+        range_works = faults.can_map_range(sbx)
+        for scenario in scenarios(scratch):
+            if only and scenario.name not in only:
+                continue
+            if scenario.needs_range and not range_works:
+                tap.skip(scenario.name, "no range of ids for this user")
+                continue
+            check_scenario(tap, Launcher(sbx, inject, scratch, scenario), everything, rng)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""test_kill.py SBX [INJECT]: SIGKILL for each process of a sandbox, at any moment.
+
+Whoever it is, and whenever: no process and no mount is left, and sbx's exit code tells. The
+moments are random ones of a launch and of a running sandbox. With INJECT it is instead every
+system call of a launch, one after the other.
+"""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import faults
+
+ROUNDS = 100
+RUNNING_ROUNDS = 10
+LAUNCH_S = 0.008
+OPTIONS = ["--map=range", "--ro-bind", "/usr", "/usr"]
+# A command with a child that would like to stay.
+COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
+VICTIMS = ("monitor", "init", "payload", "helper")
+
+
+def is_init(pid):
+    """The first process of a pid namespace of its own; for everybody to see."""
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            for line in f:
+                if line.startswith("NSpid:"):
+                    return len(line.split()) == 3 and line.split()[2] == "1"
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return False
+
+
+def find(victim, monitor):
+    """The process that plays this part now, or None."""
+    if victim == "monitor":
+        return monitor
+    for pid in faults.children(monitor):
+        if is_init(pid) == (victim == "helper"):
+            continue
+        if victim != "payload":
+            return pid
+        for child in faults.children(pid):
+            return child
+    return None
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+class Round:
+    """One launch, one kill, and what came of it."""
+
+    def __init__(self, sbx, scratch, victim, delay, running):
+        self.victim, self.delay = victim, delay
+        self.hit = False
+        self.errors = []
+        self.child = subprocess.Popen([sbx, *OPTIONS, *COMMAND], env=scratch.env(),
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE)
+        if running:
+            self.child.stdout.readline()
+        else:
+            time.sleep(delay)
+        pid = self.wait_for_victim(running)
+        self.hit = pid is not None and kill(pid)
+        if not self.hit:
+            kill(self.child.pid)
+        self.collect()
+
+    def wait_for_victim(self, running):
+        """Who is not there yet is waited for, and hit a random moment later. A helper may be past."""
+        pid = find(self.victim, self.child.pid)
+        if pid is not None or running:
+            return pid
+        end = time.monotonic() + (1 if self.victim == "payload" else 0.02)
+        while pid is None and time.monotonic() < end:
+            pid = find(self.victim, self.child.pid)
+        time.sleep(self.delay / 8)
+        return pid
+
+    def collect(self):
+        # A helper that had done its work already is no loss: then the sandbox runs.
+        if self.hit and self.victim == "helper":
+            self.hit = self.ends_by_itself()
+        left, statuses = faults.reap_all()
+        if left:
+            self.errors.append("processes are left: %s" % left)
+        if self.child.returncode is None and self.child.pid in statuses:
+            self.child.returncode = os.waitstatus_to_exitcode(statuses[self.child.pid])
+        code = faults.shell_code(self.child.returncode)
+        text = self.child.stderr.read().decode(errors="replace")
+        self.child.stdout.close()
+        self.child.stderr.close()
+        if self.hit:
+            self.judge(code, text)
+
+    def ends_by_itself(self):
+        """Does sbx end, or has the command begun?"""
+        if self.child.stdout.readline() == b"":
+            return True
+        kill(self.child.pid)
+        return False
+
+    def judge(self, code, text):
+        wanted = {"monitor": 137, "init": 125, "payload": 137, "helper": 125}[self.victim]
+        # A payload that PID 1 was still preparing is missed by it.
+        if self.victim == "payload" and code == 125:
+            wanted = 125
+        if code != wanted:
+            self.errors.append("exit code %s, not %s: %s" % (code, wanted, text))
+        if wanted == 125 and not text.startswith("sbx: "):
+            self.errors.append("no error text: %r" % text)
+        if self.errors:
+            self.errors.append("killed %s after %.6f s" % (self.victim, self.delay))
+
+
+def check_random(tap, sbx, scratch, victim, rng):
+    bad, hits, tries = [], 0, 0
+    while hits < ROUNDS and tries < ROUNDS * 4:
+        one = Round(sbx, scratch, victim, rng.uniform(0, LAUNCH_S), False)
+        bad += one.errors
+        hits += one.hit
+        tries += 1
+    # How many are hit is up to the machine's speed; a few are, or this tests nothing.
+    tap.ok(not bad and hits >= ROUNDS // 10,
+           "%s killed while starting, at %d random moments" % (victim, hits), bad or [hits, tries])
+
+
+def check_running(tap, sbx, scratch, victim):
+    bad = []
+    for _ in range(RUNNING_ROUNDS):
+        one = Round(sbx, scratch, victim, 0, True)
+        bad += one.errors
+        if not one.hit:
+            bad.append("no %s was found" % victim)
+    tap.ok(not bad, "%s killed while the command runs" % victim, bad)
+
+
+def inject(program, scratch, *words):
+    report = os.path.join(scratch.path, "report")
+    faults.run([program, "--report", report, *words], env=scratch.env(), timeout=60)
+    with open(report) as f:
+        return f.read().splitlines()
+
+
+def check_every_call(tap, sbx, program, scratch, victim):
+    launch = [sbx, *OPTIONS, "--", "/usr/bin/true"]
+    calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
+             if line.startswith("call ")]
+    bad = []
+    for role, name, n in calls:
+        where = "%s:%s:%s:%s" % (victim, role, name, n)
+        events = inject(program, scratch, "--kill", where, *launch)
+        if "gone" not in events or "timeout" in events or \
+                any(event.startswith("left") for event in events):
+            bad.append("%s: %s" % (where, events))
+    tap.ok(not bad, "%s killed at each of %d system calls" % (victim, len(calls)), bad)
+
+
+def main():
+    sbx = os.path.abspath(sys.argv[1])
+    tap = faults.Tap()
+    seed = os.environ.get("SBX_TEST_SEED", str(random.randrange(1 << 32)))
+    rng = random.Random(seed)
+    print("# SBX_TEST_SEED=%s" % seed)
+    faults.become_subreaper()
+    with faults.Scratch() as scratch:
+        if not faults.can_map_range(sbx):
+            tap.skip("kill", "no range of ids for this user")
+            return tap.end()
+        mounts = faults.host_mounts(scratch.path)
+        for victim in VICTIMS:
+            if len(sys.argv) > 2:
+                check_every_call(tap, sbx, sys.argv[2], scratch, victim)
+                continue
+            check_random(tap, sbx, scratch, victim, rng)
+            if victim != "helper":
+                check_running(tap, sbx, scratch, victim)
+        tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
+        tap.ok(os.listdir(scratch.tmp) == [], "no file is left", [os.listdir(scratch.tmp)])
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
