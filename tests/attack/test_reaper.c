@@ -201,7 +201,6 @@ Test(reaper, started_with_closed_standard_descriptors)
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++) {
 		_autoclose_ int tree = tmp_tree("d/");
 		_autofree_ char *path = tree_path(tree, "d");
-		_autofree_ char *said = NULL;
 		char script[1024];
 
 		snprintf(script, sizeof(script),
