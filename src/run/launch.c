@@ -337,9 +337,9 @@ static int launch_on_helper(struct monitor *m, struct sbx_err *err)
 	m->state = LAUNCH_RUNNING;
 	r = handshake_send(m->sock_fd, HANDSHAKE_MAPPED, 0);
 	/* A PID 1 that is gone has said why, or its end will tell. */
-	return r == -EPIPE || r == -ECONNRESET ? 0
-	       : r < 0			       ? err_system(err, -r, NULL, "cannot talk to PID 1")
-					       : 0;
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		return err_system(err, -r, NULL, "cannot talk to PID 1");
+	return 0;
 }
 
 static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
