@@ -2,7 +2,6 @@
 /* Messages between monitor and PID 1: which may come when, whole or not at all. */
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,7 +78,13 @@ Test(handshake, a_failure_arrives_whole)
 	err.exit_code = 126;
 	cr_assert_eq(handshake_send_err(pair.fds[0], &err), 0);
 	cr_assert_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), 1);
-	cr_expect_eq(memcmp(&msg.err, &err, sizeof(err)), 0);
+	cr_expect_eq(msg.err.number, EACCES);
+	cr_expect_eq(msg.err.exit_code, 126);
+	cr_expect_str_eq(msg.err.option, "--bind /a /b");
+	cr_expect_str_eq(msg.err.path, "/path");
+	cr_expect_str_eq(msg.err.what, "cannot open source");
+	cr_expect_str_eq(msg.err.trail, "step 1 of 2");
+	cr_expect_str_eq(msg.err.hint, "do this");
 }
 
 Test(handshake, messages_keep_their_order_and_borders)
