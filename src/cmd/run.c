@@ -46,8 +46,8 @@ static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 }
 
 /* What was asked of the plan: to be carried out, or only shown. */
-static int run_act(const struct cli_run *run, const struct sbx_plan *plan, char **argv,
-		   int *ret_exit_code, struct sbx_err *err)
+static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
+		   const struct launch_caller *caller, int *ret_exit_code, struct sbx_err *err)
 {
 	int r = 0;
 
@@ -58,7 +58,7 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan, char 
 		return explain_print_json(plan, STDOUT_FILENO, err);
 	if (run->verbose)
 		r = run_print_plan(plan, err);
-	return r < 0 ? r : launch_run(plan, launch_find_title(argv, environ), ret_exit_code, err);
+	return r < 0 ? r : launch_run(plan, caller, ret_exit_code, err);
 }
 
 static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct sbx_err *err)
@@ -73,7 +73,8 @@ static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct 
 	return r;
 }
 
-static int run_plan(const struct cli_run *run, char **argv, int *ret_exit_code, struct sbx_err *err)
+static int run_plan(const struct cli_run *run, const struct launch_caller *caller,
+		    int *ret_exit_code, struct sbx_err *err)
 {
 	struct sbx_plan plan;
 	int r;
@@ -81,13 +82,13 @@ static int run_plan(const struct cli_run *run, char **argv, int *ret_exit_code, 
 	plan_init(&plan);
 	r = run_resolve(run, &plan, err);
 	if (r == 0)
-		r = run_act(run, &plan, argv, ret_exit_code, err);
+		r = run_act(run, &plan, caller, ret_exit_code, err);
 	plan_finish(&plan);
 	return r;
 }
 
-static int run_parsed(const struct cli_run *run, char **argv, int *ret_exit_code,
-		      struct sbx_err *err)
+static int run_parsed(const struct cli_run *run, char **argv, const struct launch_caller *caller,
+		      int *ret_exit_code, struct sbx_err *err)
 {
 	switch (run->action) {
 	case CLI_HELP:
@@ -102,18 +103,19 @@ static int run_parsed(const struct cli_run *run, char **argv, int *ret_exit_code
 	case CLI_EXPLAIN_JSON:
 		break;
 	}
-	return run_plan(run, argv, ret_exit_code, err);
+	return run_plan(run, caller, ret_exit_code, err);
 }
 
 int cmd_run(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
+	const struct launch_caller caller = launch_note_caller(argv, environ);
 	struct cli_run run;
 	int r;
 
 	cli_run_init(&run);
 	r = cli_parse_run(argc, argv, &run, err);
 	if (r == 0)
-		r = run_parsed(&run, argv, ret_exit_code, err);
+		r = run_parsed(&run, argv, &caller, ret_exit_code, err);
 	cli_run_finish(&run);
 	return r;
 }

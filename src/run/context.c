@@ -13,12 +13,13 @@ void context_init(struct run_context *ctx, const struct sbx_plan *plan)
 	ctx->root_fd = -1;
 	ctx->store_fd = -1;
 	ctx->proc_fd = -1;
+	ctx->covered_fd = -1;
 }
 
 /* Close what only mounting needed, the host's root above all. */
 void context_finish_setup(struct run_context *ctx)
 {
-	int *fds[] = {&ctx->host_root_fd, &ctx->root_fd, &ctx->store_fd};
+	int *fds[] = {&ctx->host_root_fd, &ctx->root_fd, &ctx->store_fd, &ctx->covered_fd};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		defs_cleanup_fd(fds[i]);

@@ -44,7 +44,8 @@ static int files_reopen(int path_fd)
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	return open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	/* O_NONBLOCK: a FIFO that somebody put there must not keep us waiting for a reader. */
+	return open(path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC);
 }
 
 /* Make the file, or empty the one that is there. */

@@ -130,10 +130,8 @@ static int64_t launch_now_ms(void)
  * Watch the caller's process. PR_SET_PDEATHSIG would be tied to the one thread
  * that started us, and does not see a caller that died before it was set.
  */
-static int launch_watch_parent(struct monitor *m, struct sbx_err *err)
+static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *err)
 {
-	pid_t parent = getppid();
-
 	if (!m->plan->end_with_parent)
 		return 0;
 	if (parent == 0)
@@ -201,17 +199,17 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 	return 0;
 }
 
-static int launch_start(struct monitor *m, struct run_context *ctx, struct launch_title title,
-			struct sbx_err *err)
+static int launch_start(struct monitor *m, struct run_context *ctx,
+			const struct launch_caller *caller, struct sbx_err *err)
 {
 	int r = signals_block(&ctx->caller_sigmask);
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
 	launch_raise_nofile(ctx);
-	r = launch_watch_parent(m, err);
+	r = launch_watch_parent(m, caller->parent, err);
 	if (r == 0)
-		r = launch_clone(m, ctx, title, err);
+		r = launch_clone(m, ctx, caller->title, err);
 	if (r == 0 && m->plan->uid_map.helper)
 		r = idmap_job_start(&m->idmap, m->plan, m->child, &ctx->caller_sigmask, err);
 	if (r < 0)
@@ -429,11 +427,11 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 	return 0;
 }
 
-/**
+/*
  * Where the kernel keeps this process's command line and environment: argv and
  * environ as main() got them lie one behind the other.
  */
-struct launch_title launch_find_title(char *const *argv, char *const *environ_)
+static struct launch_title launch_find_title(char *const *argv, char *const *environ_)
 {
 	struct launch_title title = {.start = argv[0], .len = 0};
 	char *const *const lists[] = {argv, environ_};
@@ -445,14 +443,20 @@ struct launch_title launch_find_title(char *const *argv, char *const *environ_)
 	return title;
 }
 
+/* To be called first thing: what --die-with-parent watches is who is the parent now. */
+struct launch_caller launch_note_caller(char *const *argv, char *const *environ_)
+{
+	return (struct launch_caller){launch_find_title(argv, environ_), getppid()};
+}
+
 /**
  * Carry out a plan: returns when the sandbox has ended.
- * @title: this process's, which PID 1 wipes in its copy
+ * @caller: from launch_note_caller(); PID 1 wipes its copy of the title
  *
  * Return: 0 with the exit code of the command; or -errno with *err filled when
  * the launch failed. Nothing of the sandbox is left in either case.
  */
-int launch_run(const struct sbx_plan *plan, struct launch_title title, int *ret_exit_code,
+int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, int *ret_exit_code,
 	       struct sbx_err *err)
 {
 	struct run_context ctx;
@@ -461,7 +465,7 @@ int launch_run(const struct sbx_plan *plan, struct launch_title title, int *ret_
 
 	context_init(&ctx, plan);
 	monitor_init(&m, plan);
-	r = launch_start(&m, &ctx, title, err);
+	r = launch_start(&m, &ctx, caller, err);
 	if (r == 0)
 		launch_close_others(&m);
 	while (r == 0)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/run/lookup.h"
 
 /* What a shell searches where PATH is not set. */
@@ -26,7 +27,8 @@ static const char lookup_default_path[] =
 
 enum {
 	LOOKUP_HEAD_BYTES = 4096,
-	LOOKUP_SCRIPTS_MAX = 5, /* the kernel's limit */
+	LOOKUP_LINE_BYTES = 256, /* of a script's first line, the kernel's limit */
+	LOOKUP_SCRIPTS_MAX = 5,	 /* the kernel's limit */
 };
 
 static int lookup_fail(struct sbx_err *err, int exit_code, const char *object, int number,
@@ -40,14 +42,21 @@ static int lookup_fail(struct sbx_err *err, int exit_code, const char *object, i
 	return -ENOENT;
 }
 
-/* The first bytes of a file. Return: how many, 0 where it cannot be read. */
-static size_t lookup_read_head(const char *path, char *head, size_t size)
+/* The first bytes of a file, NUL-terminated. Return: how many, 0 where it cannot be read. */
+static size_t lookup_read_head(int fd, char *head, size_t size)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -1 : pread(fd, head, size - 1, 0);
+	ssize_t n = pread(fd, head, size - 1, 0);
 
 	head[n > 0 ? n : 0] = '\0';
 	return n > 0 ? (size_t)n : 0;
+}
+
+static size_t lookup_read_file(const char *path, char *head, size_t size)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	head[0] = '\0';
+	return fd < 0 ? 0 : lookup_read_head(fd, head, size);
 }
 
 /* "#!/usr/bin/python3 -E" -> "/usr/bin/python3" */
@@ -141,13 +150,13 @@ static void lookup_dirname(const char *path, char *dir, size_t size)
 static size_t lookup_follow_scripts(char path[PATH_MAX], char *head, size_t size)
 {
 	char name[PATH_MAX];
-	size_t len = lookup_read_head(path, head, size);
+	size_t len = lookup_read_file(path, head, size);
 
 	for (int i = 0; i < LOOKUP_SCRIPTS_MAX; i++) {
 		if (!lookup_interpreter(head, len, name, sizeof(name)) || access(name, F_OK) < 0)
 			break;
 		str_copy(path, PATH_MAX, name);
-		len = lookup_read_head(path, head, size);
+		len = lookup_read_file(path, head, size);
 	}
 	return len;
 }
@@ -212,6 +221,49 @@ static int lookup_explain(const char *path, int number, struct sbx_err *err)
 	return lookup_explain_file(path, number, err);
 }
 
+/*
+ * A command, or the interpreter of a script, that is reached through one of
+ * /proc's magic links may be sbx itself (/proc/self/exe): executed inside, the
+ * host's file would be in the reach of the sandbox (CVE-2019-5736).
+ *
+ * Return: 0; or -ELOOP with *err filled.
+ */
+static int lookup_refuse_magic(const char *path, struct sbx_err *err)
+{
+	char head[LOOKUP_HEAD_BYTES], interpreter[PATH_MAX];
+	const char *at = path;
+
+	for (int i = 0; i < LOOKUP_SCRIPTS_MAX; i++) {
+		_autoclose_ int fd = sys_openat2(AT_FDCWD, at, O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+						 RESOLVE_NO_MAGICLINKS);
+		size_t len;
+
+		if (fd < 0 && errno == ELOOP && access(at, F_OK) == 0) {
+			int r = err_refuse(err, ELOOP, at, "leads through a magic link of /proc");
+
+			err->exit_code = ERR_EXIT_NOT_EXECUTABLE;
+			err_hint(err, "name the program by a path of its own");
+			return r;
+		}
+		len = fd < 0 ? 0 : lookup_read_head(fd, head, LOOKUP_LINE_BYTES);
+		if (!lookup_interpreter(head, len, interpreter, sizeof(interpreter)))
+			return 0;
+		at = interpreter;
+	}
+	return 0;
+}
+
+/* Execute a file. Returns only on failure: the errno, or -ELOOP with *err filled. */
+static int lookup_try(const struct sbx_plan *plan, const char *path, struct sbx_err *err)
+{
+	int r = lookup_refuse_magic(path, err);
+
+	if (r < 0)
+		return r;
+	(void)execve(path, (char *const *)(uintptr_t)plan->argv, plan->envp);
+	return errno;
+}
+
 /* The next candidate of PATH into `full`. Return: the rest of PATH, or NULL behind its end. */
 static const char *lookup_next(const char *path, const char *name, char *full, size_t size)
 {
@@ -239,8 +291,9 @@ static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct 
 		rest = lookup_next(rest, name, full, sizeof(full));
 		if (full[0] == '\0')
 			continue;
-		(void)execve(full, (char *const *)(uintptr_t)plan->argv, plan->envp);
-		r = errno;
+		r = lookup_try(plan, full, err);
+		if (r < 0)
+			return r;
 		if (number == 0 && lstat(full, &st) == 0 && !S_ISDIR(st.st_mode)) {
 			number = r;
 			memcpy(there, full, sizeof(there));
@@ -270,12 +323,13 @@ static const char *lookup_path_variable(char *const *envp)
 int lookup_exec(const struct sbx_plan *plan, struct sbx_err *err)
 {
 	const char *name = plan->argv[0];
+	int r;
 
 	if (*name == '\0')
 		return lookup_fail(err, ERR_EXIT_NOT_FOUND, NULL, 0, "the command is an empty word",
 				   "");
 	if (!strchr(name, '/'))
 		return lookup_on_path(plan, lookup_path_variable(plan->envp), err);
-	(void)execve(name, (char *const *)(uintptr_t)plan->argv, plan->envp);
-	return lookup_explain(name, errno, err);
+	r = lookup_try(plan, name, err);
+	return r < 0 ? r : lookup_explain(name, r, err);
 }

@@ -310,18 +310,16 @@ int step_run_bind(struct run_context *ctx, const struct plan_step *step, struct 
 			   S_ISDIR(st.st_mode) ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, err);
 }
 
-/* A recursive bind of a part of the host, for a step that shares instead of making new. */
-int mount_host_at(const struct run_context *ctx, const char *source, const struct plan_step *step,
-		  struct sbx_err *err)
+/* Clone a part of the host, for a step that shares instead of making new. */
+int mount_clone_host(const struct run_context *ctx, const char *source, uint64_t attrs, int *ret_fd,
+		     struct sbx_err *err)
 {
-	_autoclose_ int fd = -1, tree = -1;
+	_autoclose_ int fd = -1;
 	int r = path_open(ctx->host_root_fd, source, &fd);
 
 	if (r == 0)
-		r = mount_clone(fd, "", step->attrs, &tree);
-	if (r < 0)
-		return err_system(err, -r, source, "cannot bind the host's");
-	return mount_place(ctx, tree, step->dest, MOUNT_TARGET_DIR, err);
+		r = mount_clone(fd, "", attrs, ret_fd);
+	return r < 0 ? err_system(err, -r, source, "cannot bind the host's") : 0;
 }
 
 /* A tmpfs as a step describes it, mounted nowhere yet. */
@@ -424,9 +422,14 @@ int step_run_cgroup(struct run_context *ctx, const struct plan_step *step, struc
 
 int step_run_sys(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
+	_autoclose_ int fd = -1;
+	int r;
+
 	if (step->flags & PLAN_STEP_HOST)
-		return mount_host_at(ctx, "/sys", step, err);
-	return mount_new_at(ctx, "sysfs", NULL, 0, step, err);
+		r = mount_clone_host(ctx, "/sys", step->attrs, &fd, err);
+	else
+		r = mount_new("sysfs", NULL, 0, step->attrs, &fd, err);
+	return r < 0 ? r : mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
 }
 
 static int mount_is_mount_point(int fd)

@@ -10,6 +10,7 @@
  * machine is read-only, what tells secrets of it is masked.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -27,9 +28,21 @@ static const char *const proc_masked[] = {
 
 int step_run_proc(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
+	_autoclose_ int fd = -1;
+	int r;
+
 	if (step->flags & PLAN_STEP_HOST)
-		return mount_host_at(ctx, "/proc", step, err);
-	return mount_new_at(ctx, "proc", NULL, 0, step, err);
+		r = mount_clone_host(ctx, "/proc", step->attrs, &fd, err);
+	else
+		r = mount_new("proc", NULL, 0, step->attrs, &fd, err);
+	if (r == 0)
+		r = mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+	if (r < 0)
+		return r;
+	/* For the step that covers it: the path might lead elsewhere by then. */
+	defs_cleanup_fd(&ctx->covered_fd);
+	ctx->covered_fd = take_fd(&fd);
+	return 0;
 }
 
 /* Bind an entry over itself, read-only. What this kernel does not have is passed over. */
@@ -69,11 +82,11 @@ static int proc_cover_mask(const struct run_context *ctx, int proc_fd, const cha
 
 int step_run_proc_cover(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	_autoclose_ int proc_fd = -1;
-	int r = path_open_inside(ctx->root_fd, step->dest, &proc_fd);
+	_autoclose_ int proc_fd = take_fd(&ctx->covered_fd);
+	int r = 0;
 
-	if (r < 0)
-		return err_system(err, -r, step->dest, "cannot open /proc");
+	(void)step;
+	assert(proc_fd >= 0);
 	for (size_t i = 0; i < ARRAY_SIZE(proc_read_only) && r == 0; i++)
 		r = proc_cover_read_only(proc_fd, proc_read_only[i], err);
 	for (size_t i = 0; i < ARRAY_SIZE(proc_masked) && r == 0; i++)

@@ -18,6 +18,7 @@ struct run_context {
 	int root_fd;	  /* owned; the new root, from root_tmpfs or the bind at "/" on */
 	int store_fd;	  /* owned; hidden tmpfs for bind-data, -1: none */
 	int proc_fd;	  /* owned; where /proc/PID/uid_map is written, -1: none */
+	int covered_fd;	  /* owned; the proc mount that the next step covers, -1: none */
 	unsigned n_store; /* files made in the store */
 
 	/* What the payload gets back as the caller had it. */

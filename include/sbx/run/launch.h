@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "sbx/base/err.h"
 #include "sbx/spec/plan.h"
 
@@ -14,6 +16,12 @@ struct launch_title {
 	size_t len;
 };
 
-struct launch_title launch_find_title(char *const *argv, char *const *environ_);
-int launch_run(const struct sbx_plan *plan, struct launch_title title, int *ret_exit_code,
+/* Who called sbx, noted before anything else is done: both may change afterwards. */
+struct launch_caller {
+	struct launch_title title;
+	pid_t parent; /* 0: in another pid namespace */
+};
+
+struct launch_caller launch_note_caller(char *const *argv, char *const *environ_);
+int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, int *ret_exit_code,
 	       struct sbx_err *err);

@@ -22,8 +22,8 @@ int mount_new_at(const struct run_context *ctx, const char *type,
 		 const struct mount_option *options, size_t n_options, const struct plan_step *step,
 		 struct sbx_err *err);
 int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd);
-int mount_host_at(const struct run_context *ctx, const char *source, const struct plan_step *step,
-		  struct sbx_err *err);
+int mount_clone_host(const struct run_context *ctx, const char *source, uint64_t attrs, int *ret_fd,
+		     struct sbx_err *err);
 int mount_make_tmpfs(const struct plan_step *step, int *ret_fd, struct sbx_err *err);
 int mount_make_cover(const struct run_context *ctx, bool directory, int *ret_fd,
 		     struct sbx_err *err);
