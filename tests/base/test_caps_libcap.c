@@ -19,8 +19,8 @@ Test(caps_libcap, every_name_is_libcaps)
 		cr_assert_not_null(name);
 		/* An older libcap knows the newest ones by their number alone. */
 		if (name[0] != '0' && (name[0] < '1' || name[0] > '9')) {
-			cr_expect_eq(strcasecmp(name, caps_to_name(cap)), 0, "%d: %s, %s", cap, name,
-				     caps_to_name(cap));
+			cr_expect_eq(strcasecmp(name, caps_to_name(cap)), 0, "%d: %s, %s", cap,
+				     name, caps_to_name(cap));
 			cr_expect_eq(caps_from_name(name), cap);
 			cr_expect_eq(cap_from_name(caps_to_name(cap), &number), 0);
 			cr_expect_eq(number, cap);

@@ -84,10 +84,10 @@ static int open_links_tree(void)
 {
 	return tmp_tree("dir/sub/", "file=text", "dir/file=inner", "absolute -> /dir/file",
 			"relative -> dir/file", "dir/up -> ../file",
-			"dir/far-up -> ../../../../../../file", "to-dir -> dir",
-			"chain -> chain2", "chain2 -> /to-dir/sub", "loop -> loop2",
-			"loop2 -> loop", "nowhere -> /missing", "escape -> /etc/passwd",
-			"dotdot -> ..", "slash -> /");
+			"dir/far-up -> ../../../../../../file", "to-dir -> dir", "chain -> chain2",
+			"chain2 -> /to-dir/sub", "loop -> loop2", "loop2 -> loop",
+			"nowhere -> /missing", "escape -> /etc/passwd", "dotdot -> ..",
+			"slash -> /");
 }
 
 typedef int (*opener)(int root_fd, const char *path, int *ret_fd);
@@ -134,9 +134,15 @@ static void expect_does_not_open(opener open_it, int tree)
 		const char *path;
 		int error;
 	} rows[] = {
-		{"", ENOENT},	     {"missing", ENOENT},	   {"missing/../file", ENOENT},
-		{"nowhere", ENOENT}, {"escape", ENOENT},	   {"loop", ELOOP},
-		{"file/x", ENOTDIR}, {"dir/../loop/../file", ELOOP}, {"file/", ENOTDIR},
+		{"", ENOENT},
+		{"missing", ENOENT},
+		{"missing/../file", ENOENT},
+		{"nowhere", ENOENT},
+		{"escape", ENOENT},
+		{"loop", ELOOP},
+		{"file/x", ENOTDIR},
+		{"dir/../loop/../file", ELOOP},
+		{"file/", ENOTDIR},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -259,8 +265,8 @@ Test(path, open_does_not_enter_what_is_mounted_on_the_root)
 	_autofree_ char *relative = tree_path(tree, "relative");
 	_autofree_ char *absolute = tree_path(tree, "absolute");
 	_autofree_ char *both = tree_path(tree, "both");
-	const char *paths[] = {relative,     absolute,	  both, "/../usr", "/usr/../usr",
-			       "/usr/bin/..", "../../usr", NULL};
+	const char *paths[] = {relative,      absolute,	     both,	  "/../usr",
+			       "/usr/../usr", "/usr/bin/..", "../../usr", NULL};
 
 	expect_in_child(open_below_a_covered_root, paths);
 }
@@ -342,8 +348,8 @@ Test(path, make_dir_goes_where_links_lead_and_never_out)
 
 		cr_expect_eq(r, -row->error, "%s: %s", row->path, strerror(-r));
 		if (row->wanted)
-			cr_expect(r == 0 && is_file(fd, tree, row->wanted), "%s is not %s", row->path,
-				  row->wanted);
+			cr_expect(r == 0 && is_file(fd, tree, row->wanted), "%s is not %s",
+				  row->path, row->wanted);
 		else
 			cr_expect_eq(fd, -1, "%s", row->path);
 	}
@@ -443,7 +449,7 @@ Test(path, make_parent_wants_a_last_name)
 	static const struct {
 		const char *path;
 		int error;
-	} rows[] = {{"/", EINVAL},	{"..", EINVAL},	     {"dir/..", EINVAL}, {"dir/.", EINVAL},
+	} rows[] = {{"/", EINVAL},    {"..", EINVAL},	   {"dir/..", EINVAL}, {"dir/.", EINVAL},
 		    {"dir/", EINVAL}, {"file/x", ENOTDIR}, {"loop/x", ELOOP}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

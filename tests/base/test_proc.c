@@ -45,9 +45,9 @@ Test(proc, capture_takes_more_than_a_pipe_holds)
 	int status = -1;
 
 	arena_init(&arena);
-	cr_assert_eq(capture("head -c 300000 /dev/zero | tr '\\0' x", 1 << 20, &arena, &text,
-			     &status),
-		     0);
+	cr_assert_eq(
+		capture("head -c 300000 /dev/zero | tr '\\0' x", 1 << 20, &arena, &text, &status),
+		0);
 	cr_expect_eq(strlen(text), 300000);
 	cr_expect_eq(status, 0);
 }
@@ -84,7 +84,8 @@ Test(proc, descriptors_are_those_asked_for)
 	_autoclose_ int tree = tmp_tree("out", "err");
 	_autoclose_ int out = openat(tree, "out", O_WRONLY | O_CLOEXEC);
 	_autoclose_ int err = openat(tree, "err", O_WRONLY | O_CLOEXEC);
-	const char *const argv[] = {"sh", "-c", "cat; ls /proc/self/fd | wc -l; echo bad >&2", NULL};
+	const char *const argv[] = {"sh", "-c", "cat; ls /proc/self/fd | wc -l; echo bad >&2",
+				    NULL};
 	const struct proc_spawn spawn = {
 		.path = "/bin/sh", .argv = argv, .output_fd = out, .error_fd = err};
 	_autofree_ char *out_text = NULL, *err_text = NULL;

@@ -23,7 +23,8 @@ int ns_enter(void)
 
 	(void)snprintf(uids, sizeof(uids), "0 %u 1\n", geteuid());
 	(void)snprintf(gids, sizeof(gids), "0 %u 1\n", getegid());
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || ns_write("/proc/self/setgroups", "deny") < 0 ||
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+	    ns_write("/proc/self/setgroups", "deny") < 0 ||
 	    ns_write("/proc/self/uid_map", uids) < 0 || ns_write("/proc/self/gid_map", gids) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return NS_UNAVAILABLE;

@@ -25,9 +25,8 @@ int site_open(struct site *site)
 
 int site_run(struct site *site, struct plan_step step)
 {
-	static int (*const runs[PLAN_STEP_COUNT_])(struct run_context *ctx,
-						   const struct plan_step *one,
-						   struct sbx_err *err) = {
+	static int (*const runs[PLAN_STEP_COUNT_])(
+		struct run_context * ctx, const struct plan_step *one, struct sbx_err *err) = {
 #define X(id, fn, when) [PLAN_STEP_##id] = step_run_##fn,
 		PLAN_STEP_KINDS(X)
 #undef X
@@ -64,8 +63,8 @@ bool site_reads(const struct site *site, const char *path, const char *text)
 
 int site_create_errno(const struct site *site, const char *path)
 {
-	_autoclose_ int fd = openat(site->ctx.root_fd, path, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC,
-				    0644);
+	_autoclose_ int fd =
+		openat(site->ctx.root_fd, path, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0644);
 
 	return fd < 0 ? errno : 0;
 }

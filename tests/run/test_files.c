@@ -53,8 +53,8 @@ static int write_files(void *arg)
 
 	(void)arg;
 	open_site(&site);
-	child_check(site_run(&site, STEP(FILE, .dest = "/etc/f", .text = "long text",
-					 .mode = 0640)) == 0);
+	child_check(site_run(&site,
+			     STEP(FILE, .dest = "/etc/f", .text = "long text", .mode = 0640)) == 0);
 	child_check(site_reads(&site, "etc/f", "long text"));
 	child_check(mode_in(&site, "etc/f") == (S_IFREG | 0640));
 	child_check(mode_in(&site, "etc") == (S_IFDIR | 0750));
@@ -67,10 +67,12 @@ static int write_files(void *arg)
 					 .mode = 0600)) == 0);
 	child_check(site_reads(&site, "etc/f", "short"));
 
-	child_check(site_run(&site, STEP(FILE, .dest = "/etc", .text = "", .mode = 0644)) == -EISDIR);
+	child_check(site_run(&site, STEP(FILE, .dest = "/etc", .text = "", .mode = 0644)) ==
+		    -EISDIR);
 	child_check(site_run(&site, STEP(FILE, .dest = "/etc/f/x", .text = "", .mode = 0644)) ==
 		    -ENOTDIR);
-	child_check(site_run(&site, STEP(FILE, .dest = "/etc/", .text = "", .mode = 0644)) == -EINVAL);
+	child_check(site_run(&site, STEP(FILE, .dest = "/etc/", .text = "", .mode = 0644)) ==
+		    -EINVAL);
 	return 0;
 }
 
@@ -82,7 +84,8 @@ static int make_links(void *arg)
 	open_site(&site);
 	child_check(site_run(&site, STEP(SYMLINK, .source = "/usr/bin", .dest = "/x/bin")) == 0);
 	child_check(site_run(&site, STEP(SYMLINK, .source = "/usr/bin", .dest = "/x/bin")) == 0);
-	child_check(site_run(&site, STEP(SYMLINK, .source = "/other", .dest = "/x/bin")) == -EEXIST);
+	child_check(site_run(&site, STEP(SYMLINK, .source = "/other", .dest = "/x/bin")) ==
+		    -EEXIST);
 	child_check(strcmp(site.err.what, "is a link to something else: /usr/bin") == 0);
 	child_check(site_run(&site, STEP(SYMLINK, .source = "a", .dest = "/x")) == -EEXIST);
 	child_check(strcmp(site.err.what, "exists and is no symbolic link") == 0);

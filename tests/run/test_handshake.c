@@ -53,9 +53,10 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 
 			pair_open(&pair);
 			cr_assert_eq(send_type(pair.fds[0], (enum handshake_type)type), 0);
-			cr_expect_eq(handshake_receive(pair.fds[1], (enum handshake_state)state, true,
-						       &msg),
-				     allowed[state][type] ? 1 : -EPROTO, "%d in state %d", type, state);
+			cr_expect_eq(handshake_receive(pair.fds[1], (enum handshake_state)state,
+						       true, &msg),
+				     allowed[state][type] ? 1 : -EPROTO, "%d in state %d", type,
+				     state);
 			if (allowed[state][type])
 				cr_expect_eq(msg.type, (uint32_t)type);
 			if (allowed[state][type] && type != HANDSHAKE_FAILED)
@@ -96,7 +97,8 @@ Test(handshake, messages_keep_their_order_and_borders)
 	for (int i = 1; i <= 5; i++)
 		cr_assert_eq(handshake_send(pair.fds[0], HANDSHAKE_SIGNAL, i), 0);
 	for (int i = 1; i <= 5; i++) {
-		cr_assert_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_RUNNING, false, &msg), 1);
+		cr_assert_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_RUNNING, false, &msg),
+			     1);
 		cr_expect_eq(msg.number, i);
 	}
 	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_RUNNING, false, &msg), -EAGAIN);
@@ -138,6 +140,7 @@ Test(handshake, what_is_no_message_is_refused)
 		pair_open(&pair);
 		whole.type = type;
 		cr_assert_eq(send(pair.fds[0], &whole, sizeof(whole), 0), (ssize_t)sizeof(whole));
-		cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), -EPROTO);
+		cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg),
+			     -EPROTO);
 	}
 }

@@ -69,7 +69,8 @@ static int run_helpers(const char *helper, struct reaping *r, struct sbx_plan *p
 
 Test(idmap, helpers_are_told_the_process_and_the_lines)
 {
-	_autoclose_ int tree = tmp_tree("helper=#!/bin/sh\necho \"$@\" >> \"${0%/*}/said\"\n", "said");
+	_autoclose_ int tree =
+		tmp_tree("helper=#!/bin/sh\necho \"$@\" >> \"${0%/*}/said\"\n", "said");
 	_autofree_ char *helper = tree_path(tree, "helper"), *said = NULL;
 	struct sbx_plan plan;
 	struct reaping r;

@@ -73,8 +73,8 @@ Test(lookup, every_reason_has_its_own_words)
 		 "no such command on PATH inside the sandbox", "PATH is /usr/bin:%;", 0},
 		{"no-such-command", NULL, 127, "no-such-command",
 		 "no such command on PATH inside the sandbox", "PATH is /usr/local/sbin:", 0},
-		{"%/none", NULL, 127, "%/none", "no such file inside the sandbox", "--ro-bind /usr /usr",
-		 0},
+		{"%/none", NULL, 127, "%/none", "no such file inside the sandbox",
+		 "--ro-bind /usr /usr", 0},
 		{"%/none/none", NULL, 127, "%/none/none", "no such file inside the sandbox",
 		 "--ro-bind", 0},
 		{"%/dangling", NULL, 127, "%/dangling",
@@ -90,7 +90,8 @@ Test(lookup, every_reason_has_its_own_words)
 		 "the script's interpreter does not exist inside: /nonexistent/interpreter",
 		 "bind the interpreter", 0},
 		{"%/dos", NULL, 127, "%/dos",
-		 "the script's interpreter does not exist inside: /nonexistent/sh", "first line", 0},
+		 "the script's interpreter does not exist inside: /nonexistent/sh", "first line",
+		 0},
 		{"%/no-shebang", NULL, 126, "%/no-shebang", "cannot execute", "#!/bin/sh", ENOEXEC},
 		{"%/empty", NULL, 126, "%/empty", "cannot execute", "#!/bin/sh", ENOEXEC},
 		/* By PATH: what is there but cannot be executed is better than nothing. */
@@ -98,14 +99,16 @@ Test(lookup, every_reason_has_its_own_words)
 		{"no-interpreter", "%", 127, "%/no-interpreter",
 		 "the script's interpreter does not exist inside: /nonexistent/interpreter",
 		 "bind the interpreter", 0},
-		{"dir", "%", 127, "dir", "no such command on PATH inside the sandbox", "PATH is", 0},
+		{"dir", "%", 127, "dir", "no such command on PATH inside the sandbox", "PATH is",
+		 0},
 		{"dangling", "%", 127, "%/dangling",
 		 "is a symbolic link to a file that does not exist inside", NULL, 0},
 	};
-	_autoclose_ int tree = tmp_tree("dangling -> none", "loop -> loop", "dir/", "plain=text", "empty",
-					"no-interpreter=#!/nonexistent/interpreter -x\n",
-					"blanks=#! \t/nonexistent/interpreter\targ\n",
-					"dos=#!/nonexistent/sh\r\necho\r\n", "no-shebang=echo hello\n");
+	_autoclose_ int tree =
+		tmp_tree("dangling -> none", "loop -> loop", "dir/", "plain=text", "empty",
+			 "no-interpreter=#!/nonexistent/interpreter -x\n",
+			 "blanks=#! \t/nonexistent/interpreter\targ\n",
+			 "dos=#!/nonexistent/sh\r\necho\r\n", "no-shebang=echo hello\n");
 	_autofree_ char *path = tree_path(tree, "");
 
 	cr_assert_eq(fchmodat(tree, "empty", 0755, 0), 0);
@@ -179,7 +182,8 @@ Test(lookup, a_missing_loader_is_named)
 	loader = change_loader(data, len);
 	skip_unless(loader, "this program has no loader");
 	put_program(tree, "program", data, len);
-	(void)snprintf(what, sizeof(what), "the program's loader does not exist inside: %s", loader);
+	(void)snprintf(what, sizeof(what), "the program's loader does not exist inside: %s",
+		       loader);
 	(void)snprintf(hint, sizeof(hint), "--ro-bind %.*s ", (int)(strrchr(loader, '/') - loader),
 		       loader);
 	c.what = what;
@@ -208,7 +212,8 @@ Test(lookup, a_missing_loader_of_another_word_size_is_named)
 {
 	static const char loader[] = "/lib/ld-none.so.2";
 	const Elf32_Ehdr ehdr = {
-		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+			    EV_CURRENT},
 		.e_type = ET_EXEC,
 		.e_machine = EM_386,
 		.e_version = EV_CURRENT,
@@ -283,9 +288,10 @@ Test(lookup, the_first_that_can_be_executed_is)
 		{"./tool", "%/a", 13},
 		{"../a/tool", "", 11},
 	};
-	_autoclose_ int tree = tmp_tree("a/tool=#!/bin/sh\nexit 11\n", "b/tool=#!/bin/sh\nexit 12\n",
-					"here/tool=#!/bin/sh\nexit 13\n", "plain/tool=exit 14\n",
-					"dir/tool/", "broken/tool=#!/nonexistent\n");
+	_autoclose_ int tree =
+		tmp_tree("a/tool=#!/bin/sh\nexit 11\n", "b/tool=#!/bin/sh\nexit 12\n",
+			 "here/tool=#!/bin/sh\nexit 13\n", "plain/tool=exit 14\n", "dir/tool/",
+			 "broken/tool=#!/nonexistent\n");
 	_autofree_ char *path = tree_path(tree, ""), *here = tree_path(tree, "here");
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

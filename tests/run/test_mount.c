@@ -171,7 +171,8 @@ static int links_stay_inside(void *arg)
 	child_check(site_run(&site, STEP(BIND, .source = src, .dest = "/link/here")) == 0);
 	child_check(access(in_tree(arg, "outside/here"), F_OK) < 0);
 	child_check(site_reads(&site, "link/here/file", "text"));
-	child_check(site_run(&site, STEP(FILE, .dest = "/link/made", .text = "x", .mode = 0644)) == 0);
+	child_check(site_run(&site, STEP(FILE, .dest = "/link/made", .text = "x", .mode = 0644)) ==
+		    0);
 	child_check(site_run(&site, STEP(DIR, .dest = "/../../link/d", .mode = 0755)) == 0);
 	child_check(access(in_tree(arg, "outside/made"), F_OK) < 0);
 	child_check(access(in_tree(arg, "outside/d"), F_OK) < 0);
@@ -278,13 +279,15 @@ static int bind_data(void *arg)
 	child_check(site_run(&site, STEP(ROOT_TMPFS, .dest = NULL)) == 0);
 	for (int i = 0; i < 2; i++) {
 		child_check(pipe(pipe_fds) == 0);
-		child_check(write(pipe_fds[1], i ? "two" : "one", 3) == 3 && close(pipe_fds[1]) == 0);
+		child_check(write(pipe_fds[1], i ? "two" : "one", 3) == 3 &&
+			    close(pipe_fds[1]) == 0);
 		child_check(site_run(&site, STEP(BIND_DATA, .fd = pipe_fds[0],
 						 .dest = i ? "/d/two" : "/d/one", .mode = 0640,
 						 .attrs = i ? RO : MOUNT_ATTR_NOSUID)) == 0);
 	}
 	child_check(site_reads(&site, "d/one", "one") && site_reads(&site, "d/two", "two"));
-	child_check(fstatat(site.ctx.root_fd, "d/one", &st, 0) == 0 && (st.st_mode & 07777) == 0640);
+	child_check(fstatat(site.ctx.root_fd, "d/one", &st, 0) == 0 &&
+		    (st.st_mode & 07777) == 0640);
 	child_check(site_open_file(&site, "d/one", O_WRONLY) >= 0);
 	child_check(site_open_file(&site, "d/two", O_WRONLY) < 0 && errno == EROFS);
 	child_check(site_run(&site, STEP(PIVOT, .dest = NULL)) == 0);
@@ -400,7 +403,8 @@ static int cover_proc(void *arg)
 	child_check(errno == EROFS || errno == EACCES);
 	child_check(site_open_file(&site, "proc/sys/kernel/hostname", O_RDONLY) >= 0);
 	child_check(stat("/dev/null", &null) == 0);
-	child_check(fstatat(site.ctx.root_fd, "proc/kcore", &st, 0) < 0 || st.st_rdev == null.st_rdev);
+	child_check(fstatat(site.ctx.root_fd, "proc/kcore", &st, 0) < 0 ||
+		    st.st_rdev == null.st_rdev);
 	child_check(fstatat(site.ctx.root_fd, "proc/self/status", &st, 0) == 0);
 	return 0;
 }
@@ -421,7 +425,8 @@ static int pivot(void *arg)
 	open_site(&site);
 	child_check(site_run(&site, STEP(DIR, .dest = "/only", .mode = 0755)) == 0);
 	child_check(site_run(&site, STEP(PIVOT, .dest = NULL)) == 0);
-	child_check(site.ctx.host_root_fd == -1 && site.ctx.root_fd == -1 && site.ctx.store_fd == -1);
+	child_check(site.ctx.host_root_fd == -1 && site.ctx.root_fd == -1 &&
+		    site.ctx.store_fd == -1);
 	child_check(access("/only", F_OK) == 0);
 	child_check(access("/usr", F_OK) < 0 && access("/../usr", F_OK) < 0);
 	child_check(stat("/", &root) == 0 && stat("/..", &up) == 0 && root.st_ino == up.st_ino &&

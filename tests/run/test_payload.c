@@ -37,7 +37,8 @@ static int change_directory(void *arg)
 	site.plan.workdir_required = w->required;
 	r = site_run(&site, STEP(CHDIR, .text = NULL));
 	if (!w->ends_in) {
-		child_check(r < 0 && strcmp(site.err.what, "cannot change to the working directory") == 0);
+		child_check(r < 0 &&
+			    strcmp(site.err.what, "cannot change to the working directory") == 0);
 		child_check(strcmp(site.err.path, w->dirs[0]) == 0 && site.err.hint[0]);
 		return 0;
 	}

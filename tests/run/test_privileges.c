@@ -126,7 +126,8 @@ static int become_nobody_there_is(void *arg)
 	child_check(site_run(&site, STEP(IDS, .uid = 0, .gid = 6)) == -EINVAL);
 	child_check(strcmp(site.err.what, "cannot become group 6") == 0);
 	/* setgroups is denied in a namespace that was mapped without a helper. */
-	child_check(site_run(&site, STEP(IDS, .uid = 0, .gid = 0, .flags = PLAN_STEP_GROUPS)) == -EPERM);
+	child_check(site_run(&site, STEP(IDS, .uid = 0, .gid = 0, .flags = PLAN_STEP_GROUPS)) ==
+		    -EPERM);
 	return 0;
 }
 

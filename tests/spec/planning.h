@@ -16,8 +16,8 @@ struct planning {
 	struct probe_host host;
 	struct sbx_plan plan;
 	struct sbx_err err;
-	int tree;	  /* owned: the host's files */
-	char *tree_root;  /* owned: its path */
+	int tree;	   /* owned: the host's files */
+	char *tree_root;   /* owned: its path */
 	char *host_env[8]; /* of the host; NULL-terminated, may be changed before planning_make() */
 };
 

@@ -28,7 +28,7 @@ static const char *made(struct planning *p)
 
 #define ETC_OWN "/etc/passwd\n/etc/group\n/etc/hosts\n/etc/hostname\n/etc/nsswitch.conf\n"
 #define ETC_HOST                                                                                   \
-	"/etc/alternatives\n/etc/ld.so.cache\n/etc/ssl/certs\n/etc/ca-certificates\n/etc/pki\n"  \
+	"/etc/alternatives\n/etc/ld.so.cache\n/etc/ssl/certs\n/etc/ca-certificates\n/etc/pki\n"    \
 	"/etc/crypto-policies\n/etc/localtime\n/etc/terminfo\n"
 
 Test(base, parts_give_way_to_operations_on_them_or_above)
@@ -40,15 +40,18 @@ Test(base, parts_give_way_to_operations_on_them_or_above)
 		{"--no-base", "/\n"},
 		{"--no-base --rw-root", ""},
 		{"--tmpfs /tmp", "/proc\n/dev\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
-		{"--tmpfs /tmp/./x/..", "/proc\n/dev\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
-		{"--dir /tmp/x --dir /tmpfoo", "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN
-					       ETC_HOST "/\n"},
+		{"--tmpfs /tmp/./x/..",
+		 "/proc\n/dev\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
+		{"--dir /tmp/x --dir /tmpfoo",
+		 "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
 		{"--bind /var /var", "/proc\n/dev\n/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
-		{"--bind /home /home", "/proc\n/dev\n/tmp\n/var/tmp\n/run\n" ETC_OWN ETC_HOST "/\n"},
+		{"--bind /home /home",
+		 "/proc\n/dev\n/tmp\n/var/tmp\n/run\n" ETC_OWN ETC_HOST "/\n"},
 		{"--bind /home/me/src /home/me/src",
 		 "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
 		{"--ro-bind /etc /etc", "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n/\n"},
-		{"--symlink x /run", "/proc\n/dev\n/tmp\n/var/tmp\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
+		{"--symlink x /run",
+		 "/proc\n/dev\n/tmp\n/var/tmp\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
 		{"--proc /proc --dev /dev",
 		 "/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/\n"},
 		{"--file 0 /etc/passwd",
@@ -65,7 +68,8 @@ Test(base, parts_give_way_to_operations_on_them_or_above)
 		{"--rootfs /img --no-base", ""},
 		/* Links of a merged /usr, as the host has them. */
 		{"--ro-bind /usr /usr",
-		 "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/bin\n/lib64\n/\n"},
+		 "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST
+		 "/bin\n/lib64\n/\n"},
 		{"--ro-bind /usr/bin /usr/bin --ro-bind /bin /bin",
 		 "/proc\n/dev\n/tmp\n/var/tmp\n/run\n/home/me\n" ETC_OWN ETC_HOST "/lib64\n/\n"},
 		{"--ro-bind /usr2 /usr2",
@@ -134,10 +138,10 @@ Test(base, homes_that_are_no_place_for_a_tmpfs_get_none)
 		const char *home;
 		bool made;
 	} rows[] = {
-		{NULL, false},	  {"/", false},		{"/proc", false},   {"/proc/me", false},
-		{"/dev/me", false}, {"/etc", false},	{"/etc/me", false}, {"/sys/x", false},
-		{"/tmp", false},  {"/run", false},	{"/var/tmp", false}, {"/tmp/me", true},
-		{"/root", true},  {"/home/me", true},	{"/processes", true}, {"/developer", true},
+		{NULL, false},	    {"/", false},	{"/proc", false},     {"/proc/me", false},
+		{"/dev/me", false}, {"/etc", false},	{"/etc/me", false},   {"/sys/x", false},
+		{"/tmp", false},    {"/run", false},	{"/var/tmp", false},  {"/tmp/me", true},
+		{"/root", true},    {"/home/me", true}, {"/processes", true}, {"/developer", true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -211,8 +215,8 @@ Test(base, passwd_and_group_name_who_is_inside)
 /* Whatever the host says of the caller, there is one good line about them. */
 Test(base, odd_names_do_not_break_the_files)
 {
-	static const char *const odd[] = {NULL, "", "a:b", "a\nroot::0:0", "tab\there", "\x01",
-					  "x\x1b[31m"};
+	static const char *const odd[] = {NULL,	       "",     "a:b",	   "a\nroot::0:0",
+					  "tab\there", "\x01", "x\x1b[31m"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
 		_autoplanning_ struct planning p;

@@ -2,8 +2,8 @@
 /* The command's environment: what is kept of the caller's, and options in their order. */
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,12 +35,29 @@ static const char *built(struct planning *p, char *const *host_env, const char *
 
 Test(env, a_few_variables_are_kept)
 {
-	char *host_env[] = {
-		V("TERM=xterm"), V("COLORTERM=truecolor"), V("LANG=C"), V("LC_ALL=C"), V("LC_=x"),
-		V("LC=no"), V("TZ=UTC"), V("PATH=/bin"), V("HOME=/home/me"), V("USER=me"),
-		V("LOGNAME=me"), V("SHELL=/bin/sh"), V("NO_COLOR="), V("PWD=/somewhere"),
-		V("TERMINAL=no"), V("XTERM=no"), V("SSH_AUTH_SOCK=no"), V("LD_PRELOAD=no"),
-		V("PATHS=no"), V("path=no"), V("no equals sign"), V("=weird"), NULL};
+	char *host_env[] = {V("TERM=xterm"),
+			    V("COLORTERM=truecolor"),
+			    V("LANG=C"),
+			    V("LC_ALL=C"),
+			    V("LC_=x"),
+			    V("LC=no"),
+			    V("TZ=UTC"),
+			    V("PATH=/bin"),
+			    V("HOME=/home/me"),
+			    V("USER=me"),
+			    V("LOGNAME=me"),
+			    V("SHELL=/bin/sh"),
+			    V("NO_COLOR="),
+			    V("PWD=/somewhere"),
+			    V("TERMINAL=no"),
+			    V("XTERM=no"),
+			    V("SSH_AUTH_SOCK=no"),
+			    V("LD_PRELOAD=no"),
+			    V("PATHS=no"),
+			    V("path=no"),
+			    V("no equals sign"),
+			    V("=weird"),
+			    NULL};
 	_autoplanning_ struct planning p;
 
 	cr_expect_str_eq(built(&p, host_env, ""),
@@ -108,8 +125,9 @@ static int make_with_file(struct planning *p, const char *content, size_t len)
 	planning_init(p);
 	fd = openat(p->tree, "env", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	cr_assert_eq(write(fd, content, len), (ssize_t)len);
-	return planning_make(p, arena_printf(&p->arena, "--clearenv --setenv A before --env-file "
-							"%s/env --setenv Z after",
+	return planning_make(p, arena_printf(&p->arena,
+					     "--clearenv --setenv A before --env-file "
+					     "%s/env --setenv Z after",
 					     p->tree_root));
 }
 

@@ -30,7 +30,9 @@ static const char *exposed(struct planning *p, const char *options)
 	p->host.cwd = p->tree_root;
 	cr_assert_eq(mkdirat(p->tree, "home", 0755), 0);
 	cr_assert_eq(mkdirat(p->tree, "home/me", 0755), 0);
-	cr_assert_eq(planning_make(p, arena_printf(&p->arena, "--map=single%s%s", *text ? " " : "", text)), 0);
+	cr_assert_eq(planning_make(p, arena_printf(&p->arena, "--map=single%s%s", *text ? " " : "",
+						   text)),
+		     0);
 	cr_assert_eq(exposure_add_remarks(&p->host, &p->plan, &p->err), 0);
 	return planning_remarks(p);
 }
@@ -57,8 +59,9 @@ Test(exposure, binds_are_remarked_on)
 		{"--bind-try %s/gone /gone", ""},
 		{"--tmpfs /t --dir /d --symlink a /b", ""},
 		{"--share-net", "exposed: the host's network, abstract sockets included\n"},
-		{"--share-pid", "exposed: the host's processes; what the command leaves behind when "
-				"sbx is killed is not ended\n"},
+		{"--share-pid",
+		 "exposed: the host's processes; what the command leaves behind when "
+		 "sbx is killed is not ended\n"},
 		{"--rw %s/usr --ro %s/etc", "exposed: /usr" WRITABLE},
 	};
 
@@ -82,9 +85,10 @@ Test(exposure, sockets_are_remarked_on)
 	cr_assert_eq(fchdir(p.tree), 0);
 	memcpy(address.sun_path, "socket", sizeof("socket"));
 	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	cr_expect_str_eq(exposed(&p, "--ro-bind %s/socket /s"),
-			 "exposed: /socket is a socket of the host: what listens there can be asked to "
-			 "act\n");
+	cr_expect_str_eq(
+		exposed(&p, "--ro-bind %s/socket /s"),
+		"exposed: /socket is a socket of the host: what listens there can be asked to "
+		"act\n");
 }
 
 Test(exposure, places_of_well_known_sockets_are_remarked_on)

@@ -28,8 +28,8 @@ static bool hint_says(int place, int number, const char *words)
 	hint_add(&err, place);
 	if (words ? strstr(err.hint, words) != NULL : err.hint[0] == '\0')
 		return true;
-	dprintf(STDERR_FILENO, "place %d, %s: \"%s\", not \"%s\"\n", place, strerror(number), err.hint,
-		words ? words : "");
+	dprintf(STDERR_FILENO, "place %d, %s: \"%s\", not \"%s\"\n", place, strerror(number),
+		err.hint, words ? words : "");
 	return false;
 }
 
@@ -111,18 +111,18 @@ Test(hints, switches_of_the_kernel_are_named)
 		 "AppArmor"},
 		{KERNEL, KERNEL "/apparmor_restrict_unprivileged_userns", "1\n", HINT_IDMAP, EACCES,
 		 "AppArmor"},
-		{KERNEL, KERNEL "/apparmor_restrict_unprivileged_userns", "1\n", PLAN_STEP_ROOT_TMPFS,
-		 EACCES, "/etc/apparmor.d/sbx"},
-		{KERNEL, KERNEL "/apparmor_restrict_unprivileged_userns", "0\n", PLAN_STEP_ROOT_TMPFS,
-		 EACCES, NULL},
+		{KERNEL, KERNEL "/apparmor_restrict_unprivileged_userns", "1\n",
+		 PLAN_STEP_ROOT_TMPFS, EACCES, "/etc/apparmor.d/sbx"},
+		{KERNEL, KERNEL "/apparmor_restrict_unprivileged_userns", "0\n",
+		 PLAN_STEP_ROOT_TMPFS, EACCES, NULL},
 		{KERNEL, KERNEL "/unprivileged_userns_clone", "0\n", HINT_CLONE, EPERM,
 		 "sysctl kernel.unprivileged_userns_clone=1"},
 		{KERNEL, KERNEL "/unprivileged_userns_clone", "1\n", HINT_CLONE, EPERM,
 		 "a security module or an outer sandbox"},
 		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "0\n", HINT_CLONE, ENOSPC,
 		 "sysctl user.max_user_namespaces=10000"},
-		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "5000\n", HINT_CLONE, ENOSPC,
-		 "the limit on namespaces is reached"},
+		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "5000\n", HINT_CLONE,
+		 ENOSPC, "the limit on namespaces is reached"},
 		{"/proc/sys", "/proc/sys/any", "", PLAN_STEP_PROC, EPERM, "--share-pid"},
 		{"/proc/sys", "/proc/sys/any", "", PLAN_STEP_PROC_VIEW, EPERM, "--share-pid"},
 	};

@@ -154,8 +154,9 @@ Test(idmap, any_ranges_make_a_map_that_the_kernel_takes)
 			bool found = false;
 
 			for (size_t j = 0; j < map.n_lines; j++)
-				found |= ranges[i].start >= map.lines[j].outside &&
-					 ranges[i].start - map.lines[j].outside < map.lines[j].count;
+				found |=
+					ranges[i].start >= map.lines[j].outside &&
+					ranges[i].start - map.lines[j].outside < map.lines[j].count;
 			cr_assert(found, "round %d, range %zu", round, i);
 		}
 	}

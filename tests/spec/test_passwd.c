@@ -61,8 +61,8 @@ Test(passwd, users_are_found_by_id_and_by_name)
 
 Test(passwd, what_is_no_entry_is_not_found)
 {
-	static const char *const names[] = {"short", "bad",  "neg",	"gidless", "",
-					    "+nis",  "m",    "me:x",	"toobig",  "# a comment",
+	static const char *const names[] = {"short",  "bad", "neg",	  "gidless", "",
+					    "+nis",   "m",   "me:x",	  "toobig",  "# a comment",
 					    "nobody", "me ", "Me, Myself"};
 	static const uint32_t ids[] = {7, 9, 10, 42, 4294967295U};
 	_autoarena_ struct arena arena;

@@ -159,9 +159,10 @@ Test(probe, subids_come_from_the_file)
 
 Test(probe, subids_come_from_a_service_where_nsswitch_says_so)
 {
-	static const char script[] = "#!/bin/sh\n"
-				     "[ \"$1\" = -g ] && { echo \"0: $2 7000 70\"; exit; }\n"
-				     "echo \"0: $1 5000 50\"; echo garbage; echo \"1: $1 6000 60\"\n";
+	static const char script[] =
+		"#!/bin/sh\n"
+		"[ \"$1\" = -g ] && { echo \"0: $2 7000 70\"; exit; }\n"
+		"echo \"0: $1 5000 50\"; echo garbage; echo \"1: $1 6000 60\"\n";
 	_autoplanning_ struct planning p;
 
 	planning_init(&p);

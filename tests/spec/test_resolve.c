@@ -16,8 +16,10 @@
 
 /* ---- namespaces ---- */
 
-enum { ALL_NEW = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-		 CLONE_NEWCGROUP | CLONE_NEWNET };
+enum {
+	ALL_NEW = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+		  CLONE_NEWCGROUP | CLONE_NEWNET
+};
 
 Test(resolve, namespaces_are_new_unless_shared)
 {
@@ -69,23 +71,28 @@ Test(resolve, options_become_steps_in_their_order)
 		{"", ""},
 		{"--bind /a /b", "bind /a at /b [--bind /a /b]\n"},
 		{"--ro-bind a b", "bind a at b (read-only) [--ro-bind a b]\n"},
-		{"--dev-bind /dev /dev", "bind /dev at /dev, with device nodes [--dev-bind /dev /dev]\n"},
+		{"--dev-bind /dev /dev",
+		 "bind /dev at /dev, with device nodes [--dev-bind /dev /dev]\n"},
 		{"--bind-try /a /b", "bind /a at /b, if it exists [--bind-try /a /b]\n"},
-		{"--ro-bind-try /a /b", "bind /a at /b (read-only), if it exists [--ro-bind-try /a /b]\n"},
+		{"--ro-bind-try /a /b",
+		 "bind /a at /b (read-only), if it exists [--ro-bind-try /a /b]\n"},
 		{"--dev-bind-try /a /b",
 		 "bind /a at /b, with device nodes, if it exists [--dev-bind-try /a /b]\n"},
 		{"--bind-fd 0 /b", "bind descriptor 0 at /b [--bind-fd 0 /b]\n"},
 		{"--ro-bind-fd 0 /b", "bind descriptor 0 at /b (read-only) [--ro-bind-fd 0 /b]\n"},
 		{"--rw /srv", "bind /srv at /srv [--rw /srv]\n"},
-		{"--ro data/../x", "bind data/../x at /home/me/src/x (read-only) [--ro data/../x]\n"},
+		{"--ro data/../x",
+		 "bind data/../x at /home/me/src/x (read-only) [--ro data/../x]\n"},
 		{"--rootfs /img", "bind /img at / [--rootfs /img]\n"},
 		{"--ro-bind /img /", "bind /img at / (read-only) [--ro-bind /img /]\n"},
 		{"--tmpfs /t", "mount tmpfs at /t, mode 0755 [--tmpfs /t]\n"},
 		{"--perms 1777 --size 4K --tmpfs /t",
 		 "mount tmpfs at /t, mode 1777, 4096 bytes [--tmpfs /t]\n"},
-		{"--mount-opt ro,noexec,noatime,nodiratime,nosymfollow,size=8K,mode=700,nr_inodes=9 "
+		{"--mount-opt "
+		 "ro,noexec,noatime,nodiratime,nosymfollow,size=8K,mode=700,nr_inodes=9 "
 		 "--tmpfs /t",
-		 "mount tmpfs at /t (read-only, noexec, noatime, nodiratime, nosymfollow), mode 0700, "
+		 "mount tmpfs at /t (read-only, noexec, noatime, nodiratime, nosymfollow), mode "
+		 "0700, "
 		 "8192 bytes, 9 inodes [--tmpfs /t]\n"},
 		{"--mount-opt noexec --ro-bind /a /b",
 		 "bind /a at /b (read-only, noexec) [--ro-bind /a /b]\n"},
@@ -106,7 +113,8 @@ Test(resolve, options_become_steps_in_their_order)
 		{"--sys /s", "mount a new sysfs at /s (read-only, noexec) [--sys /s]\n"},
 		{"--share-net --sys /s",
 		 "mount the host's /sys at /s (read-only, noexec) [--sys /s]\n"},
-		{"--cgroup /c", "mount the cgroup hierarchy at /c (read-only, noexec) [--cgroup /c]\n"},
+		{"--cgroup /c",
+		 "mount the cgroup hierarchy at /c (read-only, noexec) [--cgroup /c]\n"},
 		{"--mqueue /q", "mount mqueue at /q (noexec) [--mqueue /q]\n"},
 		{"--mask /m --mask-try /n",
 		 "mask /m [--mask /m]\nmask /n, if it exists [--mask-try /n]\n"},
@@ -120,7 +128,8 @@ Test(resolve, options_become_steps_in_their_order)
 		{"--user 5:6", "become uid 5, gid 6, without supplementary groups [--user]\n"},
 		{"--cap-add chown", "keep capabilities CAP_CHOWN, set no_new_privs [--cap-add]\n"},
 		{"--chmod 1 /a --tmpfs /b --chmod 2 /a",
-		 "set mode 0001 on /a [--chmod 0001 /a]\nmount tmpfs at /b, mode 0755 [--tmpfs /b]\n"
+		 "set mode 0001 on /a [--chmod 0001 /a]\nmount tmpfs at /b, mode 0755 [--tmpfs "
+		 "/b]\n"
 		 "set mode 0002 on /a [--chmod 0002 /a]\n"},
 		/* What stands before an operation that provides the root is covered by it. */
 		{"--dir /gone --rootfs /img --dir /kept",
@@ -143,13 +152,20 @@ Test(resolve, every_mount_is_nosuid_and_device_nodes_are_asked_for)
 		const char *options;
 		bool devices;
 	} rows[] = {
-		{"--bind /a /x", false},	{"--ro-bind /a /x", false},
-		{"--rw /x", false},		{"--ro /x", false},
-		{"--dev-bind /a /x", true},	{"--dev-bind-try /a /x", true},
-		{"--tmpfs /x", false},		{"--proc /x", false},
-		{"--sys /x", false},		{"--cgroup /x", false},
-		{"--mqueue /x", false},		{"--bind-data 0 /x", false},
-		{"--ro-bind-data 0 /x", false}, {"--bind-fd 0 /x", false},
+		{"--bind /a /x", false},
+		{"--ro-bind /a /x", false},
+		{"--rw /x", false},
+		{"--ro /x", false},
+		{"--dev-bind /a /x", true},
+		{"--dev-bind-try /a /x", true},
+		{"--tmpfs /x", false},
+		{"--proc /x", false},
+		{"--sys /x", false},
+		{"--cgroup /x", false},
+		{"--mqueue /x", false},
+		{"--bind-data 0 /x", false},
+		{"--ro-bind-data 0 /x", false},
+		{"--bind-fd 0 /x", false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -259,8 +275,8 @@ Test(resolve, identity_options)
 		{"--root --uid 0 --gid 0", 0, 0, 0, 0},
 		{"--uid 7", 7, 1000, 7, 1000},
 		{"--gid 7", 1000, 7, 1000, 7},
-		{"--uid 4294967294 --gid 4294967294 --map=single", 4294967294, 4294967294, 4294967294,
-		 4294967294},
+		{"--uid 4294967294 --gid 4294967294 --map=single", 4294967294, 4294967294,
+		 4294967294, 4294967294},
 		{"--uid 0 --gid 0 --map=single", 0, 0, 0, 0},
 		{"--user 33", 1000, 1000, 33, 1000},
 		{"--user 33:34", 1000, 1000, 33, 34},
@@ -335,18 +351,21 @@ static void no_new_privs(struct planning *p)
 static const struct {
 	const char *name;
 	void (*change)(struct planning *p);
-	const char *why; /* what auto says */
+	const char *why;   /* what auto says */
 	const char *error; /* what --map=range says */
 } no_ranges[] = {
 	{"no subuid", no_uids, "/etc/subuid has no range for me",
 	 "sbx: --map=range: /etc/subuid: has no range for me\n"
-	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 me\n"},
+	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+	 "me\n"},
 	{"no subgid", no_gids, "/etc/subgid has no range for me",
 	 "sbx: --map=range: /etc/subgid: has no range for me\n"
-	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 me\n"},
+	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+	 "me\n"},
 	{"no name", no_name, "/etc/subuid has no range for your user",
 	 "sbx: --map=range: /etc/subuid: has no range for your user\n"
-	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 your "
+	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+	 "your "
 	 "user\n"},
 	{"no newgidmap", no_helper, "newgidmap is not installed",
 	 "sbx: --map=range: newgidmap: is not installed\n"
@@ -408,9 +427,10 @@ Test(resolve, a_helper_that_was_named_is_not_doubted)
 
 	planning_init(&missing);
 	cr_expect_lt(planning_make(&missing, "--map=range --helper newuidmap=/nonexistent"), 0);
-	cr_expect_str_eq(planning_error(&missing),
-			 "sbx: --map=range: /nonexistent: cannot be executed: No such file or directory\n"
-			 "     hint:  check the path and its permissions\n");
+	cr_expect_str_eq(
+		planning_error(&missing),
+		"sbx: --map=range: /nonexistent: cannot be executed: No such file or directory\n"
+		"     hint:  check the path and its permissions\n");
 }
 
 /* ---- what does not go together, or is not there ---- */
@@ -422,67 +442,93 @@ Test(resolve, refusals_say_what_and_why)
 		bool usage;
 	} rows[] = {
 		{"--share-pid --as-pid-1",
-		 "sbx: --as-pid-1: needs a pid namespace; it cannot be combined with --share-pid\n", true},
+		 "sbx: --as-pid-1: needs a pid namespace; it cannot be combined with --share-pid\n",
+		 true},
 		{"--as-pid-1 --on-exit=wait",
-		 "sbx: --as-pid-1: cannot be combined with --on-exit=wait: everything ends with process "
-		 "1\n", true},
+		 "sbx: --as-pid-1: cannot be combined with --on-exit=wait: everything ends with "
+		 "process "
+		 "1\n",
+		 true},
 		{"--as-pid-1 --root",
-		 "sbx: --as-pid-1: cannot be combined with capabilities that are kept (--cap-add, --root, "
-		 "--map=range): they need a process beside the command; add --cap-drop ALL\n", true},
+		 "sbx: --as-pid-1: cannot be combined with capabilities that are kept (--cap-add, "
+		 "--root, "
+		 "--map=range): they need a process beside the command; add --cap-drop ALL\n",
+		 true},
 		{"--hostname h --share-uts",
-		 "sbx: --hostname: needs a uts namespace; it cannot be combined with --share-uts\n", true},
+		 "sbx: --hostname: needs a uts namespace; it cannot be combined with --share-uts\n",
+		 true},
 		{"--allow-userns --disable-userns",
 		 "sbx: --allow-userns: cannot be combined with --disable-userns or "
-		 "--assert-userns-disabled\n", true},
+		 "--assert-userns-disabled\n",
+		 true},
 		{"--allow-userns --assert-userns-disabled",
 		 "sbx: --allow-userns: cannot be combined with --disable-userns or "
-		 "--assert-userns-disabled\n", true},
+		 "--assert-userns-disabled\n",
+		 true},
 		{"--root --uid 5",
-		 "sbx: --root: makes the caller 0 inside; it cannot be combined with another --uid or "
-		 "--gid\n", true},
+		 "sbx: --root: makes the caller 0 inside; it cannot be combined with another --uid "
+		 "or "
+		 "--gid\n",
+		 true},
 		{"--root --gid 5",
-		 "sbx: --root: makes the caller 0 inside; it cannot be combined with another --uid or "
-		 "--gid\n", true},
+		 "sbx: --root: makes the caller 0 inside; it cannot be combined with another --uid "
+		 "or "
+		 "--gid\n",
+		 true},
 		{"--map=single --user 5",
 		 "sbx: --user: user 5 does not exist inside\n"
-		 "     hint:  only 1000 is mapped; --map=range maps more, or says why it cannot\n", false},
+		 "     hint:  only 1000 is mapped; --map=range maps more, or says why it cannot\n",
+		 false},
 		{"--map=single --user 1000:5",
 		 "sbx: --user: group 5 does not exist inside\n"
-		 "     hint:  only 1000 is mapped; --map=range maps more, or says why it cannot\n", false},
+		 "     hint:  only 1000 is mapped; --map=range maps more, or says why it cannot\n",
+		 false},
 		{"--user 65537",
 		 "sbx: --user: user 65537 does not exist inside\n"
-		 "     hint:  see the ids that exist with --explain; a larger range in /etc/subuid gives "
-		 "more\n", false},
+		 "     hint:  see the ids that exist with --explain; a larger range in /etc/subuid "
+		 "gives "
+		 "more\n",
+		 false},
 		{"--user me:65537",
 		 "sbx: --user: group 65537 does not exist inside\n"
-		 "     hint:  see the ids that exist with --explain; a larger range in /etc/subgid gives "
-		 "more\n", false},
+		 "     hint:  see the ids that exist with --explain; a larger range in /etc/subgid "
+		 "gives "
+		 "more\n",
+		 false},
 		{"--user nobody-here",
 		 "sbx: --user: nobody-here: no such user on this host\n"
-		 "     hint:  give a number to use an id that has no name here\n", false},
+		 "     hint:  give a number to use an id that has no name here\n",
+		 false},
 		{"--user me:nogroup",
 		 "sbx: --user: nogroup: no such group on this host\n"
-		 "     hint:  give a number to use an id that has no name here\n", false},
+		 "     hint:  give a number to use an id that has no name here\n",
+		 false},
 		{"--pass-fd 900",
 		 "sbx: --pass-fd: descriptor 900 is not open\n"
-		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n", false},
+		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
+		 false},
 		{"--file 900 /f",
 		 "sbx: --file: descriptor 900 is not open\n"
-		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n", false},
+		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
+		 false},
 		{"--ro-bind-fd 900 /f",
 		 "sbx: --ro-bind-fd: descriptor 900 is not open\n"
-		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n", false},
+		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
+		 false},
 		{"--bind-data 900 /f",
 		 "sbx: --bind-data: descriptor 900 is not open\n"
-		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n", false},
+		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
+		 false},
 		{"--proc /", "sbx: --proc: cannot be the root of the sandbox\n", true},
 		{"--symlink a /.", "sbx: --symlink: cannot be the root of the sandbox\n", true},
 		{"--file 0 //", "sbx: --file: cannot be the root of the sandbox\n", true},
 		{"--mask /", "sbx: --mask: cannot hide the root of the sandbox\n", true},
-		{"--mask-try /usr/..", "sbx: --mask-try: cannot hide the root of the sandbox\n", true},
+		{"--mask-try /usr/..", "sbx: --mask-try: cannot hide the root of the sandbox\n",
+		 true},
 		{"--env-file /nonexistent",
 		 "sbx: --env-file: /nonexistent: cannot read environment file: No such file or "
-		 "directory\n", false},
+		 "directory\n",
+		 false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -578,7 +624,8 @@ Test(resolve, capabilities_are_kept_in_order)
 		cr_expect_eq(step->keep, rows[i].keep, "%s", rows[i].options);
 		cr_expect(p.plan.nested_userns, "%s", rows[i].options);
 		cr_expect_not(planning_find(&p, PLAN_STEP_CONFINE, NULL));
-		cr_expect_eq(planning_find(&p, PLAN_STEP_REAPER_PRIVILEGES, NULL)->keep, caps("kill"));
+		cr_expect_eq(planning_find(&p, PLAN_STEP_REAPER_PRIVILEGES, NULL)->keep,
+			     caps("kill"));
 		cr_expect_str_eq(planning_find(&p, PLAN_STEP_USERNS_LIMIT, NULL)->text, "1");
 	}
 }

@@ -77,7 +77,10 @@ Test(steps, members_that_say_nothing_are_left_out)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct plan_step step = {.kind = rows[i].kind, .fd = -1, .mode = -1, .dest = "/dest",
+		struct plan_step step = {.kind = rows[i].kind,
+					 .fd = -1,
+					 .mode = -1,
+					 .dest = "/dest",
 					 .cause = "default"};
 		char room[256];
 		struct str_buf out = STR_BUF_ON_STACK(room);
@@ -94,9 +97,9 @@ Test(steps, members_that_say_nothing_are_left_out)
 Test(steps, names_of_files_cannot_steer_the_terminal)
 {
 	static const enum plan_step_kind kinds[] = {
-		PLAN_STEP_BIND, PLAN_STEP_TMPFS, PLAN_STEP_DIR,	   PLAN_STEP_FILE,  PLAN_STEP_SYMLINK,
-		PLAN_STEP_MASK, PLAN_STEP_CHMOD, PLAN_STEP_REMOUNT, PLAN_STEP_DEV, PLAN_STEP_EXEC,
-		PLAN_STEP_HOSTNAME,
+		PLAN_STEP_BIND,	   PLAN_STEP_TMPFS, PLAN_STEP_DIR,	PLAN_STEP_FILE,
+		PLAN_STEP_SYMLINK, PLAN_STEP_MASK,  PLAN_STEP_CHMOD,	PLAN_STEP_REMOUNT,
+		PLAN_STEP_DEV,	   PLAN_STEP_EXEC,  PLAN_STEP_HOSTNAME,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -113,8 +116,8 @@ Test(steps, names_of_files_cannot_steer_the_terminal)
 
 Test(steps, a_capability_without_a_name_has_a_number)
 {
-	const struct plan_step step = {.kind = PLAN_STEP_PRIVILEGES,
-				       .keep = UINT64_C(1) << 62 | 1, .cause = "--cap-add"};
+	const struct plan_step step = {
+		.kind = PLAN_STEP_PRIVILEGES, .keep = UINT64_C(1) << 62 | 1, .cause = "--cap-add"};
 	char room[256];
 	struct str_buf out = STR_BUF_ON_STACK(room);
 
@@ -125,8 +128,8 @@ Test(steps, a_capability_without_a_name_has_a_number)
 
 Test(steps, all_capabilities_fit_into_a_description)
 {
-	const struct plan_step step = {.kind = PLAN_STEP_PRIVILEGES, .keep = UINT64_MAX,
-				       .cause = "--cap-add"};
+	const struct plan_step step = {
+		.kind = PLAN_STEP_PRIVILEGES, .keep = UINT64_MAX, .cause = "--cap-add"};
 	char room[4096];
 	struct str_buf out = STR_BUF_ON_STACK(room);
 
@@ -141,20 +144,44 @@ Test(steps, the_cause_is_the_option_as_typed)
 		struct plan_step step;
 		const char *cause;
 	} rows[] = {
-		{{.kind = PLAN_STEP_BIND, .fd = -1, .source = "/a", .dest = "/b", .cause = "--bind"},
+		{{.kind = PLAN_STEP_BIND,
+		  .fd = -1,
+		  .source = "/a",
+		  .dest = "/b",
+		  .cause = "--bind"},
 		 "--bind /a /b"},
 		{{.kind = PLAN_STEP_BIND, .fd = 5, .dest = "/b", .cause = "--bind-fd"},
 		 "--bind-fd 5 /b"},
-		{{.kind = PLAN_STEP_BIND, .fd = -1, .source = "a", .dest = "/cwd/a", .cause = "--ro"},
+		{{.kind = PLAN_STEP_BIND,
+		  .fd = -1,
+		  .source = "a",
+		  .dest = "/cwd/a",
+		  .cause = "--ro"},
 		 "--ro a"},
-		{{.kind = PLAN_STEP_BIND, .fd = -1, .source = "/a", .dest = "/", .cause = "--rootfs"},
+		{{.kind = PLAN_STEP_BIND,
+		  .fd = -1,
+		  .source = "/a",
+		  .dest = "/",
+		  .cause = "--rootfs"},
 		 "--rootfs /a"},
-		{{.kind = PLAN_STEP_CHMOD, .fd = -1, .mode = 0700, .dest = "/b", .cause = "--chmod"},
+		{{.kind = PLAN_STEP_CHMOD,
+		  .fd = -1,
+		  .mode = 0700,
+		  .dest = "/b",
+		  .cause = "--chmod"},
 		 "--chmod 0700 /b"},
-		{{.kind = PLAN_STEP_DEV, .fd = -1, .source = "/dev/pts/0", .dest = "/b",
-		  .cause = "--dev"}, "--dev /b"},
-		{{.kind = PLAN_STEP_SYMLINK, .fd = -1, .source = "t", .dest = "/b",
-		  .cause = "--symlink"}, "--symlink t /b"},
+		{{.kind = PLAN_STEP_DEV,
+		  .fd = -1,
+		  .source = "/dev/pts/0",
+		  .dest = "/b",
+		  .cause = "--dev"},
+		 "--dev /b"},
+		{{.kind = PLAN_STEP_SYMLINK,
+		  .fd = -1,
+		  .source = "t",
+		  .dest = "/b",
+		  .cause = "--symlink"},
+		 "--symlink t /b"},
 		{{.kind = PLAN_STEP_TMPFS, .fd = -1, .dest = "/b", .cause = "default"}, "default"},
 	};
 
