@@ -11,7 +11,7 @@ enum { HANDSHAKE_SHORT_BYTES = offsetof(struct handshake_msg, err) };
 
 static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT_] = {
 	[HANDSHAKE_INIT_UNMAPPED] = {[HANDSHAKE_MAPPED] = true},
-	[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true},
+	[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true, [HANDSHAKE_STOP_KNOWN] = true},
 	[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true, [HANDSHAKE_STOPPED] = true},
 };
 

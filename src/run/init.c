@@ -52,6 +52,7 @@ struct init {
 	int sock_fd;   /* owned */
 	pid_t payload; /* 0: ended */
 	int exit_code; /* of the payload, once it has ended */
+	int stops;     /* told to the monitor, which has not answered yet */
 };
 
 /* The namespaces that PID 1 makes itself. */
@@ -274,7 +275,8 @@ static int init_reap(struct init *in, struct sbx_err *err)
 		if (info.si_pid != in->payload)
 			continue;
 		if (info.si_code == CLD_STOPPED) {
-			(void)handshake_send(in->sock_fd, HANDSHAKE_STOPPED, info.si_status);
+			if (handshake_send(in->sock_fd, HANDSHAKE_STOPPED, info.si_status) == 0)
+				in->stops++;
 			continue;
 		}
 		in->exit_code = init_exit_code(&info);
@@ -314,6 +316,17 @@ static noreturn void init_end(struct init *in, int exit_code)
 	_exit(exit_code);
 }
 
+/*
+ * A signal for the payload. One that is to stop it and was sent before the monitor
+ * knew that it had stopped is late: a program that stops its whole process group
+ * reaches the monitor too, and by now somebody may have continued them all.
+ */
+static void init_on_signal(const struct init *in, int sig)
+{
+	if (in->stops == 0 || !signals_stop_a_process(sig))
+		init_signal(in, sig);
+}
+
 /* A message, or the end of the monitor. */
 static void init_listen(struct init *in)
 {
@@ -322,8 +335,10 @@ static void init_listen(struct init *in)
 
 	if (r == 0)
 		init_end(in, ERR_EXIT_FAILED);
-	if (r > 0)
-		init_signal(in, msg.number);
+	if (r > 0 && msg.type == HANDSHAKE_SIGNAL)
+		init_on_signal(in, msg.number);
+	if (r > 0 && msg.type == HANDSHAKE_STOP_KNOWN)
+		in->stops--;
 }
 
 /* Return: only in failure, -errno. */

@@ -298,6 +298,7 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		return 0;
 	}
 	if (msg.type == HANDSHAKE_STOPPED) {
+		(void)handshake_send(m->sock_fd, HANDSHAKE_STOP_KNOWN, 0);
 		launch_stop(msg.number);
 		return 0;
 	}

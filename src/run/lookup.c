@@ -42,21 +42,24 @@ static int lookup_fail(struct sbx_err *err, int exit_code, const char *object, i
 	return -ENOENT;
 }
 
-/* The first bytes of a file, NUL-terminated. Return: how many, 0 where it cannot be read. */
-static size_t lookup_read_head(int fd, char *head, size_t size)
+/* The first bytes of a file, NUL-terminated. Return: how many, or -errno. */
+static ssize_t lookup_read_head(int fd, char *head, size_t size)
 {
 	ssize_t n = pread(fd, head, size - 1, 0);
 
 	head[n > 0 ? n : 0] = '\0';
-	return n > 0 ? (size_t)n : 0;
+	return n < 0 ? -errno : n;
 }
 
 static size_t lookup_read_file(const char *path, char *head, size_t size)
 {
 	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-	head[0] = '\0';
-	return fd < 0 ? 0 : lookup_read_head(fd, head, size);
+	ssize_t n = fd < 0 ? -1 : lookup_read_head(fd, head, size);
+
+	if (n < 0)
+		head[0] = '\0';
+	return n < 0 ? 0 : (size_t)n;
 }
 
 /* "#!/usr/bin/python3 -E" -> "/usr/bin/python3" */
@@ -221,22 +224,36 @@ static int lookup_explain(const char *path, int number, struct sbx_err *err)
 	return lookup_explain_file(path, number, err);
 }
 
+/* Is this a reason that execve(2) will fail for too, or that does not matter to it? */
+static bool lookup_execve_will_tell(int number)
+{
+	static const int numbers[] = {ENOENT, EACCES, ENOTDIR, ELOOP, ENAMETOOLONG, ENXIO, ENODEV};
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
 /*
  * A command, or the interpreter of a script, that is reached through one of
  * /proc's magic links may be sbx itself (/proc/self/exe): executed inside, the
  * host's file would be in the reach of the sandbox (CVE-2019-5736).
  *
- * Return: 0; or -ELOOP with *err filled.
+ * What cannot be read, or is not there, execve(2) judges by itself: no magic link
+ * was met on the way to it, or openat2(2) would have said so first.
+ *
+ * Return: 0; or -errno with *err filled.
  */
 static int lookup_refuse_magic(const char *path, struct sbx_err *err)
 {
-	char head[LOOKUP_HEAD_BYTES], interpreter[PATH_MAX];
+	char head[LOOKUP_LINE_BYTES], interpreter[PATH_MAX];
 	const char *at = path;
 
 	for (int i = 0; i < LOOKUP_SCRIPTS_MAX; i++) {
 		_autoclose_ int fd = sys_openat2(AT_FDCWD, at, O_RDONLY | O_NONBLOCK | O_CLOEXEC,
 						 RESOLVE_NO_MAGICLINKS);
-		size_t len;
+		ssize_t n;
 
 		if (fd < 0 && errno == ELOOP && access(at, F_OK) == 0) {
 			int r = err_refuse(err, ELOOP, at, "leads through a magic link of /proc");
@@ -245,8 +262,14 @@ static int lookup_refuse_magic(const char *path, struct sbx_err *err)
 			err_hint(err, "name the program by a path of its own");
 			return r;
 		}
-		len = fd < 0 ? 0 : lookup_read_head(fd, head, LOOKUP_LINE_BYTES);
-		if (!lookup_interpreter(head, len, interpreter, sizeof(interpreter)))
+		if (fd < 0)
+			return lookup_execve_will_tell(errno)
+				       ? 0
+				       : err_system(err, errno, at, "cannot open to look at it");
+		n = lookup_read_head(fd, head, sizeof(head));
+		if (n < 0 && n != -EISDIR)
+			return err_system(err, (int)-n, at, "cannot read its first line");
+		if (n < 0 || !lookup_interpreter(head, (size_t)n, interpreter, sizeof(interpreter)))
 			return 0;
 		at = interpreter;
 	}

@@ -208,7 +208,7 @@ static bool base_has_usr(const struct base_wanted *w)
 	return false;
 }
 
-/* Home, unless it is no place for a tmpfs, or is another row's already. */
+/* Home, unless it is no place for a tmpfs, or would cover another row. */
 static const char *base_home(const struct base_wanted *w)
 {
 	static const char *const not_below[] = {"/proc", "/dev", "/sys", "/etc"};
@@ -220,7 +220,7 @@ static const char *base_home(const struct base_wanted *w)
 		if (path_is_below(home, not_below[i]))
 			return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(base_parts); i++)
-		if (base_parts[i].dest && strcmp(base_parts[i].dest, home) == 0)
+		if (base_parts[i].dest && path_is_below(base_parts[i].dest, home))
 			return NULL;
 	return home;
 }

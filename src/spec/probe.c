@@ -149,7 +149,8 @@ int probe_host(struct arena *arena, char *const *environ_, struct probe_host *re
 		return err_oom(err);
 	if (probe_entry(&host, PASSWD_USERS, host.uid, &entry)) {
 		host.user = entry.name;
-		host.home = entry.home && entry.home[0] == '/' ? entry.home : NULL;
+		if (entry.home && entry.home[0] == '/')
+			host.home = path_normalise(arena, NULL, entry.home);
 		host.shell = entry.shell;
 	}
 	if (probe_entry(&host, PASSWD_GROUPS, host.gid, &entry))

@@ -185,6 +185,30 @@ static const char python_exec[] = "import os, sys, ctypes\n"
 				  "libc.execve(sys.argv[1].encode(), argv, argv)\n"
 				  "os._exit(3)\n";
 
+/* A bound tree names sbx itself as the command, or as a script's interpreter. */
+Test(reaper, a_command_that_leads_to_sbx_itself_is_refused)
+{
+	_autoclose_ int tree = tmp_tree("t/cmd -> /proc/self/exe", "t/plain -> /usr/bin/true");
+	_autoclose_ int script = openat(tree, "t/script", O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+	_autofree_ char *dir = tree_path(tree, "t");
+	static const char line[] = "#!/proc/self/exe\n";
+
+	cr_assert_eq(write(script, line, sizeof(line) - 1), (ssize_t)sizeof(line) - 1);
+	close(take_fd(&script));
+
+	_autorun_ struct run_result plain = in_usr("--ro-bind", dir, "/t", "--", "/t/plain");
+	_autorun_ struct run_result cmd =
+		in_usr("--ro-bind", dir, "/t", "--", "/t/cmd", "--version");
+	_autorun_ struct run_result scr = in_usr("--ro-bind", dir, "/t", "--", "/t/script");
+
+	cr_expect_eq(plain.status, 0);
+	cr_expect_eq(cmd.status, 126);
+	cr_expect(strstr(cmd.err, "magic link"), "%s", cmd.err);
+	cr_expect_str_empty(cmd.out);
+	cr_expect_eq(scr.status, 126);
+	cr_expect(strstr(scr.err, "magic link"), "%s", scr.err);
+}
+
 Test(reaper, started_without_any_argument)
 {
 	_autorun_ struct run_result r = run_program("python3", "-c", python_exec, sbx_program());
