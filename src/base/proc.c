@@ -83,7 +83,7 @@ int proc_capture(const struct proc_spawn *spawn, size_t max_bytes, struct arena 
 	struct proc_spawn with_pipe = *spawn;
 	_autoclose_ int read_fd = -1, write_fd = -1;
 	int fds[2], r, waited;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;

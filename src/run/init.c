@@ -385,7 +385,7 @@ noreturn void init_main(struct run_context *ctx, struct launch_title title, int 
 	if (r == 0)
 		r = init_start_payload(&in, title, &err);
 	if (r == 0)
-		r = init_loop(&in, &err);
+		(void)init_loop(&in, &err);
 	(void)handshake_send_err(sock_fd, &err);
 	init_end(&in, ERR_EXIT_FAILED);
 }

@@ -173,7 +173,6 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 static int launch_clone(struct monitor *m, struct run_context *ctx, struct launch_title title,
 			struct sbx_err *err)
 {
-	_autoclose_ int far_end = -1;
 	struct clone_args args = {
 		.flags = (m->plan->namespaces & ~init_late_namespaces(m->plan)) | CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&m->pidfd,
@@ -188,10 +187,11 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 	pid = sys_clone3(&args);
 	if (pid == 0)
 		launch_init_child(ctx, title, socks, m->parent_fd);
+	r = pid < 0 ? errno : 0;
 	m->sock_fd = socks[0];
-	far_end = socks[1];
+	close(socks[1]);
 	if (pid < 0) {
-		r = err_system(err, errno, NULL, "cannot create a user namespace");
+		r = err_system(err, r, NULL, "cannot create a user namespace");
 		hint_add(err, HINT_CLONE);
 		return r;
 	}
