@@ -7,7 +7,7 @@
  * is an end of file for the other. What may come is a table per side:
  *
  *     to PID 1    waiting for its ids    MAPPED
- *                 running                SIGNAL
+ *                 running                SIGNAL, STOP_KNOWN
  *     to monitor  any time               FAILED (the last word of whoever sends it)
  *                 running                STOPPED
  *
@@ -20,10 +20,11 @@
 #include "sbx/base/err.h"
 
 enum handshake_type {
-	HANDSHAKE_MAPPED,  /* the id maps are written */
-	HANDSHAKE_SIGNAL,  /* number: send this signal to the command */
-	HANDSHAKE_FAILED,  /* err: what went wrong */
-	HANDSHAKE_STOPPED, /* number: the signal that stopped the command */
+	HANDSHAKE_MAPPED,     /* the id maps are written */
+	HANDSHAKE_SIGNAL,     /* number: send this signal to the command */
+	HANDSHAKE_FAILED,     /* err: what went wrong */
+	HANDSHAKE_STOPPED,    /* number: the signal that stopped the command */
+	HANDSHAKE_STOP_KNOWN, /* the answer to STOPPED, before the monitor stops too */
 	HANDSHAKE_TYPE_COUNT_,
 };
 
