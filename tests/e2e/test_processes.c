@@ -325,11 +325,20 @@ Test(processes, blocked_and_ignored_signals_are_the_callers)
 
 Test(processes, many_sandboxes_live_side_by_side, .timeout = 120)
 {
-	_autorun_ struct run_result r = run_program("sh", "-c",
-						    "i=0; while [ $i -lt 60 ]; do"
-						    " \"$@\" --ro-bind /usr /usr -- sh -c 'echo "
-						    "ok' & i=$((i + 1)); done | grep -c ok; wait",
-						    "sh", sbx_program());
+	/* Fewer where the machine is slow: the map helpers' deadline is sbx's own. */
+	int fewer = 60 / test_deadline(1);
+	char number[16], expected[17];
 
-	expect_out(r, "60\n");
+	snprintf(number, sizeof(number), "%d", fewer > 8 ? fewer : 8);
+	snprintf(expected, sizeof(expected), "%s\n", number);
+	{
+		_autorun_ struct run_result r =
+			run_program("sh", "-c",
+				    "i=0; n=$1; shift; while [ $i -lt $n ]; do"
+				    " \"$@\" --ro-bind /usr /usr -- sh -c 'echo "
+				    "ok' & i=$((i + 1)); done | grep -c ok; wait",
+				    "sh", number, sbx_program());
+
+		expect_out(r, expected);
+	}
 }
