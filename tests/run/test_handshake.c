@@ -42,7 +42,8 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 {
 	static const bool allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT_] = {
 		[HANDSHAKE_INIT_UNMAPPED] = {[HANDSHAKE_MAPPED] = true},
-		[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true},
+		[HANDSHAKE_INIT_RUNNING] =
+			{[HANDSHAKE_SIGNAL] = true, [HANDSHAKE_STOP_KNOWN] = true},
 		[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true, [HANDSHAKE_STOPPED] = true},
 	};
 
