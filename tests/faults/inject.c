@@ -79,10 +79,10 @@ static const struct {
 	const char *name;
 	int arg;
 } path_args[] = {
-	{"access", 0},	 {"chdir", 0},	  {"execve", 0},   {"faccessat2", 1}, {"fsopen", 0},
-	{"mkdirat", 1},	 {"open", 0},	  {"open_tree", 1}, {"openat", 1},     {"openat2", 1},
-	{"newfstatat", 1}, {"readlink", 0}, {"readlinkat", 1}, {"symlinkat", 2}, {"unlinkat", 1},
-	{"statx", 1},	 {"umount2", 0},
+	{"access", 0},	   {"chdir", 0},    {"execve", 0},     {"faccessat2", 1}, {"fsopen", 0},
+	{"mkdirat", 1},	   {"open", 0},	    {"open_tree", 1},  {"openat", 1},	  {"openat2", 1},
+	{"newfstatat", 1}, {"readlink", 0}, {"readlinkat", 1}, {"symlinkat", 2},  {"unlinkat", 1},
+	{"statx", 1},	   {"umount2", 0},
 };
 
 struct target {
@@ -108,7 +108,7 @@ struct tracer {
 	FILE *report;
 	int timeout;
 	pid_t command;
-	bool ended;	/* the command has */
+	bool ended; /* the command has */
 	time_t deadline;
 	struct tracee *tracees;
 };
@@ -243,7 +243,8 @@ static bool on_entry(struct tracer *t, struct tracee *tracee,
 	tracee->last_call = number;
 	if (tracee->role == MONITOR && !tracee->in_window)
 		tracee->in_window = starts_window(info);
-	if (!tracee->in_window || tracee->role >= ROLE_COUNT_ || number < 0 || number >= CALL_NUMBERS)
+	if (!tracee->in_window || tracee->role >= ROLE_COUNT_ || number < 0 ||
+	    number >= CALL_NUMBERS)
 		return false;
 	tracee->counts[number]++;
 	if (!t->fail.set && !t->kill.set)
@@ -318,7 +319,8 @@ static void on_stop(struct tracer *t, pid_t pid, int status)
 		(void)tracee_add(t, pid);
 		return;
 	}
-	if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE)
+	if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
+	    event == PTRACE_EVENT_CLONE)
 		on_new_child(t, tracee);
 	else if (event == PTRACE_EVENT_EXEC)
 		let_go = tracee->role == PAYLOAD || tracee->role == INIT;
