@@ -260,21 +260,25 @@ static int base_add_part(const struct base_wanted *w, const struct base_part *pa
 	return 0;
 }
 
-static int base_add_usr_links(const struct base_wanted *w, struct sbx_plan *plan)
+static int base_add_usr_links(const struct base_wanted *w, struct sbx_plan *plan,
+			      struct sbx_err *err)
 {
 	if (!base_has_usr(w))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(base_usr_links); i++) {
 		const char *target = NULL;
 		struct plan_step *step;
+		int r = 0;
 
 		if (!base_is_taken(w, base_usr_links[i]))
-			target = probe_link(w->host, base_usr_links[i]);
+			r = probe_link(w->host, base_usr_links[i], &target, err);
+		if (r < 0)
+			return r;
 		if (!target)
 			continue;
 		step = plan_add_step(plan, PLAN_STEP_SYMLINK, base_cause);
 		if (!step)
-			return -ENOMEM;
+			return err_oom(err);
 		step->source = target;
 		step->dest = base_usr_links[i];
 	}
@@ -284,7 +288,7 @@ static int base_add_usr_links(const struct base_wanted *w, struct sbx_plan *plan
 /**
  * Add the steps of all parts that nothing replaces.
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, or -errno with *err filled.
  */
 int base_add_steps(const struct base_wanted *w, struct sbx_plan *plan, struct sbx_err *err)
 {
@@ -302,7 +306,7 @@ int base_add_steps(const struct base_wanted *w, struct sbx_plan *plan, struct sb
 			continue;
 		r = base_add_part(w, part, dest, plan);
 	}
-	if (r == 0 && !w->only_kernel)
-		r = base_add_usr_links(w, plan);
-	return r < 0 ? err_oom(err) : 0;
+	if (r < 0)
+		return err_oom(err);
+	return w->only_kernel ? 0 : base_add_usr_links(w, plan, err);
 }

@@ -166,7 +166,9 @@ static const struct hint hints[] = {
 	 "parts of the caller's /sys are mounted over, so the kernel refuses a new one; bind what\n"
 	 "is needed instead: --ro-bind /sys /sys"},
 	{PLAN_STEP_BIND, ENOENT, NULL,
-	 "check the path; the -try form of the option skips a source that does not exist"},
+	 "check the path; --bind-try, --ro-bind-try and --dev-bind-try skip a source that does "
+	 "not\n"
+	 "exist"},
 	{PLAN_STEP_BIND, EACCES, NULL,
 	 "you may not enter one of the directories on the way; \"namei -l PATH\" shows which"},
 	{PLAN_STEP_BIND, EROFS, NULL,

@@ -279,12 +279,26 @@ const char *probe_text(const struct probe_host *host, const char *path)
 	return text;
 }
 
-/* What a symbolic link on the host says, or NULL where there is no link. */
-const char *probe_link(const struct probe_host *host, const char *path)
+/**
+ * What a symbolic link on the host says.
+ * @ret_target: in the host's arena; NULL where there is no link
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int probe_link(const struct probe_host *host, const char *path, const char **ret_target,
+	       struct sbx_err *err)
 {
 	const char *full = probe_path(host, path);
 	char target[PATH_MAX];
 	ssize_t n = full ? readlink(full, target, sizeof(target)) : -1;
 
-	return n > 0 ? arena_dup_n(host->arena, target, (size_t)n) : NULL;
+	*ret_target = NULL;
+	if (!full)
+		return err_oom(err);
+	if (n < 0)
+		return errno == ENOENT || errno == EINVAL
+			       ? 0
+			       : err_system(err, errno, path, "cannot read the host's link");
+	*ret_target = arena_dup_n(host->arena, target, (size_t)n);
+	return *ret_target ? 0 : err_oom(err);
 }

@@ -62,8 +62,6 @@ HARMLESS = [
     # PR_GET_NO_NEW_PRIVS: only chooses the words of a remark.
     ("monitor", "prlimit64", "", None),
     # The limit on open files stays as it is; where it is too low, the step that needs more says so.
-    ("monitor", "readlink", "", r" -> usr/|^d.*\.$"),
-    # The base has no such link where the host's cannot be read.
     ("monitor", "uname", "", r"hostname|hosts|localhost"),
     # The host's name in /etc/hosts becomes "sandbox".
     ("helper", "dup2|prctl|rt_sigprocmask|set_robust_list", "", None),
@@ -92,8 +90,6 @@ CONSEQUENCES = [
     # A file of the new root that is still open for writing keeps the root from being read-only.
     ("init", "statx", 125, "the host's root could not be detached"),
     # Whether it was, is not known; that is answered as if it were not.
-    ("monitor", "readlink", 127, "loader does not exist inside"),
-    # Without the host's links to /usr, see above.
     ("helper", "execve", 125, "cannot be executed"),
     ("monitor", "access", 125, "cannot be executed"),
     ("monitor", "(open|openat|read)", 125, "has no range for"),

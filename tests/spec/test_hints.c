@@ -41,7 +41,7 @@ Test(hints, steps_have_remedies_of_their_own)
 		int place, number;
 		const char *words; /* NULL: no hint */
 	} rows[] = {
-		{PLAN_STEP_BIND, ENOENT, "-try form"},
+		{PLAN_STEP_BIND, ENOENT, "--ro-bind-try"},
 		{PLAN_STEP_BIND, EACCES, "namei -l PATH"},
 		{PLAN_STEP_BIND, EROFS, "--tmpfs DIR"},
 		{PLAN_STEP_SYS, EPERM, "--ro-bind /sys /sys"},

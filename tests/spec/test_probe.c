@@ -214,11 +214,18 @@ Test(probe, the_last_helper_that_was_named_counts)
 Test(probe, texts_and_links_are_the_hosts)
 {
 	_autoplanning_ struct planning p;
+	const char *target;
+	struct sbx_err err;
 
 	planning_init(&p);
 	cr_expect_str_eq(probe_text(&p.host, "/etc/subuid"), "me:100000:65536\n");
 	cr_expect_null(probe_text(&p.host, "/etc/missing"));
-	cr_expect_str_eq(probe_link(&p.host, "/bin"), "usr/bin");
-	cr_expect_null(probe_link(&p.host, "/usr"));
-	cr_expect_null(probe_link(&p.host, "/missing"));
+	cr_assert_eq(probe_link(&p.host, "/bin", &target, &err), 0);
+	cr_expect_str_eq(target, "usr/bin");
+	cr_assert_eq(probe_link(&p.host, "/usr", &target, &err), 0);
+	cr_expect_null(target);
+	cr_assert_eq(probe_link(&p.host, "/missing", &target, &err), 0);
+	cr_expect_null(target);
+	cr_expect_eq(probe_link(&p.host, "/etc/subuid/below", &target, &err), -ENOTDIR);
+	cr_expect_str_eq(err.path, "/etc/subuid/below");
 }

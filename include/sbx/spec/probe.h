@@ -44,4 +44,5 @@ int probe_subids(const struct probe_host *host, const char *file, struct probe_r
 const char *probe_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			 const char *name);
 const char *probe_text(const struct probe_host *host, const char *path);
-const char *probe_link(const struct probe_host *host, const char *path);
+int probe_link(const struct probe_host *host, const char *path, const char **ret_target,
+	       struct sbx_err *err);
