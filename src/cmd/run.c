@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/str.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/run/launch.h"
@@ -73,18 +74,41 @@ static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct 
 	return r;
 }
 
-static int run_plan(const struct cli_run *run, const struct launch_caller *caller,
-		    int *ret_exit_code, struct sbx_err *err)
+/*
+ * Resolve and act.
+ * @why_single: NULL, or why an earlier try could not map the range
+ */
+static int run_try(const struct cli_run *run, const struct launch_caller *caller,
+		   const char *why_single, int *ret_exit_code, struct sbx_err *err)
 {
 	struct sbx_plan plan;
 	int r;
 
 	plan_init(&plan);
 	r = run_resolve(run, &plan, err);
+	if (r == 0 && why_single &&
+	    plan_add_remark(&plan, "map", "only the caller's own ids: %s", why_single) < 0)
+		r = err_oom(err);
 	if (r == 0)
 		r = run_act(run, &plan, caller, ret_exit_code, err);
 	plan_finish(&plan);
 	return r;
+}
+
+/* With --map=auto a range that its helper cannot map, against all signs, is done without. */
+static int run_plan(const struct cli_run *run, const struct launch_caller *caller,
+		    int *ret_exit_code, struct sbx_err *err)
+{
+	struct cli_run single = *run; /* the arena stays the original's */
+	char why[sizeof(err->path) + sizeof(err->what)];
+	struct str_buf text = STR_BUF_ON_STACK(why);
+	int r = run_try(run, caller, NULL, ret_exit_code, err);
+
+	if (r != LAUNCH_WITHOUT_RANGE)
+		return r;
+	str_buf_printf(&text, "%s %s", err->path, err->what);
+	single.spec.map = SPEC_MAP_SINGLE;
+	return run_try(&single, caller, text.data, ret_exit_code, err);
 }
 
 static int run_parsed(const struct cli_run *run, char **argv, const struct launch_caller *caller,

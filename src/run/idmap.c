@@ -15,8 +15,9 @@
  * costs, and PID 1 has work that needs no ids. PID 1 is told when both are done;
  * it does not act with half an identity.
  *
- * With --map=auto a helper that fails leaves the one id, written by the monitor:
- * fewer ids are not less protection. With --map=range it is an error.
+ * A helper that fails ends the launch, with what it said. With --map=auto the
+ * caller of launch_run() then begins anew with the one id: fewer ids are not less
+ * protection, but uids of one kind with gids of the other would be half an identity.
  */
 
 #include <assert.h>
@@ -191,17 +192,14 @@ static int idmap_helper_failed(struct idmap_job *job, size_t which, int status, 
 }
 
 /**
- * Collect the helpers that have ended. Where one failed and the plan allows it,
- * write the one id in its place.
+ * Collect the helpers that have ended.
  *
- * Return: 0, or -errno with *err filled.
+ * Return: 0, or -errno with *err filled when one has failed.
  */
-int idmap_job_reap(struct idmap_job *job, const struct sbx_plan *plan, pid_t child,
-		   struct sbx_err *err)
+int idmap_job_reap(struct idmap_job *job, struct sbx_err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(job->helpers); i++) {
-		char who[32];
-		int status, r;
+		int status;
 
 		if (job->helpers[i].pid == 0 ||
 		    waitpid(job->helpers[i].pid, &status, WNOHANG) != job->helpers[i].pid)
@@ -209,14 +207,8 @@ int idmap_job_reap(struct idmap_job *job, const struct sbx_plan *plan, pid_t chi
 		job->helpers[i].pid = 0;
 		defs_cleanup_fd(&job->helpers[i].pidfd);
 		job->helpers[i].pidfd = -1;
-		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-			continue;
-		if (!plan->map_may_fall_back)
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 			return idmap_helper_failed(job, i, status, err);
-		(void)snprintf(who, sizeof(who), "/proc/%d", child);
-		r = idmap_write_single(AT_FDCWD, who, idmap_of(plan, i), i == 0, err);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }

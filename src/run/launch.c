@@ -73,9 +73,10 @@ struct monitor {
 	int64_t deadline_ms; /* of the helpers, CLOCK_MONOTONIC */
 	struct idmap_job idmap;
 	struct terminal terminal;
-	int interrupted; /* the signal that ended the launch, 0: none */
-	siginfo_t end;	 /* of PID 1, once waited for */
-	int wait_errno;	 /* why it could not be */
+	bool helper_failed; /* one of the two has */
+	int interrupted;    /* the signal that ended the launch, 0: none */
+	siginfo_t end;	    /* of PID 1, once waited for */
+	int wait_errno;	    /* why it could not be */
 };
 
 static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
@@ -158,6 +159,14 @@ static void launch_raise_nofile(struct run_context *ctx)
 	more = ctx->caller_nofile;
 	more.rlim_cur = more.rlim_max < LAUNCH_FDS_NEEDED ? more.rlim_max : LAUNCH_FDS_NEEDED;
 	ctx->nofile_raised = setrlimit(RLIMIT_NOFILE, &more) == 0;
+}
+
+/* Undo what the start changed of this process, for another try. */
+static void launch_give_back(const struct run_context *ctx)
+{
+	(void)sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL);
+	if (ctx->nofile_raised)
+		(void)setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile);
 }
 
 /* In the child: forget what is the monitor's. */
@@ -326,14 +335,16 @@ static bool launch_init_has_ended(const struct monitor *m)
  */
 static int launch_on_helper(struct monitor *m, struct sbx_err *err)
 {
-	int r = idmap_job_reap(&m->idmap, m->plan, m->child, err);
+	int r = idmap_job_reap(&m->idmap, err);
 
 	if (launch_init_has_ended(m))
 		return 0;
+	m->helper_failed = r < 0;
 	if (r < 0 || !idmap_job_done(&m->idmap))
 		return r;
 	idmap_job_finish(&m->idmap);
 	m->state = LAUNCH_RUNNING;
+	launch_close_others(m);
 	r = handshake_send(m->sock_fd, HANDSHAKE_MAPPED, 0);
 	/* A PID 1 that is gone has said why, or its end will tell. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
@@ -419,9 +430,11 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 				   "the sandbox's first process was killed by signal %d",
 				   m->end.si_status);
 
-		err_hint(err,
-			 "something outside killed it, perhaps for want of memory; everything in "
-			 "the sandbox\nhas ended with it");
+		err_hint(err, m->plan->own_pid_ns
+				      ? "something outside killed it, perhaps for want of memory; "
+					"everything in the\nsandbox has ended with it"
+				      : "something outside killed it; with --share-pid, what the "
+					"command had started may\nstill run");
 		return r;
 	}
 	*ret_exit_code = killed ? 128 + m->end.si_status : m->end.si_status;
@@ -454,8 +467,8 @@ struct launch_caller launch_note_caller(char *const *argv, char *const *environ_
  * Carry out a plan: returns when the sandbox has ended.
  * @caller: from launch_note_caller(); PID 1 wipes its copy of the title
  *
- * Return: 0 with the exit code of the command; or -errno with *err filled when
- * the launch failed. Nothing of the sandbox is left in either case.
+ * Return: 0 with the exit code of the command; LAUNCH_WITHOUT_RANGE; or -errno
+ * with *err filled when the launch failed. Nothing of the sandbox is left.
  */
 int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, int *ret_exit_code,
 	       struct sbx_err *err)
@@ -467,7 +480,8 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	context_init(&ctx, plan);
 	monitor_init(&m, plan);
 	r = launch_start(&m, &ctx, caller, err);
-	if (r == 0)
+	/* Not before the ids are mapped: until then all can begin anew. */
+	if (r == 0 && m.state == LAUNCH_RUNNING)
 		launch_close_others(&m);
 	while (r == 0)
 		r = launch_turn(&m, err);
@@ -480,6 +494,10 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	if (r < 0 && m.interrupted) {
 		*ret_exit_code = 128 + m.interrupted;
 		return 0;
+	}
+	if (r < 0 && m.helper_failed && plan->map_may_fall_back) {
+		launch_give_back(&ctx);
+		return LAUNCH_WITHOUT_RANGE;
 	}
 	return r;
 }

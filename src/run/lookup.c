@@ -70,7 +70,7 @@ static bool lookup_interpreter(const char *head, size_t len, char *name, size_t 
 	if (len < 3 || head[0] != '#' || head[1] != '!')
 		return false;
 	start = 2 + strspn(head + 2, " \t");
-	n = strcspn(head + start, " \t\r\n");
+	n = strcspn(head + start, " \t\n");
 	if (n == 0 || n >= size)
 		return false;
 	memcpy(name, head + start, n);
@@ -164,10 +164,21 @@ static size_t lookup_follow_scripts(char path[PATH_MAX], char *head, size_t size
 	return len;
 }
 
+/* Which directory to bind for a loader: where it is a link that is there, what that leads to. */
+static void lookup_hint_loader(const char *loader, struct sbx_err *err)
+{
+	char target[PATH_MAX], dir[PATH_MAX];
+	ssize_t n = readlink(loader, target, sizeof(target) - 1);
+
+	target[n > 0 ? n : 0] = '\0';
+	lookup_dirname(target[0] == '/' ? target : loader, dir, sizeof(dir));
+	err_hint(err, "bring it in: --ro-bind %s %s", dir, dir);
+}
+
 /* The file is there, and yet it cannot be executed: say what is missing. */
 static int lookup_explain_file(const char *command, int number, struct sbx_err *err)
 {
-	char head[LOOKUP_HEAD_BYTES], path[PATH_MAX], name[PATH_MAX], dir[PATH_MAX];
+	char head[LOOKUP_HEAD_BYTES], path[PATH_MAX], name[PATH_MAX];
 	size_t len = 0;
 	struct stat st;
 	int r;
@@ -178,14 +189,17 @@ static int lookup_explain_file(const char *command, int number, struct sbx_err *
 	if (number == ENOENT && lookup_interpreter(head, len, name, sizeof(name))) {
 		r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
 				"the script's interpreter does not exist inside: ", name);
-		err_hint(err, "bind the interpreter, or correct the first line of the script");
+		err_hint(err, name[strlen(name) - 1] == '\r'
+				      ? "the script's lines end in carriage returns; take them out "
+					"(dos2unix)"
+				      : "bind the interpreter, or correct the first line of the "
+					"script");
 		return r;
 	}
 	if (number == ENOENT && lookup_loader(head, len, name, sizeof(name))) {
 		r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
 				"the program's loader does not exist inside: ", name);
-		lookup_dirname(name, dir, sizeof(dir));
-		err_hint(err, "bring it in: --ro-bind %s %s", dir, dir);
+		lookup_hint_loader(name, err);
 		return r;
 	}
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))

@@ -50,7 +50,7 @@ static int env_append(struct env_list *list, const char *var)
 static void env_remove(struct env_list *list, const char *name, size_t len)
 {
 	for (size_t i = 1; i < list->count; i++) {
-		if (env_name_len(list->vars[i]) != len || strncmp(list->vars[i], name, len) != 0)
+		if (strncmp(list->vars[i], name, len) != 0 || list->vars[i][len] != '=')
 			continue;
 		memmove(&list->vars[i], &list->vars[i + 1],
 			(list->count - i - 1) * sizeof(*list->vars));

@@ -162,6 +162,20 @@ static const struct hint hints[] = {
 	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_PROC_VIEW, EPERM, probe_proc_covered, hint_proc},
+	{PLAN_STEP_CGROUP, EPERM, NULL,
+	 "the hierarchy can only be mounted from a cgroup namespace of the sandbox's own; leave\n"
+	 "--share-cgroup out"},
+	{PLAN_STEP_PROC, EROFS, NULL,
+	 "the root that was bound has no such directory and is read-only: make it in the source, "
+	 "or\n"
+	 "use --no-base"},
+	{PLAN_STEP_DEV, EROFS, NULL,
+	 "the root that was bound has no such directory and is read-only: make it in the source, "
+	 "or\n"
+	 "use --no-base"},
+	{PLAN_STEP_BIND, EPERM, NULL,
+	 "how a mount of the host keeps access times cannot be changed by ordinary users: leave\n"
+	 "--mount-opt noatime and nodiratime out"},
 	{PLAN_STEP_SYS, EPERM, NULL,
 	 "parts of the caller's /sys are mounted over, so the kernel refuses a new one; bind what\n"
 	 "is needed instead: --ro-bind /sys /sys"},
@@ -189,6 +203,9 @@ static const struct hint hints[] = {
 	{HINT_ANY, EACCES, probe_apparmor_restricts, hint_apparmor},
 	{HINT_ANY, ENOSPC, NULL,
 	 "a limit is reached: the size of a filesystem, or of mounts (/proc/sys/fs/mount-max)"},
+	{HINT_ANY, EOVERFLOW, NULL,
+	 "the sandbox's first process has no id inside: newuidmap or newgidmap ended as if it had\n"
+	 "written the map, and has not"},
 	{HINT_ANY, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
 	{HINT_ANY, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
 };

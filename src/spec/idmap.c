@@ -27,7 +27,7 @@
 
 enum {
 	IDMAP_LINES_MAX = 340, /* the kernel's limit, Linux 4.15 */
-	IDMAP_RANGES_MAX = 128,
+	IDMAP_RANGES_MAX = 339,
 };
 
 /* The largest id there is: -1 means "none" to the kernel. */

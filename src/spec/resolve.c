@@ -440,7 +440,7 @@ static int resolve_dests(struct resolve *r)
 			r->first_op = i;
 			r->op_is_root = true;
 			r->n_taken = 0;
-		} else if (resolve_op_makes(op)) {
+		} else if (resolve_op_makes(op) && !path_is_root(r->dests[i])) {
 			r->taken[r->n_taken++] = r->dests[i];
 		}
 	}

@@ -23,8 +23,6 @@ static bool job_is_done(void *arg)
 
 struct reaping {
 	struct idmap_job job;
-	const struct sbx_plan *plan;
-	pid_t child;
 	struct sbx_err err;
 	int result;
 };
@@ -33,7 +31,7 @@ static bool reap_some(void *arg)
 {
 	struct reaping *r = arg;
 
-	r->result = idmap_job_reap(&r->job, r->plan, r->child, &r->err);
+	r->result = idmap_job_reap(&r->job, &r->err);
 	return r->result < 0 || job_is_done(&r->job);
 }
 
@@ -53,12 +51,10 @@ static int run_helpers(const char *helper, struct reaping *r, struct sbx_plan *p
 	int started;
 
 	make_plan(plan, helper);
-	r->plan = plan;
-	r->child = getpid();
 	r->result = 0;
 	idmap_job_init(&r->job);
 	cr_expect(idmap_job_done(&r->job));
-	started = idmap_job_start(&r->job, plan, r->child, NULL, &r->err);
+	started = idmap_job_start(&r->job, plan, getpid(), NULL, &r->err);
 	if (started == 0) {
 		cr_expect_not(idmap_job_done(&r->job));
 		cr_expect(wait_until(reap_some, r), "the helpers do not end");

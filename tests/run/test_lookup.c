@@ -90,8 +90,8 @@ Test(lookup, every_reason_has_its_own_words)
 		 "the script's interpreter does not exist inside: /nonexistent/interpreter",
 		 "bind the interpreter", 0},
 		{"%/dos", NULL, 127, "%/dos",
-		 "the script's interpreter does not exist inside: /nonexistent/sh", "first line",
-		 0},
+		 "the script's interpreter does not exist inside: /nonexistent/sh\r",
+		 "carriage returns", 0},
 		{"%/no-shebang", NULL, 126, "%/no-shebang", "cannot execute", "#!/bin/sh", ENOEXEC},
 		{"%/empty", NULL, 126, "%/empty", "cannot execute", "#!/bin/sh", ENOEXEC},
 		/* By PATH: what is there but cannot be executed is better than nothing. */

@@ -40,6 +40,8 @@ static int fault(void *arg)
 	const int *sig = arg;
 	sigset_t before;
 
+	/* A sanitizer may have its own handler. */
+	child_check(signal(*sig, SIG_DFL) != SIG_ERR);
 	child_check(signals_block(&before) == 0);
 	child_check(raise(*sig) == 0);
 	return 0;

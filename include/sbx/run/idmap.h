@@ -22,8 +22,7 @@ void idmap_job_init(struct idmap_job *job);
 void idmap_job_finish(struct idmap_job *job);
 int idmap_job_start(struct idmap_job *job, const struct sbx_plan *plan, pid_t child,
 		    const sigset_t *sigmask, struct sbx_err *err);
-int idmap_job_reap(struct idmap_job *job, const struct sbx_plan *plan, pid_t child,
-		   struct sbx_err *err);
+int idmap_job_reap(struct idmap_job *job, struct sbx_err *err);
 bool idmap_job_done(const struct idmap_job *job);
 
 int idmap_write_own(const struct sbx_plan *plan, struct sbx_err *err);

@@ -22,6 +22,12 @@ struct launch_caller {
 	pid_t parent; /* 0: in another pid namespace */
 };
 
+/*
+ * launch_run()'s third answer: a helper could not map the range, the plan came
+ * from --map=auto, and nothing has run. *err says what the helper's failure was.
+ */
+enum { LAUNCH_WITHOUT_RANGE = 1 };
+
 struct launch_caller launch_note_caller(char *const *argv, char *const *environ_);
 int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, int *ret_exit_code,
 	       struct sbx_err *err);
