@@ -12,7 +12,7 @@
 
 #include "sbx/base/arena.h"
 
-enum { ARENA_CHUNK_BYTES = 16384, ARENA_ALIGN = 16 };
+enum { ARENA_CHUNK_BYTES = 64512, ARENA_ALIGN = 16 };
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -48,16 +48,18 @@ void *arena_alloc(struct arena *arena, size_t size)
 	if (!chunk || chunk->size - chunk->used < size) {
 		size_t room = size > ARENA_CHUNK_BYTES ? size : ARENA_CHUNK_BYTES;
 
-		chunk = calloc(1, sizeof(*chunk) + room);
+		/* Not calloc: a page that is never handed out is then never touched. */
+		chunk = malloc(sizeof(*chunk) + room);
 		if (!chunk)
 			return NULL;
+		chunk->used = 0;
 		chunk->size = room;
 		chunk->next = arena->chunks;
 		arena->chunks = chunk;
 	}
 	p = chunk->data + chunk->used;
 	chunk->used += size;
-	return p;
+	return memset(p, 0, size);
 }
 
 /**

@@ -283,9 +283,15 @@ static const char *path_maker_parent(struct path_maker *m, const char *path, int
 	if (len >= sizeof(parent))
 		return NULL;
 	cut = path_cut_last(path, len);
+	if (cut == 0) {
+		/* Directly below the root, as most are: there is nothing to look up. */
+		*ret_fd = fcntl(m->root_fd, F_DUPFD_CLOEXEC, 3);
+		*r = *ret_fd < 0 ? -errno : 0;
+		return *r < 0 ? NULL : path + (path[0] == '/');
+	}
 	memcpy(parent, path, cut);
 	parent[cut] = '\0';
-	*r = path_maker_dir(m, cut ? parent : "/", m->parent_mode, ret_fd);
+	*r = path_maker_dir(m, parent, m->parent_mode, ret_fd);
 	return *r < 0 ? NULL : path + cut + (path[cut] == '/');
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* context: begin and end of what the steps share. */
 
+#include <stddef.h>
 #include <string.h>
 
 #include "sbx/run/context.h"
 
 void context_init(struct run_context *ctx, const struct sbx_plan *plan)
 {
-	memset(ctx, 0, sizeof(*ctx));
+	memset(ctx, 0, offsetof(struct run_context, pwd));
 	ctx->plan = plan;
 	ctx->host_root_fd = -1;
 	ctx->root_fd = -1;

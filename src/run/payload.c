@@ -26,20 +26,14 @@
 #include "sbx/run/steps.h"
 
 /* PWD in the environment: the room for it is envp[0]. */
-static int payload_set_pwd(const struct run_context *ctx, struct sbx_err *err)
+static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
 {
-	char cwd[PATH_MAX];
-	size_t size;
-	char *var;
+	const size_t name = sizeof("PWD=") - 1;
 
-	if (!getcwd(cwd, sizeof(cwd)))
+	memcpy(ctx->pwd, "PWD=", name);
+	if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
 		return err_system(err, errno, NULL, "cannot tell the working directory");
-	size = strlen(cwd) + sizeof("PWD=");
-	var = malloc(size);
-	if (!var)
-		return err_oom(err);
-	(void)snprintf(var, size, "PWD=%s", cwd);
-	ctx->plan->envp[0] = var;
+	ctx->plan->envp[0] = ctx->pwd;
 	return 0;
 }
 

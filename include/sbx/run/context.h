@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -26,6 +27,8 @@ struct run_context {
 	mode_t caller_umask;
 	struct rlimit caller_nofile;
 	bool nofile_raised;
+
+	char pwd[PATH_MAX + sizeof("PWD=")]; /* the payload's, for envp[0]; not initialised */
 };
 
 void context_init(struct run_context *ctx, const struct sbx_plan *plan);
