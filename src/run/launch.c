@@ -24,6 +24,7 @@
  * everything in its pid namespace has ended.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -190,6 +191,8 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 	int socks[2], r;
 	pid_t pid;
 
+	/* Who makes a plan with another parent teaches this function to join it first. */
+	assert(m->plan->parent_userns_fd < 0);
 	r = handshake_open(socks);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot make a socket to PID 1");
