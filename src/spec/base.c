@@ -96,10 +96,11 @@ static const char *base_text_group(const struct base_wanted *w, struct arena *ar
 {
 	struct base_lines lines = {.arena = arena, .text = ""};
 
-	base_lines_add(&lines, w->gid,
-		       arena_printf(arena, "%s:x:%u:",
-				    w->gid == 0 ? "root" : base_field(w->host->group, "users"),
-				    w->gid));
+	base_lines_add(
+		&lines, w->gid,
+		arena_printf(arena, "%s:x:%u:",
+			     w->gid == 0 ? "root" : base_field(probe_group(w->host), "users"),
+			     w->gid));
 	if (!base_lines_has(&lines, w->payload_gid))
 		base_lines_add(&lines, w->payload_gid,
 			       arena_printf(arena, "%s:x:%u:",

@@ -153,8 +153,6 @@ int probe_host(struct arena *arena, char *const *environ_, struct probe_host *re
 			host.home = path_normalise(arena, NULL, entry.home);
 		host.shell = entry.shell;
 	}
-	if (probe_entry(&host, PASSWD_GROUPS, host.gid, &entry))
-		host.group = entry.name;
 	if (home && home[0] == '/')
 		host.home = path_normalise(arena, NULL, home);
 	*ret_host = host;
@@ -265,6 +263,16 @@ const char *probe_helper(const struct probe_host *host, const struct sbx_spec *s
 			return path;
 	}
 	return NULL;
+}
+
+/* The name of the caller's group, or NULL. Only a generated /etc/group asks for it. */
+const char *probe_group(const struct probe_host *host)
+{
+	struct passwd_entry entry;
+
+	if (host->group)
+		return host->group;
+	return probe_entry(host, PASSWD_GROUPS, host->gid, &entry) ? entry.name : NULL;
 }
 
 /* The whole of a small file such as /etc/passwd, or NULL. */

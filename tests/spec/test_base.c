@@ -222,7 +222,8 @@ Test(base, odd_names_do_not_break_the_files)
 		_autoplanning_ struct planning p;
 
 		planning_init(&p);
-		p.host.user = p.host.group = p.host.shell = odd[i];
+		p.host.user = p.host.shell = odd[i];
+		p.host.group = odd[i] ? odd[i] : ""; /* NULL: look it up */
 		p.host.home = odd[i] && *odd[i] ? arena_printf(&p.arena, "/home/%s", odd[i]) : NULL;
 		cr_assert_eq(planning_make(&p, "--map=single"), 0);
 		cr_expect_str_eq(text_of(&p, "/etc/passwd"),

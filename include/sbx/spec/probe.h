@@ -21,7 +21,7 @@ struct probe_host {
 	uid_t uid;	     /* effective */
 	gid_t gid;
 	const char *user;  /* name of uid, NULL: no entry in passwd */
-	const char *group; /* name of gid, NULL likewise */
+	const char *group; /* set by tests; else NULL, see probe_group() */
 	const char *home;  /* HOME, else passwd's; absolute, or NULL */
 	const char *shell; /* passwd's, or NULL */
 	const char *cwd;   /* absolute, NULL: unreachable */
@@ -43,6 +43,7 @@ int probe_subids(const struct probe_host *host, const char *file, struct probe_r
 		 size_t *ret_count, struct sbx_err *err);
 const char *probe_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			 const char *name);
+const char *probe_group(const struct probe_host *host);
 const char *probe_text(const struct probe_host *host, const char *path);
 int probe_link(const struct probe_host *host, const char *path, const char **ret_target,
 	       struct sbx_err *err);
