@@ -97,6 +97,7 @@ struct tracee {
 	enum role role;
 	bool in_window; /* behind the start of libc */
 	bool fail_now;	/* between entry and exit of the chosen call */
+	bool waiting;	/* stopped until its parent's event tells what it is */
 	long last_call;
 	int counts[CALL_NUMBERS];
 };
@@ -291,7 +292,20 @@ static void on_new_child(struct tracer *t, const struct tracee *parent)
 	else
 		child = tracee_add(t, (pid_t)pid);
 	child->role = role_of_child(parent);
+	child->waiting = false;
 	child->in_window = true;
+}
+
+/* A parent that was killed tells nothing any more: its child goes on as it would have. */
+static void let_waiting_go(struct tracer *t)
+{
+	for (int i = 0; i < TRACEES_MAX; i++) {
+		struct tracee *tracee = &t->tracees[i];
+
+		if (tracee->pid > 0 && tracee->waiting &&
+		    ptrace(PTRACE_DETACH, tracee->pid, 0, 0) == 0)
+			tracee->pid = 0;
+	}
 }
 
 static void on_end(struct tracer *t, pid_t pid, int status)
@@ -306,6 +320,7 @@ static void on_end(struct tracer *t, pid_t pid, int status)
 		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	t->ended = true;
 	t->deadline = time(NULL) + GRACE_SECONDS;
+	let_waiting_go(t);
 }
 
 static void on_stop(struct tracer *t, pid_t pid, int status)
@@ -316,7 +331,9 @@ static void on_stop(struct tracer *t, pid_t pid, int status)
 
 	if (!tracee) {
 		/* A child whose parent's event is still to come; it waits for that. */
-		(void)tracee_add(t, pid);
+		tracee_add(t, pid)->waiting = true;
+		if (t->ended)
+			let_waiting_go(t);
 		return;
 	}
 	if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
