@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <linux/keyctl.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -123,10 +122,4 @@ int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 	};
 
 	return (int)syscall(SYS_capset, &header, data);
-}
-
-/* keyctl(2) KEYCTL_JOIN_SESSION_KEYRING with no name: a new, empty one. */
-long sys_keyctl_join_session(void)
-{
-	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 }

@@ -53,4 +53,3 @@ int sys_pidfd_send_signal(int pidfd, int sig);
 int sys_umount_detach(const char *path);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 int sys_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
-long sys_keyctl_join_session(void);

@@ -111,7 +111,7 @@ struct plan_map {
 	struct plan_map_line *lines;
 	size_t n_lines;
 	const char *helper; /* absolute path of newuidmap or newgidmap; NULL: written directly */
-	uint32_t own_inside, own_outside; /* the caller's own id: the line to fall back to */
+	uint32_t own_inside, own_outside; /* the caller's own id, which every map has */
 };
 
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
@@ -127,7 +127,8 @@ struct sbx_plan {
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */
 	struct plan_map uid_map, gid_map;
-	bool map_may_fall_back; /* --map=auto: a helper that fails leaves the one id */
+	bool map_may_fall_back; /* --map=auto: where a helper fails, the launch begins anew with one
+				   id */
 	bool nested_userns;	/* the payload gets a user and mount namespace of its own */
 	bool init_is_payload;	/* --as-pid-1: no reaper */
 	bool wait_for_all;	/* --on-exit=wait */
