@@ -9,6 +9,7 @@
 
 #include "sbx/base/err.h"
 #include "sbx/base/fd.h"
+#include "sbx/base/prefault.h"
 #include "sbx/cmd/cmd.h"
 
 /* sbx needs no privilege and would be dangerous with one: it does what its caller says. */
@@ -29,6 +30,7 @@ int main(int argc, char **argv)
 	struct sbx_err err;
 	int exit_code = 0, r;
 
+	prefault_program();
 	if (fd_open_standard() < 0)
 		return ERR_EXIT_FAILED;
 	r = main_refuse_privilege(&err);
@@ -36,8 +38,5 @@ int main(int argc, char **argv)
 		r = err_usage(&err, NULL, "called without even a program name");
 	if (r == 0)
 		r = cmd_dispatch(argc, argv, &exit_code, &err);
-	if (r == 0)
-		return exit_code;
-	err_print(&err, "sbx", STDERR_FILENO);
-	return err.exit_code;
+	return r == 0 ? exit_code : cmd_fail(argc > 0 ? argv[0] : "", &err);
 }

@@ -3,20 +3,25 @@
  * arena: a list of chunks, the newest of which is filled from its start. What
  * is larger than a chunk gets one of its own. Every function returns NULL when
  * memory runs out; nothing is ever freed before arena_finish().
+ *
+ * Chunks come from mmap(2), their pages with them (MAP_POPULATE): a launch fills
+ * most of one, and a page that is not there costs a fault when it is first
+ * touched, which is dearer than the page. malloc() adds calls and pages of its own.
  */
 
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "sbx/base/arena.h"
 
-enum { ARENA_CHUNK_BYTES = 64512, ARENA_ALIGN = 16 };
+enum { ARENA_CHUNK_BYTES = 32768, ARENA_ALIGN = 16 };
 
 struct arena_chunk {
 	struct arena_chunk *next;
-	size_t used, size;
+	size_t used, size; /* of data */
 	_Alignas(ARENA_ALIGN) char data[];
 };
 
@@ -32,11 +37,28 @@ void arena_finish(struct arena *arena)
 		struct arena_chunk *chunk = arena->chunks;
 
 		arena->chunks = chunk->next;
-		free(chunk);
+		(void)munmap(chunk, sizeof(*chunk) + chunk->size);
 	}
 }
 
-/* `size` bytes, all zero. */
+static struct arena_chunk *arena_add_chunk(struct arena *arena, size_t size)
+{
+	size_t room = ARENA_CHUNK_BYTES - sizeof(struct arena_chunk);
+	struct arena_chunk *chunk;
+
+	if (size > room)
+		room = size;
+	chunk = mmap(NULL, sizeof(*chunk) + room, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (chunk == MAP_FAILED)
+		return NULL;
+	chunk->size = room;
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+	return chunk;
+}
+
+/* `size` bytes, all zero, as fresh pages are. */
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	struct arena_chunk *chunk = arena->chunks;
@@ -46,20 +68,13 @@ void *arena_alloc(struct arena *arena, size_t size)
 		return NULL;
 	size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	if (!chunk || chunk->size - chunk->used < size) {
-		size_t room = size > ARENA_CHUNK_BYTES ? size : ARENA_CHUNK_BYTES;
-
-		/* Not calloc: a page that is never handed out is then never touched. */
-		chunk = malloc(sizeof(*chunk) + room);
+		chunk = arena_add_chunk(arena, size);
 		if (!chunk)
 			return NULL;
-		chunk->used = 0;
-		chunk->size = room;
-		chunk->next = arena->chunks;
-		arena->chunks = chunk;
 	}
 	p = chunk->data + chunk->used;
 	chunk->used += size;
-	return memset(p, 0, size);
+	return p;
 }
 
 /**

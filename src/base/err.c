@@ -26,6 +26,7 @@ static void err_reset(struct sbx_err *err, int number)
 {
 	err->number = number;
 	err->exit_code = ERR_EXIT_FAILED;
+	err->level_prefix = false;
 	err->usage = false;
 	err->step = 0;
 	err->n_steps = 0;
@@ -139,6 +140,14 @@ void err_hint(struct sbx_err *err, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* What was tried and why it failed, in one line: "cannot open source: Permission denied". */
+void err_describe(const struct sbx_err *err, struct str_buf *out)
+{
+	str_buf_escape(out, err->what, strlen(err->what));
+	if (err->number)
+		str_buf_printf(out, ": %s", strerror(err->number));
+}
+
 /*
  * Print `text` line by line behind an indent as wide as "sbx: ": the first behind
  * `label`, the others behind `next_label`.
@@ -166,7 +175,7 @@ void err_print(const struct sbx_err *err, const char *program, int fd)
 	char room[8192];
 	struct str_buf out = STR_BUF_ON_STACK(room);
 
-	str_buf_printf(&out, "%s: ", program);
+	str_buf_printf(&out, "%s%s: ", err->level_prefix ? "<3>" : "", program);
 	if (err->option[0]) {
 		str_buf_escape(&out, err->option, strlen(err->option));
 		str_buf_puts(&out, ": ");
@@ -175,9 +184,7 @@ void err_print(const struct sbx_err *err, const char *program, int fd)
 		str_buf_escape(&out, err->path, strlen(err->path));
 		str_buf_puts(&out, ": ");
 	}
-	str_buf_escape(&out, err->what, strlen(err->what));
-	if (err->number)
-		str_buf_printf(&out, ": %s", strerror(err->number));
+	err_describe(err, &out);
 	str_buf_puts(&out, "\n");
 
 	err_print_block(&out, strlen(program) + 2, "while: ", "while: ", err->trail);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "sbx/base/fd.h"
@@ -22,6 +23,22 @@ int fd_open_standard(void)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
 			return -errno;
 	}
+	return 0;
+}
+
+/**
+ * Which terminal a descriptor is.
+ * @ret_device: its number; /dev/tty has that of the terminal that it stands for
+ *
+ * Return: 0, or -errno (-ENOTTY: it is none).
+ */
+int fd_get_terminal(int fd, uint32_t *ret_device)
+{
+	unsigned device = 0;
+
+	if (ioctl(fd, TIOCGDEV, &device) < 0)
+		return -errno;
+	*ret_device = device;
 	return 0;
 }
 

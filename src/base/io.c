@@ -92,7 +92,7 @@ int io_read_all(int fd, size_t max_bytes, struct arena *arena, char **ret_data, 
 int io_read_file(const char *path, size_t max_bytes, struct arena *arena, char **ret_data,
 		 size_t *ret_len)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_autoclose_ int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;

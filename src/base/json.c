@@ -216,6 +216,16 @@ void json_add_bool(struct json_out *json, const char *key, bool value)
 	sink_puts(json->sink, value ? "true" : "false");
 }
 
+/* A value that is JSON already; the blanks at its end are left out. */
+void json_add_raw(struct json_out *json, const char *key, const char *text, size_t len)
+{
+	while (len > 0 && strchr(" \t\n", text[len - 1]))
+		len--;
+	assert(len > 0);
+	json_begin(json, key);
+	sink_write(json->sink, text, len);
+}
+
 /**
  * An array with the names of the bits that are set.
  * @names: of bit 0 and up, NULL-terminated

@@ -261,6 +261,12 @@ int path_open_inside(int root_fd, const char *path, int *ret_fd)
 	return 0;
 }
 
+void path_dir_close(struct path_dir *dir)
+{
+	defs_cleanup_fd(&dir->owned);
+	dir->fd = -1;
+}
+
 /* What a creation needs on its way down; `links` counts those that led to nothing. */
 struct path_maker {
 	int root_fd; /* borrowed */
@@ -274,10 +280,12 @@ static int path_maker_dir(struct path_maker *m, const char *path, mode_t mode, i
  * Split at the last slash, and have the directory before it. Return: the name
  * behind it (in `path`), NULL where there is none ("/", "..") or with *r < 0.
  */
-static const char *path_maker_parent(struct path_maker *m, const char *path, int *ret_fd, int *r)
+static const char *path_maker_parent(struct path_maker *m, const char *path,
+				     struct path_dir *ret_dir, int *r)
 {
 	char parent[PATH_MAX];
 	size_t len = strlen(path), cut;
+	int fd = -1;
 
 	*r = -ENAMETOOLONG;
 	if (len >= sizeof(parent))
@@ -285,14 +293,17 @@ static const char *path_maker_parent(struct path_maker *m, const char *path, int
 	cut = path_cut_last(path, len);
 	if (cut == 0) {
 		/* Directly below the root, as most are: there is nothing to look up. */
-		*ret_fd = fcntl(m->root_fd, F_DUPFD_CLOEXEC, 3);
-		*r = *ret_fd < 0 ? -errno : 0;
-		return *r < 0 ? NULL : path + (path[0] == '/');
+		*ret_dir = (struct path_dir){.fd = m->root_fd, .owned = -1};
+		*r = 0;
+		return path + (path[0] == '/');
 	}
 	memcpy(parent, path, cut);
 	parent[cut] = '\0';
-	*r = path_maker_dir(m, parent, m->parent_mode, ret_fd);
-	return *r < 0 ? NULL : path + cut + (path[cut] == '/');
+	*r = path_maker_dir(m, parent, m->parent_mode, &fd);
+	if (*r < 0)
+		return NULL;
+	*ret_dir = (struct path_dir){.fd = fd, .owned = fd};
+	return path + cut + (path[cut] == '/');
 }
 
 /* `name` in `dir` is a link to nothing: return the path, from the root, that it means. */
@@ -494,7 +505,8 @@ int path_make_file(int root_fd, const char *path, mode_t mode, mode_t parent_mod
 	int r = path_trim(path, plain);
 
 	while (r >= 0) {
-		_autoclose_ int fd = -1, parent = -1, made = -1;
+		_autopathdir_ struct path_dir parent = PATH_DIR_NONE;
+		_autoclose_ int fd = -1, made = -1;
 		const char *name;
 		struct stat st;
 
@@ -512,14 +524,14 @@ int path_make_file(int root_fd, const char *path, mode_t mode, mode_t parent_mod
 		name = path_maker_parent(&m, plain, &parent, &r);
 		if (!name)
 			return r;
-		made = openat(parent, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, mode);
+		made = openat(parent.fd, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, mode);
 		if (made >= 0) {
-			*ret_fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+			*ret_fd = openat(parent.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 			return *ret_fd < 0 ? -errno : 0;
 		}
 		if (errno != EEXIST)
 			return -errno;
-		r = path_maker_target(&m, plain, parent, name, target);
+		r = path_maker_target(&m, plain, parent.fd, name, target);
 		if (r >= 0)
 			r = path_trim(target, plain);
 	}
@@ -528,24 +540,24 @@ int path_make_file(int root_fd, const char *path, mode_t mode, mode_t parent_mod
 
 /**
  * Open the directory that a path is in, making it where it is missing.
+ * @ret_dir:  the caller's to close (path_dir_close()); directly below the root it is @root_fd
+ *            itself, which then must live as long
  * @ret_name: the path's last component, a part of @path
  *
  * Return: 0, or -errno (EINVAL where there is no last component, as in "/" or "a/..").
  */
-int path_make_parent(int root_fd, const char *path, mode_t parent_mode, int *ret_fd,
+int path_make_parent(int root_fd, const char *path, mode_t parent_mode, struct path_dir *ret_dir,
 		     const char **ret_name)
 {
 	struct path_maker m = {.root_fd = root_fd, .parent_mode = parent_mode};
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	_autoclose_ int fd = -1;
 	int r;
 
 	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EINVAL;
-	name = path_maker_parent(&m, path, &fd, &r);
+	name = path_maker_parent(&m, path, ret_dir, &r);
 	if (!name)
 		return r;
-	*ret_fd = take_fd(&fd);
 	*ret_name = name;
 	return 0;
 }

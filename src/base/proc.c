@@ -13,26 +13,103 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/securebits.h>
 #include <signal.h>
 #include <stdnoreturn.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
+#include "sbx/base/sys.h"
+
+enum { PROC_CONFINED_SECONDS = 10, PROC_CONFINED_FILE_BYTES = 1 << 20 };
+
+/*
+ * For a program that reads outside data: what it might be talked into, it can do neither
+ * for long nor to anything. The alarm outlives execve(2), if it is neither ignored nor
+ * blocked. Descriptors that the caller of sbx left open are none of its business either.
+ */
+static void proc_confine(void)
+{
+	static const struct {
+		int resource;
+		rlim_t limit;
+	} limits[] = {
+		{RLIMIT_CPU, PROC_CONFINED_SECONDS},
+		{RLIMIT_FSIZE, PROC_CONFINED_FILE_BYTES},
+		{RLIMIT_CORE, 0},
+		{RLIMIT_NOFILE, 32},
+	};
+	sigset_t none;
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		const struct rlimit limit = {limits[i].limit, limits[i].limit};
+
+		if (setrlimit(limits[i].resource, &limit) < 0)
+			_exit(127);
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    sys_close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		_exit(127);
+	sigemptyset(&none);
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)signal(SIGXCPU, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)alarm(PROC_CONFINED_SECONDS);
+}
+
+/* In the child: say why it does not come to an exec. */
+static noreturn void proc_fail(const char *what)
+{
+	const char *why = strerror(errno);
+
+	(void)io_write_all(STDERR_FILENO, what, strlen(what));
+	(void)io_write_all(STDERR_FILENO, ": ", 2);
+	(void)io_write_all(STDERR_FILENO, why, strlen(why));
+	_exit(127);
+}
+
+/*
+ * For a program that lives as long as the sandbox. A caller who is root of his namespace
+ * would have all capabilities again after execve(2).
+ */
+static void proc_set_apart(void)
+{
+	const unsigned long no_root = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
+
+	if (setsid() < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+	    (geteuid() == 0 && prctl(PR_SET_SECUREBITS, no_root, 0, 0, 0) < 0) ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		proc_fail("cannot be started without privileges");
+}
 
 /* In the child of vfork. The numbers 0-2 are open in the parent (main.c sees to that). */
-static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd)
+static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid_t parent)
 {
 	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)dup2(null_fd, STDIN_FILENO);
+	if (getppid() != parent)
+		_exit(127); /* it was killed before that, and nobody is left to wait for us */
+	(void)dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
 	(void)dup2(spawn->output_fd >= 0 ? spawn->output_fd : null_fd, STDOUT_FILENO);
 	(void)dup2(spawn->error_fd >= 0 ? spawn->error_fd : null_fd, STDERR_FILENO);
+	if (spawn->apart)
+		proc_set_apart();
+	for (size_t i = 0; i < spawn->n_pass_fds; i++)
+		if (fcntl(spawn->pass_fds[i], F_SETFD, 0) < 0)
+			proc_fail("cannot be given a descriptor");
 	if (spawn->sigmask)
 		(void)sigprocmask(SIG_SETMASK, spawn->sigmask, NULL);
+	if (spawn->confined)
+		proc_confine();
+	if (spawn->filter && sys_seccomp_filter(spawn->filter, spawn->n_filter, 0) < 0)
+		proc_fail("cannot be started with a filter of its system calls");
 	(void)execve(spawn->path, (char *const *)(uintptr_t)spawn->argv,
 		     (char *const *)(uintptr_t)env);
 	_exit(127);
@@ -46,17 +123,20 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd)
  */
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid)
 {
-	_autoclose_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	pid_t pid;
+	_autoclose_ int opened = open("/dev/null", O_RDWR | O_CLOEXEC), null_fd = -1;
+	pid_t parent = getpid(), pid;
 
 	assert(spawn->path[0] == '/');
+	/* The monitor has closed its 0 and 1 at last: a copy onto itself would close on exec. */
+	if (opened >= 0)
+		null_fd = fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (null_fd < 0)
 		return -errno;
 	pid = spawn->beside ? fork() : vfork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		proc_child(spawn, null_fd);
+		proc_child(spawn, null_fd, parent);
 	*ret_pid = pid;
 	return 0;
 }

@@ -3,28 +3,87 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/ioctl.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sbx/base/defs.h"
 #include "sbx/base/sys.h"
 
-/*
- * Of a path, or with "" of the descriptor itself. Nothing is followed at the end.
- * musl has statx(2) only since 1.2.5, and its structure is the kernel's.
- */
+enum { STATX_FLAGS = 0x1000 /* AT_EMPTY_PATH */ | 0x800 /* NO_AUTOMOUNT */ | 0x100 /* NOFOLLOW */ };
+
+/* musl has statx(2) only since 1.2.5, and its structure is the kernel's. */
+static int sys_statx(int dir_fd, const char *path, unsigned mask, struct statx *stx)
+{
+	return (int)syscall(SYS_statx, dir_fd, path, STATX_FLAGS, mask, stx);
+}
+
+static struct sys_mount sys_mount_of(const struct statx *stx)
+{
+	enum { TYPE_BITS = 0170000, TYPE_DIR = 0040000, TYPE_LINK = 0120000 }; /* of inode(7) */
+
+	return (struct sys_mount){.mount_id = stx->stx_mnt_id,
+				  .is_dir = (stx->stx_mode & TYPE_BITS) == TYPE_DIR,
+				  .is_link = (stx->stx_mode & TYPE_BITS) == TYPE_LINK,
+				  .inode = stx->stx_ino,
+				  .is_root = stx->stx_attributes & STATX_ATTR_MOUNT_ROOT};
+}
+
+/* Of a path, or with "" of the descriptor itself. Nothing is followed at the end. */
 int sys_statx_mount(int dir_fd, const char *path, struct sys_mount *ret_mount)
 {
-	enum { EMPTY_PATH = 0x1000, NO_AUTOMOUNT = 0x800, NOFOLLOW = 0x100 };
 	struct statx stx;
 
-	if (syscall(SYS_statx, dir_fd, path, EMPTY_PATH | NO_AUTOMOUNT | NOFOLLOW,
-		    STATX_INO | STATX_MNT_ID, &stx) < 0)
+	if (sys_statx(dir_fd, path, STATX_TYPE | STATX_INO | STATX_MNT_ID, &stx) < 0)
 		return -1;
-	ret_mount->mount_id = stx.stx_mnt_id;
-	ret_mount->inode = stx.stx_ino;
-	ret_mount->is_root = stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	*ret_mount = sys_mount_of(&stx);
 	return 0;
+}
+
+/* Likewise. */
+int sys_statx_file(int dir_fd, const char *path, struct sys_file *ret_file)
+{
+	const struct statx_timestamp *born;
+	struct statx stx;
+
+	if (sys_statx(dir_fd, path, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) < 0)
+		return -1;
+	born = stx.stx_mask & STATX_BTIME ? &stx.stx_btime : &stx.stx_ctime;
+	*ret_file = (struct sys_file){
+		.dev = (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor,
+		.inode = stx.stx_ino,
+		.born_sec = born->tv_sec,
+		.born_nsec = born->tv_nsec,
+		.mode = stx.stx_mode,
+		.uid = stx.stx_uid,
+		.nlink = stx.stx_nlink,
+		.size = stx.stx_size,
+		.mount = sys_mount_of(&stx),
+	};
+	return 0;
+}
+
+/* Names from where the directory stands on. Return: bytes, 0 at its end. */
+ssize_t sys_getdents(int dir_fd, struct sys_dirent *entries, size_t size)
+{
+	return syscall(SYS_getdents64, dir_fd, entries, size);
+}
+
+/* renameat2(2) that fails with EEXIST instead of replacing what is there. */
+int sys_rename_noreplace(int from_dir, const char *from, int to_dir, const char *to)
+{
+	enum { NOREPLACE = 1 };
+
+	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, NOREPLACE);
+}
+
+/* fork(2) with namespaces, and a pidfd of the child for the parent. */
+pid_t sys_clone(unsigned long flags, int *ret_pidfd)
+{
+	return (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, 0, ret_pidfd, 0, 0);
 }
 
 /* clone(2). Return: as fork(2); with a NULL stack the child goes on in a copy of this one. */
@@ -109,6 +168,71 @@ int sys_umount_detach(const char *path)
 int sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
 	return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444 /* on every architecture */
+#define SYS_landlock_restrict_self 446
+#endif
+
+/* landlock_create_ruleset(2) only to ask. Return: the ABI of this kernel's Landlock, or -1. */
+int sys_landlock_abi(void)
+{
+	enum { RULESET_VERSION = 1 };
+
+	return (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, RULESET_VERSION);
+}
+
+/* A domain with these scopes and no other rule, for this thread and its children. */
+int sys_landlock_scope(uint64_t scopes)
+{
+	/* struct landlock_ruleset_attr of ABI 6. */
+	const struct {
+		uint64_t handled_access_fs, handled_access_net, scoped;
+	} attr = {.scoped = scopes};
+	_autoclose_ int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	return fd < 0 ? -1 : (int)syscall(SYS_landlock_restrict_self, fd, 0);
+}
+
+/* seccomp(2). Return: 0, the descriptor of a listener where the flags ask for one, or -1. */
+int sys_seccomp_filter(const struct sock_filter *insns, size_t n_insns, unsigned flags)
+{
+	const struct sock_fprog program = {
+		.len = (unsigned short)n_insns,
+		.filter = (struct sock_filter *)(uintptr_t)insns,
+	};
+
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+/* ioctl(2) on a listener; musl's takes the request as an int, which these overflow. */
+int sys_seccomp_receive(int listener_fd, struct seccomp_notif *ret_call)
+{
+	return (int)syscall(SYS_ioctl, listener_fd, SECCOMP_IOCTL_NOTIF_RECV, ret_call);
+}
+
+int sys_seccomp_send(int listener_fd, const struct seccomp_notif_resp *answer)
+{
+	return (int)syscall(SYS_ioctl, listener_fd, SECCOMP_IOCTL_NOTIF_SEND, answer);
+}
+
+/* keyctl(2): a new, anonymous session keyring. */
+int sys_keyctl_join_session(void)
+{
+	return (int)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
+/* This process's effective capabilities. */
+int sys_capget(uint64_t *ret_effective)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	*ret_effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	return 0;
 }
 
 /* capset(2) on this thread, with 64-bit sets: bit n is capability n. */

@@ -25,7 +25,7 @@ static void help_option(struct str_buf *out, const struct cli_option *option)
 	char room[128];
 	struct str_buf left = STR_BUF_ON_STACK(room);
 
-	if (option->letter)
+	if (option->letter[0])
 		str_buf_printf(&left, "%s, ", option->letter);
 	cli_option_show(option, &left);
 	cli_help_row(out, left.data, option->help);

@@ -8,10 +8,10 @@
  * paragraph is missing.
  */
 
-#include <assert.h>
 #include <string.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/similar.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cli/options.h"
 
@@ -24,6 +24,7 @@
 #define SET(field_, value_) .act = CLI_ACT_SET, .field = SPEC_FIELD_##field_, .value = (value_)
 #define STORE(field_) .act = CLI_ACT_STORE, .field = SPEC_FIELD_##field_
 #define OP(op_, flags_) .act = CLI_ACT_OP, .op = SPEC_OP_##op_, .op_flags = (flags_)
+#define BUS(kind_) .act = CLI_ACT_BUS, .value = SPEC_BUS_##kind_
 #define ENV(kind_) .act = CLI_ACT_ENV, .value = SPEC_ENV_##kind_
 
 const char *const cli_group_titles[CLI_GROUP_COUNT_] = {
@@ -35,6 +36,7 @@ const char *const cli_group_titles[CLI_GROUP_COUNT_] = {
 	[CLI_PRIVILEGES] = "Privileges",
 	[CLI_ENVIRONMENT] = "Environment, in the order given",
 	[CLI_PROCESS] = "Process",
+	[CLI_DESKTOP] = "D-Bus",
 	[CLI_HELPERS] = "Helper programs",
 };
 
@@ -63,10 +65,37 @@ static const struct cli_word mount_opt_words[] = {
 	{NULL, 0},
 };
 
-static const struct cli_word helper_words[] = {
-	{"newuidmap", 0},
-	{"newgidmap", 0},
+static const struct cli_word protect_words[] = {
+	{"dev", 0},
 	{NULL, 0},
+};
+
+static const struct cli_word mask_sockets_words[] = {
+	{"all", SPEC_MASK_SOCKETS_ALL},
+	{"listed", SPEC_MASK_SOCKETS_LISTED},
+	{"off", SPEC_MASK_SOCKETS_OFF},
+	{NULL, 0},
+};
+
+static const struct cli_word seccomp_words[] = {
+	{"default", 0},
+	{"strict", 0},
+	{"none", 0},
+	{NULL, 0},
+};
+
+static const struct cli_word helper_words[] = {
+	{"newuidmap", 0}, {"newgidmap", 0}, {"sbx-seccomp", 0}, {"xdg-dbus-proxy", 0}, {NULL, 0},
+};
+
+static const struct cli_word *const word_lists[CLI_WORDS_COUNT_] = {
+	[CLI_WORDS_EXPLAIN] = explain_words,
+	[CLI_WORDS_NET] = net_words,
+	[CLI_WORDS_MOUNT_OPT] = mount_opt_words,
+	[CLI_WORDS_PROTECT] = protect_words,
+	[CLI_WORDS_MASK_SOCKETS] = mask_sockets_words,
+	[CLI_WORDS_SECCOMP] = seccomp_words,
+	[CLI_WORDS_HELPER] = helper_words,
 };
 
 /* clang-format off */
@@ -82,11 +111,20 @@ const struct cli_option cli_options[] = {
 	 .help = "say on stderr what is chosen and done"},
 	{.name = "--explain", .group = CLI_GENERAL,
 	 .args = {{"FORM", CLI_ARG_WORD}}, .arg_optional = true,
-	 .act = CLI_ACT_EXPLAIN, .value = CLI_EXPLAIN, .words = explain_words,
+	 .act = CLI_ACT_EXPLAIN, .value = CLI_EXPLAIN, .words = CLI_WORDS_EXPLAIN,
 	 .help = "print the plan instead of running it"},
 	{.name = "--args", .group = CLI_GENERAL,
 	 .args = {FD}, .act = CLI_ACT_ARGS,
 	 .help = "read more options, NUL-separated, from FD"},
+	{.name = "--level-prefix", .group = CLI_GENERAL,
+	 .act = CLI_ACT_LEVEL_PREFIX,
+	 .help = "begin messages with their level, as <3>"},
+	{.name = "--profile", .group = CLI_GENERAL,
+	 .args = {{"NAME|FILE", CLI_ARG_PROFILE}}, .act = CLI_ACT_PROFILE,
+	 .help = "read more options from a profile"},
+	{.name = "--name", .group = CLI_GENERAL,
+	 .args = {{"NAME", CLI_ARG_NAME}}, STORE(NAME),
+	 .help = "what to call the sandbox, for sbx ps and the like"},
 
 	{.name = "--unshare-user", .group = CLI_NAMESPACES,
 	 SET(NS_USER, SPEC_NS_NEW),
@@ -131,7 +169,7 @@ const struct cli_option cli_options[] = {
 	 SET(NS_NET, SPEC_NS_SHARE),
 	 .help = "use the host's network; same as --net=host"},
 	{.name = "--net", .group = CLI_NAMESPACES,
-	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(NS_NET), .words = net_words,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(NS_NET), .words = CLI_WORDS_NET,
 	 .help = "the network; none is the default"},
 	{.name = "--hostname", .group = CLI_NAMESPACES,
 	 .args = {{"NAME", CLI_ARG_HOSTNAME}}, STORE(HOSTNAME),
@@ -231,6 +269,16 @@ const struct cli_option cli_options[] = {
 	{.name = "--mask-try", .group = CLI_FILESYSTEM,
 	 .args = {{"PATH", CLI_ARG_DEST}}, OP(MASK, SPEC_OP_TRY),
 	 .help = "the same, skipped if PATH does not exist"},
+	{.name = "--protect", .group = CLI_FILESYSTEM,
+	 .args = {{"PATH", CLI_ARG_PROTECT}}, OP(PROTECT, 0), .words = CLI_WORDS_PROTECT,
+	 .help = "PATH cannot be changed, nor made; or dev"},
+	{.name = "--protect-by", .group = CLI_FILESYSTEM,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(PROTECT_BY),
+	 .help = "what holds a PATH that does not exist"},
+	{.name = "--mask-sockets", .group = CLI_FILESYSTEM,
+	 .args = {{"WORD", CLI_ARG_WORD}}, .arg_optional = true,
+	 STORE(MASK_SOCKETS), .value = SPEC_MASK_SOCKETS_ALL, .words = CLI_WORDS_MASK_SOCKETS,
+	 .help = "hide the host's sockets that binds would show"},
 	{.name = "--no-base", .group = CLI_FILESYSTEM,
 	 SET(NO_BASE, true),
 	 .help = "leave out /proc, /dev, /tmp, /etc, ... by default"},
@@ -246,7 +294,7 @@ const struct cli_option cli_options[] = {
 	 .help = "at most this large (K, M, G, T)"},
 	{.name = "--mount-opt", .group = CLI_MODIFIERS,
 	 .args = {{"OPT[,OPT...]", CLI_ARG_WORDS}}, .act = CLI_ACT_MOUNT_OPT,
-	 .words = mount_opt_words,
+	 .words = CLI_WORDS_MOUNT_OPT,
 	 .help = "mount options: ro, noexec, size=64M, ..."},
 
 	{.name = "--cap-add", .group = CLI_PRIVILEGES,
@@ -255,6 +303,26 @@ const struct cli_option cli_options[] = {
 	{.name = "--cap-drop", .group = CLI_PRIVILEGES,
 	 .args = {{"CAP", CLI_ARG_CAP}}, .act = CLI_ACT_CAP, .value = SPEC_CAP_DROP,
 	 .help = "drop a capability, or ALL"},
+	{.name = "--seccomp", .group = CLI_PRIVILEGES,
+	 .args = {{"WORD|FILE|FD", CLI_ARG_FILTER}}, STORE(SECCOMP), .words = CLI_WORDS_SECCOMP,
+	 .help = "system calls: default, strict, none, FILE, FD"},
+	{.name = "--seccomp-allow", .group = CLI_PRIVILEGES,
+	 .args = {{"CALL[,CALL...]", CLI_ARG_SYSCALLS}},
+	 .act = CLI_ACT_SECCOMP, .value = SPEC_SECCOMP_ALLOW,
+	 .help = "let system calls, or an @group, through"},
+	{.name = "--seccomp-deny", .group = CLI_PRIVILEGES,
+	 .args = {{"CALL[,CALL...]", CLI_ARG_SYSCALLS}},
+	 .act = CLI_ACT_SECCOMP, .value = SPEC_SECCOMP_DENY,
+	 .help = "refuse system calls, or an @group"},
+	{.name = "--add-seccomp-fd", .group = CLI_PRIVILEGES,
+	 .args = {FD}, .act = CLI_ACT_SECCOMP_FD,
+	 .help = "add the filter that FD holds"},
+	{.name = "--seccomp-log", .group = CLI_PRIVILEGES,
+	 SET(SECCOMP_LOG, true),
+	 .help = "tell at the end what was refused"},
+	{.name = "--multiarch", .group = CLI_PRIVILEGES,
+	 SET(MULTIARCH, true),
+	 .help = "32-bit programs work too"},
 	{.name = "--allow-userns", .group = CLI_PRIVILEGES,
 	 SET(ALLOW_USERNS, true),
 	 .help = "further user namespaces can be made inside"},
@@ -264,6 +332,9 @@ const struct cli_option cli_options[] = {
 	{.name = "--assert-userns-disabled", .group = CLI_PRIVILEGES,
 	 SET(ASSERT_USERNS_DISABLED, true),
 	 .help = "check that they cannot be made, or fail"},
+	{.name = "--landlock", .group = CLI_PRIVILEGES,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(LANDLOCK),
+	 .help = "scope what shared namespaces leave open"},
 
 	{.name = "--env", .group = CLI_ENVIRONMENT,
 	 .args = {{"NAME[=VALUE]", CLI_ARG_ENV_SET}}, ENV(PASS),
@@ -287,9 +358,48 @@ const struct cli_option cli_options[] = {
 	{.name = "--chdir", .group = CLI_PROCESS,
 	 .args = {{"DIR", CLI_ARG_DEST}}, STORE(CHDIR),
 	 .help = "start in DIR"},
+	{.name = "--argv0", .group = CLI_PROCESS,
+	 .args = {{"VALUE", CLI_ARG_TEXT}}, STORE(ARGV0),
+	 .help = "what the command is told that it is called"},
+	{.name = "--block-fd", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(BLOCK_FD),
+	 .help = "start the command when FD has a byte or ends"},
+	{.name = "--sync-fd", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(SYNC_FD),
+	 .help = "keep FD open as long as the sandbox lives"},
+	{.name = "--info-fd", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(INFO_FD),
+	 .help = "write the sandbox's pid and namespaces to FD"},
+	{.name = "--json-status-fd", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(JSON_STATUS_FD),
+	 .help = "write what becomes of it to FD, line by line"},
+	{.name = "--userns", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(USERNS_FD),
+	 .help = "use the user namespace FD instead of a new one"},
+	{.name = "--userns2", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(USERNS2_FD),
+	 .help = "enter the user namespace FD after the set-up"},
+	{.name = "--pidns", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(PIDNS_FD),
+	 .help = "use the pid namespace FD instead of a new one"},
+	{.name = "--userns-block-fd", .group = CLI_PROCESS,
+	 .args = {FD}, STORE(USERNS_BLOCK_FD),
+	 .help = "write no id maps; go on when FD is written to"},
+	{.name = "--lock-file", .group = CLI_PROCESS,
+	 .args = {DEST}, OP(LOCK, 0),
+	 .help = "hold a read lock on DEST while the sandbox lives"},
 	{.name = "--pass-fd", .group = CLI_PROCESS,
 	 .args = {FD}, .act = CLI_ACT_PASS_FD,
 	 .help = "the command keeps this descriptor too"},
+	{.name = "--pty", .group = CLI_PROCESS,
+	 SET(PTY, SPEC_PTY_ON),
+	 .help = "a terminal of its own, relayed to the caller's"},
+	{.name = "--no-pty", .group = CLI_PROCESS,
+	 SET(PTY, SPEC_PTY_OFF),
+	 .help = "share the caller's terminal in any case"},
+	{.name = "--detach", .letter = "-d", .group = CLI_PROCESS,
+	 SET(DETACH, true),
+	 .help = "do not wait for it; print its id, keep its output"},
 	{.name = "--new-session", .group = CLI_PROCESS,
 	 SET(NEW_SESSION, true),
 	 .help = "a new terminal session (setsid)"},
@@ -303,47 +413,55 @@ const struct cli_option cli_options[] = {
 	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(ON_EXIT),
 	 .help = "what follows the command: the end, or waiting"},
 
+	{.name = "--dbus-session", .group = CLI_DESKTOP,
+	 SET(DBUS, SPEC_DBUS_ON),
+	 .help = "the session bus, as far as the rules let through"},
+	{.name = "--dbus-session-try", .group = CLI_DESKTOP,
+	 SET(DBUS, SPEC_DBUS_TRY),
+	 .help = "the same where the caller has a session bus"},
+	{.name = "--no-dbus-session", .group = CLI_DESKTOP,
+	 SET(DBUS, SPEC_DBUS_OFF),
+	 .help = "no session bus, whatever a profile says"},
+	{.name = "--dbus-see", .group = CLI_DESKTOP,
+	 .args = {{"NAME", CLI_ARG_BUS_NAME}}, BUS(SEE),
+	 .help = "a service may be seen"},
+	{.name = "--dbus-talk", .group = CLI_DESKTOP,
+	 .args = {{"NAME", CLI_ARG_BUS_NAME}}, BUS(TALK),
+	 .help = "a service may be called"},
+	{.name = "--dbus-own", .group = CLI_DESKTOP,
+	 .args = {{"NAME", CLI_ARG_BUS_NAME}}, BUS(OWN),
+	 .help = "the command may be this service"},
+	{.name = "--dbus-call", .group = CLI_DESKTOP,
+	 .args = {{"NAME=RULE", CLI_ARG_BUS_RULE}}, BUS(CALL),
+	 .help = "some methods of a service may be called"},
+	{.name = "--dbus-broadcast", .group = CLI_DESKTOP,
+	 .args = {{"NAME=RULE", CLI_ARG_BUS_RULE}}, BUS(BROADCAST),
+	 .help = "some signals of a service are heard"},
+
 	{.name = "--helper", .group = CLI_HELPERS,
 	 .args = {{"NAME=PATH", CLI_ARG_HELPER}}, .act = CLI_ACT_HELPER,
-	 .words = helper_words,
-	 .help = "use PATH as newuidmap or newgidmap"},
+	 .words = CLI_WORDS_HELPER,
+	 .help = "use PATH as newuidmap or another helper"},
 };
 /* clang-format on */
 const size_t cli_n_options = ARRAY_SIZE(cli_options);
 
 #define NOT_YET "is not available in this version"
-#define SHARED_TTY "is not needed: the command has the caller's terminal"
+#define SHARED_TTY "is not needed: the command has the caller's terminal; --pty gives it its own"
 
 /* The text goes behind the word: "-e: use --env NAME=VALUE". */
 const struct cli_advice cli_advices[] = {
 	/* bubblewrap's that are not there yet */
-	{"--add-seccomp-fd", NOT_YET},
-	{"--argv0", NOT_YET},
-	{"--block-fd", NOT_YET},
 	{"--exec-label", NOT_YET},
 	{"--file-label", NOT_YET},
-	{"--info-fd", NOT_YET},
-	{"--json-status-fd", NOT_YET},
-	{"--level-prefix", NOT_YET},
-	{"--lock-file", NOT_YET},
 	{"--overlay", NOT_YET},
 	{"--overlay-src", NOT_YET},
-	{"--pidns", NOT_YET},
 	{"--ro-overlay", NOT_YET},
-	{"--seccomp", NOT_YET},
-	{"--sync-fd", NOT_YET},
 	{"--tmp-overlay", NOT_YET},
-	{"--userns", NOT_YET},
-	{"--userns-block-fd", NOT_YET},
-	{"--userns2", NOT_YET},
-	/* sbx's own, announced in its design */
-	{"--name", NOT_YET ": sandboxes have no names yet"},
-	{"--pty", NOT_YET ": the command has the caller's terminal"},
 	/* docker's and podman's habits */
-	{"--cidfile", "is not available: sandboxes have no names yet"},
+	{"--cidfile", "is not available: sbx ps -q tells ids, and --name chooses a name"},
 	{"--cpus", "is not available: there are no resource limits in this version"},
 	{"--cwd", "is called --chdir DIR"},
-	{"--detach", "is not available: sbx waits for its command"},
 	{"--entrypoint", "is not needed: write the command after --"},
 	{"--interactive", SHARED_TTY},
 	{"--memory", "is not available: there are no resource limits in this version"},
@@ -355,13 +473,13 @@ const struct cli_advice cli_advices[] = {
 	{"--publish", "is not available: there is no network but the host's (--net=host)"},
 	{"--read-only", "is the default: the root is read-only unless --rw-root is given"},
 	{"--rm", "is not needed: nothing is left when the command ends"},
-	{"--security-opt", "is not available: see --cap-add, --cap-drop and --allow-userns"},
+	{"--security-opt",
+	 "is not available: see --seccomp, --cap-add, --cap-drop and --allow-userns"},
 	{"--tty", SHARED_TTY},
 	{"--userns-remap", "is called --map=range"},
 	{"--volume", "is called --bind SRC DEST (or --ro-bind SRC DEST)"},
 	{"--workdir", "is called --chdir DIR"},
 	{"-V", "is called --version"},
-	{"-d", "is not available: sbx waits for its command"},
 	{"-e", "is called --env NAME[=VALUE]"},
 	{"-i", SHARED_TTY},
 	{"-it", SHARED_TTY},
@@ -377,7 +495,7 @@ const size_t cli_n_advices = ARRAY_SIZE(cli_advices);
 
 static bool word_is(const char *text, const char *word, size_t len)
 {
-	return text && strncmp(text, word, len) == 0 && text[len] == '\0';
+	return len && strncmp(text, word, len) == 0 && text[len] == '\0';
 }
 
 /* The option written as the first `len` bytes of word; NULL: none. */
@@ -402,42 +520,6 @@ const char *cli_find_advice(const char *word, size_t len)
 	return NULL;
 }
 
-enum { SIMILAR_MAX_LEN = 48 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-/*
- * How many letters must be added, left out, changed or swapped with their
- * neighbour to get from a to b. Three rows of the usual matrix are enough.
- */
-static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	unsigned rows[3][SIMILAR_MAX_LEN + 1];
-
-	assert(a_len <= SIMILAR_MAX_LEN && b_len <= SIMILAR_MAX_LEN);
-	for (size_t j = 0; j <= b_len; j++)
-		rows[0][j] = (unsigned)j;
-	for (size_t i = 1; i <= a_len; i++) {
-		unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3],
-			 *above2 = rows[(i + 1) % 3];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			row[j] = min3(above[j] + 1, row[j - 1] + 1,
-				      above[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    above2[j - 2] + 1 < row[j])
-				row[j] = above2[j - 2] + 1;
-		}
-	}
-	return rows[a_len % 3][b_len];
-}
-
 /**
  * The option that was probably meant.
  * @word: as typed, with its dashes; what stands behind a = does not count
@@ -447,26 +529,11 @@ static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t
 const char *cli_find_similar(const char *word)
 {
 	size_t len = strcspn(word, "=");
-	unsigned best = 3; /* more than two slips is another word */
-	const char *found = NULL;
+	struct similar similar = SIMILAR(word, len, len < 2 ? 0 : len - 2);
 
-	if (len < 4 || len > SIMILAR_MAX_LEN)
-		return NULL;
-	for (size_t i = 0; i < cli_n_options; i++) {
-		const char *name = cli_options[i].name;
-		unsigned distance = edit_distance(word, len, name, strlen(name));
-
-		/* Short words are near to everything: one slip for every three letters. */
-		if (distance * 3 > len - 2)
-			continue;
-		if (distance < best) {
-			best = distance;
-			found = name;
-		} else if (distance == best) {
-			found = NULL;
-		}
-	}
-	return found;
+	for (size_t i = 0; i < cli_n_options; i++)
+		similar_offer(&similar, cli_options[i].name);
+	return similar.found;
 }
 
 size_t cli_option_n_args(const struct cli_option *option)
@@ -486,15 +553,14 @@ size_t cli_option_n_args(const struct cli_option *option)
  */
 const char *cli_option_word(const struct cli_option *option, size_t index, int64_t *ret_value)
 {
+	const struct cli_word *words = word_lists[option->words];
 	const char *const *names = spec_fields[option->field].names;
-	int64_t value;
 
-	if (!option->words && (option->act != CLI_ACT_STORE || !names))
+	if (!words && (option->act != CLI_ACT_STORE || !names))
 		return NULL;
-	value = option->words ? option->words[index].value : (int64_t)index;
 	if (ret_value)
-		*ret_value = value;
-	return option->words ? option->words[index].word : names[index];
+		*ret_value = words ? words[index].value : (int64_t)index;
+	return words ? words[index].word : names[index];
 }
 
 /* Is --option=VALUE the way to write it? */

@@ -16,6 +16,10 @@
  * worse, hit an operation it was not meant for. --args is transparent: what it
  * stands for is the options it reads.
  *
+ * A profile's lines (cli/profile.h) are words too, one line at a time, so that no option
+ * takes its argument from the next line. What they add to the spec bears the line's
+ * name, and the directories that the file lies in are guarded: see resolve_guards().
+ *
  * Nothing is copied unless it must be cut: strings point into argv or, for a
  * stream, into the spec's arena.
  */
@@ -29,52 +33,24 @@
 #include "sbx/base/caps.h"
 #include "sbx/base/defs.h"
 #include "sbx/base/io.h"
+#include "sbx/base/label.h"
 #include "sbx/base/str.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cli/options.h"
+#include "sbx/cli/parser.h"
+#include "sbx/cli/profile.h"
+#include "sbx/seccomp/table.h"
 
 enum {
 	ARGS_MAX_BYTES = 64 << 20,
 	PERMS_MAX = 07777,
+	BUS_NAME_MAX = 255,
 	HOSTNAME_MAX = 64, /* __NEW_UTS_LEN of the kernel */
 	STD_FDS = 3,
 };
 
 static const uint64_t size_max = SIZE_MAX / 2;
 static const uint64_t id_max = 0xfffffffe; /* 0xffffffff is (uid_t)-1, "no change" to the kernel */
-
-/* What a modifier can set, one bit each in op_takes. */
-enum modifier { MOD_PERMS, MOD_SIZE, MOD_INODES, MOD_MOUNT, MOD_COUNT_ };
-
-struct pending {
-	const char *by[MOD_COUNT_]; /* the words that set it, NULL: not set */
-	int64_t perms;
-	uint64_t size_bytes;
-	uint64_t nr_inodes;
-	uint32_t mount_opts; /* enum spec_mount_opt */
-};
-
-struct parser {
-	struct cli_run *run; /* borrowed */
-	struct pending pending;
-	const struct cli_option *last; /* binds come in long rows */
-	bool in_stream;
-	bool answered; /* --help or --version: the rest does not matter */
-};
-
-/* The words still to be read. */
-struct words {
-	const char *const *list;
-	size_t count, next;
-};
-
-/* One option with its arguments, checked. */
-struct use {
-	const struct cli_option *option;
-	const char *args[CLI_ARGS_MAX]; /* as typed */
-	uint64_t numbers[CLI_ARGS_MAX]; /* of the kinds that are numbers, and of words */
-	size_t n_args;
-};
 
 /* ---- Arguments, by their kind ---- */
 
@@ -177,6 +153,17 @@ static int check_hostname(const struct arg_place *at, const char *text, uint64_t
 	return 0;
 }
 
+static int check_name(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	(void)ret;
+	if (!label_name_is_good(text))
+		return err_usage(at->err, at->option->name,
+				 "%s must be 1 to %d of letters, digits, _, . and -, a letter or "
+				 "digit first",
+				 at->metavar, LABEL_NAME_MAX);
+	return 0;
+}
+
 /* "kill, wait": what a message about a wrong word offers. */
 static void list_words(const struct cli_option *option, struct str_buf *out)
 {
@@ -236,6 +223,47 @@ static int check_cap(const struct arg_place *at, const char *text, uint64_t *ret
 	return 0;
 }
 
+static int check_filter(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	(void)ret;
+	return *text ? 0 : err_usage(at->err, at->option->name, "is an empty word");
+}
+
+/* One word of the list. What was meant is looked for only when it is none. */
+static int check_syscall(const struct arg_place *at, const char *word, size_t len)
+{
+	struct seccomp_word found;
+	const char *similar;
+	char room[64];
+
+	if (seccomp_find_word(word, len, &found) == 0)
+		return 0;
+	similar = seccomp_find_similar(word, len, room, sizeof(room));
+	if (similar)
+		return err_usage(at->err, at->option->name,
+				 "no system call%s is called \"%.*s\"; did you mean %s?",
+				 *word == '@' ? " group" : "", (int)len, word, similar);
+	return err_usage(at->err, at->option->name,
+			 "no system call%s is called \"%.*s\"; see syscalls(2)%s",
+			 *word == '@' ? " group" : "", (int)len, word,
+			 *word == '@' ? " and \"systemd-analyze syscall-filter\"" : "");
+}
+
+static int check_syscalls(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	int r = 0;
+
+	(void)ret;
+	for (;;) {
+		size_t len = strcspn(text, ",");
+
+		r = check_syscall(at, text, len);
+		if (r < 0 || text[len] == '\0')
+			return r;
+		text += len + 1;
+	}
+}
+
 static int check_helper(const struct arg_place *at, const char *text, uint64_t *ret)
 {
 	size_t len = strcspn(text, "=");
@@ -258,6 +286,70 @@ static int check_helper(const struct arg_place *at, const char *text, uint64_t *
 			 all.data);
 }
 
+/* A path is told from a word by how it begins, never by what happens to exist. */
+static bool protect_is_path(const char *text)
+{
+	return text[0] == '/' || str_starts_with(text, "./") || str_starts_with(text, "../");
+}
+
+static int check_protect(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	int r;
+
+	if (protect_is_path(text))
+		return 0;
+	r = check_word(at, text, ret);
+	if (r < 0)
+		err_hint(at->err, "a path begins with / or ./ : %s ./%s", at->option->name, text);
+	return r;
+}
+
+/* What a bus can hold: elements with dots between, the last of which may be *. */
+static bool bus_name_is_good(const char *name, size_t len)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-";
+	bool in_element = false, has_dot = false;
+
+	if (len == 0 || len > BUS_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool digit = name[i] >= '0' && name[i] <= '9';
+
+		if (name[i] == '*' && i + 1 == len && !in_element && has_dot)
+			return true;
+		if (name[i] == '.' ? !in_element
+				   : !strchr(letters, name[i]) && !(digit && in_element))
+			return false;
+		has_dot |= name[i] == '.';
+		in_element = name[i] != '.';
+	}
+	return in_element && has_dot;
+}
+
+static int check_bus_name(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	(void)ret;
+	if (!bus_name_is_good(text, strlen(text)))
+		return err_usage(at->err, at->option->name,
+				 "%s must be a name on the bus, as org.example.App or "
+				 "org.example.*, not \"%s\"",
+				 at->metavar, text);
+	return 0;
+}
+
+static int check_bus_rule(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	size_t len = strcspn(text, "=");
+
+	(void)ret;
+	if (!bus_name_is_good(text, len) || text[len] != '=' || text[len + 1] == '\0')
+		return err_usage(at->err, at->option->name,
+				 "%s must be as org.example.App=org.example.App.Open@/path, not "
+				 "\"%s\"",
+				 at->metavar, text);
+	return 0;
+}
+
 /* Each fills *err itself; *ret is set by those that are numbers. Lists of words: see apply. */
 static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, const char *text,
 						    uint64_t *ret) = {
@@ -272,13 +364,35 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_ID] = check_id,
 	[CLI_ARG_USER] = check_user,
 	[CLI_ARG_HOSTNAME] = check_hostname,
+	[CLI_ARG_NAME] = check_name,
 	[CLI_ARG_WORD] = check_word,
 	[CLI_ARG_WORDS] = check_text,
 	[CLI_ARG_ENV] = check_env,
 	[CLI_ARG_ENV_SET] = check_env_set,
 	[CLI_ARG_CAP] = check_cap,
 	[CLI_ARG_HELPER] = check_helper,
+	[CLI_ARG_PROFILE] = check_dest,
+	[CLI_ARG_PROTECT] = check_protect,
+	[CLI_ARG_FILTER] = check_filter,
+	[CLI_ARG_SYSCALLS] = check_syscalls,
+	[CLI_ARG_BUS_NAME] = check_bus_name,
+	[CLI_ARG_BUS_RULE] = check_bus_rule,
 };
+
+/**
+ * Check one argument by its kind.
+ * @ret_number: what it stands for, if it is of a kind that is a number or a word
+ *
+ * Return: 0, or -EINVAL with *err filled.
+ */
+int parser_check_arg(const struct cli_option *option, size_t index, const char *text,
+		     uint64_t *ret_number, struct sbx_err *err)
+{
+	const struct cli_arg *arg = &option->args[index];
+	const struct arg_place at = {option, arg->metavar, err};
+
+	return arg_checks[arg->kind](&at, text, ret_number);
+}
 
 /* ---- Modifiers ---- */
 
@@ -297,7 +411,8 @@ static const unsigned op_takes[SPEC_OP_COUNT_] = {
 
 static bool is_transparent(const struct cli_option *option)
 {
-	return option->group == CLI_MODIFIERS || option->act == CLI_ACT_ARGS;
+	return option->group == CLI_MODIFIERS || option->act == CLI_ACT_ARGS ||
+	       option->act == CLI_ACT_PROFILE;
 }
 
 /* "--perms" waits for its operation and `found` (NULL: the end) is none it fits. */
@@ -320,7 +435,7 @@ static int refuse_pending(const char *by, enum modifier modifier, const char *fo
 }
 
 /* Fail if a modifier waits; to be called before anything that cannot take it. */
-static int check_none_pending(const struct parser *p, const char *found, struct sbx_err *err)
+int parser_check_modifiers(const struct parser *p, const char *found, struct sbx_err *err)
 {
 	for (enum modifier m = 0; m < MOD_COUNT_; m++) {
 		if (p->pending.by[m])
@@ -361,9 +476,16 @@ static int claim(struct parser *p, enum modifier modifier, const char *by, struc
 
 /* ---- Actions ---- */
 
+/* What the spec notes of an option's use; see settings.h for who reads it. */
+static struct spec_cause cause_of(const struct parser *p, const struct use *use)
+{
+	return (struct spec_cause){use->option->name, p->source->origin};
+}
+
 static int act_set(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	(void)err;
+	p->run->spec.causes[use->option->field] = cause_of(p, use);
 	spec_set_number(&p->run->spec, use->option->field, use->option->value);
 	return 0;
 }
@@ -373,21 +495,27 @@ static int act_store(struct parser *p, const struct use *use, struct sbx_err *er
 	enum spec_field_id field = use->option->field;
 
 	(void)err;
+	p->run->spec.causes[field] = cause_of(p, use);
 	if (spec_fields[field].type == SPEC_TYPE_STRING)
 		spec_set_string(&p->run->spec, field, use->args[0]);
 	else
-		spec_set_number(&p->run->spec, field, (int64_t)use->numbers[0]);
+		spec_set_number(&p->run->spec, field,
+				use->n_args > 0 ? (int64_t)use->numbers[0] : use->option->value);
 	return 0;
 }
 
 /* As bubblewrap: user and cgroup namespaces where possible, the others in any case. */
 static int act_unshare_all(struct parser *p, const struct use *use, struct sbx_err *err)
 {
-	(void)use, (void)err;
+	static_assert(SPEC_FIELD_NS_NET - SPEC_FIELD_NS_USER == SPEC_NS_NET - SPEC_NS_USER,
+		      "the fields of the namespaces are in their order");
+
+	(void)err;
 	for (enum spec_ns ns = 0; ns < SPEC_NS_COUNT_; ns++) {
 		bool may_lack = ns == SPEC_NS_USER || ns == SPEC_NS_CGROUP;
 
 		p->run->spec.ns[ns] = may_lack ? SPEC_NS_TRY : SPEC_NS_NEW;
+		p->run->spec.causes[SPEC_FIELD_NS_USER + ns] = cause_of(p, use);
 	}
 	return 0;
 }
@@ -399,8 +527,9 @@ static int act_op(struct parser *p, const struct use *use, struct sbx_err *err)
 		.flags = use->option->op_flags,
 		.perms = -1,
 		.fd = -1,
-		.dest = use->option->dest,
+		.dest = use->option->dest[0] ? use->option->dest : NULL,
 		.option = use->option->name,
+		.origin = p->source->origin,
 	};
 	int r = take_pending(p, &op, err);
 
@@ -411,8 +540,11 @@ static int act_op(struct parser *p, const struct use *use, struct sbx_err *err)
 
 		if (kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR)
 			op.source = use->args[i];
-		else if (kind == CLI_ARG_DEST)
+		else if (kind == CLI_ARG_DEST ||
+			 (kind == CLI_ARG_PROTECT && protect_is_path(use->args[i])))
 			op.dest = use->args[i];
+		else if (kind == CLI_ARG_PROTECT)
+			op.source = use->args[i];
 		else if (kind == CLI_ARG_FD)
 			op.fd = (int64_t)use->numbers[i];
 		else if (kind == CLI_ARG_OCTAL)
@@ -506,7 +638,10 @@ static int act_mount_opt(struct parser *p, const struct use *use, struct sbx_err
 /* The variable's name and value stand where the arguments' kinds say. */
 static int act_env(struct parser *p, const struct use *use, struct sbx_err *err)
 {
-	struct spec_env env = {.kind = (enum spec_env_kind)use->option->value};
+	struct spec_env env = {
+		.kind = (enum spec_env_kind)use->option->value,
+		.cause = cause_of(p, use),
+	};
 
 	for (size_t i = 0; i < use->n_args; i++) {
 		const char *text = use->args[i];
@@ -534,6 +669,7 @@ static int act_cap(struct parser *p, const struct use *use, struct sbx_err *err)
 	const struct spec_cap cap = {
 		.kind = (enum spec_cap_kind)use->option->value,
 		.name = use->args[0],
+		.cause = cause_of(p, use),
 	};
 
 	return spec_add_cap(&p->run->spec, &cap, err);
@@ -544,12 +680,40 @@ static int act_pass_fd(struct parser *p, const struct use *use, struct sbx_err *
 	return spec_add_pass_fd(&p->run->spec, (int64_t)use->numbers[0], err);
 }
 
+static int act_seccomp(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_seccomp change = {
+		.kind = (enum spec_seccomp_kind)use->option->value,
+		.words = use->args[0],
+		.cause = cause_of(p, use),
+	};
+
+	return spec_add_seccomp(&p->run->spec, &change, err);
+}
+
+static int act_bus(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_bus bus = {
+		.kind = (enum spec_bus_kind)use->option->value,
+		.rule = use->args[0],
+		.cause = cause_of(p, use),
+	};
+
+	return spec_add_bus(&p->run->spec, &bus, err);
+}
+
+static int act_seccomp_fd(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	return spec_add_seccomp_fd(&p->run->spec, (int64_t)use->numbers[0], err);
+}
+
 static int act_helper(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	size_t len = strcspn(use->args[0], "=");
 	const struct spec_helper helper = {
 		.name = arena_dup_n(&p->run->spec.arena, use->args[0], len),
 		.path = use->args[0] + len + 1,
+		.cause = cause_of(p, use),
 	};
 
 	if (!helper.name)
@@ -580,7 +744,15 @@ static int act_verbose(struct parser *p, const struct use *use, struct sbx_err *
 	return 0;
 }
 
-static int parse_options(struct parser *p, struct words *words, struct sbx_err *err);
+/* From here on: a wrong option behind it is told with the level, too. */
+static int act_level_prefix(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	(void)use, (void)err;
+	p->run->level_prefix = true;
+	return 0;
+}
+
+static int parse_option(struct parser *p, struct words *words, struct sbx_err *err);
 
 /*
  * Close the stream's descriptor. The place of a standard one must not become
@@ -620,11 +792,12 @@ static int split_stream(struct arena *arena, const char *data, size_t len, struc
 
 static int parse_stream(struct parser *p, struct words *words, struct sbx_err *err)
 {
+	const struct source stream = {.kind = FROM_ARGS, .outer = p->source};
 	int r;
 
-	p->in_stream = true;
-	r = parse_options(p, words, err);
-	p->in_stream = false;
+	p->source = &stream;
+	r = p->parse_options(p, words, err);
+	p->source = stream.outer;
 	if (r < 0 || p->answered || words->next == words->count)
 		return r;
 	err_usage(err, words->list[words->next],
@@ -642,7 +815,7 @@ static int act_args(struct parser *p, const struct use *use, struct sbx_err *err
 	size_t len = 0;
 	int r;
 
-	if (p->in_stream)
+	if (p->source->kind == FROM_ARGS)
 		return err_usage(err, use->option->name, "cannot be used inside an --args stream");
 	r = io_read_all(fd, ARGS_MAX_BYTES, arena, &data, &len);
 	if (r == -EFBIG)
@@ -660,6 +833,112 @@ static int act_args(struct parser *p, const struct use *use, struct sbx_err *err
 	return parse_stream(p, &words, err);
 }
 
+/* What the profile's words add bears the line's name: "build:12". */
+static int parse_profile_line(struct parser *p, struct source *source,
+			      const struct profile_words *line, struct sbx_err *err)
+{
+	struct words words = {.list = line->list, .count = line->count};
+	int r;
+
+	source->origin = arena_printf(&p->run->spec.arena, "%s:%zu", source->profile->name,
+				      source->profile->line);
+	if (!source->origin)
+		return err_oom(err);
+	p->source = source;
+	r = parse_option(p, &words, err);
+	p->source = source->outer;
+	assert(r < 0 || words.next == words.count);
+	return r;
+}
+
+static int parse_profile(struct parser *p, struct profile *profile, struct sbx_err *err)
+{
+	struct source source = {
+		.kind = FROM_PROFILE,
+		.depth = p->source->depth + 1,
+		.profile = profile,
+		.outer = p->source,
+	};
+	struct profile_words line;
+	int r;
+
+	do {
+		r = profile_next(profile, &p->run->spec.arena, &line, err);
+		if (r == 0 && line.count)
+			r = parse_profile_line(p, &source, &line, err);
+	} while (r == 0 && line.count);
+	if (r < 0)
+		err_annotate(err, "line %zu of profile %s", profile->line, profile->path);
+	return r;
+}
+
+static int guard_profile(struct parser *p, const struct profile *profile, struct sbx_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < profile->file.n_places && r == 0; i++) {
+		const struct spec_guard guard = {
+			.dev = profile->file.places[i].dev,
+			.ino = profile->file.places[i].ino,
+			.path = profile->path,
+		};
+
+		r = spec_add_guard(&p->run->spec, &guard, err);
+	}
+	return r;
+}
+
+/* A profile that is being read already would never end. */
+static int check_no_cycle(const struct parser *p, const struct profile *profile,
+			  struct sbx_err *err)
+{
+	for (const struct source *s = p->source; s; s = s->outer) {
+		if (s->kind == FROM_PROFILE &&
+		    s->profile->file.self.dev == profile->file.self.dev &&
+		    s->profile->file.self.ino == profile->file.self.ino)
+			return err_usage(err, "--profile", "%s includes itself", profile->name);
+	}
+	return 0;
+}
+
+/* A modifier in a profile is for an operation of the same profile. */
+static int check_none_left(const struct parser *p, const struct pending *before, bool taken,
+			   struct sbx_err *err)
+{
+	for (enum modifier m = 0; m < MOD_COUNT_; m++)
+		if (p->pending.by[m] && (taken || !before->by[m]))
+			return refuse_pending(p->pending.by[m], m, "the end of the profile", err);
+	return 0;
+}
+
+static int act_profile(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	bool nested = p->source->kind == FROM_PROFILE;
+	struct pending before = p->pending;
+	size_t n_ops = p->run->spec.n_ops;
+	struct profile profile;
+	int r;
+
+	if (p->source->depth >= PROFILE_MAX_DEPTH)
+		return err_usage(err, use->option->name, "profiles are nested more than %d deep",
+				 PROFILE_MAX_DEPTH);
+	if (p->n_profiles++ >= PROFILE_MAX_FILES)
+		return err_usage(err, use->option->name, "more than %d profiles are read",
+				 PROFILE_MAX_FILES);
+	r = profile_open(use->args[0], nested ? p->source->profile->path : NULL,
+			 &p->run->spec.arena, &profile, err);
+	if (r == 0)
+		r = check_no_cycle(p, &profile, err);
+	if (r == 0)
+		r = guard_profile(p, &profile, err);
+	if (r < 0) {
+		err_set_option(err, use->option->name);
+		return r;
+	}
+	r = parse_profile(p, &profile, err);
+	return r < 0 ? r : check_none_left(p, &before, p->run->spec.n_ops > n_ops, err);
+}
+
 static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use *use,
 					     struct sbx_err *err) = {
 	[CLI_ACT_SET] = act_set,
@@ -673,11 +952,21 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_CAP] = act_cap,
 	[CLI_ACT_PASS_FD] = act_pass_fd,
 	[CLI_ACT_HELPER] = act_helper,
+	[CLI_ACT_SECCOMP] = act_seccomp,
+	[CLI_ACT_SECCOMP_FD] = act_seccomp_fd,
+	[CLI_ACT_BUS] = act_bus,
 	[CLI_ACT_ARGS] = act_args,
+	[CLI_ACT_PROFILE] = act_profile,
 	[CLI_ACT_EXPLAIN] = act_explain,
 	[CLI_ACT_ANSWER] = act_answer,
 	[CLI_ACT_VERBOSE] = act_verbose,
+	[CLI_ACT_LEVEL_PREFIX] = act_level_prefix,
 };
+
+int parser_act(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	return cli_acts[use->option->act](p, use, err);
+}
 
 /* ---- Words ---- */
 
@@ -749,9 +1038,7 @@ static int take_args(struct use *use, struct words *words, struct sbx_err *err)
 static int check_args(struct use *use, struct sbx_err *err)
 {
 	for (size_t i = 0; i < use->n_args; i++) {
-		const struct cli_arg *arg = &use->option->args[i];
-		const struct arg_place at = {use->option, arg->metavar, err};
-		int r = arg_checks[arg->kind](&at, use->args[i], &use->numbers[i]);
+		int r = parser_check_arg(use->option, i, use->args[i], &use->numbers[i], err);
 
 		if (r < 0)
 			return r;
@@ -779,9 +1066,9 @@ static int parse_option(struct parser *p, struct words *words, struct sbx_err *e
 	if (r == 0 && str_equal(word, use.option->letter))
 		r = check_not_a_volume(use.option, words, err);
 	if (r == 0 && use.option->act != CLI_ACT_OP && !is_transparent(use.option))
-		r = check_none_pending(p, use.option->name, err);
+		r = parser_check_modifiers(p, use.option->name, err);
 	if (r == 0)
-		r = cli_acts[use.option->act](p, &use, err);
+		r = parser_act(p, &use, err);
 	return r;
 }
 
@@ -805,7 +1092,7 @@ static int parse_options(struct parser *p, struct words *words, struct sbx_err *
 	return 0;
 }
 
-static int parse_command(struct parser *p, struct words *words, struct sbx_err *err)
+int parser_take_command(struct parser *p, struct words *words, struct sbx_err *err)
 {
 	if (words->next == words->count) {
 		err_usage(err, NULL, "no command was given");
@@ -823,11 +1110,32 @@ static int parse_command(struct parser *p, struct words *words, struct sbx_err *
 	return 0;
 }
 
+/* A parser of a command line in that grammar. */
+void parser_init(struct parser *p, struct cli_run *run, parser_grammar *grammar)
+{
+	static const struct source typed = {.kind = FROM_ARGV};
+
+	*p = (struct parser){.run = run, .parse_options = grammar, .source = &typed};
+}
+
+/* The words of a command line behind the program's name, which may be missing. */
+void parser_set_words(struct words *words, int argc, char *const *argv)
+{
+	*words = (struct words){
+		.list = (const char *const *)argv,
+		.count = argc > 0 ? (size_t)argc : 0,
+		.next = argc > 0 ? 1 : 0,
+	};
+}
+
 void cli_run_init(struct cli_run *run)
 {
 	spec_init(&run->spec);
 	run->action = CLI_RUN;
 	run->verbose = false;
+	run->warnings = NULL;
+	run->n_warnings = 0;
+	run->level_prefix = false;
 }
 
 void cli_run_finish(struct cli_run *run)
@@ -847,18 +1155,16 @@ void cli_run_finish(struct cli_run *run)
  */
 int cli_parse_run(int argc, char *const *argv, struct cli_run *run, struct sbx_err *err)
 {
-	struct parser p = {.run = run};
-	struct words words = {
-		.list = (const char *const *)argv,
-		.count = argc > 0 ? (size_t)argc : 0,
-		.next = argc > 0 ? 1 : 0,
-	};
+	struct parser p;
+	struct words words;
 	int r;
 
 	assert(argv && run && err);
+	parser_init(&p, run, parse_options);
+	parser_set_words(&words, argc, argv);
 	r = parse_options(&p, &words, err);
 	if (r < 0 || p.answered)
 		return r;
-	r = check_none_pending(&p, NULL, err);
-	return r < 0 ? r : parse_command(&p, &words, err);
+	r = parser_check_modifiers(&p, NULL, err);
+	return r < 0 ? r : parser_take_command(&p, &words, err);
 }

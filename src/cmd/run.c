@@ -5,13 +5,19 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/prefault.h"
 #include "sbx/base/str.h"
+#include "sbx/cli/bwrap.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/run/detach.h"
 #include "sbx/run/launch.h"
+#include "sbx/run/status.h"
+#include "sbx/spec/defaults.h"
 #include "sbx/spec/explain.h"
 #include "sbx/spec/exposure.h"
 #include "sbx/spec/resolve.h"
@@ -19,6 +25,8 @@
 #include "sbx/spec/steps.h"
 
 extern char **environ;
+
+enum { RUN_STACK_BYTES = 32768 }; /* what the monitor uses of its stack */
 
 /* -v: the steps and remarks, on standard error, before anything happens. */
 static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
@@ -28,10 +36,12 @@ static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
 		char room[1024];
 		struct str_buf line = STR_BUF_ON_STACK(room);
+		const char *origin = plan->steps[i].origin;
 
 		str_buf_printf(&line, "sbx: step %zu of %zu: ", i + 1, plan->n_steps);
 		step_describe(&plan->steps[i], &line);
-		str_buf_printf(&line, " [%s]\n", plan->steps[i].cause);
+		str_buf_printf(&line, " [%s%s%s%s]\n", plan->steps[i].cause, origin ? " (" : "",
+			       origin ? origin : "", origin ? ")" : "");
 		r = io_write_all(STDERR_FILENO, line.data, line.len);
 	}
 	for (size_t i = 0; i < plan->n_remarks && r == 0; i++) {
@@ -54,9 +64,9 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 
 	*ret_exit_code = 0;
 	if (run->action == CLI_EXPLAIN)
-		return explain_print_text(plan, STDOUT_FILENO, err);
+		return explain_print_text(plan, &run->spec, STDOUT_FILENO, err);
 	if (run->action == CLI_EXPLAIN_JSON)
-		return explain_print_json(plan, STDOUT_FILENO, err);
+		return explain_print_json(plan, &run->spec, STDOUT_FILENO, err);
 	if (run->verbose)
 		r = run_print_plan(plan, err);
 	return r < 0 ? r : launch_run(plan, caller, ret_exit_code, err);
@@ -64,13 +74,19 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 
 static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct sbx_err *err)
 {
+	/* Who the caller is matters to the base's passwd, and to whose id ranges are looked for. */
+	bool names = !run->spec.no_base || run->spec.map != SPEC_MAP_SINGLE;
 	struct probe_host host;
-	int r = probe_host(&plan->arena, environ, &host, err);
+	int r = probe_host(&plan->arena, environ, names, &host, err);
 
 	if (r == 0)
 		r = resolve_plan(&run->spec, &host, plan, err);
+	plan->verbose = run->verbose;
 	if (r == 0 && (run->action != CLI_RUN || run->verbose))
-		r = exposure_add_remarks(&host, plan, err);
+		r = exposure_add_remarks(&host,
+					 run->action != CLI_RUN &&
+						 run->spec.mask_sockets != SPEC_MASK_SOCKETS_ALL,
+					 plan, err);
 	return r;
 }
 
@@ -81,7 +97,7 @@ static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct 
 static int run_try(const struct cli_run *run, const struct launch_caller *caller,
 		   const char *why_single, int *ret_exit_code, struct sbx_err *err)
 {
-	struct sbx_plan plan;
+	static struct sbx_plan plan; /* its memory goes with the process */
 	int r;
 
 	plan_init(&plan);
@@ -91,7 +107,8 @@ static int run_try(const struct cli_run *run, const struct launch_caller *caller
 		r = err_oom(err);
 	if (r == 0)
 		r = run_act(run, &plan, caller, ret_exit_code, err);
-	plan_finish(&plan);
+	if (r == LAUNCH_WITHOUT_RANGE)
+		plan_finish(&plan);
 	return r;
 }
 
@@ -111,13 +128,102 @@ static int run_plan(const struct cli_run *run, const struct launch_caller *calle
 	return run_try(&single, caller, text.data, ret_exit_code, err);
 }
 
+/* To who listens; main prints it for people. */
+static void run_tell_failure(const struct cli_run *run, struct sbx_err *err)
+{
+	err->level_prefix = run->level_prefix;
+	if (run->spec.json_status_fd >= 0 && spec_get_defaults(&run->spec)->explains)
+		status_write_error((int)run->spec.json_status_fd, err);
+}
+
+/* ---- --detach ---- */
+
+/*
+ * In the child, which becomes the monitor of a sandbox that goes on alone. What goes wrong
+ * before the command has been executed is for the parent to say; afterwards nobody is there.
+ */
+static int run_in_background(const struct cli_run *run, const struct launch_caller *caller,
+			     int notify_fd, int *ret_exit_code)
+{
+	struct launch_caller detached = *caller;
+	struct detach_news news = {.started = 0};
+	int r = setsid() < 0 ? err_system(&news.err, errno, NULL, "cannot start a session") : 0;
+
+	detached.notify_fd = notify_fd;
+	if (r == 0)
+		r = run_plan(run, &detached, ret_exit_code, &news.err);
+	if (r == 0)
+		return 0;
+	run_tell_failure(run, &news.err);
+	(void)send(notify_fd, &news, sizeof(news), MSG_NOSIGNAL);
+	*ret_exit_code = news.err.exit_code;
+	return 0;
+}
+
+/* In the parent: until the command has been executed, or could not be. */
+static int run_await_start(int fd, int *ret_exit_code, struct sbx_err *err)
+{
+	char room[LABEL_ID_LEN + 2];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+	struct detach_news news;
+	ssize_t n;
+	int r;
+
+	do {
+		n = recv(fd, &news, sizeof(news), 0);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(news))
+		return err_refuse(err, ECANCELED, NULL,
+				  "the process that was to watch the sandbox has ended");
+	if (!news.started) {
+		*err = news.err;
+		return -ECANCELED;
+	}
+	str_buf_printf(&line, "%s\n", news.id);
+	r = io_write_all(STDOUT_FILENO, line.data, line.len);
+	*ret_exit_code = 0;
+	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
+}
+
+static int run_detached(const struct cli_run *run, const struct launch_caller *caller,
+			int *ret_exit_code, struct sbx_err *err)
+{
+	_autoclose_ int here = -1, there = -1;
+	int socks[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
+		return err_system(err, errno, NULL, "cannot make a socket");
+	here = socks[0];
+	there = socks[1];
+	pid = fork();
+	if (pid < 0)
+		return err_system(err, errno, NULL, "cannot create a process");
+	if (pid == 0) {
+		close(take_fd(&here));
+		return run_in_background(run, caller, take_fd(&there), ret_exit_code);
+	}
+	close(take_fd(&there));
+	return run_await_start(here, ret_exit_code, err);
+}
+
 static int run_parsed(const struct cli_run *run, char **argv, const struct launch_caller *caller,
 		      int *ret_exit_code, struct sbx_err *err)
 {
+	bool bwrap = run->spec.program == SPEC_PROGRAM_BWRAP;
+
 	switch (run->action) {
 	case CLI_HELP:
+	case CLI_USAGE:
+		if (bwrap)
+			return cmd_bwrap_help(argv[0], run->action == CLI_USAGE, ret_exit_code,
+					      err);
+		cmd_sweep();
 		return cmd_help(1, argv, ret_exit_code, err);
 	case CLI_VERSION:
+		if (bwrap)
+			return cmd_bwrap_version(ret_exit_code, err);
+		cmd_sweep();
 		return cmd_version(1, argv, ret_exit_code, err);
 	case CLI_EXPLAIN_SPEC:
 		*ret_exit_code = 0;
@@ -127,19 +233,45 @@ static int run_parsed(const struct cli_run *run, char **argv, const struct launc
 	case CLI_EXPLAIN_JSON:
 		break;
 	}
+	if (run->action == CLI_RUN && run->spec.detach)
+		return run_detached(run, caller, ret_exit_code, err);
 	return run_plan(run, caller, ret_exit_code, err);
+}
+
+static int (*const run_parsers[SPEC_PROGRAM_COUNT_])(int argc, char *const *argv,
+						     struct cli_run *run, struct sbx_err *err) = {
+	[SPEC_PROGRAM_SBX] = cli_parse_run,
+	[SPEC_PROGRAM_BWRAP] = cli_parse_bwrap,
+};
+
+static void run_print_warnings(const struct cli_run *run)
+{
+	const char *name = spec_get_defaults(&run->spec)->name;
+
+	for (size_t i = 0; i < run->n_warnings; i++) {
+		char room[256];
+		struct str_buf line = STR_BUF_ON_STACK(room);
+
+		str_buf_printf(&line, "%s%s: %s\n", run->level_prefix ? "<4>" : "", name,
+			       run->warnings[i]);
+		(void)io_write_all(STDERR_FILENO, line.data, line.len);
+	}
 }
 
 int cmd_run(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	const struct launch_caller caller = launch_note_caller(argv, environ);
-	struct cli_run run;
+	static struct cli_run run; /* its memory goes with the process */
 	int r;
 
+	prefault_stack(RUN_STACK_BYTES, 0);
 	cli_run_init(&run);
-	r = cli_parse_run(argc, argv, &run, err);
+	spec_set_program(&run.spec, spec_program_called(argv[0]));
+	r = run_parsers[run.spec.program](argc, argv, &run, err);
+	run_print_warnings(&run);
 	if (r == 0)
 		r = run_parsed(&run, argv, &caller, ret_exit_code, err);
-	cli_run_finish(&run);
+	if (r < 0)
+		run_tell_failure(&run, err);
 	return r;
 }

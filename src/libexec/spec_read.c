@@ -278,7 +278,7 @@ static int read_op(struct read *read, const json_t *value)
 
 	if (r < 0)
 		return r;
-	if (!op.dest && !(op.flags & SPEC_OP_SAME))
+	if (!op.dest && !(op.flags & SPEC_OP_SAME) && op.kind != SPEC_OP_PROTECT)
 		return read_refuse(read, "dest", "is missing");
 	return spec_add_op(read->spec, &op, read->err);
 }
@@ -329,6 +329,42 @@ static int read_cap(struct read *read, const json_t *value)
 	return r < 0 ? r : spec_add_cap(read->spec, &cap, read->err);
 }
 
+static int read_seccomp(struct read *read, const json_t *value)
+{
+	static const struct read_member members[] = {
+		MEMBER(struct spec_seccomp, kind, "kind", enum, .required = true,
+		       .names = spec_seccomp_names),
+		MEMBER(struct spec_seccomp, words, "words", text, .required = true),
+		{.key = NULL},
+	};
+	struct spec_seccomp change = {.words = NULL};
+	int r = read_item(read, members, value, &change);
+
+	return r < 0 ? r : spec_add_seccomp(read->spec, &change, read->err);
+}
+
+static int read_seccomp_fd(struct read *read, const json_t *value)
+{
+	int64_t fd = 0;
+	int r = read_number(read, NULL, value, 0, INT_MAX, &fd);
+
+	return r < 0 ? r : spec_add_seccomp_fd(read->spec, fd, read->err);
+}
+
+static int read_bus(struct read *read, const json_t *value)
+{
+	static const struct read_member members[] = {
+		MEMBER(struct spec_bus, kind, "kind", enum, .required = true,
+		       .names = spec_bus_names),
+		MEMBER(struct spec_bus, rule, "rule", text, .required = true),
+		{.key = NULL},
+	};
+	struct spec_bus bus = {.rule = NULL};
+	int r = read_item(read, members, value, &bus);
+
+	return r < 0 ? r : spec_add_bus(read->spec, &bus, read->err);
+}
+
 static int read_helper(struct read *read, const json_t *value)
 {
 	static const struct read_member members[] = {
@@ -362,9 +398,15 @@ static const struct read_list {
 	const char *key;
 	int (*add)(struct read *read, const json_t *value);
 } read_lists[] = {
-	{SPEC_JSON_KEY_OPS, read_op},		{SPEC_JSON_KEY_ENV, read_env},
-	{SPEC_JSON_KEY_CAPS, read_cap},		{SPEC_JSON_KEY_HELPERS, read_helper},
-	{SPEC_JSON_KEY_PASS_FDS, read_pass_fd}, {SPEC_JSON_KEY_COMMAND, read_arg},
+	{SPEC_JSON_KEY_OPS, read_op},
+	{SPEC_JSON_KEY_ENV, read_env},
+	{SPEC_JSON_KEY_CAPS, read_cap},
+	{SPEC_JSON_KEY_BUS, read_bus},
+	{SPEC_JSON_KEY_HELPERS, read_helper},
+	{SPEC_JSON_KEY_SECCOMP_CHANGES, read_seccomp},
+	{SPEC_JSON_KEY_SECCOMP_FDS, read_seccomp_fd},
+	{SPEC_JSON_KEY_PASS_FDS, read_pass_fd},
+	{SPEC_JSON_KEY_COMMAND, read_arg},
 };
 
 static int read_list(struct read *read, const struct read_list *list, const json_t *value)

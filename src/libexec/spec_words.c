@@ -208,8 +208,10 @@ static int words_add_op_arg(struct words *words, enum cli_arg_kind kind, const s
 		return words_add_octal(words, op->perms);
 	if ((kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR) && op->source)
 		return words_add(words, op->source);
-	if (kind == CLI_ARG_DEST && op->dest)
+	if ((kind == CLI_ARG_DEST || kind == CLI_ARG_PROTECT) && op->dest)
 		return words_add(words, op->dest);
+	if (kind == CLI_ARG_PROTECT && op->source)
+		return words_add(words, op->source);
 	return err_refuse(words->err, EINVAL, op->option, "an argument of this option is missing");
 }
 
@@ -219,9 +221,14 @@ static bool words_op_fits(const struct cli_option *option, const struct spec_op 
 	bool has_source =
 		words_has_arg(option, CLI_ARG_SOURCE) || words_has_arg(option, CLI_ARG_DIR);
 
+	/* A path or a word, never both. */
+	if (words_has_arg(option, CLI_ARG_PROTECT))
+		return option->op == op->kind && !op->dest != !op->source && op->fd < 0 &&
+		       op->flags == 0;
 	if (option->act != CLI_ACT_OP || option->op != op->kind || option->op_flags != op->flags)
 		return false;
-	if (!words_has_arg(option, CLI_ARG_DEST) && !str_equal(op->dest, option->dest))
+	if (!words_has_arg(option, CLI_ARG_DEST) &&
+	    !str_equal(op->dest ? op->dest : "", option->dest))
 		return false;
 	return (op->source == NULL || has_source) &&
 	       (op->fd < 0 || words_has_arg(option, CLI_ARG_FD));
@@ -279,6 +286,33 @@ static int words_add_cap(struct words *words, const struct sbx_spec *spec, size_
 	return words_add_pair(words, option, spec->caps[index].name);
 }
 
+static int words_add_seccomp(struct words *words, const struct sbx_spec *spec, size_t index)
+{
+	const struct spec_seccomp *change = &spec->seccomp_changes[index];
+	const struct cli_option *option = words_find(CLI_ACT_SECCOMP, change->kind);
+
+	assert(option);
+	return words_add_pair(words, option, change->words);
+}
+
+static int words_add_seccomp_fd(struct words *words, const struct sbx_spec *spec, size_t index)
+{
+	const struct cli_option *option = words_find(CLI_ACT_SECCOMP_FD, 0);
+	int r;
+
+	assert(option);
+	r = words_add(words, option->name);
+	return r < 0 ? r : words_add_number(words, spec->seccomp_fds[index]);
+}
+
+static int words_add_bus(struct words *words, const struct sbx_spec *spec, size_t index)
+{
+	const struct cli_option *option = words_find(CLI_ACT_BUS, spec->bus[index].kind);
+
+	assert(option);
+	return words_add_pair(words, option, spec->bus[index].rule);
+}
+
 static int words_add_helper(struct words *words, const struct sbx_spec *spec, size_t index)
 {
 	const struct cli_option *option = words_find(CLI_ACT_HELPER, 0);
@@ -310,6 +344,9 @@ static const struct {
 	{offsetof(struct sbx_spec, n_ops), words_add_op},
 	{offsetof(struct sbx_spec, n_env), words_add_env},
 	{offsetof(struct sbx_spec, n_caps), words_add_cap},
+	{offsetof(struct sbx_spec, n_seccomp_changes), words_add_seccomp},
+	{offsetof(struct sbx_spec, n_seccomp_fds), words_add_seccomp_fd},
+	{offsetof(struct sbx_spec, n_bus), words_add_bus},
 	{offsetof(struct sbx_spec, n_helpers), words_add_helper},
 	{offsetof(struct sbx_spec, n_pass_fds), words_add_pass_fd},
 };

@@ -17,24 +17,20 @@
 #include "sbx/base/sys.h"
 #include "sbx/run/steps.h"
 
-/* Parents that have to be made are not more open to group and others than what is in them. */
-static mode_t files_parent_mode(const struct plan_step *step)
-{
-	mode_t mode = 0755;
-
-	if (step->mode >= 0 && (step->mode & 0070) == 0)
-		mode &= (mode_t)~0050;
-	if (step->mode >= 0 && (step->mode & 0007) == 0)
-		mode &= (mode_t)~0005;
-	return mode;
-}
-
 int step_run_dir(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
+	_autopathdir_ struct path_dir dir = PATH_DIR_NONE;
 	_autoclose_ int fd = -1;
-	int r = path_make_dir(ctx->root_fd, step->dest, (mode_t)step->mode, files_parent_mode(step),
-			      &fd);
+	const char *name;
+	int r = path_make_parent(ctx->root_fd, step->dest, step->parent_mode, &dir, &name);
 
+	if (r < 0 && r != -EINVAL)
+		return err_system(err, -r, step->dest, "cannot make what is above the directory");
+	if (r == 0 && mkdirat(dir.fd, name, (mode_t)step->mode) == 0)
+		return 0;
+	if (r == 0 && errno != EEXIST)
+		return err_system(err, errno, step->dest, "cannot make the directory");
+	r = path_make_dir(ctx->root_fd, step->dest, (mode_t)step->mode, step->parent_mode, &fd);
 	return r < 0 ? err_system(err, -r, step->dest, "cannot make the directory") : 0;
 }
 
@@ -45,31 +41,34 @@ static int files_reopen(int path_fd)
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
 	/* O_NONBLOCK: a FIFO that somebody put there must not keep us waiting for a reader. */
-	return open(path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC);
+	return openat(AT_FDCWD, path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC);
 }
 
 /* Make the file, or empty the one that is there. */
-static int files_create(struct run_context *ctx, const struct plan_step *step, int *ret_fd)
+static int files_create(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
+			struct sbx_err *err)
 {
-	_autoclose_ int dir = -1, at = -1;
+	_autopathdir_ struct path_dir dir = PATH_DIR_NONE;
+	_autoclose_ int at = -1;
 	const char *name;
 	int fd, r;
 
-	r = path_make_parent(ctx->root_fd, step->dest, files_parent_mode(step), &dir, &name);
+	r = path_make_parent(ctx->root_fd, step->dest, step->parent_mode, &dir, &name);
 	if (r < 0)
-		return r;
-	fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, (mode_t)step->mode);
-	if (fd < 0 && errno != EEXIST)
-		return -errno;
-	if (fd < 0) {
-		r = path_make_file(ctx->root_fd, step->dest, (mode_t)step->mode,
-				   files_parent_mode(step), &at);
-		if (r < 0)
-			return r;
+		return err_system(err, -r, step->dest,
+				  r == -EINVAL ? "cannot create the file"
+					       : "cannot make what is above the file");
+	fd = openat(dir.fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, (mode_t)step->mode);
+	r = fd < 0 ? -errno : 0;
+	if (r == -EEXIST)
+		r = path_make_file(ctx->root_fd, step->dest, (mode_t)step->mode, step->parent_mode,
+				   &at);
+	if (r == 0 && at >= 0) {
 		fd = files_reopen(at);
+		r = fd < 0 ? -errno : 0;
 	}
-	if (fd < 0)
-		return -errno;
+	if (r < 0)
+		return err_system(err, -r, step->dest, "cannot create the file");
 	*ret_fd = fd;
 	return 0;
 }
@@ -77,29 +76,29 @@ static int files_create(struct run_context *ctx, const struct plan_step *step, i
 int step_run_file(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int fd = -1;
-	int r = files_create(ctx, step, &fd);
+	int r = files_create(ctx, step, &fd, err);
 
 	if (r < 0)
-		return err_system(err, -r, step->dest, "cannot create the file");
+		return r;
 	r = step->text ? io_write_all(fd, step->text, strlen(step->text)) : io_copy(step->fd, fd);
 	return r < 0 ? err_system(err, -r, step->dest, "cannot fill the file") : 0;
 }
 
 int step_run_symlink(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	_autoclose_ int dir = -1;
+	_autopathdir_ struct path_dir dir = PATH_DIR_NONE;
 	char there[PATH_MAX];
 	const char *name;
 	ssize_t n;
-	int r = path_make_parent(ctx->root_fd, step->dest, 0755, &dir, &name);
+	int r = path_make_parent(ctx->root_fd, step->dest, step->parent_mode, &dir, &name);
 
 	if (r < 0)
-		return err_system(err, -r, step->dest, "cannot make its directory");
-	if (symlinkat(step->source, dir, name) == 0)
+		return err_system(err, -r, step->dest, "cannot make what is above the link");
+	if (symlinkat(step->source, dir.fd, name) == 0)
 		return 0;
 	if (errno != EEXIST)
 		return err_system(err, errno, step->dest, "cannot make the link");
-	n = readlinkat(dir, name, there, sizeof(there) - 1);
+	n = readlinkat(dir.fd, name, there, sizeof(there) - 1);
 	if (n < 0)
 		return err_refuse(err, EEXIST, step->dest, "exists and is no symbolic link");
 	there[n] = '\0';
@@ -121,5 +120,26 @@ int step_run_chmod(struct run_context *ctx, const struct plan_step *step, struct
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (chmod(path, (mode_t)step->mode) < 0)
 		return err_system(err, errno, step->dest, "cannot change the mode");
+	return 0;
+}
+
+/*
+ * A read lock of the whole file (fcntl(2)), which belongs to PID 1 and goes with it.
+ * O_NONBLOCK: a FIFO must not keep us waiting for a writer.
+ */
+int step_run_lock(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	_autoclose_ int fd = -1;
+
+	if (ctx->n_locks == CONTEXT_LOCKS_MAX)
+		return err_refuse(err, E2BIG, step->dest, "more than %d files are to be locked",
+				  CONTEXT_LOCKS_MAX);
+	fd = openat(AT_FDCWD, step->dest, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, errno, step->dest, "cannot open the lock file");
+	if (fcntl(fd, F_SETLK, &lock) < 0)
+		return err_system(err, errno, step->dest, "cannot lock the file");
+	ctx->lock_fds[ctx->n_locks++] = take_fd(&fd);
 	return 0;
 }

@@ -3,16 +3,52 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "sbx/run/handshake.h"
 
-enum { HANDSHAKE_SHORT_BYTES = offsetof(struct handshake_msg, err) };
+enum {
+	HANDSHAKE_SHORT_BYTES = offsetof(struct handshake_msg, err),
+	HANDSHAKE_LONG_BYTES = offsetof(struct handshake_msg, fd),
+};
+
+/* Room for one descriptor beside a message. */
+union handshake_control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr head;
+};
 
 static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT_] = {
 	[HANDSHAKE_INIT_UNMAPPED] = {[HANDSHAKE_MAPPED] = true},
-	[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true, [HANDSHAKE_STOP_KNOWN] = true},
-	[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true, [HANDSHAKE_STOPPED] = true},
+	[HANDSHAKE_INIT_HELLO] = {[HANDSHAKE_HELLO_KNOWN] = true,
+				  [HANDSHAKE_SIGNAL] = true,
+				  [HANDSHAKE_FOREGROUND] = true},
+	[HANDSHAKE_INIT_BUS] = {[HANDSHAKE_BUS_READY] = true,
+				[HANDSHAKE_SIGNAL] = true,
+				[HANDSHAKE_FOREGROUND] = true},
+	[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true,
+				    [HANDSHAKE_STOP_KNOWN] = true,
+				    [HANDSHAKE_WHO] = true,
+				    [HANDSHAKE_FOREGROUND] = true},
+	[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true,
+			       [HANDSHAKE_STOPPED] = true,
+			       [HANDSHAKE_CONTINUED] = true,
+			       [HANDSHAKE_EXITED] = true,
+			       [HANDSHAKE_HELLO] = true,
+			       [HANDSHAKE_LISTENER] = true,
+			       [HANDSHAKE_PTY] = true,
+			       [HANDSHAKE_BUS] = true,
+			       [HANDSHAKE_PAYLOAD] = true},
+};
+
+/* What comes with a descriptor, always. */
+static const bool handshake_has_fd[HANDSHAKE_TYPE_COUNT_] = {
+	[HANDSHAKE_LISTENER] = true,
+	[HANDSHAKE_PTY] = true,
+	[HANDSHAKE_BUS] = true,
+	[HANDSHAKE_PAYLOAD] = true,
 };
 
 /* The pair; both ends close on exec. Return: 0 or -errno. */
@@ -43,12 +79,39 @@ int handshake_send(int fd, enum handshake_type type, int number)
 	return handshake_write(fd, &head, sizeof(head));
 }
 
+/* Send a message with a descriptor beside it, which stays the caller's. Return: 0 or -errno. */
+int handshake_send_fd(int fd, enum handshake_type type, int passed_fd)
+{
+	struct {
+		uint32_t type;
+		int32_t number;
+	} head = {type, 0};
+	struct iovec data = {.iov_base = &head, .iov_len = sizeof(head)};
+	union handshake_control control = {.bytes = {0}};
+	struct msghdr msg = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.head), &passed_fd, sizeof(int));
+	do {
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
 /* Send FAILED. Return: 0 or -errno. */
 int handshake_send_err(int fd, const struct sbx_err *err)
 {
 	const struct handshake_msg msg = {.type = HANDSHAKE_FAILED, .err = *err};
 
-	return handshake_write(fd, &msg, sizeof(msg));
+	return handshake_write(fd, &msg, HANDSHAKE_LONG_BYTES);
 }
 
 /*
@@ -67,6 +130,40 @@ static void handshake_check_err(struct sbx_err *err)
 		err->exit_code = ERR_EXIT_FAILED;
 }
 
+/* As recv(2) of a message, with the descriptor that may come beside it. */
+static ssize_t handshake_read(int fd, struct handshake_msg *msg, int flags)
+{
+	struct iovec data = {.iov_base = msg, .iov_len = HANDSHAKE_LONG_BYTES};
+	union handshake_control control = {.bytes = {0}};
+	struct msghdr head = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(fd, &head, flags | MSG_CMSG_CLOEXEC);
+
+	msg->fd = -1;
+	if (n > 0 && (head.msg_flags & MSG_TRUNC))
+		n = 1; /* longer than any message: as bad as a short one */
+	if (n > 0 && head.msg_controllen >= sizeof(control.head) &&
+	    control.head.cmsg_type == SCM_RIGHTS && control.head.cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&msg->fd, CMSG_DATA(&control.head), sizeof(int));
+	return n;
+}
+
+/* May this come now, and is it whole? */
+static bool handshake_is_valid(const struct handshake_msg *msg, ssize_t n,
+			       enum handshake_state state)
+{
+	if (n < HANDSHAKE_SHORT_BYTES || msg->type >= HANDSHAKE_TYPE_COUNT_ ||
+	    !handshake_allowed[state][msg->type])
+		return false;
+	if (msg->type == HANDSHAKE_FAILED && n != HANDSHAKE_LONG_BYTES)
+		return false;
+	return handshake_has_fd[msg->type] == (msg->fd >= 0);
+}
+
 /**
  * Receive one message.
  * @state: of the receiver; a message that it does not allow is -EPROTO
@@ -83,19 +180,18 @@ int handshake_receive(int fd, enum handshake_state state, bool wait, struct hand
 	 * without having read all from us, and its last word may lie behind that.
 	 */
 	do {
-		n = recv(fd, ret_msg, sizeof(*ret_msg), wait ? 0 : MSG_DONTWAIT);
+		n = handshake_read(fd, ret_msg, wait ? 0 : MSG_DONTWAIT);
 	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n == 0)
 		return 0;
 	if (n < 0)
 		return -errno;
-	if (n < HANDSHAKE_SHORT_BYTES || ret_msg->type >= HANDSHAKE_TYPE_COUNT_ ||
-	    !handshake_allowed[state][ret_msg->type])
+	if (!handshake_is_valid(ret_msg, n, state)) {
+		if (ret_msg->fd >= 0)
+			close(take_fd(&ret_msg->fd));
 		return -EPROTO;
-	if (ret_msg->type != HANDSHAKE_FAILED)
-		return 1;
-	if (n != sizeof(*ret_msg))
-		return -EPROTO;
-	handshake_check_err(&ret_msg->err);
+	}
+	if (ret_msg->type == HANDSHAKE_FAILED)
+		handshake_check_err(&ret_msg->err);
 	return 1;
 }

@@ -23,6 +23,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -33,6 +34,8 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/idmap.h"
+#include "sbx/run/signals.h"
+#include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
 
 enum { IDMAP_TEXT_MAX = 340 * 36 };
@@ -108,7 +111,7 @@ static int idmap_start_helper(struct idmap_job *job, size_t which, const struct 
 /**
  * Start both helpers.
  * @child:   PID 1 of the sandbox, a child that has not been waited for
- * @sigmask: for the helpers
+ * @sigmask: for the helpers, which the terminal does not stop
  *
  * Return: 0, or -errno with *err filled; then idmap_job_finish() cleans up.
  */
@@ -116,14 +119,17 @@ int idmap_job_start(struct idmap_job *job, const struct sbx_plan *plan, pid_t ch
 		    const sigset_t *sigmask, struct sbx_err *err)
 {
 	_autoclose_ int write_fd = -1;
+	sigset_t mask = *sigmask;
 	int fds[2], r = 0;
 
+	/* Ctrl-Z is the command's; a helper that it stops would stop all, and tell nobody. */
+	signals_add_stops(&mask);
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return err_system(err, errno, NULL, "cannot make a pipe for the helpers");
 	job->error_fd = fds[0];
 	write_fd = fds[1];
 	for (size_t i = 0; i < ARRAY_SIZE(job->helpers) && r == 0; i++)
-		r = idmap_start_helper(job, i, idmap_of(plan, i), child, sigmask, write_fd, err);
+		r = idmap_start_helper(job, i, idmap_of(plan, i), child, &mask, write_fd, err);
 	return r;
 }
 
@@ -233,8 +239,9 @@ static void idmap_identity(const struct plan_map *map, char *text, size_t size)
 }
 
 /**
- * PID 1: give the command's own user namespace the ids that PID 1's has.
+ * Give a user namespace the ids that the one above it has.
  * @proc_fd: borrowed; a procfs in which @child is the child's number
+ * @child:   a process in it; 0: this one is
  *
  * Return: 0, or -errno with *err filled.
  */
@@ -246,10 +253,32 @@ int idmap_write_same(int proc_fd, pid_t child, const struct sbx_plan *plan, stru
 
 	if (!text)
 		return err_oom(err);
-	(void)snprintf(who, sizeof(who), "%d", child);
+	if (child)
+		(void)snprintf(who, sizeof(who), "%d", child);
+	else
+		str_copy(who, sizeof(who), "self");
 	/* Without a helper, setgroups is denied in the parent already, and so is it here. */
 	idmap_identity(&plan->gid_map, text, IDMAP_TEXT_MAX);
 	r = idmap_write(proc_fd, who, "gid_map", text, err);
 	idmap_identity(&plan->uid_map, text, IDMAP_TEXT_MAX);
 	return r < 0 ? r : idmap_write(proc_fd, who, "uid_map", text, err);
+}
+
+/*
+ * Behind all that needed the rights over the mounts, which belong to the namespace
+ * above. The view of /proc was for this, unless the processes are the host's anyway.
+ */
+int step_run_nest_userns(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	int r;
+
+	(void)step;
+	if (unshare(CLONE_NEWUSER) < 0)
+		return err_system(err, errno, NULL, "cannot create a user namespace below");
+	r = idmap_write_same(ctx->proc_fd, 0, ctx->plan, err);
+	if (ctx->plan->own_pid_ns) {
+		defs_cleanup_fd(&ctx->proc_fd);
+		ctx->proc_fd = -1;
+	}
+	return r;
 }

@@ -11,17 +11,19 @@
  * look into: its memory is not dumpable, so it cannot be traced and its /proc
  * entries belong to the host's root; its command line and environment are wiped.
  *
- * Only then the payload is forked, which inherits the confinement. Where it needs
- * privileges of its own for a moment (another uid, capabilities that are kept), it
- * is forked before, and waits at a gate until PID 1 is ready.
+ * Only then the payload is born, which inherits the confinement; until it executes it
+ * runs in this process's memory where it can (borrow.c). Where it needs privileges of
+ * its own for a moment (another uid, capabilities that are kept), it is forked before,
+ * and waits at a gate until PID 1 is ready.
  *
  * From there on PID 1 reaps, passes signals on, and ends when the command does;
  * with it, the kernel ends everything in its pid namespace. It ends too when the
  * monitor is gone: end of file on the socket is the sign, PR_SET_PDEATHSIG the
- * second. Nothing after the fork allocates or opens anything.
+ * second. Nothing after that birth allocates or opens anything.
  *
  * Without a pid namespace (--share-pid) it is an ordinary process that takes in
- * orphans (PR_SET_CHILD_SUBREAPER) and kills what is left before it ends.
+ * orphans (PR_SET_CHILD_SUBREAPER) and kills what is left before it ends, be it
+ * because the monitor was killed.
  */
 
 #include <errno.h>
@@ -39,20 +41,31 @@
 
 #include "sbx/base/fd.h"
 #include "sbx/base/sys.h"
+#include "sbx/run/borrow.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/idmap.h"
 #include "sbx/run/init.h"
+#include "sbx/run/join.h"
 #include "sbx/run/payload.h"
+#include "sbx/run/pty.h"
 #include "sbx/run/signals.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/steps.h"
 
+/* How often it looks whether a payload that still runs in its memory has stopped. */
+enum { INIT_BORROW_MS = 20 };
+
+enum { INIT_KEEP = 5, INIT_KEEP_MAX = INIT_KEEP + CONTEXT_LOCKS_MAX };
+
 struct init {
 	struct run_context *ctx;
-	int sock_fd;   /* owned */
-	pid_t payload; /* 0: ended */
-	int exit_code; /* of the payload, once it has ended */
-	int stops;     /* told to the monitor, which has not answered yet */
+	int sock_fd;	    /* owned */
+	pid_t payload;	    /* 0: ended */
+	int payload_fd;	    /* owned; a pidfd of it, for who wants to join it; -1: not there yet */
+	int exit_code;	    /* of the payload, once it has ended */
+	bool stopped;	    /* the payload is */
+	int stops;	    /* told to the monitor, which has not answered yet */
+	sigset_t wait_mask; /* while it waits: all but SIGCHLD */
 };
 
 /* The namespaces that PID 1 makes itself. */
@@ -76,22 +89,74 @@ static int init_tie_to_monitor(struct init *in, struct sbx_err *err)
 				  "cannot ask for a signal at the monitor's death");
 	if (init_monitor_is_gone(in->sock_fd))
 		_exit(ERR_EXIT_FAILED);
-	if (!in->ctx->plan->own_pid_ns && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+	if (!in->ctx->plan->own_pid_ns && !in->ctx->plan->init_is_payload &&
+	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return err_system(err, errno, NULL, "cannot take in orphans");
 	return 0;
 }
 
-static int init_wait_for_ids(struct init *in, struct sbx_err *err)
+/**
+ * Wait for the monitor's answer. What else may come in this state is passed over: the
+ * signals that end a launch are kept from PID 1 while it waits, see launch_on_signal().
+ * Where the monitor is gone it does not return.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int init_await(const struct run_context *ctx, enum handshake_state state, enum handshake_type type,
+	       struct sbx_err *err)
 {
 	struct handshake_msg msg;
 	int r;
 
-	if (!in->ctx->plan->uid_map.helper)
-		return 0;
-	r = handshake_receive(in->sock_fd, HANDSHAKE_INIT_UNMAPPED, true, &msg);
+	do {
+		r = handshake_receive(ctx->sock_fd, state, true, &msg);
+	} while (r == 1 && msg.type != type);
 	if (r == 0)
 		_exit(ERR_EXIT_FAILED);
 	return r < 0 ? err_system(err, -r, NULL, "cannot hear from the monitor") : 0;
+}
+
+static int init_wait_for_ids(struct init *in, struct sbx_err *err)
+{
+	if (!in->ctx->plan->uid_map.helper)
+		return 0;
+	return init_await(in->ctx, HANDSHAKE_INIT_UNMAPPED, HANDSHAKE_MAPPED, err);
+}
+
+/*
+ * Root without a user namespace: the mounts are still peers of the host's, to which
+ * whatever is mounted here would spread. In a new user namespace the kernel does this.
+ */
+static int init_leave_propagation(const struct run_context *ctx, struct sbx_err *err)
+{
+	const struct mount_attr slave = {.propagation = MS_SLAVE};
+
+	if (sys_mount_setattr(ctx->host_root_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave) < 0)
+		return err_system(err, errno, "/", "cannot keep mounts from the host");
+	return 0;
+}
+
+/*
+ * Where somebody is to be told of the sandbox, wait until that is done: the monitor looks
+ * at this process, and who reads it may do so before it goes on.
+ */
+static int init_say_hello(const struct init *in, struct sbx_err *err)
+{
+	const struct sbx_plan *plan = in->ctx->plan;
+	const int told[] = {plan->info_fd, plan->json_status_fd, plan->userns_block_fd};
+	int r;
+
+	if (plan->info_fd < 0 && plan->json_status_fd < 0)
+		return 0;
+	r = handshake_send(in->sock_fd, HANDSHAKE_HELLO, 0);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot tell the monitor");
+	r = init_await(in->ctx, HANDSHAKE_INIT_HELLO, HANDSHAKE_HELLO_KNOWN, err);
+	/* So that the reader sees the end when the monitor closes it; none is the command's. */
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+		if (told[i] > STDERR_FILENO)
+			close(told[i]);
+	return r;
 }
 
 /* Everything up to the moment when only the new root is left. */
@@ -100,31 +165,38 @@ static int init_set_up(struct init *in, struct sbx_err *err)
 	struct run_context *ctx = in->ctx;
 	int r;
 
-	r = init_tie_to_monitor(in, err);
+	r = join_is_needed(ctx->plan) ? join_become(ctx->plan, err) : 0;
+	if (r == 0)
+		r = init_tie_to_monitor(in, err);
 	if (r < 0)
 		return r;
 	if (unshare((int)init_late_namespaces(ctx->plan)) < 0)
 		return err_system(err, errno, NULL, "cannot create the sandbox's namespaces");
 	/* Not before: a descriptor belongs to the mount namespace that it was opened in. */
-	ctx->host_root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ctx->host_root_fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (ctx->host_root_fd < 0)
 		return err_system(err, errno, "/", "cannot open the host's root");
 	ctx->caller_umask = umask(0);
-	if (!ctx->plan->uid_map.helper) {
+	if (ctx->plan->box_pidfd >= 0)
+		ctx->caller_umask = ctx->plan->joined_umask; /* mounts and ids are those of the
+								sandbox that was entered */
+	else if (!(ctx->plan->namespaces & CLONE_NEWUSER))
+		r = init_leave_propagation(ctx, err);
+	else if (!ctx->plan->uid_map.helper && ctx->plan->userns_block_fd < 0)
 		r = idmap_write_own(ctx->plan, err);
-		if (r < 0)
-			return r;
-	}
-	r = steps_run_phase(ctx, PLAN_EARLY, err);
+	if (r == 0)
+		r = steps_run_phase(ctx, PLAN_EARLY, err);
 	if (r == 0)
 		r = init_wait_for_ids(in, err);
+	if (r == 0)
+		r = init_say_hello(in, err);
 	return r < 0 ? r : steps_run_phase(ctx, PLAN_SETUP, err);
 }
 
 /* From here on nobody inside can trace this process or read its memory. */
-static int init_hide(struct launch_title title, struct sbx_err *err)
+static int init_hide(const struct init *in, struct launch_title title, struct sbx_err *err)
 {
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (!in->ctx->plan->init_visible && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_system(err, errno, NULL, "cannot make PID 1 undumpable");
 	/* /proc/PID/cmdline shows this memory to everybody, dumpable or not. */
 	explicit_bzero(title.start, title.len);
@@ -138,7 +210,8 @@ static noreturn void init_payload_child(struct init *in, int gate_read, int gate
 {
 	if (gate_write >= 0)
 		close(gate_write);
-	if (!in->ctx->plan->own_pid_ns && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
+	if (!in->ctx->plan->own_pid_ns && !in->ctx->plan->outlives_monitor &&
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
 		struct sbx_err err;
 
 		(void)err_system(&err, errno, NULL, "cannot ask for a signal at PID 1's death");
@@ -150,11 +223,9 @@ static noreturn void init_payload_child(struct init *in, int gate_read, int gate
 
 static int init_clone_payload(struct init *in, int gate_read, int gate_write, struct sbx_err *err)
 {
-	const struct clone_args args = {
-		.flags = in->ctx->plan->nested_userns ? CLONE_NEWUSER | CLONE_NEWNS : 0,
-		.exit_signal = SIGCHLD,
-	};
-	pid_t pid = sys_clone3(&args);
+	/* Not clone3(2): PID 1's filter may be there already, which cannot judge that. */
+	pid_t pid = sys_clone(in->ctx->plan->nested_userns ? CLONE_NEWUSER | CLONE_NEWNS : 0,
+			      &in->payload_fd);
 
 	if (pid < 0)
 		return err_system(err, errno, NULL, "cannot create the command's process");
@@ -192,7 +263,7 @@ static int init_start_gated(struct init *in, struct launch_title title, struct s
 	if (r == 0 && ctx->plan->nested_userns)
 		r = idmap_write_same(ctx->proc_fd, in->payload, ctx->plan, err);
 	if (r == 0)
-		r = init_hide(title, err);
+		r = init_hide(in, title, err);
 	if (r == 0)
 		r = steps_run_phase(ctx, PLAN_REAPER, err);
 	if (r == 0 && write(gate_write, "", 1) != 1)
@@ -200,16 +271,86 @@ static int init_start_gated(struct init *in, struct launch_title title, struct s
 	return r;
 }
 
-static int init_start_payload(struct init *in, struct launch_title title, struct sbx_err *err)
+static int init_watch_children(struct init *in, struct sbx_err *err);
+static int init_reap(struct init *in, struct sbx_err *err);
+static void init_listen(struct init *in, struct pollfd *pfd);
+
+/*
+ * May the payload run in PID 1's memory until it executes? Not where it may wait for
+ * somebody there (PID 1 would not hear the monitor meanwhile), nor where what it does
+ * to itself would be done to that memory: a change of ids resets PR_SET_DUMPABLE.
+ */
+static bool init_may_lend(const struct sbx_plan *plan)
 {
+	static const enum plan_step_kind own_memory[] = {
+		PLAN_STEP_STDIO, PLAN_STEP_IDS, PLAN_STEP_ASSERT_NO_USERNS, PLAN_STEP_BLOCK};
+
+	if (!plan->own_pid_ns || plan->outlives_monitor)
+		return false;
+	for (size_t i = 0; i < plan->n_steps; i++)
+		for (size_t j = 0; j < ARRAY_SIZE(own_memory); j++)
+			if (plan->steps[i].kind == own_memory[j])
+				return false;
+	return true;
+}
+
+static void init_borrower(void *arg)
+{
+	init_payload_child(arg, -1, -1);
+}
+
+/*
+ * Wait until the payload is out of this memory, or its state may have changed. While it
+ * is stopped, whoever lets it go on, or end, may speak to the monitor only, so that is
+ * heard. (Not while it runs: what a message asks for may fail, see borrow.c.)
+ *
+ * Return: 1 when it is out; 0; or -errno.
+ */
+static int init_await_borrower(struct init *in, int borrow_fd, struct sbx_err *err)
+{
+	struct pollfd pfds[] = {{.fd = borrow_fd, .events = POLLIN},
+				{.fd = in->stopped ? in->sock_fd : -1, .events = POLLIN}};
 	int r;
 
-	if (init_needs_gate(in->ctx->plan))
+	if (poll(pfds, ARRAY_SIZE(pfds), INIT_BORROW_MS) < 0)
+		return err_system(err, errno, NULL, "cannot wait for the command's start");
+	if (pfds[0].revents)
+		return 1;
+	if (pfds[1].revents)
+		init_listen(in, &pfds[1]);
+	r = init_reap(in, err);
+	return r < 0 ? r : 0;
+}
+
+static int init_lend(struct init *in, struct sbx_err *err)
+{
+	int borrow_fd = -1, r;
+
+	in->payload = borrow_start(init_borrower, in, &borrow_fd, &in->payload_fd);
+	if (in->payload < 0)
+		return err_system(err, errno, NULL, "cannot create the command's process");
+	do {
+		r = init_await_borrower(in, borrow_fd, err);
+	} while (r == 0);
+	close(borrow_fd);
+	return r < 0 ? r : 0;
+}
+
+static int init_start_payload(struct init *in, struct launch_title title, struct sbx_err *err)
+{
+	const struct sbx_plan *plan = in->ctx->plan;
+	int r = plan->init_is_payload ? 0 : init_watch_children(in, err);
+
+	if (r < 0)
+		return r;
+	if (init_needs_gate(plan))
 		return init_start_gated(in, title, err);
-	r = init_hide(title, err);
-	if (r == 0 && in->ctx->plan->init_is_payload)
+	r = init_hide(in, title, err);
+	if (r == 0 && plan->init_is_payload)
 		payload_main(in->ctx, in->sock_fd, -1);
-	return r < 0 ? r : init_clone_payload(in, -1, -1, err);
+	if (r < 0)
+		return r;
+	return init_may_lend(plan) ? init_lend(in, err) : init_clone_payload(in, -1, -1, err);
 }
 
 /* ---- its life ---- */
@@ -220,31 +361,34 @@ static void init_on_sigchld(int sig)
 }
 
 /*
- * SIGCHLD interrupts ppoll and nothing else; all others stay blocked. Without that
+ * SIGCHLD interrupts a wait and nothing else; all others stay blocked. Without that
  * PID 1 would sleep for ever behind the command's end.
  */
-static int init_watch_children(sigset_t *ret_mask, struct sbx_err *err)
+static int init_watch_children(struct init *in, struct sbx_err *err)
 {
 	const struct sigaction action = {.sa_handler = init_on_sigchld};
 
-	if (sigaction(SIGCHLD, &action, NULL) < 0 || sigprocmask(SIG_BLOCK, NULL, ret_mask) < 0)
+	if (sigaction(SIGCHLD, &action, NULL) < 0 ||
+	    sigprocmask(SIG_BLOCK, NULL, &in->wait_mask) < 0)
 		return err_system(err, errno, NULL, "cannot watch for the command's end");
-	(void)sigdelset(ret_mask, SIGCHLD);
+	(void)sigdelset(&in->wait_mask, SIGCHLD);
 	return 0;
 }
 
+/* @sig: negative: for the payload's whole group, which it leads on a terminal of its own */
 static void init_signal(const struct init *in, int sig)
 {
-	if (in->payload > 0)
-		(void)kill(in->payload, sig);
-	else if (in->ctx->plan->own_pid_ns)
-		(void)kill(-1, sig); /* --on-exit=wait: to all that is left */
+	if (in->payload == 0 && in->ctx->plan->own_pid_ns)
+		(void)kill(-1, abs(sig)); /* --on-exit=wait: to all that is left */
+	/* There is no such group yet where the payload has only just been born. */
+	else if (in->payload > 0 && (sig > 0 || kill(-in->payload, -sig) < 0))
+		(void)kill(in->payload, abs(sig));
 }
 
 /* The terminal signals the whole process group; before the payload was there, it was PID 1. */
 static void init_pass_on_pending(const struct init *in)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 	sigset_t pending;
 
 	if (sigpending(&pending) < 0)
@@ -266,7 +410,7 @@ static int init_reap(struct init *in, struct sbx_err *err)
 	for (;;) {
 		siginfo_t info = {.si_pid = 0};
 
-		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG) < 0)
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG) < 0)
 			return errno == ECHILD ? 0
 					       : err_system(err, errno, NULL,
 							    "cannot wait for the command");
@@ -274,13 +418,19 @@ static int init_reap(struct init *in, struct sbx_err *err)
 			return 1;
 		if (info.si_pid != in->payload)
 			continue;
-		if (info.si_code == CLD_STOPPED) {
-			if (handshake_send(in->sock_fd, HANDSHAKE_STOPPED, info.si_status) == 0)
+		in->stopped = info.si_code == CLD_STOPPED;
+		if (info.si_code == CLD_CONTINUED)
+			continue;
+		if (in->stopped) {
+			if (!in->ctx->plan->leaves_signals &&
+			    handshake_send(in->sock_fd, HANDSHAKE_STOPPED, info.si_status) == 0)
 				in->stops++;
 			continue;
 		}
 		in->exit_code = init_exit_code(&info);
 		in->payload = 0;
+		if (in->ctx->plan->leaves_rest)
+			(void)handshake_send(in->sock_fd, HANDSHAKE_EXITED, in->exit_code);
 	}
 }
 
@@ -323,48 +473,81 @@ static noreturn void init_end(struct init *in, int exit_code)
  */
 static void init_on_signal(const struct init *in, int sig)
 {
-	if (in->stops == 0 || !signals_stop_a_process(sig))
+	if (in->stops == 0 || !signals_stop_a_process(abs(sig)))
 		init_signal(in, sig);
+	if (sig == -SIGCONT)
+		(void)handshake_send(in->sock_fd, HANDSHAKE_CONTINUED, 0);
 }
 
-/* A message, or the end of the monitor. */
-static void init_listen(struct init *in)
+/* A message, or the end of the monitor, which may be none of PID 1's business. */
+static void init_listen(struct init *in, struct pollfd *pfd)
 {
 	struct handshake_msg msg;
 	int r = handshake_receive(in->sock_fd, HANDSHAKE_INIT_RUNNING, false, &msg);
 
-	if (r == 0)
+	if (r == 0 && in->ctx->plan->outlives_monitor)
+		pfd->fd = -1;
+	else if (r == 0)
 		init_end(in, ERR_EXIT_FAILED);
 	if (r > 0 && msg.type == HANDSHAKE_SIGNAL)
 		init_on_signal(in, msg.number);
+	if (r > 0 && msg.type == HANDSHAKE_WHO)
+		(void)handshake_send_fd(in->sock_fd, HANDSHAKE_PAYLOAD, in->payload_fd);
 	if (r > 0 && msg.type == HANDSHAKE_STOP_KNOWN)
 		in->stops--;
+	if (r > 0 && msg.type == HANDSHAKE_FOREGROUND && in->ctx->pty_slave_fd >= 0)
+		pty_set_foreground(in->ctx, in->payload, (enum handshake_foreground)msg.number);
+}
+
+/*
+ * Without a pid namespace PID 1 must outlive the monitor to end what is left: end of
+ * file is the sign then. The signal only wakes it, should somebody have stopped it.
+ */
+static int init_outlive_monitor(const struct init *in, struct sbx_err *err)
+{
+	const struct sbx_plan *plan = in->ctx->plan;
+
+	if (plan->own_pid_ns && !plan->outlives_monitor)
+		return 0;
+	if (prctl(PR_SET_PDEATHSIG, plan->outlives_monitor ? 0 : SIGCONT) == 0)
+		return 0;
+	return err_system(err, errno, NULL, "cannot change the signal at the monitor's death");
+}
+
+static void init_close_others(const struct init *in)
+{
+	const struct run_context *ctx = in->ctx;
+	int keep[INIT_KEEP_MAX] = {in->sock_fd, ctx->proc_fd, ctx->plan->sync_fd, ctx->pty_slave_fd,
+				   in->payload_fd};
+
+	for (size_t i = 0; i < ctx->n_locks; i++)
+		keep[INIT_KEEP + i] = ctx->lock_fds[i];
+	fd_close_all_but(keep, INIT_KEEP + ctx->n_locks);
 }
 
 /* Return: only in failure, -errno. */
 static int init_loop(struct init *in, struct sbx_err *err)
 {
 	struct pollfd pfd = {.fd = in->sock_fd, .events = POLLIN};
-	const int keep[] = {in->sock_fd, in->ctx->proc_fd};
-	sigset_t mask;
-	int r = init_watch_children(&mask, err);
+	int r = init_outlive_monitor(in, err);
 
 	if (r < 0)
 		return r;
-	fd_close_all_but(keep, ARRAY_SIZE(keep));
+	init_close_others(in);
 	init_pass_on_pending(in);
 	for (;;) {
-		int ready = ppoll(&pfd, 1, NULL, &mask);
+		int ready;
 
-		if (ready < 0 && errno != EINTR)
-			return err_system(err, errno, NULL, "cannot wait for events");
 		r = init_reap(in, err);
 		if (r < 0)
 			return r;
 		if (in->payload == 0 && (!in->ctx->plan->wait_for_all || r == 0))
 			init_end(in, in->exit_code);
+		ready = ppoll(&pfd, 1, NULL, &in->wait_mask);
+		if (ready < 0 && errno != EINTR)
+			return err_system(err, errno, NULL, "cannot wait for events");
 		if (ready > 0)
-			init_listen(in);
+			init_listen(in, &pfd);
 	}
 }
 
@@ -375,10 +558,11 @@ static int init_loop(struct init *in, struct sbx_err *err)
  */
 noreturn void init_main(struct run_context *ctx, struct launch_title title, int sock_fd)
 {
-	struct init in = {.ctx = ctx, .sock_fd = sock_fd};
+	struct init in = {.ctx = ctx, .sock_fd = sock_fd, .payload_fd = -1};
 	struct sbx_err err;
 	int r;
 
+	ctx->sock_fd = sock_fd;
 	r = init_set_up(&in, &err);
 	if (r == 0)
 		r = steps_run_phase(ctx, PLAN_INIT, &err);

@@ -13,6 +13,10 @@
  *     state       ends when                        a signal that ends processes
  *     MAPPING     both helpers have succeeded      ends the launch
  *     RUNNING     PID 1 has ended                  goes to the command
+ *     HELD        --userns-block-fd is written to  ends the launch
+ *
+ * Other signals wait until the command can be told of them.
+ * HELD is a pause in RUNNING: PID 1 has said hello, and the caller maps its ids.
  *
  * A signal that the terminal sent (si_code SI_KERNEL) has reached the command too,
  * which is in the same process group, so it is not passed on, unless the
@@ -20,15 +24,24 @@
  * the monitor stops itself by the same signal: the caller's shell sees a
  * stopped job, as if there were no sandbox. SIGCONT is passed on.
  *
+ * With --pty the command's terminal is the sandbox's own, which relay.c connects
+ * with the caller's. Then all signals are passed on, those of keys to the whole
+ * group of the command; the monitor's group stops as the terminal would have
+ * stopped it; and a command that is stopped for reading in the background gets the
+ * terminal if sbx is in the foreground.
+ *
  * However this function returns, PID 1 has been waited for, and with it
  * everything in its pid namespace has ended.
  */
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -36,21 +49,35 @@
 #include <unistd.h>
 
 #include "sbx/base/fd.h"
+#include "sbx/base/io.h"
+#include "sbx/base/prefault.h"
 #include "sbx/base/sys.h"
+#include "sbx/run/bus.h"
+#include "sbx/run/control.h"
+#include "sbx/run/detach.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/idmap.h"
 #include "sbx/run/init.h"
+#include "sbx/run/join.h"
 #include "sbx/run/launch.h"
+#include "sbx/run/placeholder.h"
+#include "sbx/run/refused.h"
+#include "sbx/run/relay.h"
 #include "sbx/run/signals.h"
+#include "sbx/run/status.h"
 #include "sbx/run/terminal.h"
 #include "sbx/spec/hints.h"
 
 enum {
 	LAUNCH_HELPER_TIMEOUT_MS = 20 * 1000,
+	LAUNCH_BUS_TIMEOUT_MS = 10 * 1000,
 	LAUNCH_FDS_NEEDED = 64, /* descriptors that sbx has open at most, with room */
 };
 
-enum launch_state { LAUNCH_MAPPING, LAUNCH_RUNNING };
+/* Of the stack: the frames from main() to here; below, what PID 1 and the payload use. */
+enum { LAUNCH_STACK_BYTES = 20480, LAUNCH_INIT_STACK_BYTES = 57344 };
+
+enum launch_state { LAUNCH_MAPPING, LAUNCH_RUNNING, LAUNCH_HELD };
 
 /* What is polled, by index. */
 enum launch_source {
@@ -60,6 +87,15 @@ enum launch_source {
 	LAUNCH_PARENT,
 	LAUNCH_HELPER_0,
 	LAUNCH_HELPER_1,
+	LAUNCH_LISTENER,
+	LAUNCH_BUS,
+	LAUNCH_BUS_READY,
+	LAUNCH_HOLD,
+	LAUNCH_CONTROL,
+	LAUNCH_TERMINAL,
+	LAUNCH_PTY,
+	LAUNCH_DETACH, /* the first of DETACH_SOURCES */
+	LAUNCH_DETACH_LAST = LAUNCH_DETACH + DETACH_SOURCES - 1,
 	LAUNCH_SOURCE_COUNT_,
 };
 
@@ -70,14 +106,30 @@ struct monitor {
 	int pidfd;	     /* owned; of PID 1 */
 	int sock_fd;	     /* owned */
 	int signal_fd;	     /* owned */
+	int listener_fd;     /* owned; of the filter, with --seccomp-log; -1: none (yet) */
 	int parent_fd;	     /* owned; -1: the caller's end does not matter */
 	int64_t deadline_ms; /* of the helpers, CLOCK_MONOTONIC */
 	struct idmap_job idmap;
+	struct bus_job bus;
 	struct terminal terminal;
+	struct relay *relay; /* owned; NULL without --pty */
+	struct placeholder_box placeholders;
+	struct register_entry record;
+	struct control control;
+	struct detach detach;
+	int exit_code;	    /* of a command that has ended while PID 1 has not; -1: not so */
+	bool greeted;	    /* by PID 1, where somebody is to be told of it; else true */
+	bool hears_few;	    /* signals: those that end a launch */
 	bool helper_failed; /* one of the two has */
-	int interrupted;    /* the signal that ended the launch, 0: none */
-	siginfo_t end;	    /* of PID 1, once waited for */
-	int wait_errno;	    /* why it could not be */
+	bool init_ended;
+	bool child_changed;   /* without a PID 1 between us and the command: it may have stopped */
+	bool continuing;      /* it was told to go on, and PID 1 has not answered yet */
+	bool command_stopped; /* and the monitor with it; the terminal was given back */
+	bool hung_up;	      /* the command was told so: its terminal is of no use any more */
+	int interrupted;      /* the signal that ended the launch, 0: none */
+	struct refused refused; /* what the filter refused */
+	siginfo_t end;		/* of PID 1, once waited for */
+	int wait_errno;		/* why it could not be */
 };
 
 static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
@@ -87,8 +139,15 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	m->pidfd = -1;
 	m->sock_fd = -1;
 	m->signal_fd = -1;
+	m->listener_fd = -1;
 	m->parent_fd = -1;
+	m->exit_code = -1;
 	idmap_job_init(&m->idmap);
+	bus_job_init(&m->bus);
+	placeholder_init(&m->placeholders);
+	register_init(&m->record);
+	control_init(&m->control);
+	detach_init(&m->detach);
 }
 
 static void monitor_wait_for_child(struct monitor *m)
@@ -112,10 +171,17 @@ static void monitor_finish(struct monitor *m)
 		(void)sys_pidfd_send_signal(m->pidfd, SIGKILL);
 		monitor_wait_for_child(m);
 	}
+	control_close(&m->control);
+	detach_finish(&m->detach);
+	register_finish(&m->record);
+	bus_job_finish(&m->bus);
+	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
 	defs_cleanup_fd(&m->sock_fd);
 	defs_cleanup_fd(&m->signal_fd);
+	defs_cleanup_fd(&m->listener_fd);
 	defs_cleanup_fd(&m->parent_fd);
+	placeholder_finish(&m->placeholders);
 }
 
 static int64_t launch_now_ms(void)
@@ -136,6 +202,11 @@ static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *
 {
 	if (!m->plan->end_with_parent)
 		return 0;
+	if (parent == 0 && m->plan->parent_signals)
+		return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0
+			       ? 0
+			       : err_system(err, errno, NULL,
+					    "--die-with-parent: cannot ask for a signal");
 	if (parent == 0)
 		return err_refuse(err, ESRCH, NULL,
 				  "--die-with-parent: the caller is in another pid namespace and "
@@ -172,11 +243,26 @@ static void launch_give_back(const struct run_context *ctx)
 
 /* In the child: forget what is the monitor's. */
 static noreturn void launch_init_child(struct run_context *ctx, struct launch_title title,
-				       const int socks[2], int parent_fd)
+				       const int socks[2], struct monitor *m)
 {
-	close(socks[0]);
-	if (parent_fd >= 0)
-		close(parent_fd);
+	const int not_ours[] = {socks[0], m->parent_fd, relay_terminal_fd(m->relay),
+				m->record.dir_fd, m->record.record_fd};
+
+	prefault_program();
+	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_STACK_BYTES);
+	for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++)
+		if (not_ours[i] >= 0)
+			close(not_ours[i]);
+	if (m->plan->detach)
+		detach_become_child(&m->detach);
+	for (int fd = STDIN_FILENO; m->plan->null_fd >= 0 && fd <= STDERR_FILENO; fd++)
+		(void)dup2(m->plan->null_fd, fd);
+	/* In a sandbox that runs already: whatever the caller has open stays outside. */
+	if (m->plan->box_pidfd >= 0) {
+		const int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, socks[1]};
+
+		fd_close_all_but(keep, ARRAY_SIZE(keep));
+	}
 	init_main(ctx, title, socks[1]);
 }
 
@@ -189,25 +275,88 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 		.exit_signal = SIGCHLD,
 	};
 	int socks[2], r;
+	bool joins;
 	pid_t pid;
 
-	/* Who makes a plan with another parent teaches this function to join it first. */
-	assert(m->plan->parent_userns_fd < 0);
 	r = handshake_open(socks);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot make a socket to PID 1");
-	pid = sys_clone3(&args);
+	joins = join_is_needed(m->plan);
+	pid = joins ? join_clone(m->plan, &args, title, &m->pidfd, err) : sys_clone3(&args);
 	if (pid == 0)
-		launch_init_child(ctx, title, socks, m->parent_fd);
+		launch_init_child(ctx, title, socks, m);
 	r = pid < 0 ? errno : 0;
 	m->sock_fd = socks[0];
 	close(socks[1]);
+	if (pid < 0 && joins)
+		return (int)pid;
 	if (pid < 0) {
 		r = err_system(err, r, NULL, "cannot create a user namespace");
 		hint_add(err, HINT_CLONE);
 		return r;
 	}
 	m->child = pid;
+	/* Which are PID 1's as well now; it is at work, so this costs no time. */
+	prefault_stack(0, LAUNCH_STACK_BYTES);
+	return 0;
+}
+
+/* PID 1 waits for something, and what is sent to the command would find none. */
+static bool launch_is_starting(const struct monitor *m)
+{
+	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus);
+}
+
+/* Which signals are read now: what is for the command waits until it can be told. */
+static int launch_choose_signals(struct monitor *m, struct sbx_err *err)
+{
+	bool few = launch_is_starting(m);
+	int r;
+
+	if (m->plan->leaves_signals || (m->signal_fd >= 0 && m->hears_few == few))
+		return 0;
+	m->hears_few = few;
+	r = signals_open(&m->signal_fd, few, m->plan->box_pidfd >= 0);
+	return r < 0 ? err_system(err, -r, NULL, "cannot receive signals") : 0;
+}
+
+/* From here on signals are read, or, where none is passed on, do what they do by default. */
+static int launch_take_signals(struct monitor *m, const struct run_context *ctx,
+			       struct sbx_err *err)
+{
+	if (!m->plan->leaves_signals)
+		return launch_choose_signals(m, err);
+	if (sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL) < 0)
+		return err_system(err, errno, NULL, "cannot receive signals");
+	return 0;
+}
+
+/*
+ * Have a record, while PID 1 is at work. One that cannot be had matters only to who has
+ * asked for a name, or leaves it alone: it protects nobody.
+ */
+static int launch_record(struct monitor *m, struct sbx_err *err)
+{
+	int r = 0;
+
+	if (!m->plan->records)
+		return 0;
+	if (!m->plan->needs_record)
+		r = register_claim(&m->record, m->plan, err);
+	if (r == 0 && m->plan->detach)
+		r = detach_begin(&m->detach, &m->record, err);
+	if (r == 0)
+		r = control_open(&m->control, &m->record, m->child, err);
+	if (r == 0)
+		r = register_publish(&m->record, m->child, err);
+	if (r == 0)
+		register_sweep(&m->record);
+	if (r == 0 || m->plan->needs_record)
+		return r;
+	control_close(&m->control);
+	register_finish(&m->record);
+	if (m->plan->verbose)
+		err_print(err, "sbx", STDERR_FILENO);
 	return 0;
 }
 
@@ -220,17 +369,41 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		return err_system(err, -r, NULL, "cannot block signals");
 	launch_raise_nofile(ctx);
 	r = launch_watch_parent(m, caller->parent, err);
+	if (r == 0 && m->plan->pty)
+		r = relay_open(m->plan, &m->relay, &ctx->pty, err);
+	/* PID 1 must not find, and use, what is about to be removed. */
+	if (r == 0 && m->plan->protects) {
+		placeholder_sweep(m->plan, PLACEHOLDER_SWEEP_ALL);
+		placeholder_open(&m->placeholders, m->plan);
+		ctx->placeholders = &m->placeholders;
+	}
+	/* A name that is taken is to be known before anything runs. */
+	if (r == 0 && m->plan->needs_record)
+		r = register_claim(&m->record, m->plan, err);
+	if (r == 0 && m->plan->detach)
+		r = detach_open(&m->detach, caller->notify_fd, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
 	if (r == 0 && m->plan->uid_map.helper)
 		r = idmap_job_start(&m->idmap, m->plan, m->child, &ctx->caller_sigmask, err);
 	if (r < 0)
 		return r;
-	terminal_note(&m->terminal);
-	r = signals_open(&m->signal_fd);
+	/* The others do not wait for it: PID 1 is at work meanwhile. */
+	if (!m->plan->protects)
+		placeholder_sweep(m->plan, PLACEHOLDER_SWEEP_RECORDS);
+	r = launch_record(m, err);
 	if (r < 0)
-		return err_system(err, -r, NULL, "cannot receive signals");
+		return r;
+	m->bus.plan = m->plan;
+	m->bus.sigmask = &ctx->caller_sigmask;
+	m->terminal.fd = -1;
+	if (!m->plan->pty)
+		terminal_note(&m->terminal);
 	m->state = m->plan->uid_map.helper ? LAUNCH_MAPPING : LAUNCH_RUNNING;
+	m->greeted = m->plan->info_fd < 0 && m->plan->json_status_fd < 0;
+	r = launch_take_signals(m, ctx, err);
+	if (r < 0)
+		return r;
 	m->deadline_ms = m->plan->uid_map.helper ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
 	return 0;
 }
@@ -244,11 +417,27 @@ static void launch_close_others(const struct monitor *m)
 	const int keep[] = {m->pidfd,
 			    m->sock_fd,
 			    m->signal_fd,
+			    m->listener_fd,
 			    m->parent_fd,
 			    m->terminal.fd,
+			    relay_terminal_fd(m->relay),
 			    m->idmap.error_fd,
 			    m->idmap.helpers[0].pidfd,
 			    m->idmap.helpers[1].pidfd,
+			    m->placeholders.dir_fd,
+			    m->placeholders.record_fd,
+			    m->record.dir_fd,
+			    m->record.record_fd,
+			    m->control.listen_fd,
+			    m->detach.read_fds[0],
+			    m->detach.read_fds[1],
+			    m->detach.read_fds[2],
+			    m->detach.null_fd,
+			    m->detach.notify_fd,
+			    m->detach.log.fd,
+			    m->plan->info_fd,
+			    m->plan->json_status_fd,
+			    m->plan->userns_block_fd,
 			    STDERR_FILENO};
 
 	fd_close_all_but(keep, ARRAY_SIZE(keep));
@@ -256,12 +445,56 @@ static void launch_close_others(const struct monitor *m)
 
 /* ---- events ---- */
 
+/* @sig: negative: for the command's whole group */
 static void launch_forward(const struct monitor *m, int sig)
 {
 	if (m->plan->init_is_payload)
-		(void)sys_pidfd_send_signal(m->pidfd, sig);
+		(void)sys_pidfd_send_signal(m->pidfd, abs(sig));
 	else
 		(void)handshake_send(m->sock_fd, HANDSHAKE_SIGNAL, sig);
+}
+
+/*
+ * Go on on a terminal that is relayed, with it where it is ours to take. A command
+ * that had stopped gets its foreground back, as from a shell; where only the monitor
+ * had been stopped, it may be with a job of a shell inside.
+ */
+static void launch_continue(struct monitor *m)
+{
+	bool taken = relay_wants_terminal(m->relay) && relay_take_terminal(m->relay);
+
+	if (!taken)
+		relay_release_terminal(m->relay);
+	(void)handshake_send(m->sock_fd, HANDSHAKE_FOREGROUND,
+			     !taken		  ? HANDSHAKE_FOREGROUND_NONE
+			     : m->command_stopped ? HANDSHAKE_FOREGROUND_COMMAND
+						  : HANDSHAKE_FOREGROUND_IF_FREE);
+	launch_forward(m, -SIGCONT);
+	/* What is typed waits for that: Ctrl-Z before it would be undone by it (signal(7)). */
+	m->continuing = m->command_stopped;
+	m->command_stopped = false;
+}
+
+static void launch_hang_up(struct monitor *m)
+{
+	if (m->hung_up)
+		return;
+	m->hung_up = true;
+	launch_forward(m, -SIGHUP);
+	launch_forward(m, -SIGCONT); /* or a stopped one would not hear it */
+}
+
+static void launch_on_relayed_signal(struct monitor *m, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+	bool for_group = info->ssi_code == SI_KERNEL || signals_stop_a_process(sig);
+
+	if (sig == SIGCONT)
+		launch_continue(m);
+	else if (sig == SIGWINCH)
+		relay_pass_size(m->relay);
+	else
+		launch_forward(m, for_group ? -sig : sig);
 }
 
 /* Return: 0, or -ECANCELED when the launch is to end. */
@@ -271,28 +504,131 @@ static int launch_on_signal(struct monitor *m)
 
 	if (read(m->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return 0;
-	if (m->state == LAUNCH_MAPPING && signals_end_a_process((int)info.ssi_signo)) {
+	if (info.ssi_signo == SIGCHLD) {
+		m->child_changed = true;
+		return 0;
+	}
+	if (launch_is_starting(m) && signals_end_a_process((int)info.ssi_signo)) {
 		m->interrupted = (int)info.ssi_signo;
 		return -ECANCELED;
 	}
-	if (info.ssi_code == SI_KERNEL && !m->plan->own_session)
-		return 0;
-	launch_forward(m, (int)info.ssi_signo);
+	if (m->init_ended && signals_end_a_process((int)info.ssi_signo))
+		relay_close(take_ptr(m->relay)); /* what is left is not waited for */
+	else if (relay_is_running(m->relay))
+		launch_on_relayed_signal(m, &info);
+	else if (info.ssi_code != SI_KERNEL || m->plan->own_session)
+		launch_forward(m, (int)info.ssi_signo);
 	return 0;
 }
 
-/* The command has stopped; so do we, by the same signal, until somebody continues us. */
-static void launch_stop(int sig)
+/*
+ * Stop by the signal that the command stopped by, until somebody continues us.
+ * @group: with all of our group, as the terminal would do it
+ */
+static void launch_stop(int sig, bool group)
 {
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, sig);
-	(void)kill(getpid(), sig);
+	(void)kill(group && signals_stop_a_process(sig) ? 0 : getpid(), sig);
 	if (!signals_stop_a_process(sig))
 		return;
 	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* The kernel keeps SIGCONT pending for who has it blocked, and drops it when a stop is sent. */
+static bool launch_was_continued(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1;
+}
+
+/*
+ * The command has stopped on its own terminal. Where it asked for the terminal, and
+ * sbx may have it, that is all. Else we stop; who continues us is seen by the
+ * SIGCONT. In an orphaned group nothing stops (nobody could continue us): then the
+ * key has no effect, and a command that reads in the background gets what the
+ * kernel gives to such: SIGHUP.
+ */
+static void launch_on_relayed_stop(struct monitor *m, int sig)
+{
+	bool asks = sig == SIGTTIN || sig == SIGTTOU;
+
+	m->command_stopped = true;
+	if (asks && relay_take_terminal(m->relay)) {
+		launch_continue(m);
+		return;
+	}
+	(void)relay_drain(m->relay); /* what was printed before belongs before the shell's words */
+	relay_release_terminal(m->relay);
+	launch_stop(sig, true);
+	if (launch_was_continued())
+		return;
+	if (asks)
+		launch_hang_up(m);
+	else
+		launch_continue(m);
+}
+
+/* A command that is our own child tells nobody that it has stopped but the kernel. */
+static void launch_on_child(struct monitor *m)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	m->child_changed = false;
+	if (waitid(P_PIDFD, (id_t)m->pidfd, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid != 0)
+		launch_stop(info.si_status, false);
+}
+
+/* A PID 1 that is gone has said why, or its end will tell. */
+static int launch_answer(const struct monitor *m, enum handshake_type type, struct sbx_err *err)
+{
+	int r = m->sock_fd < 0 ? 0 : handshake_send(m->sock_fd, type, 0);
+
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
+/* The caller is told; with --userns-block-fd it has its turn now. */
+static int launch_on_hello(struct monitor *m, struct sbx_err *err)
+{
+	int r = status_write_start(m->plan, m->child, err);
+
+	if (r < 0)
+		return r;
+	m->greeted = true;
+	if (m->plan->userns_block_fd < 0)
+		return launch_answer(m, HANDSHAKE_HELLO_KNOWN, err);
+	m->state = LAUNCH_HELD;
+	return 0;
+}
+
+/* A byte, or the end of whoever could have sent one: PID 1 goes on with the ids it has now. */
+static int launch_on_release(struct monitor *m, struct sbx_err *err)
+{
+	int fd = m->plan->userns_block_fd, r;
+	char byte;
+
+	if (read(fd, &byte, 1) < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		r = err_system(err, errno, NULL, "cannot read from descriptor %d", fd);
+		err_set_option(err, "--userns-block-fd");
+		return r;
+	}
+	m->state = LAUNCH_RUNNING;
+	return launch_answer(m, HANDSHAKE_HELLO_KNOWN, err);
+}
+
+static bool launch_pid_1_is_dead(const struct monitor *m)
+{
+	struct pollfd pfd = {.fd = m->pidfd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
 }
 
 static int launch_on_message(struct monitor *m, struct sbx_err *err)
@@ -307,14 +643,105 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 	if (r == 0) {
 		/* End of file: from now on only PID 1's end is of interest. */
 		close(take_fd(&m->sock_fd));
+		if (m->plan->leaves_command && !launch_pid_1_is_dead(m))
+			m->exit_code = 0;
 		return 0;
 	}
 	if (msg.type == HANDSHAKE_STOPPED) {
 		(void)handshake_send(m->sock_fd, HANDSHAKE_STOP_KNOWN, 0);
-		launch_stop(msg.number);
+		if (relay_is_running(m->relay))
+			launch_on_relayed_stop(m, msg.number);
+		else
+			launch_stop(msg.number, false);
 		return 0;
 	}
+	if (msg.type == HANDSHAKE_CONTINUED) {
+		m->continuing = false;
+		return 0;
+	}
+	if (msg.type == HANDSHAKE_HELLO)
+		return launch_on_hello(m, err);
+	if (msg.type == HANDSHAKE_EXITED) {
+		m->exit_code = msg.number;
+		return 0;
+	}
+	if (msg.type == HANDSHAKE_LISTENER) {
+		defs_cleanup_fd(&m->listener_fd);
+		m->listener_fd = msg.fd;
+		return 0;
+	}
+	if (msg.type == HANDSHAKE_PAYLOAD) {
+		control_give_payload(&m->control, &msg.fd);
+		return 0;
+	}
+	if (msg.type == HANDSHAKE_PTY)
+		return relay_start(m->relay, &msg.fd, err);
+	if (msg.type == HANDSHAKE_BUS) {
+		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
+		return bus_job_start(&m->bus, &msg.fd, err);
+	}
 	*err = msg.err;
+	return -ECANCELED;
+}
+
+/* A call to be refused; or nobody is left whom the filter holds. */
+static int launch_on_refusal(struct monitor *m, short events, struct sbx_err *err)
+{
+	int r = 0;
+
+	if (events & POLLIN)
+		r = refused_answer(&m->refused, m->listener_fd, &m->plan->filter.program);
+	else
+		close(take_fd(&m->listener_fd));
+	return r < 0 ? err_system(err, -r, NULL, "cannot answer the system call filter") : 0;
+}
+
+/* With --seccomp-log: on standard error, once, when all is over. */
+static void launch_tell_refused(struct monitor *m)
+{
+	char room[REFUSED_MAX * 64];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	if (!m->plan->filter.log)
+		return;
+	str_buf_puts(&text, "sbx: seccomp: ");
+	refused_describe(&m->refused, &text);
+	str_buf_puts(&text, "\n");
+	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+}
+
+/* Somebody wants to join the command. Where PID 1 is the command, it is known who that is. */
+static void launch_ask_who(struct monitor *m)
+{
+	int fd = m->plan->init_is_payload ? fcntl(m->pidfd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (fd >= 0)
+		control_give_payload(&m->control, &fd);
+	else if (!m->plan->init_is_payload)
+		(void)handshake_send(m->sock_fd, HANDSHAKE_WHO, 0);
+}
+
+/* Another sbx asks, or has something done. Return: as launch_on_signal(). */
+static int launch_on_control(struct monitor *m)
+{
+	struct control_order order;
+
+	control_turn(&m->control, launch_is_starting(m), &order);
+	if (order.kind == CONTROL_ORDER_NONE)
+		return 0;
+	if (order.kind == CONTROL_ORDER_WHO) {
+		launch_ask_who(m);
+		return 0;
+	}
+	/* Without a pid namespace only PID 1 can end them all, and does so with the command. */
+	if (!launch_is_starting(m) &&
+	    (order.kind == CONTROL_ORDER_SIGNAL || !m->plan->own_pid_ns)) {
+		launch_forward(m, order.number);
+		return 0;
+	}
+	if (order.kind == CONTROL_ORDER_SIGNAL && !signals_end_a_process(order.number))
+		return 0;
+	m->interrupted = order.number;
 	return -ECANCELED;
 }
 
@@ -327,9 +754,7 @@ static bool launch_has_message(const struct monitor *m)
 
 static bool launch_init_has_ended(const struct monitor *m)
 {
-	struct pollfd pfd = {.fd = m->pidfd, .events = POLLIN};
-
-	return m->sock_fd < 0 || poll(&pfd, 1, 0) == 1;
+	return m->sock_fd < 0 || launch_pid_1_is_dead(m);
 }
 
 /*
@@ -348,19 +773,19 @@ static int launch_on_helper(struct monitor *m, struct sbx_err *err)
 	idmap_job_finish(&m->idmap);
 	m->state = LAUNCH_RUNNING;
 	launch_close_others(m);
-	r = handshake_send(m->sock_fd, HANDSHAKE_MAPPED, 0);
-	/* A PID 1 that is gone has said why, or its end will tell. */
-	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
-		return err_system(err, -r, NULL, "cannot talk to PID 1");
-	return 0;
+	return launch_answer(m, HANDSHAKE_MAPPED, err);
 }
 
 static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 {
 	const char *path =
 		m->idmap.helpers[0].pid ? m->plan->gid_map.helper : m->plan->uid_map.helper;
-	int r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
-			   LAUNCH_HELPER_TIMEOUT_MS / 1000);
+	int r;
+
+	if (m->state != LAUNCH_MAPPING)
+		return bus_job_timed_out(&m->bus, LAUNCH_BUS_TIMEOUT_MS / 1000, err);
+	r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
+		       LAUNCH_HELPER_TIMEOUT_MS / 1000);
 
 	err_hint(err,
 		 "it may wait for a directory service (see nsswitch.conf(5)); --map=single does\n"
@@ -373,27 +798,41 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 	const int fds[LAUNCH_SOURCE_COUNT_] = {
 		[LAUNCH_SIGNALS] = m->signal_fd,
 		[LAUNCH_SOCKET] = m->sock_fd,
-		[LAUNCH_PID_1] = m->pidfd,
+		[LAUNCH_PID_1] = m->init_ended ? -1 : m->pidfd,
 		[LAUNCH_PARENT] = m->parent_fd,
 		[LAUNCH_HELPER_0] = m->idmap.helpers[0].pidfd,
 		[LAUNCH_HELPER_1] = m->idmap.helpers[1].pidfd,
+		[LAUNCH_LISTENER] = m->listener_fd,
+		[LAUNCH_BUS] = m->bus.pidfd,
+		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.ready_fd : -1,
+		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
+		/* While ids are mapped all may begin anew. */
+		[LAUNCH_CONTROL] = m->state == LAUNCH_MAPPING ? -1 : control_poll_fd(&m->control),
 	};
 
-	for (int i = 0; i < LAUNCH_SOURCE_COUNT_; i++)
+	for (int i = 0; i < LAUNCH_TERMINAL; i++)
 		pfds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	relay_fill_poll(m->relay, &pfds[LAUNCH_TERMINAL], &pfds[LAUNCH_PTY]);
+	detach_fill_poll(&m->detach, &pfds[LAUNCH_DETACH]);
+	if (m->continuing)
+		pfds[LAUNCH_TERMINAL].events &= ~POLLIN;
 }
 
-/* Wait once, and act. Return: 1 when PID 1 has ended, 0 to go on, or -errno. */
+/* Wait once, and act. Return: 1 when PID 1, or what is waited for, has ended; 0 to go on; -errno.
+ */
 static int launch_turn(struct monitor *m, struct sbx_err *err)
 {
 	struct pollfd pfds[LAUNCH_SOURCE_COUNT_];
 	int timeout = -1, r = 0;
 
-	if (m->state == LAUNCH_MAPPING) {
+	if (m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus)) {
 		int64_t left = m->deadline_ms - launch_now_ms();
 
 		timeout = left > 0 ? (int)left : 0;
 	}
+	r = launch_choose_signals(m, err);
+	if (r < 0)
+		return r;
 	launch_fill_poll(m, pfds);
 	r = poll(pfds, LAUNCH_SOURCE_COUNT_, timeout);
 	if (r < 0)
@@ -405,17 +844,40 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 	 * PID 1's last word comes before its end, and before what its end does to a
 	 * helper. It may have come since poll looked at the socket, so that is asked again.
 	 */
-	while (r == 0 && launch_has_message(m))
+	while (r == 0 && m->exit_code < 0 && launch_has_message(m))
 		r = launch_on_message(m, err);
+	if (r == 0 && m->exit_code >= 0)
+		return 1;
 	if (r == 0 && (pfds[LAUNCH_HELPER_0].revents || pfds[LAUNCH_HELPER_1].revents))
 		r = launch_on_helper(m, err);
+	if (r == 0 && pfds[LAUNCH_LISTENER].revents)
+		r = launch_on_refusal(m, pfds[LAUNCH_LISTENER].revents, err);
+	if (r == 0 && pfds[LAUNCH_BUS_READY].revents && bus_job_hear(&m->bus))
+		r = launch_answer(m, HANDSHAKE_BUS_READY, err);
+	if (r == 0 && pfds[LAUNCH_BUS].revents)
+		r = bus_job_reap(&m->bus, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)
 		r = launch_on_signal(m);
+	if (m->child_changed)
+		launch_on_child(m);
+	if (r == 0 && pfds[LAUNCH_CONTROL].revents)
+		r = launch_on_control(m);
+	/* Behind the signals: one that was sent before the release ends the launch. */
+	if (r == 0 && pfds[LAUNCH_HOLD].revents)
+		r = launch_on_release(m, err);
 	if (r == 0 && pfds[LAUNCH_PARENT].revents) {
 		m->interrupted = SIGKILL;
 		r = -ECANCELED;
 	}
-	if (r == 0 && pfds[LAUNCH_PID_1].revents)
+	if (r == 0 && relay_is_running(m->relay) &&
+	    relay_turn(m->relay, &pfds[LAUNCH_TERMINAL], &pfds[LAUNCH_PTY]) < 0)
+		launch_hang_up(m);
+	/* One that has ended by now has an end that tells whether it began at all. */
+	if (r == 0 && detach_turn(&m->detach, &pfds[LAUNCH_DETACH]) && !launch_pid_1_is_dead(m))
+		detach_tell_start(&m->detach, &m->record.label);
+	if (pfds[LAUNCH_PID_1].revents)
+		m->init_ended = true;
+	if (r == 0 && m->init_ended && relay_drain(m->relay))
 		r = 1;
 	return r;
 }
@@ -425,10 +887,15 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 {
 	bool killed = m->end.si_code != CLD_EXITED;
 
+	if (m->exit_code >= 0) {
+		*ret_exit_code = m->exit_code;
+		return 0;
+	}
 	if (m->end.si_pid == 0)
 		return err_system(err, m->wait_errno, NULL,
 				  "the sandbox has ended, but its exit code cannot be told");
-	if (killed && !m->plan->init_is_payload) {
+	/* Where PID 1 can be got at, killing it is a way to end the sandbox. */
+	if (killed && !m->plan->init_is_payload && !m->plan->init_visible) {
 		int r = err_refuse(err, ECANCELED, NULL,
 				   "the sandbox's first process was killed by signal %d",
 				   m->end.si_status);
@@ -463,7 +930,7 @@ static struct launch_title launch_find_title(char *const *argv, char *const *env
 /* To be called first thing: what --die-with-parent watches is who is the parent now. */
 struct launch_caller launch_note_caller(char *const *argv, char *const *environ_)
 {
-	return (struct launch_caller){launch_find_title(argv, environ_), getppid()};
+	return (struct launch_caller){launch_find_title(argv, environ_), getppid(), -1};
 }
 
 /**
@@ -489,18 +956,35 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	while (r == 0)
 		r = launch_turn(&m, err);
 	if (r == 1) {
+		if (m.exit_code >= 0)
+			m.child = 0; /* PID 1 goes on with what the command left */
 		monitor_wait_for_child(&m);
 		r = launch_conclude(&m, ret_exit_code, err);
+		if (r == 0)
+			detach_tell_start(&m.detach, &m.record.label);
+		detach_drain(&m.detach);
+	}
+	if (plan->detach && m.detach.log.name[0]) {
+		int log_fds[CONTROL_FDS_MAX];
+
+		log_open_readers(&m.detach.log, log_fds);
+		control_keep_log(&m.control, log_fds);
 	}
 	monitor_finish(&m);
 	terminal_restore(&m.terminal);
+	if (r == 0) {
+		launch_tell_refused(&m);
+		status_write_exit(plan, *ret_exit_code);
+	}
 	if (r < 0 && m.interrupted) {
 		*ret_exit_code = 128 + m.interrupted;
-		return 0;
+		r = 0;
 	}
 	if (r < 0 && m.helper_failed && plan->map_may_fall_back) {
+		control_conclude(&m.control, -1);
 		launch_give_back(&ctx);
 		return LAUNCH_WITHOUT_RANGE;
 	}
+	control_conclude(&m.control, r < 0 ? err->exit_code : *ret_exit_code);
 	return r;
 }

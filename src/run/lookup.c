@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ static ssize_t lookup_read_head(int fd, char *head, size_t size)
 
 static size_t lookup_read_file(const char *path, char *head, size_t size)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_autoclose_ int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	ssize_t n = fd < 0 ? -1 : lookup_read_head(fd, head, size);
 
@@ -290,14 +291,39 @@ static int lookup_refuse_magic(const char *path, struct sbx_err *err)
 	return 0;
 }
 
+/* A script without a first line that says by what: execvp(3) gives it to the shell. */
+static void lookup_run_by_shell(const struct sbx_plan *plan, const char *path)
+{
+	static const char shell[] = "/bin/sh";
+	const char **argv;
+	size_t n = 0;
+	int number;
+
+	while (plan->argv[n])
+		n++;
+	argv = calloc(n + 2, sizeof(*argv));
+	if (!argv)
+		return;
+	argv[0] = shell;
+	argv[1] = path;
+	for (size_t i = 1; i < n; i++)
+		argv[i + 1] = plan->argv[i];
+	(void)execve(shell, (char *const *)(uintptr_t)argv, plan->envp);
+	number = errno;
+	free(argv);
+	errno = number;
+}
+
 /* Execute a file. Returns only on failure: the errno, or -ELOOP with *err filled. */
 static int lookup_try(const struct sbx_plan *plan, const char *path, struct sbx_err *err)
 {
-	int r = lookup_refuse_magic(path, err);
+	int r = plan->runs_magic || plan->looks_first ? 0 : lookup_refuse_magic(path, err);
 
 	if (r < 0)
 		return r;
 	(void)execve(path, (char *const *)(uintptr_t)plan->argv, plan->envp);
+	if (errno == ENOEXEC && plan->shell_runs_text)
+		lookup_run_by_shell(plan, path);
 	return errno;
 }
 
@@ -318,7 +344,7 @@ static const char *lookup_next(const char *path, const char *name, char *full, s
  */
 static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct sbx_err *err)
 {
-	const char *name = plan->argv[0];
+	const char *name = plan->command;
 	char full[PATH_MAX], there[PATH_MAX] = "";
 	int number = 0, r;
 
@@ -354,12 +380,36 @@ static const char *lookup_path_variable(char *const *envp)
 }
 
 /**
+ * Look at what lookup_exec() is going to execute, before a filter that may not let it be
+ * opened: is there a magic link on the way?
+ *
+ * Return: 0, also where there is no such file; or -errno with *err filled.
+ */
+int lookup_check(const struct sbx_plan *plan, struct sbx_err *err)
+{
+	const char *name = plan->command, *rest = lookup_path_variable(plan->envp);
+	char full[PATH_MAX];
+	int r = 0;
+
+	if (*name == '\0')
+		return 0;
+	if (strchr(name, '/'))
+		return lookup_refuse_magic(name, err);
+	while (rest && r == 0) {
+		rest = lookup_next(rest, name, full, sizeof(full));
+		if (full[0] != '\0')
+			r = lookup_refuse_magic(full, err);
+	}
+	return r;
+}
+
+/**
  * Become the command. Returns only on failure: -errno, with *err saying which of
  * the reasons it is and the exit code that goes with it.
  */
 int lookup_exec(const struct sbx_plan *plan, struct sbx_err *err)
 {
-	const char *name = plan->argv[0];
+	const char *name = plan->command;
 	int r;
 
 	if (*name == '\0')

@@ -14,6 +14,9 @@
  *
  * Order of one bind: open the source, clone, set attributes, find or make the
  * destination, place. A source that does not exist leaves no destination behind.
+ * Most sources are a name in a directory that the last one was in too: then the
+ * directory is what is open, and the clone is made by that name, not following a
+ * link. Only a link, the root and a descriptor need the long way.
  *
  * fsopen & co.: Linux 5.2; mount_setattr: 5.12.
  */
@@ -32,7 +35,7 @@
 #include "sbx/run/mount.h"
 #include "sbx/run/steps.h"
 
-enum { MOUNT_PARENT_MODE = 0755, MOUNT_FILE_MODE = 0444 };
+enum { MOUNT_DIR_MODE = 0755, MOUNT_FILE_MODE = 0444 };
 
 /**
  * Make a filesystem that is mounted nowhere yet.
@@ -65,40 +68,50 @@ int mount_new(const char *type, const struct mount_option *options, size_t n_opt
 	return 0;
 }
 
-/* What went wrong with a destination, in words. */
+/* What went wrong above a destination, in words. */
+static int mount_blame_parent(int r, const char *dest, struct sbx_err *err)
+{
+	if (r == -ENOTDIR)
+		return err_refuse(err, ENOTDIR, dest,
+				  "something above the destination is not a directory");
+	return err_system(err, -r, dest, "cannot make what is above the destination");
+}
+
+/* The same of the destination itself. */
 static int mount_blame_target(int r, const char *dest, enum mount_target target,
 			      struct sbx_err *err)
 {
 	if (r == -ENOTDIR && target == MOUNT_TARGET_DIR)
-		return err_refuse(err, ENOTDIR, dest,
-				  "the destination, or something above it, is not a directory");
+		return err_refuse(err, ENOTDIR, dest, "the destination is not a directory");
 	if (r == -EISDIR)
 		return err_refuse(err, EISDIR, dest,
 				  "the destination is a directory, the source is not");
-	return err_system(err, -r, dest, "cannot open or make the destination");
+	return err_system(err, -r, dest, "cannot open or make the destination%s",
+			  target == MOUNT_TARGET_DIR ? "" : ", a file");
 }
 
 /* Put a mount on what is there already, or what a link there leads to. */
-static int mount_place_on(const struct run_context *ctx, int mount_fd, const char *dest,
+static int mount_place_on(const struct run_context *ctx, int mount_fd, const struct plan_step *step,
 			  enum mount_target target, struct sbx_err *err)
 {
 	_autoclose_ int fd = -1;
 	int r;
 
 	if (target == MOUNT_TARGET_DIR)
-		r = path_make_dir(ctx->root_fd, dest, MOUNT_PARENT_MODE, MOUNT_PARENT_MODE, &fd);
+		r = path_make_dir(ctx->root_fd, step->dest, MOUNT_DIR_MODE, step->parent_mode, &fd);
 	else
-		r = path_make_file(ctx->root_fd, dest, MOUNT_FILE_MODE, MOUNT_PARENT_MODE, &fd);
+		r = path_make_file(ctx->root_fd, step->dest, MOUNT_FILE_MODE, step->parent_mode,
+				   &fd);
 	if (r < 0)
-		return mount_blame_target(r, dest, target, err);
+		return mount_blame_target(r, step->dest, target, err);
 	if (sys_move_mount(mount_fd, "", fd, "",
 			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return err_system(err, errno, dest, "cannot mount at the destination");
+		return err_system(err, errno, step->dest, "cannot mount at the destination");
 	return 0;
 }
 
 /**
- * Put a mount on its place inside the new root.
+ * Put a mount on its place inside the new root: the step's destination.
  * @mount_fd: borrowed
  * @target:   what a missing destination is made as
  *
@@ -107,29 +120,29 @@ static int mount_place_on(const struct run_context *ctx, int mount_fd, const cha
  *
  * Return: 0, or -errno with *err filled.
  */
-int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
+int mount_place(const struct run_context *ctx, int mount_fd, const struct plan_step *step,
 		enum mount_target target, struct sbx_err *err)
 {
-	_autoclose_ int dir = -1;
+	_autopathdir_ struct path_dir dir = PATH_DIR_NONE;
 	const char *name;
 	int r;
 
 	assert(ctx->root_fd >= 0);
-	r = path_make_parent(ctx->root_fd, dest, MOUNT_PARENT_MODE, &dir, &name);
+	r = path_make_parent(ctx->root_fd, step->dest, step->parent_mode, &dir, &name);
 	if (r == -EINVAL)
-		return mount_place_on(ctx, mount_fd, dest, target, err);
+		return mount_place_on(ctx, mount_fd, step, target, err);
 	if (r < 0)
-		return mount_blame_target(r, dest, target, err);
+		return mount_blame_parent(r, step->dest, err);
 	if (target == MOUNT_TARGET_DIR)
-		r = mkdirat(dir, name, MOUNT_PARENT_MODE);
+		r = mkdirat(dir.fd, name, MOUNT_DIR_MODE);
 	else
-		r = mknodat(dir, name, S_IFREG | MOUNT_FILE_MODE, 0);
+		r = mknodat(dir.fd, name, S_IFREG | MOUNT_FILE_MODE, 0);
 	if (r < 0 && errno == EEXIST)
-		return mount_place_on(ctx, mount_fd, dest, target, err);
+		return mount_place_on(ctx, mount_fd, step, target, err);
 	if (r < 0)
-		return mount_blame_target(-errno, dest, target, err);
-	if (sys_move_mount(mount_fd, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_system(err, errno, dest, "cannot mount at the destination");
+		return mount_blame_target(-errno, step->dest, target, err);
+	if (sys_move_mount(mount_fd, "", dir.fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, errno, step->dest, "cannot mount at the destination");
 	return 0;
 }
 
@@ -143,7 +156,18 @@ int mount_new_at(const struct run_context *ctx, const char *type,
 
 	if (r < 0)
 		return r;
-	return mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+	return mount_place(ctx, fd, step, MOUNT_TARGET_DIR, err);
+}
+
+/* Set attributes on a clone and on every mount below it. Return: 0, or -errno. */
+static int mount_set_attrs(int fd, uint64_t attrs)
+{
+	const struct mount_attr set = {.attr_set = attrs,
+				       /* The three kinds of atime are one field. */
+				       .attr_clr =
+					       attrs & MOUNT_ATTR_NOATIME ? MOUNT_ATTR__ATIME : 0};
+
+	return sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &set) < 0 ? -errno : 0;
 }
 
 /**
@@ -154,17 +178,15 @@ int mount_new_at(const struct run_context *ctx, const char *type,
  */
 int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd)
 {
-	const struct mount_attr set = {.attr_set = attrs,
-				       /* The three kinds of atime are one field. */
-				       .attr_clr =
-					       attrs & MOUNT_ATTR_NOATIME ? MOUNT_ATTR__ATIME : 0};
 	_autoclose_ int fd = sys_open_tree(
 		dir_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &set) < 0)
-		return -errno;
+	r = mount_set_attrs(fd, attrs);
+	if (r < 0)
+		return r;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -233,6 +255,14 @@ static int mount_open_step_source(const struct run_context *ctx, const struct pl
 	return r < 0 ? err_system(err, -r, step->source, "cannot open source") : 1;
 }
 
+/* What lies on the host's root itself; -1: nothing yet. */
+static int mount_lowest(const struct run_context *ctx)
+{
+	return ctx->store_fd >= 0	 ? ctx->store_fd
+	       : ctx->first_root_fd >= 0 ? ctx->first_root_fd
+					 : ctx->root_fd;
+}
+
 /* A new root, on top of what is the root now; later steps resolve their paths below it. */
 static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_err *err)
 {
@@ -243,19 +273,25 @@ static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_
 	if (sys_move_mount(*mount_fd, "", below, "",
 			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_system(err, errno, "/", "cannot mount the new root");
+	if (ctx->root_fd >= 0)
+		ctx->n_below++;
+	if (ctx->root_fd >= 0 && ctx->first_root_fd < 0)
+		ctx->first_root_fd = take_fd(&ctx->root_fd);
 	defs_cleanup_fd(&ctx->root_fd);
 	ctx->root_fd = take_fd(mount_fd);
 	return 0;
 }
 
 /* Is it the very root of the host's tree, the mount that the new root lies on? Or -errno. */
-static int mount_is_host_root(const struct run_context *ctx, int fd)
+static int mount_is_host_root(const struct run_context *ctx, const struct sys_mount *source)
 {
-	struct sys_mount a, b;
+	struct sys_mount root;
 
-	if (sys_statx_mount(fd, "", &a) < 0 || sys_statx_mount(ctx->host_root_fd, "", &b) < 0)
+	if (!source->is_root)
+		return false;
+	if (sys_statx_mount(ctx->host_root_fd, "", &root) < 0)
 		return -errno;
-	return a.inode == b.inode && a.mount_id == b.mount_id;
+	return source->inode == root.inode && source->mount_id == root.mount_id;
 }
 
 /*
@@ -263,13 +299,13 @@ static int mount_is_host_root(const struct run_context *ctx, int fd)
  * which is mounted on it, and hide itself below that; what is unbindable
  * is left out of a recursive clone (mount_namespaces(7)).
  */
-static int mount_clone_source(const struct run_context *ctx, int source, uint64_t attrs,
-			      int *ret_tree)
+static int mount_clone_source(const struct run_context *ctx, int source,
+			      const struct sys_mount *what, uint64_t attrs, int *ret_tree)
 {
 	const struct mount_attr leave_out = {.propagation = MS_UNBINDABLE};
 	const struct mount_attr take_in = {.propagation = MS_PRIVATE};
-	int above = ctx->store_fd >= 0 ? ctx->store_fd : ctx->root_fd;
-	int r = above < 0 ? 0 : mount_is_host_root(ctx, source);
+	int above = mount_lowest(ctx);
+	int r = above < 0 ? 0 : mount_is_host_root(ctx, what);
 
 	if (r < 0)
 		return r;
@@ -283,31 +319,181 @@ static int mount_clone_source(const struct run_context *ctx, int source, uint64_
 	return r;
 }
 
+/* The name that /proc has for a descriptor. The caller frees it. */
+int mount_name_fd(int fd, char **ret_path)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	/* The root is "", so that a path can be put behind. */
+	*ret_path = strdup(n == 1 ? "" : path);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+/**
+ * Note what is mounted where, for a protect step to come.
+ * @mount_fd: the mount, on its place
+ * @host_fd:  what it is on the host; -1: nothing
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int mount_note_bind(struct run_context *ctx, int mount_fd, int host_fd, struct sbx_err *err)
+{
+	struct run_bind *binds, bind = {.dest = NULL};
+	int r;
+
+	if (!ctx->plan->protects)
+		return 0;
+	r = mount_name_fd(mount_fd, &bind.dest);
+	if (r == 0 && host_fd >= 0)
+		r = mount_name_fd(host_fd, &bind.host);
+	binds = r < 0 ? NULL : realloc(ctx->binds, (ctx->n_binds + 1) * sizeof(*binds));
+	if (!binds) {
+		free(bind.dest);
+		free(bind.host);
+		return err_system(err, r < 0 ? -r : ENOMEM, NULL,
+				  "cannot tell the path of a descriptor");
+	}
+	ctx->binds = binds;
+	binds[ctx->n_binds++] = bind;
+	return 0;
+}
+
+/* The same of an overlay that a protect step has put over a directory of the host. */
+int mount_note_overlay(struct run_context *ctx, int mount_fd, int host_fd, struct sbx_err *err)
+{
+	int r = mount_note_bind(ctx, mount_fd, host_fd, err);
+
+	if (r == 0)
+		ctx->binds[ctx->n_binds - 1].is_overlay = true;
+	return r;
+}
+
+/* The directory of a source, open; kept, as the next source is likely to be in it too. */
+static int mount_open_source_dir(struct run_context *ctx, const char *source, size_t len,
+				 int *ret_fd)
+{
+	char dir[PATH_MAX];
+	int r;
+
+	*ret_fd = len == 0 ? ctx->host_root_fd : ctx->source_dir_fd;
+	if (len == 0 || (ctx->source_dir && strncmp(source, ctx->source_dir, len + 1) == 0 &&
+			 !strchr(ctx->source_dir + len + 1, '/')))
+		return 0;
+	if (len >= sizeof(dir))
+		return -ENAMETOOLONG;
+	memcpy(dir, source, len);
+	dir[len] = '\0';
+	ctx->source_dir = NULL;
+	defs_cleanup_fd(&ctx->source_dir_fd);
+	ctx->source_dir_fd = -1;
+	r = path_open(ctx->host_root_fd, dir, &ctx->source_dir_fd);
+	if (r < 0)
+		return r;
+	ctx->source_dir = source;
+	*ret_fd = ctx->source_dir_fd;
+	return 0;
+}
+
+/* Is the source a name in a directory, and nothing asked for that takes it open? */
+static bool mount_source_is_name(const struct run_context *ctx, const struct plan_step *step)
+{
+	const char *name;
+
+	if (!step->source || step->source[0] != '/' || path_is_root(step->dest) ||
+	    ctx->plan->protects)
+		return false;
+	name = strrchr(step->source, '/') + 1;
+	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/*
+ * The short way for a source that is a name in a directory: cloned by that name, which
+ * saves opening it. The clone says what it is; were that a link, it is taken the long
+ * way, and so is what cannot be cloned, in case only the link cannot. The host's root
+ * has no name in a directory.
+ *
+ * Return: 1, 0 where the long way is to be taken, or -errno.
+ */
+static int mount_clone_by_name(struct run_context *ctx, const char *source, uint64_t attrs,
+			       struct sys_mount *ret_what, int *ret_tree)
+{
+	const size_t len = (size_t)(strrchr(source, '/') - source);
+	_autoclose_ int tree = -1;
+	int dir, r = mount_open_source_dir(ctx, source, len, &dir);
+
+	if (r < 0)
+		return r;
+	tree = sys_open_tree(dir, source + len + 1,
+			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
+				     AT_SYMLINK_NOFOLLOW);
+	if (tree < 0)
+		return errno == EINVAL ? 0 : -errno;
+	if (sys_statx_mount(tree, "", ret_what) < 0)
+		return -errno;
+	if (ret_what->is_link)
+		return 0;
+	r = mount_set_attrs(tree, attrs);
+	if (r < 0)
+		return r;
+	*ret_tree = take_fd(&tree);
+	return 1;
+}
+
+/* Return: 1 when it is done, 0 where the long way is to be taken, or -errno with *err filled. */
+static int mount_bind_by_name(struct run_context *ctx, const struct plan_step *step,
+			      struct sbx_err *err)
+{
+	_autoclose_ int tree = -1;
+	struct sys_mount what = {.is_dir = false};
+	int r;
+
+	if (!mount_source_is_name(ctx, step))
+		return 0;
+	r = mount_clone_by_name(ctx, step->source, step->attrs, &what, &tree);
+	if (r == -ENOENT && (step->flags & PLAN_STEP_TRY))
+		return 1;
+	if (r < 0)
+		return err_system(err, -r, step->source, "cannot open source");
+	if (r == 0)
+		return 0;
+	r = mount_place(ctx, tree, step, what.is_dir ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, err);
+	return r < 0 ? r : 1;
+}
+
 int step_run_bind(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int source = -1, tree = -1;
-	struct stat st;
-	int r;
+	struct sys_mount what;
+	int r = mount_bind_by_name(ctx, step, err);
 
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = mount_open_step_source(ctx, step, &source, err);
 	/* Without what was to be the root, the root is empty: some root there must be. */
-	if (r == 0 && path_is_root(step->dest))
+	if (r == 0 && path_is_root(step->dest) && ctx->root_fd < 0)
 		return step_run_root_tmpfs(ctx, step, err);
 	if (r <= 0)
 		return r;
-	r = mount_clone_source(ctx, source, step->attrs, &tree);
+	if (sys_statx_mount(source, "", &what) < 0)
+		return err_system(err, errno, step->source, "cannot look at the source");
+	r = mount_clone_source(ctx, source, &what, step->attrs, &tree);
 	if (r < 0)
 		return err_system(err, -r, step->source, "cannot clone the source's mounts");
-	if (fstat(tree, &st) < 0)
-		return err_system(err, errno, step->source, "cannot look at the source");
 	if (path_is_root(step->dest)) {
-		if (!S_ISDIR(st.st_mode))
+		if (!what.is_dir)
 			return err_refuse(err, ENOTDIR, step->source,
 					  "is not a directory, so it cannot be the root");
-		return mount_become_root(ctx, &tree, err);
+		r = mount_become_root(ctx, &tree, err);
+		return r < 0 ? r : mount_note_bind(ctx, ctx->root_fd, source, err);
 	}
-	return mount_place(ctx, tree, step->dest,
-			   S_ISDIR(st.st_mode) ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, err);
+	r = mount_place(ctx, tree, step, what.is_dir ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, err);
+	return r < 0 ? r : mount_note_bind(ctx, tree, source, err);
 }
 
 /* Clone a part of the host, for a step that shares instead of making new. */
@@ -349,7 +535,8 @@ int step_run_tmpfs(struct run_context *ctx, const struct plan_step *step, struct
 		return r;
 	if (path_is_root(step->dest))
 		return mount_become_root(ctx, &fd, err);
-	return mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+	r = mount_place(ctx, fd, step, MOUNT_TARGET_DIR, err);
+	return r < 0 ? r : mount_note_bind(ctx, fd, -1, err);
 }
 
 int step_run_root_tmpfs(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
@@ -381,6 +568,7 @@ int step_run_data_store(struct run_context *ctx, const struct plan_step *step, s
 			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_system(err, errno, NULL, "cannot mount the store for data");
 	ctx->store_fd = take_fd(&fd);
+	ctx->n_below++;
 	return 0;
 }
 
@@ -403,7 +591,7 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 	r = mount_clone(ctx->store_fd, name, step->attrs, &tree);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot clone the data's mount");
-	r = mount_place(ctx, tree, step->dest, MOUNT_TARGET_FILE, err);
+	r = mount_place(ctx, tree, step, MOUNT_TARGET_FILE, err);
 	/* Not before: what has no name can no longer be mounted. */
 	if (r == 0 && unlinkat(ctx->store_fd, name, 0) < 0)
 		r = err_system(err, errno, NULL, "cannot unlink the data's name");
@@ -429,7 +617,7 @@ int step_run_sys(struct run_context *ctx, const struct plan_step *step, struct s
 		r = mount_clone_host(ctx, "/sys", step->attrs, &fd, err);
 	else
 		r = mount_new("sysfs", NULL, 0, step->attrs, &fd, err);
-	return r < 0 ? r : mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+	return r < 0 ? r : mount_place(ctx, fd, step, MOUNT_TARGET_DIR, err);
 }
 
 static int mount_is_mount_point(int fd)
@@ -491,6 +679,9 @@ int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct 
 
 	if (r == -ENOENT && (step->flags & PLAN_STEP_TRY))
 		return 0;
+	/* Nor can the command, which has no id and no capability that PID 1 lacks. */
+	if (r == -EACCES && (step->flags & PLAN_STEP_IF_IN_REACH))
+		return 0;
 	if (r < 0 || fstat(at, &st) < 0)
 		return err_system(err, r < 0 ? -r : errno, step->dest,
 				  "cannot open what is to be masked");
@@ -518,8 +709,8 @@ static bool mount_root_is_covered(void)
 /*
  * The host's tree goes away as a whole: pivot_root(2) with the same directory twice
  * puts the old root on top of the new one, where umount finds it by "." without
- * any name for it ever having existed. The store for data lies on the old root,
- * so it is found there first.
+ * any name for it ever having existed. What lies on the old root (the store for data,
+ * roots that were covered by a later one) is found there first.
  */
 int step_run_pivot(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
@@ -528,8 +719,9 @@ int step_run_pivot(struct run_context *ctx, const struct plan_step *step, struct
 		return err_system(err, errno, "/", "cannot enter the new root");
 	if (sys_pivot_root(".", ".") < 0)
 		return err_system(err, errno, "/", "cannot make it the root");
-	if (ctx->store_fd >= 0 && sys_umount_detach(".") < 0)
-		return err_system(err, errno, "/", "cannot detach the store for data");
+	for (unsigned i = 0; i < ctx->n_below; i++)
+		if (sys_umount_detach(".") < 0)
+			return err_system(err, errno, "/", "cannot detach what lay below the root");
 	if (sys_umount_detach(".") < 0)
 		return err_system(err, errno, "/", "cannot detach the host's root");
 	if (mount_root_is_covered())

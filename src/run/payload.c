@@ -12,9 +12,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,13 +57,55 @@ int step_run_chdir(struct run_context *ctx, const struct plan_step *step, struct
 	return 0;
 }
 
+/*
+ * The signals that wait are let through meanwhile: whoever is to say "go" may never
+ * do so, and the caller must be able to end what has not begun.
+ */
+int step_run_block(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	struct pollfd pfd = {.fd = step->fd, .events = POLLIN};
+	char byte;
+	ssize_t n;
+
+	do {
+		n = ppoll(&pfd, 1, NULL, &ctx->caller_sigmask);
+		if (n > 0)
+			n = read(step->fd, &byte, 1);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	if (n < 0)
+		return err_system(err, errno, NULL, "cannot read from descriptor %d", step->fd);
+	close(step->fd);
+	return 0;
+}
+
+/* Close, on execution, what options consumed. sbx's own descriptors are marked from birth. */
+static int payload_close_consumed(const struct sbx_plan *plan, struct sbx_err *err)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		int fd = plan->steps[i].fd; /* those of the status are closed already */
+
+		if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno != EBADF)
+			return err_system(err, errno, NULL, "cannot close descriptor %d", fd);
+	}
+	return 0;
+}
+
 int step_run_descriptors(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	const struct sbx_plan *plan = ctx->plan;
 
+	int r = 0;
+
 	(void)step;
-	if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		return err_system(err, errno, NULL, "cannot close descriptors");
+	if (plan->passes_fds)
+		r = payload_close_consumed(plan, err);
+	else if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		r = err_system(err, errno, NULL, "cannot close descriptors");
+	if (r < 0)
+		return r;
+	/* The others are marked already; this one may be 0, 1 or 2. */
+	if (plan->sync_fd >= 0 && fcntl(plan->sync_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_system(err, errno, NULL, "cannot close descriptor %d", plan->sync_fd);
 	for (size_t i = 0; i < plan->n_pass_fds; i++)
 		if (fcntl(plan->pass_fds[i], F_SETFD, 0) < 0)
 			return err_system(err, errno, NULL, "cannot pass descriptor %d",
@@ -69,14 +113,32 @@ int step_run_descriptors(struct run_context *ctx, const struct plan_step *step, 
 	return 0;
 }
 
-int step_run_exec(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+/* What the caller had, and the command shall have: umask, limits, blocked signals. */
+static int payload_restore(const struct run_context *ctx, struct sbx_err *err)
 {
-	(void)step;
 	(void)umask(ctx->caller_umask);
 	if (ctx->nofile_raised)
 		(void)setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile);
 	if (sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL) < 0)
 		return err_system(err, errno, NULL, "cannot restore the signal mask");
+	return 0;
+}
+
+int step_run_lookup(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	(void)step;
+	return lookup_check(ctx->plan, err);
+}
+
+int step_run_exec(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	int r = 0;
+
+	(void)step;
+	if (ctx->n_raw == 0)
+		r = payload_restore(ctx, err);
+	if (r < 0)
+		return r;
 	return lookup_exec(ctx->plan, err);
 }
 
@@ -94,6 +156,20 @@ static int payload_wait_at_gate(int gate_fd, struct sbx_err *err)
 	return n < 0 ? err_system(err, errno, NULL, "cannot hear from PID 1") : 0;
 }
 
+/*
+ * What is done before the steps, one of which may load a filter of the caller's that
+ * allows none of it: where this process is the monitor's child and is to outlive it, it
+ * must be told so.
+ */
+static int payload_let_go(const struct run_context *ctx, struct sbx_err *err)
+{
+	const struct sbx_plan *plan = ctx->plan;
+
+	if (plan->init_is_payload && plan->outlives_monitor && prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return err_system(err, errno, NULL, "cannot change the signal at sbx's death");
+	return ctx->n_raw ? payload_restore(ctx, err) : 0;
+}
+
 /**
  * Go through the payload's steps; the last one executes the command.
  * @sock_fd: taken by the process; for FAILED
@@ -104,6 +180,8 @@ noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
 	struct sbx_err err;
 	int r = gate_fd < 0 ? 0 : payload_wait_at_gate(gate_fd, &err);
 
+	if (r == 0)
+		r = payload_let_go(ctx, &err);
 	if (r == 0)
 		(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
 	(void)handshake_send_err(sock_fd, &err);

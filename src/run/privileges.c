@@ -53,6 +53,13 @@ static int privileges_ambient(uint64_t keep, struct sbx_err *err)
 	return 0;
 }
 
+static int privileges_gain_no_more(struct sbx_err *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_system(err, errno, NULL, "cannot set no_new_privs");
+	return 0;
+}
+
 static int privileges_reduce(uint64_t keep, struct sbx_err *err)
 {
 	int r = privileges_bound(keep, err);
@@ -62,16 +69,34 @@ static int privileges_reduce(uint64_t keep, struct sbx_err *err)
 	if (sys_capset(keep, keep, keep) < 0)
 		return err_system(err, errno, NULL, "cannot set capabilities");
 	r = privileges_ambient(keep, err);
+	return r < 0 ? r : privileges_gain_no_more(err);
+}
+
+/*
+ * The caller's capabilities stay as they are. Those that it made inheritable survive
+ * the exec for every uid; of the others the kernel says EPERM. A user namespace that was
+ * made or entered has brought all that there are: of those, what the caller has.
+ */
+static int privileges_leave(const struct sbx_plan *plan, uint64_t keep, struct sbx_err *err)
+{
+	bool all = (plan->namespaces & CLONE_NEWUSER) || plan->parent_userns_fd >= 0;
+	int r = all ? privileges_bound(keep, err) : 0;
+
 	if (r < 0)
 		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_system(err, errno, NULL, "cannot set no_new_privs");
-	return 0;
+	for (int cap = 0; cap < CAP_NUMBERS; cap++)
+		if ((keep & (UINT64_C(1) << cap)) &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0 && errno != EPERM &&
+		    errno != EINVAL)
+			return err_system(err, errno, NULL, "cannot raise ambient capability %d",
+					  cap);
+	return privileges_gain_no_more(err);
 }
 
 int step_run_confine(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	(void)ctx;
+	if (step->flags & PLAN_STEP_CALLERS_CAPS)
+		return privileges_leave(ctx->plan, step->keep, err);
 	return privileges_reduce(step->keep, err);
 }
 
@@ -92,9 +117,7 @@ int step_run_reaper_privileges(struct run_context *ctx, const struct plan_step *
 		return r;
 	if (sys_capset(step->keep, step->keep, 0) < 0)
 		return err_system(err, errno, NULL, "cannot set PID 1's capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_system(err, errno, NULL, "cannot set no_new_privs");
-	return 0;
+	return privileges_gain_no_more(err);
 }
 
 /*
@@ -120,6 +143,24 @@ int step_run_ids(struct run_context *ctx, const struct plan_step *step, struct s
 	return 0;
 }
 
+/*
+ * The command and all below it become a domain, which PID 1 stays out of: it may
+ * signal them, and they not it. Needs no_new_privs, which is there by now.
+ */
+int step_run_landlock(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	uint64_t scopes = 0;
+
+	(void)ctx;
+	if (step->flags & PLAN_STEP_SCOPE_SOCKETS)
+		scopes |= SYS_LANDLOCK_SCOPE_SOCKETS;
+	if (step->flags & PLAN_STEP_SCOPE_SIGNALS)
+		scopes |= SYS_LANDLOCK_SCOPE_SIGNALS;
+	if (sys_landlock_scope(scopes) < 0)
+		return err_system(err, errno, NULL, "cannot enter a Landlock domain");
+	return 0;
+}
+
 /* The limit is that of PID 1's user namespace, and holds for all below it (namespaces(7)). */
 int step_run_userns_limit(struct run_context *ctx, const struct plan_step *step,
 			  struct sbx_err *err)
@@ -141,6 +182,16 @@ int step_run_assert_no_userns(struct run_context *ctx, const struct plan_step *s
 	return 0;
 }
 
+/* The caller's session keyring, and the keys in it, stay behind. */
+int step_run_keyring(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	(void)ctx;
+	(void)step;
+	if (sys_keyctl_join_session() < 0 && errno != ENOSYS) /* ENOSYS: a kernel without keys */
+		return err_system(err, errno, NULL, "cannot start a session keyring");
+	return 0;
+}
+
 int step_run_session(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	(void)ctx;
@@ -148,4 +199,11 @@ int step_run_session(struct run_context *ctx, const struct plan_step *step, stru
 	if (setsid() < 0 && errno != EPERM)
 		return err_system(err, errno, NULL, "cannot start a new session");
 	return 0;
+}
+
+/* Where the command is to be in it without leading it. */
+int step_run_init_session(struct run_context *ctx, const struct plan_step *step,
+			  struct sbx_err *err)
+{
+	return step_run_session(ctx, step, err);
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sbx/base/path.h"
 #include "sbx/base/sys.h"
@@ -21,6 +22,7 @@
 #include "sbx/run/steps.h"
 
 static const char *const proc_read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+static const char *const proc_writable[] = {"sys", "sysrq-trigger", "irq", "bus"};
 static const char *const proc_masked[] = {
 	"acpi",	       "asound",     "kcore",	    "keys", "latency_stats",
 	"sched_debug", "timer_list", "timer_stats", "scsi",
@@ -36,7 +38,7 @@ int step_run_proc(struct run_context *ctx, const struct plan_step *step, struct 
 	else
 		r = mount_new("proc", NULL, 0, step->attrs, &fd, err);
 	if (r == 0)
-		r = mount_place(ctx, fd, step->dest, MOUNT_TARGET_DIR, err);
+		r = mount_place(ctx, fd, step, MOUNT_TARGET_DIR, err);
 	if (r < 0)
 		return r;
 	/* For the step that covers it: the path might lead elsewhere by then. */
@@ -45,13 +47,16 @@ int step_run_proc(struct run_context *ctx, const struct plan_step *step, struct 
 	return 0;
 }
 
-/* Bind an entry over itself, read-only. What this kernel does not have is passed over. */
-static int proc_cover_read_only(int proc_fd, const char *name, struct sbx_err *err)
+/*
+ * Bind an entry over itself, read-only. What this kernel does not have is passed over.
+ * @attrs: besides
+ */
+static int proc_cover_read_only(int proc_fd, const char *name, uint64_t attrs, struct sbx_err *err)
 {
-	const uint64_t attrs =
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	_autoclose_ int tree = -1;
-	int r = mount_clone(proc_fd, name, attrs, &tree);
+	int r = mount_clone(proc_fd, name,
+			    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | attrs,
+			    &tree);
 
 	if (r == -ENOENT)
 		return 0;
@@ -80,15 +85,27 @@ static int proc_cover_mask(const struct run_context *ctx, int proc_fd, const cha
 	return 0;
 }
 
+/* bubblewrap's way: nothing is covered for who could not write to it anyway. */
+static int proc_cover_writable(int proc_fd, struct sbx_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(proc_writable) && r == 0; i++)
+		if (faccessat(proc_fd, proc_writable[i], W_OK, 0) == 0)
+			r = proc_cover_read_only(proc_fd, proc_writable[i], 0, err);
+	return r;
+}
+
 int step_run_proc_cover(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int proc_fd = take_fd(&ctx->covered_fd);
 	int r = 0;
 
-	(void)step;
 	assert(proc_fd >= 0);
+	if (step->flags & PLAN_STEP_IF_WRITABLE)
+		return proc_cover_writable(proc_fd, err);
 	for (size_t i = 0; i < ARRAY_SIZE(proc_read_only) && r == 0; i++)
-		r = proc_cover_read_only(proc_fd, proc_read_only[i], err);
+		r = proc_cover_read_only(proc_fd, proc_read_only[i], MOUNT_ATTR_NOEXEC, err);
 	for (size_t i = 0; i < ARRAY_SIZE(proc_masked) && r == 0; i++)
 		r = proc_cover_mask(ctx, proc_fd, proc_masked[i], err);
 	return r;

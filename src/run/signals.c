@@ -37,19 +37,37 @@ int signals_block(sigset_t *ret_caller_mask)
 	return sigprocmask(SIG_BLOCK, &set, ret_caller_mask) < 0 ? -errno : 0;
 }
 
-/* A signalfd for what is forwarded: all of them but SIGCHLD. Return: 0 or -errno. */
-int signals_open(int *ret_fd)
+/**
+ * What a signalfd for what is forwarded reads: all signals but SIGCHLD; the others wait.
+ * @ret_fd:   the descriptor; -1: to be made
+ * @starting: only those that end a launch
+ * @children: and SIGCHLD
+ *
+ * Return: 0 or -errno.
+ */
+int signals_open(int *ret_fd, bool starting, bool children)
 {
 	sigset_t set;
 	int fd;
 
 	signals_fill(&set);
-	(void)sigdelset(&set, SIGCHLD);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (int sig = 1; starting && sig < NSIG; sig++)
+		if (!signals_end_a_process(sig))
+			(void)sigdelset(&set, sig);
+	(void)(children ? sigaddset(&set, SIGCHLD) : sigdelset(&set, SIGCHLD));
+	fd = signalfd(*ret_fd, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	*ret_fd = fd;
 	return 0;
+}
+
+/* Keep the terminal's keys from stopping a process that is about to execute a helper. */
+void signals_add_stops(sigset_t *mask)
+{
+	for (int sig = 1; sig < NSIG; sig++)
+		if (signals_stop_a_process(sig))
+			(void)sigaddset(mask, sig);
 }
 
 /* Does the signal's default action end a process, and do people send it for that? */

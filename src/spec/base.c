@@ -242,7 +242,8 @@ static int base_add_part(const struct base_wanted *w, const struct base_part *pa
 	} else if (part->kind == PLAN_STEP_TMPFS) {
 		step->attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	} else if (part->kind == PLAN_STEP_DEV) {
-		step->source = w->host->tty;
+		step->source = w->tty;
+		step->attrs = MOUNT_ATTR_NOEXEC;
 	} else if (part->kind == PLAN_STEP_PROC) {
 		step->attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 		step->flags = w->host_proc ? PLAN_STEP_HOST : 0;

@@ -14,6 +14,7 @@
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
+#include "sbx/spec/defaults.h"
 #include "sbx/spec/env.h"
 
 enum { ENV_FILE_MAX_BYTES = 1 << 20 };
@@ -198,14 +199,15 @@ static int env_apply(struct env_list *list, const struct probe_host *host,
 int env_build(const struct sbx_spec *spec, const struct probe_host *host, struct arena *arena,
 	      char ***ret_envp, struct sbx_err *err)
 {
+	bool keeps_all = spec_get_defaults(spec)->keeps_env;
 	struct env_list list = {.arena = arena};
 	char *home;
 	int r;
 
 	r = env_append(&list, "");
 	if (r == 0)
-		r = env_take(&list, host->environ_, false);
-	if (r == 0 && host->home && !env_has(&list, "HOME")) {
+		r = env_take(&list, host->environ_, keeps_all);
+	if (r == 0 && host->home && !keeps_all && !env_has(&list, "HOME")) {
 		home = arena_printf(arena, "HOME=%s", host->home);
 		r = home ? env_put(&list, home) : -ENOMEM;
 	}

@@ -22,6 +22,7 @@
 #include "sbx/base/sink.h"
 #include "sbx/base/str.h"
 #include "sbx/spec/explain.h"
+#include "sbx/spec/settings.h"
 #include "sbx/spec/steps.h"
 
 enum {
@@ -61,6 +62,13 @@ static const struct explain_bit explain_step_flags[] = {
 	{PLAN_STEP_TRY, "try"},
 	{PLAN_STEP_HOST, "host"},
 	{PLAN_STEP_GROUPS, "groups"},
+	{PLAN_STEP_SCOPE_SOCKETS, "scope-sockets"},
+	{PLAN_STEP_SCOPE_SIGNALS, "scope-signals"},
+	{PLAN_STEP_DIRECTORY, "directory"},
+	{PLAN_STEP_NO_PARENTS, "no-parents"},
+	{PLAN_STEP_OVERLAY, "overlay"},
+	{PLAN_STEP_DOT, "dot"},
+	{PLAN_STEP_IF_IN_REACH, "if-in-reach"},
 	{0, NULL},
 };
 
@@ -274,13 +282,52 @@ static void explain_text_identity(struct explain_page *page, const struct sbx_pl
 	explain_end_line(page);
 }
 
+static void explain_text_filter(struct explain_page *page, const struct sbx_plan *plan)
+{
+	const struct plan_filter *filter = &plan->filter;
+	char text[512];
+
+	if (!filter->program.n_insns)
+		(void)snprintf(text, sizeof(text), "none of sbx's own");
+	else
+		(void)snprintf(text, sizeof(text), "%s, %zu instructions%s", filter->profile,
+			       filter->program.n_insns,
+			       filter->log ? "; refusals are told at the end" : "");
+	explain_row_sentence(page, "filter", text);
+	for (size_t i = 0; i < filter->n_changes; i++)
+		explain_row_sentence(page, spec_seccomp_names[filter->changes[i].kind],
+				     filter->changes[i].words);
+	for (size_t i = 0; i < filter->n_raw; i++) {
+		(void)snprintf(text, sizeof(text), "descriptor %d", filter->raw[i].fd);
+		explain_row_sentence(page, "filter", text);
+	}
+}
+
+/* "  [--ro-bind (build:3)]", at the right, or on a line of its own. */
+static void explain_cause(struct explain_page *page, const char *cause, const char *origin)
+{
+	size_t width = strlen(cause) + strlen("  []") + (origin ? strlen(origin) + 3 : 0);
+
+	if (page->column + width > EXPLAIN_COLUMNS)
+		explain_end_line(page);
+	explain_pad(page, EXPLAIN_CAUSE_COLUMN);
+	explain_put(page, "  [");
+	explain_put(page, cause);
+	if (origin) {
+		explain_put(page, " (");
+		explain_put(page, origin);
+		explain_put(page, ")");
+	}
+	explain_put(page, "]");
+	explain_end_line(page);
+}
+
 /* "    4. bind /usr at /usr (read-only)                         [--ro-bind]" */
 static void explain_text_step(struct explain_page *page, const struct plan_step *step,
 			      size_t number)
 {
 	char room[EXPLAIN_WORD_BYTES], label[32];
 	struct str_buf text = STR_BUF_ON_STACK(room);
-	size_t cause_width = strlen(step->cause) + strlen("  []");
 
 	(void)snprintf(label, sizeof(label), "%5zu. ", number);
 	explain_put(page, label);
@@ -290,14 +337,7 @@ static void explain_text_step(struct explain_page *page, const struct plan_step 
 	explain_sentence(page, text.data);
 	if (text.cut)
 		explain_put(page, "...");
-
-	if (page->column + cause_width > EXPLAIN_COLUMNS)
-		explain_end_line(page);
-	explain_pad(page, EXPLAIN_CAUSE_COLUMN);
-	explain_put(page, "  [");
-	explain_put(page, step->cause);
-	explain_put(page, "]");
-	explain_end_line(page);
+	explain_cause(page, step->cause, step->origin);
 }
 
 static void explain_text_steps(struct explain_page *page, const struct sbx_plan *plan)
@@ -358,6 +398,12 @@ static void explain_text_command(struct explain_page *page, const struct sbx_pla
 	for (const char *const *arg = plan->argv; arg && *arg; arg++)
 		explain_word(page, **arg ? *arg : "''");
 	explain_end_line(page);
+	if (!plan->command || !plan->argv || !plan->argv[0] ||
+	    strcmp(plan->command, plan->argv[0]) == 0)
+		return;
+	explain_row(page, "looked up");
+	explain_word(page, plan->command);
+	explain_end_line(page);
 }
 
 /* Who is PID 1 as the command sees it. */
@@ -379,7 +425,10 @@ static void explain_text_life(struct explain_page *page, const struct sbx_plan *
 				     ? "the sandbox ends with the process that started sbx"
 				     : "the sandbox ends with sbx, not with its parent");
 	explain_row_sentence(page, "PID 1", explain_first_process(plan));
-	explain_row_sentence(page, "session", plan->own_session ? "a new one" : "the caller's");
+	explain_row_sentence(page, "session",
+			     plan->pty		 ? "a new one, with a terminal that sbx relays"
+			     : plan->own_session ? "a new one"
+						 : "the caller's");
 }
 
 static void explain_text_remarks(struct explain_page *page, const struct sbx_plan *plan)
@@ -390,12 +439,31 @@ static void explain_text_remarks(struct explain_page *page, const struct sbx_pla
 		explain_row_sentence(page, "none", "");
 }
 
+/* What options have set beside the operations, which are steps. */
+static void explain_text_settings(struct explain_page *page, const struct sbx_spec *spec)
+{
+	struct setting setting = {0};
+	bool any = false;
+
+	for (; settings_next(spec, &setting); any = true) {
+		explain_row(page, setting.name);
+		if (setting.kind)
+			explain_word(page, setting.kind);
+		if (setting.value)
+			explain_sentence(page, *setting.value ? setting.value : "''");
+		explain_cause(page, setting.cause.option, setting.cause.origin);
+	}
+	if (!any)
+		explain_row_sentence(page, "none", "");
+}
+
 static const struct explain_part {
 	const char *title;
 	void (*print)(struct explain_page *page, const struct sbx_plan *plan);
 } explain_parts[] = {
 	{"Namespaces", explain_text_namespaces},
 	{"Identity", explain_text_identity},
+	{"System calls", explain_text_filter},
 	{"Steps", explain_text_steps},
 	{"Environment", explain_text_environment},
 	{"Descriptors", explain_text_descriptors},
@@ -407,25 +475,28 @@ static const struct explain_part {
 
 /**
  * Print a plan for people.
- * @fd: borrowed
+ * @spec: that it was made from
+ * @fd:   borrowed
  *
  * Return: 0, or -errno with *err filled.
  */
-int explain_print_text(const struct sbx_plan *plan, int fd, struct sbx_err *err)
+int explain_print_text(const struct sbx_plan *plan, const struct sbx_spec *spec, int fd,
+		       struct sbx_err *err)
 {
 	char room[EXPLAIN_ROOM_BYTES];
 	struct sink sink = SINK_TO_FD(fd, room);
 	struct explain_page page = {.sink = &sink};
 	int r;
 
-	assert(plan && fd >= 0 && err);
+	assert(plan && spec && fd >= 0 && err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(explain_parts); i++) {
-		if (i > 0)
-			explain_end_line(&page);
 		explain_section(&page, explain_parts[i].title);
 		explain_parts[i].print(&page, plan);
+		explain_end_line(&page);
 	}
+	explain_section(&page, "Settings");
+	explain_text_settings(&page, spec);
 	r = sink_finish(&sink);
 	return r < 0 ? err_system(err, -r, NULL, "cannot print the plan") : 0;
 }
@@ -441,6 +512,30 @@ static void explain_json_bits(struct json_out *json, const char *key,
 	for (; bits->name; bits++)
 		if (flags & bits->bit)
 			json_add_string(json, NULL, bits->name);
+	json_close(json);
+}
+
+static void explain_json_filter(struct json_out *json, const struct sbx_plan *plan)
+{
+	const struct plan_filter *filter = &plan->filter;
+
+	json_open_object(json, "seccomp");
+	if (filter->profile)
+		json_add_string(json, "profile", filter->profile);
+	json_add_uint(json, "instructions", filter->program.n_insns);
+	json_open_array(json, "changes");
+	for (size_t i = 0; i < filter->n_changes; i++) {
+		json_open_object(json, NULL);
+		json_add_string(json, "kind", spec_seccomp_names[filter->changes[i].kind]);
+		json_add_string(json, "words", filter->changes[i].words);
+		json_close(json);
+	}
+	json_close(json);
+	json_open_array(json, "descriptors");
+	for (size_t i = 0; i < filter->n_raw; i++)
+		json_add_int(json, NULL, filter->raw[i].fd);
+	json_close(json);
+	json_add_bool(json, "log", filter->log);
 	json_close(json);
 }
 
@@ -513,6 +608,8 @@ static void explain_json_arguments(struct json_out *json, const struct plan_step
 		json_add_string(json, "dest", step->dest);
 	if (step->text)
 		json_add_string(json, "text", step->text);
+	if (step->program)
+		json_add_uint(json, "instructions", step->program->n_insns);
 	if (step->flags)
 		explain_json_bits(json, "flags", explain_step_flags, step->flags);
 	if (step->attrs)
@@ -533,6 +630,14 @@ static void explain_json_arguments(struct json_out *json, const struct plan_step
 		explain_json_caps(json, "capabilities", step->keep);
 }
 
+/* An option that no profile has was typed. @cause: "default" is nobody's. */
+static void explain_json_cause(struct json_out *json, const char *cause, const char *origin)
+{
+	json_add_string(json, "cause", cause);
+	if (cause[0] == '-')
+		json_add_string(json, "origin", origin ? origin : "command line");
+}
+
 static void explain_json_steps(struct json_out *json, const struct sbx_plan *plan)
 {
 	char room[EXPLAIN_WORD_BYTES];
@@ -549,7 +654,7 @@ static void explain_json_steps(struct json_out *json, const struct sbx_plan *pla
 		explain_json_arguments(json, step);
 		step_describe(step, &text);
 		json_add_text(json, "description", text.data, text.len);
-		json_add_string(json, "cause", step->cause);
+		explain_json_cause(json, step->cause, step->origin);
 		json_close(json);
 	}
 	json_close(json);
@@ -584,6 +689,7 @@ static void explain_json_life(struct json_out *json, const struct sbx_plan *plan
 	json_add_bool(json, "die-with-parent", plan->end_with_parent);
 	json_add_bool(json, "as-pid-1", plan->init_is_payload);
 	json_add_bool(json, "new-session", plan->own_session);
+	json_add_bool(json, "pty", plan->pty);
 	json_close(json);
 }
 
@@ -599,20 +705,40 @@ static void explain_json_remarks(struct json_out *json, const struct sbx_plan *p
 	json_close(json);
 }
 
+static void explain_json_settings(struct json_out *json, const struct sbx_spec *spec)
+{
+	struct setting setting = {0};
+
+	json_open_array(json, "settings");
+	while (settings_next(spec, &setting)) {
+		json_open_object(json, NULL);
+		json_add_string(json, "name", setting.name);
+		if (setting.kind)
+			json_add_string(json, "kind", setting.kind);
+		if (setting.value)
+			json_add_string(json, "value", setting.value);
+		explain_json_cause(json, setting.cause.option, setting.cause.origin);
+		json_close(json);
+	}
+	json_close(json);
+}
+
 /**
  * Print a plan for programs: one JSON object.
- * @fd: borrowed
+ * @spec: that it was made from
+ * @fd:   borrowed
  *
  * Return: 0, or -errno with *err filled.
  */
-int explain_print_json(const struct sbx_plan *plan, int fd, struct sbx_err *err)
+int explain_print_json(const struct sbx_plan *plan, const struct sbx_spec *spec, int fd,
+		       struct sbx_err *err)
 {
 	char room[EXPLAIN_ROOM_BYTES];
 	struct sink sink = SINK_TO_FD(fd, room);
 	struct json_out json = JSON_OUT(&sink);
 	int r;
 
-	assert(plan && fd >= 0 && err);
+	assert(plan && spec && fd >= 0 && err);
 
 	json_open_object(&json, NULL);
 	json_add_int(&json, "sbx-plan", EXPLAIN_JSON_VERSION);
@@ -621,6 +747,7 @@ int explain_print_json(const struct sbx_plan *plan, int fd, struct sbx_err *err)
 	if (plan->parent_userns_fd >= 0)
 		json_add_int(&json, "parent-userns-fd", plan->parent_userns_fd);
 	explain_json_identity(&json, plan);
+	explain_json_filter(&json, plan);
 	explain_json_steps(&json, plan);
 	explain_json_environment(&json, plan);
 	explain_json_descriptors(&json, plan);
@@ -629,6 +756,7 @@ int explain_print_json(const struct sbx_plan *plan, int fd, struct sbx_err *err)
 	explain_json_strings(&json, "command", plan->argv);
 	explain_json_life(&json, plan);
 	explain_json_remarks(&json, plan);
+	explain_json_settings(&json, spec);
 	json_close(&json);
 
 	r = json_finish(&json);

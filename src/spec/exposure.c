@@ -10,6 +10,9 @@
 #include "sbx/base/path.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/exposure.h"
+#include "sbx/spec/filter.h"
+#include "sbx/spec/sockets.h"
+#include "sbx/spec/sockets_walk.h"
 
 struct exposure {
 	const struct probe_host *host;
@@ -86,13 +89,171 @@ static int exposure_step(struct exposure *e, struct sbx_plan *plan, struct sbx_e
 	return 0;
 }
 
+/* Does a step cover all that is below its destination? Dots can lead anywhere. */
+static bool exposure_covers(const struct plan_step *step)
+{
+	static const enum plan_step_kind kinds[] = {
+		PLAN_STEP_BIND, PLAN_STEP_TMPFS, PLAN_STEP_PROC, PLAN_STEP_DEV, PLAN_STEP_SYS,
+	};
+
+	if (step->kind == PLAN_STEP_MASK)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (step->kind == kinds[i])
+			return !(step->flags & PLAN_STEP_TRY) && !strstr(step->dest, "..");
+	return false;
+}
+
+/* Is a path inside covered by a step behind the bind that shows it? */
+static bool exposure_is_masked(const struct sbx_plan *plan, const struct plan_step *bind,
+			       const char *place)
+{
+	for (const struct plan_step *s = bind + 1; s < plan->steps + plan->n_steps; s++)
+		if (exposure_covers(s) && path_is_below(place, s->dest))
+			return true;
+	return false;
+}
+
+/* What of the sockets found shows by one bind. */
+static int exposure_listed(const struct sockets *found, const char *source,
+			   const struct plan_step *step, struct sbx_plan *plan, struct sbx_err *err)
+{
+	for (size_t k = 0; k < found->n_paths; k++) {
+		const char *place =
+			sockets_place(found->paths[k], source, step->dest, &plan->arena);
+
+		if (place && !exposure_is_masked(plan, step, place) &&
+		    plan_add_remark(plan, "exposed",
+				    "the socket %s of the host, at %s; --mask-sockets hides it",
+				    found->paths[k], place) < 0)
+			return err_oom(err);
+	}
+	return 0;
+}
+
+/* The places that are covered behind a bind need not be looked at. */
+static size_t exposure_hidden(const struct sbx_plan *plan, const struct plan_step *bind,
+			      const char **hidden)
+{
+	size_t n = 0;
+
+	for (const struct plan_step *s = bind + 1; s < plan->steps + plan->n_steps; s++)
+		if (exposure_covers(s))
+			hidden[n++] = s->dest;
+	return n;
+}
+
+/* Add what lies below a bind and the kernel does not list, or say that it is not known. */
+static int exposure_walk(const struct plan_step *step, const char *source,
+			 struct sockets_budget *budget, struct sockets *found,
+			 struct sbx_plan *plan, struct sbx_err *err)
+{
+	const char **hidden = arena_alloc(&plan->arena, plan->n_steps * sizeof(*hidden));
+	struct sockets_walk walk = {
+		.arena = &plan->arena,
+		.plan = plan,
+		.source = source,
+		.dest = step->dest,
+		.hidden = hidden,
+		.budget = budget,
+	};
+	int r;
+
+	if (!hidden)
+		return err_oom(err);
+	walk.n_hidden = exposure_hidden(plan, step, hidden);
+	r = sockets_walk(&walk);
+	if (r < 0)
+		return err_system(err, -r, source, "cannot look for sockets");
+	for (size_t i = 0; i < walk.n_found; i++)
+		if (sockets_add(found, sockets_below(&plan->arena, source, walk.found[i]),
+				&plan->arena) < 0)
+			return err_oom(err);
+	if (walk.doubt == SOCKETS_SURE)
+		return 0;
+	return plan_add_remark(plan, "exposed", "perhaps more sockets: %s %s%s",
+			       sockets_below(&plan->arena, source, walk.doubtful),
+			       sockets_doubt_text(&walk),
+			       walk.n_doubtful > 1 ? ", and others like it" : "") < 0
+		       ? err_oom(err)
+		       : 0;
+}
+
+/* Every socket of the host that shows inside, by its name there. */
+static int exposure_sockets(const struct probe_host *host, bool walks, struct sbx_plan *plan,
+			    struct sbx_err *err)
+{
+	struct sockets_budget budget = sockets_budget_for_explain();
+	struct sockets found;
+	int r = sockets_find(host, &plan->arena, &found, err);
+
+	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		const char *source =
+			step->kind == PLAN_STEP_BIND && strcmp(step->cause, "default") != 0
+				? sockets_source(step, &plan->arena)
+				: NULL;
+
+		if (source && walks)
+			r = exposure_walk(step, source, &budget, &found, plan, err);
+		if (source && r == 0)
+			r = exposure_listed(&found, source, step, plan, err);
+	}
+	return r;
+}
+
+/* What the sandbox's own Landlock domain takes back of a shared namespace. */
+static uint32_t exposure_scopes(const struct sbx_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (plan->steps[i].kind == PLAN_STEP_LANDLOCK)
+			return plan->steps[i].flags;
+	return 0;
+}
+
+static int exposure_namespaces(struct sbx_plan *plan, struct sbx_err *err)
+{
+	uint32_t scopes = exposure_scopes(plan);
+
+	if (!(plan->namespaces & CLONE_NEWNET) &&
+	    plan_add_remark(plan, "exposed", "the host's network, %s",
+			    scopes & PLAN_STEP_SCOPE_SOCKETS
+				    ? "but not its abstract sockets (Landlock)"
+				    : "abstract sockets included") < 0)
+		return err_oom(err);
+	if (!plan->own_pid_ns &&
+	    plan_add_remark(plan, "exposed",
+			    "the host's processes%s; what the command leaves behind "
+			    "when sbx is killed is not ended",
+			    scopes & PLAN_STEP_SCOPE_SIGNALS
+				    ? ", but not to be signalled (Landlock)"
+				    : "") < 0)
+		return err_oom(err);
+	return 0;
+}
+
+static int exposure_terminal(const struct probe_host *host, struct sbx_plan *plan,
+			     struct sbx_err *err)
+{
+	if (plan->own_session || filter_guards_terminal(plan) || probe_terminals(host) == 0)
+		return 0;
+	return plan_add_remark(plan, "exposed",
+			       "the caller's terminal: what the command types into it (TIOCSTI) is "
+			       "run by the shell that sbx returns to, where the kernel allows it") <
+			       0
+		       ? err_oom(err)
+		       : 0;
+}
+
 /**
  * Append a remark for everything that the plan's binds expose.
+ * @walks: look into every directory for sockets; that can take seconds
  *
  * A source that cannot be looked at is passed over: its step will say why.
  * Return: 0 or -ENOMEM.
  */
-int exposure_add_remarks(const struct probe_host *host, struct sbx_plan *plan, struct sbx_err *err)
+int exposure_add_remarks(const struct probe_host *host, bool walks, struct sbx_plan *plan,
+			 struct sbx_err *err)
 {
 	int r = 0;
 
@@ -107,13 +268,9 @@ int exposure_add_remarks(const struct probe_host *host, struct sbx_plan *plan, s
 			return err_oom(err);
 		r = exposure_step(&e, plan, err);
 	}
-	if (r == 0 && !(plan->namespaces & CLONE_NEWNET) &&
-	    plan_add_remark(plan, "exposed", "the host's network, abstract sockets included") < 0)
-		return err_oom(err);
-	if (r == 0 && !plan->own_pid_ns &&
-	    plan_add_remark(plan, "exposed",
-			    "the host's processes; what the command leaves behind "
-			    "when sbx is killed is not ended") < 0)
-		return err_oom(err);
-	return r;
+	if (r == 0)
+		r = exposure_sockets(host, walks, plan, err);
+	if (r == 0)
+		r = exposure_terminal(host, plan, err);
+	return r < 0 ? r : exposure_namespaces(plan, err);
 }

@@ -105,7 +105,7 @@ static bool probe_proc_covered(void)
 
 struct hint {
 	int place;	     /* a step kind or enum hint_place */
-	int number;	     /* errno */
+	int number;	     /* errno; 0: of none, see err_refuse() */
 	bool (*probe)(void); /* NULL: always */
 	const char *text;
 };
@@ -125,6 +125,15 @@ static const char hint_proc[] =
 	"a\n"
 	"new one; run sbx outside, or make /proc whole (podman: --security-opt unmask=ALL;\n"
 	"docker: --security-opt systempaths=unconfined), or use --share-pid";
+
+static const char hint_no_filters[] =
+	"this kernel was built without filters (CONFIG_SECCOMP_FILTER), or an outer sandbox "
+	"refuses\n"
+	"seccomp(2); --seccomp=none does without, and leaves every system call to the command";
+
+static const char hint_bus[] =
+	"see that xdg-dbus-proxy is installed and works, and that the bus at\n"
+	"DBUS_SESSION_BUS_ADDRESS answers; --no-dbus-session does without";
 
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
@@ -160,6 +169,7 @@ static const struct hint hints[] = {
 	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EPERM, probe_no_new_privs,
 	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
+	{HINT_BUS, 0, NULL, hint_bus},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_PROC_VIEW, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_CGROUP, EPERM, NULL,
@@ -176,6 +186,8 @@ static const struct hint hints[] = {
 	{PLAN_STEP_BIND, EPERM, NULL,
 	 "how a mount of the host keeps access times cannot be changed by ordinary users: leave\n"
 	 "--mount-opt noatime and nodiratime out"},
+	{PLAN_STEP_LANDLOCK, E2BIG, NULL,
+	 "Landlock domains are nested 16 deep, the kernel's limit; use --landlock=off"},
 	{PLAN_STEP_SYS, EPERM, NULL,
 	 "parts of the caller's /sys are mounted over, so the kernel refuses a new one; bind what\n"
 	 "is needed instead: --ro-bind /sys /sys"},
@@ -189,12 +201,42 @@ static const struct hint hints[] = {
 	 "the destination does not exist and its place is read-only; bind to a path that exists, "
 	 "or\n"
 	 "make its place writable first (--tmpfs DIR)"},
+	{PLAN_STEP_PROTECT, EINVAL, NULL,
+	 "the filesystem cannot rename a file without replacing another, which a placeholder "
+	 "needs;\n"
+	 "make the protected path before. With --protect-by=overlay: the kernel takes no "
+	 "directory\n"
+	 "with mounts below it and not every filesystem"},
+	{PLAN_STEP_PROTECT, EXDEV, NULL,
+	 "set XDG_STATE_HOME to a directory on the same filesystem, or leave --protect-by=overlay "
+	 "out"},
+	{PLAN_STEP_PROTECT, EBUSY, NULL,
+	 "leave --protect-by=overlay out, or put that mount behind --protect"},
+	{PLAN_STEP_PROTECT, ENODEV, NULL,
+	 "this kernel has no overlayfs; leave --protect-by=overlay out"},
+	{PLAN_STEP_PROTECT, EWOULDBLOCK, NULL,
+	 "another sbx, or a program that looks like one, holds the lock; see who has it open "
+	 "with\n"
+	 "\"fuser\", and try again"},
+	{PLAN_STEP_PROTECT, ESTALE, NULL,
+	 "a program outside is changing the same directories; try again"},
 	{PLAN_STEP_USERNS_LIMIT, EROFS, NULL,
 	 "the caller's /proc/sys is read-only (as in a container); use --allow-userns to do "
 	 "without\n"
 	 "this limit"},
 	{PLAN_STEP_USERNS_LIMIT, ENOENT, NULL,
 	 "the caller has no /proc; mount one, or use --allow-userns to do without this limit"},
+	{PLAN_STEP_FILTER, EINVAL, NULL, hint_no_filters},
+	{PLAN_STEP_FILTER, ENOSYS, NULL, hint_no_filters},
+	{PLAN_STEP_OWN_FILTER, EINVAL, NULL, hint_no_filters},
+	{PLAN_STEP_OWN_FILTER, ENOSYS, NULL, hint_no_filters},
+	{PLAN_STEP_RAW_FILTER, EINVAL, NULL,
+	 "what the descriptor holds is no program that the kernel takes as a filter: see "
+	 "seccomp(2)"},
+	{PLAN_STEP_KEYRING, EDQUOT, NULL,
+	 "the quota of keys is used up (/proc/key-users, kernel.keys.maxkeys): keyrings of ended\n"
+	 "sandboxes are counted until the kernel collects them. Wait, or do without keyrings by\n"
+	 "the default filter"},
 	{HINT_ANY, ENOSYS, probe_kernel_too_old, hint_old_kernel},
 	{HINT_ANY, ENOSYS, probe_seccomp,
 	 "a seccomp filter of an outer container or service refuses this system call; run sbx\n"
@@ -204,8 +246,8 @@ static const struct hint hints[] = {
 	{HINT_ANY, ENOSPC, NULL,
 	 "a limit is reached: the size of a filesystem, or of mounts (/proc/sys/fs/mount-max)"},
 	{HINT_ANY, EOVERFLOW, NULL,
-	 "the sandbox's first process has no id inside: newuidmap or newgidmap ended as if it had\n"
-	 "written the map, and has not"},
+	 "the sandbox's first process has no id inside: newuidmap or newgidmap, or whoever writes\n"
+	 "to --userns-block-fd, ended as if the map were written, and it is not"},
 	{HINT_ANY, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
 	{HINT_ANY, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
 };

@@ -12,6 +12,15 @@ void plan_init(struct sbx_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 	arena_init(&plan->arena);
 	plan->parent_userns_fd = -1;
+	plan->parent_pidns_fd = -1;
+	plan->box_pidfd = -1;
+	plan->null_fd = -1;
+	plan->joined_uid = (uid_t)-1;
+	plan->joined_gid = (gid_t)-1;
+	plan->sync_fd = -1;
+	plan->info_fd = -1;
+	plan->json_status_fd = -1;
+	plan->userns_block_fd = -1;
 }
 
 void plan_finish(struct sbx_plan *plan)
@@ -41,6 +50,7 @@ struct plan_step *plan_add_step(struct sbx_plan *plan, enum plan_step_kind kind,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.mode = -1,
+		.parent_mode = 0755,
 		.cause = cause,
 	};
 	return step;

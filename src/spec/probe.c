@@ -19,13 +19,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/passwd.h"
 #include "sbx/spec/probe.h"
+#include "sbx_config.h"
 
 enum {
 	PASSWD_MAX_BYTES = 16 << 20,
@@ -33,7 +36,8 @@ enum {
 	GETENT_MAX_BYTES = 64 << 10,
 };
 
-static const char *probe_env(char *const *environ_, const char *name)
+/* A variable's value, NULL where it is not set. */
+const char *probe_env(char *const *environ_, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -89,14 +93,17 @@ static bool probe_entry(const struct probe_host *host, enum passwd_file file, ui
 	return asked && passwd_find_id(asked, file, id, host->arena, entry) == 0;
 }
 
-static const char *probe_cwd(struct arena *arena)
+/* Return: 0, with NULL where there is none, or -ENOMEM. */
+static int probe_cwd(struct arena *arena, const char **ret_cwd)
 {
 	char cwd[PATH_MAX];
 
+	*ret_cwd = NULL;
 	/* Linux says "(unreachable)..." for a directory outside the caller's root. */
 	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
-		return NULL;
-	return arena_dup(arena, cwd);
+		return 0;
+	*ret_cwd = arena_dup(arena, cwd);
+	return *ret_cwd ? 0 : -ENOMEM;
 }
 
 /* The terminal on stdout, as bubblewrap takes it for /dev/console. */
@@ -125,10 +132,11 @@ static const char *probe_hostname(struct arena *arena)
  * The facts that every launch needs.
  * @arena:   borrowed by the result; owns its strings
  * @environ: borrowed by the result
+ * @names:   look the caller up in passwd(5); else only where HOME is missing
  *
  * Return: 0 or -ENOMEM.
  */
-int probe_host(struct arena *arena, char *const *environ_, struct probe_host *ret_host,
+int probe_host(struct arena *arena, char *const *environ_, bool names, struct probe_host *ret_host,
 	       struct sbx_err *err)
 {
 	struct probe_host host = {
@@ -137,23 +145,24 @@ int probe_host(struct arena *arena, char *const *environ_, struct probe_host *re
 		.gid = getegid(),
 		.root_prefix = "",
 		.environ_ = environ_,
-		.cwd = probe_cwd(arena),
 		.tty = probe_tty(arena),
 		.hostname = probe_hostname(arena),
 		.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
+		.terminals = -1,
 	};
 	const char *home = probe_env(environ_, "HOME");
+	bool has_home = home && home[0] == '/';
 	struct passwd_entry entry;
 
-	if (!host.hostname)
+	if (!host.hostname || probe_cwd(arena, &host.cwd) < 0)
 		return err_oom(err);
-	if (probe_entry(&host, PASSWD_USERS, host.uid, &entry)) {
+	if ((names || !has_home) && probe_entry(&host, PASSWD_USERS, host.uid, &entry)) {
 		host.user = entry.name;
 		if (entry.home && entry.home[0] == '/')
 			host.home = path_normalise(arena, NULL, entry.home);
 		host.shell = entry.shell;
 	}
-	if (home && home[0] == '/')
+	if (has_home)
 		host.home = path_normalise(arena, NULL, home);
 	*ret_host = host;
 	return 0;
@@ -239,6 +248,15 @@ int probe_subids(const struct probe_host *host, const char *file, struct probe_r
 	return 0;
 }
 
+/* What --helper says; NULL: nothing. */
+static const char *probe_named_helper(const struct sbx_spec *spec, const char *name)
+{
+	for (size_t i = spec->n_helpers; i > 0; i--)
+		if (strcmp(spec->helpers[i - 1].name, name) == 0)
+			return spec->helpers[i - 1].path;
+	return NULL;
+}
+
 /**
  * The absolute path of a helper program, or NULL where there is none.
  * @name: "newuidmap", ...
@@ -252,9 +270,10 @@ const char *probe_helper(const struct probe_host *host, const struct sbx_spec *s
 	static const char *const dirs[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin",
 					   "/run/wrappers/bin", "/bin"};
 
-	for (size_t i = spec->n_helpers; i > 0; i--)
-		if (strcmp(spec->helpers[i - 1].name, name) == 0)
-			return spec->helpers[i - 1].path;
+	const char *named = probe_named_helper(spec, name);
+
+	if (named)
+		return named;
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		const char *path =
 			arena_printf(host->arena, "%s%s/%s", host->root_prefix, dirs[i], name);
@@ -263,6 +282,69 @@ const char *probe_helper(const struct probe_host *host, const struct sbx_spec *s
 			return path;
 	}
 	return NULL;
+}
+
+/* The caller's effective capabilities. */
+uint64_t probe_caps(void)
+{
+	uint64_t effective;
+
+	return sys_capget(&effective) < 0 ? 0 : effective;
+}
+
+/**
+ * The absolute path of a program that belongs to sbx, or NULL out of memory.
+ *
+ * The one beside sbx itself, as in a build tree: who can put a program there could
+ * replace sbx. Else the one that was installed, which may be missing. --helper names another.
+ */
+const char *probe_own_helper(const struct probe_host *host, const struct sbx_spec *spec,
+			     const char *name)
+{
+	const char *named = probe_named_helper(spec, name);
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *beside;
+	char *slash;
+
+	if (named)
+		return named;
+	self[len > 0 ? len : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash) {
+		*slash = '\0';
+		beside = arena_printf(host->arena, "%s/%s", self, name);
+		if (!beside || access(beside, X_OK) == 0)
+			return beside;
+	}
+	return arena_printf(host->arena, "%s/%s", SBX_LIBEXECDIR, name);
+}
+
+/* The ABI of the kernel's Landlock, or -errno. Asked only where there is something to scope. */
+int probe_landlock(const struct probe_host *host)
+{
+	int abi = host->landlock ? host->landlock : sys_landlock_abi();
+
+	return abi == -1 && !host->landlock ? -errno : abi;
+}
+
+/*
+ * Which of 0-2 are the caller's terminal: bit n for descriptor n. Where they are more
+ * than one terminal it is the first. Asked only where a plan may replace it.
+ */
+uint32_t probe_terminals(const struct probe_host *host)
+{
+	uint32_t first = 0, device, found = 0;
+
+	if (host->terminals >= 0)
+		return (uint32_t)host->terminals;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fd_get_terminal(fd, &device) < 0 || (found && device != first))
+			continue;
+		first = device;
+		found |= UINT32_C(1) << fd;
+	}
+	return found;
 }
 
 /* The name of the caller's group, or NULL. Only a generated /etc/group asks for it. */

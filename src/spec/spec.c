@@ -12,9 +12,15 @@
 
 #include "sbx/spec/spec.h"
 
+static const char *const spec_program_names[] = {"sbx", "bwrap", NULL};
 static const char *const spec_ns_mode_names[] = {"default", "new", "try", "share", NULL};
 static const char *const spec_map_names[] = {"auto", "range", "single", NULL};
+static const char *const spec_mask_sockets_names[] = {"off", "all", "listed", NULL};
+static const char *const spec_protect_by_names[] = {"placeholder", "overlay", NULL};
 static const char *const spec_on_exit_names[] = {"kill", "wait", NULL};
+static const char *const spec_pty_names[] = {"default", "on", "off", NULL};
+static const char *const spec_dbus_names[] = {"default", "on", "try", "off", NULL};
+static const char *const spec_landlock_names[] = {"auto", "off", "require", NULL};
 
 const char *const spec_op_names[SPEC_OP_COUNT_ + 1] = {
 	[SPEC_OP_BIND] = "bind",       [SPEC_OP_TMPFS] = "tmpfs",
@@ -24,6 +30,7 @@ const char *const spec_op_names[SPEC_OP_COUNT_ + 1] = {
 	[SPEC_OP_FILE] = "file",       [SPEC_OP_BIND_DATA] = "bind-data",
 	[SPEC_OP_SYMLINK] = "symlink", [SPEC_OP_CHMOD] = "chmod",
 	[SPEC_OP_REMOUNT] = "remount", [SPEC_OP_MASK] = "mask",
+	[SPEC_OP_PROTECT] = "protect", [SPEC_OP_LOCK] = "lock",
 };
 const char *const spec_op_flag_names[] = {"ro", "devices", "try", "same", NULL};
 const char *const spec_mount_opt_names[] = {"ro",	  "noexec",	 "noatime",
@@ -35,6 +42,16 @@ const char *const spec_env_names[SPEC_ENV_COUNT_ + 1] = {
 const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1] = {
 	[SPEC_CAP_ADD] = "add",
 	[SPEC_CAP_DROP] = "drop",
+};
+
+const char *const spec_seccomp_names[SPEC_SECCOMP_COUNT_ + 1] = {
+	[SPEC_SECCOMP_ALLOW] = "allow",
+	[SPEC_SECCOMP_DENY] = "deny",
+};
+
+const char *const spec_bus_names[SPEC_BUS_COUNT_ + 1] = {
+	[SPEC_BUS_SEE] = "see",	  [SPEC_BUS_TALK] = "talk",	      [SPEC_BUS_OWN] = "own",
+	[SPEC_BUS_CALL] = "call", [SPEC_BUS_BROADCAST] = "broadcast",
 };
 
 #define NS_FIELD(key, which)                                                                       \
@@ -54,6 +71,7 @@ const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1] = {
 	}
 
 const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
+	[SPEC_FIELD_PROGRAM] = ENUM_FIELD("program", program, spec_program_names),
 	[SPEC_FIELD_NS_USER] = NS_FIELD("ns.user", SPEC_NS_USER),
 	[SPEC_FIELD_NS_PID] = NS_FIELD("ns.pid", SPEC_NS_PID),
 	[SPEC_FIELD_NS_IPC] = NS_FIELD("ns.ipc", SPEC_NS_IPC),
@@ -61,12 +79,18 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_NS_CGROUP] = NS_FIELD("ns.cgroup", SPEC_NS_CGROUP),
 	[SPEC_FIELD_NS_NET] = NS_FIELD("ns.net", SPEC_NS_NET),
 	[SPEC_FIELD_MAP] = ENUM_FIELD("map", map, spec_map_names),
+	[SPEC_FIELD_PROTECT_BY] = ENUM_FIELD("protect-by", protect_by, spec_protect_by_names),
 	[SPEC_FIELD_ON_EXIT] = ENUM_FIELD("on-exit", on_exit, spec_on_exit_names),
+	[SPEC_FIELD_PTY] = ENUM_FIELD("pty", pty, spec_pty_names),
+	[SPEC_FIELD_DBUS] = ENUM_FIELD("dbus-session", dbus, spec_dbus_names),
+	[SPEC_FIELD_LANDLOCK] = ENUM_FIELD("landlock", landlock, spec_landlock_names),
 	[SPEC_FIELD_UID] = FIELD("uid", SPEC_TYPE_ID, uid),
 	[SPEC_FIELD_GID] = FIELD("gid", SPEC_TYPE_ID, gid),
 	[SPEC_FIELD_USER] = FIELD("user", SPEC_TYPE_STRING, user),
 	[SPEC_FIELD_ROOT] = FIELD("root", SPEC_TYPE_BOOL, root),
 	[SPEC_FIELD_NO_BASE] = FIELD("no-base", SPEC_TYPE_BOOL, no_base),
+	[SPEC_FIELD_MASK_SOCKETS] =
+		ENUM_FIELD("mask-sockets", mask_sockets, spec_mask_sockets_names),
 	[SPEC_FIELD_RW_ROOT] = FIELD("rw-root", SPEC_TYPE_BOOL, rw_root),
 	[SPEC_FIELD_ALLOW_USERNS] = FIELD("allow-userns", SPEC_TYPE_BOOL, allow_userns),
 	[SPEC_FIELD_DISABLE_USERNS] = FIELD("disable-userns", SPEC_TYPE_BOOL, disable_userns),
@@ -75,8 +99,22 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_NEW_SESSION] = FIELD("new-session", SPEC_TYPE_BOOL, new_session),
 	[SPEC_FIELD_DIE_WITH_PARENT] = FIELD("die-with-parent", SPEC_TYPE_BOOL, die_with_parent),
 	[SPEC_FIELD_AS_PID_1] = FIELD("as-pid-1", SPEC_TYPE_BOOL, as_pid_1),
+	[SPEC_FIELD_DETACH] = FIELD("detach", SPEC_TYPE_BOOL, detach),
+	[SPEC_FIELD_MULTIARCH] = FIELD("multiarch", SPEC_TYPE_BOOL, multiarch),
+	[SPEC_FIELD_SECCOMP_LOG] = FIELD("seccomp-log", SPEC_TYPE_BOOL, seccomp_log),
+	[SPEC_FIELD_SECCOMP] = FIELD("seccomp", SPEC_TYPE_STRING, seccomp),
+	[SPEC_FIELD_NAME] = FIELD("name", SPEC_TYPE_STRING, name),
 	[SPEC_FIELD_HOSTNAME] = FIELD("hostname", SPEC_TYPE_STRING, hostname),
 	[SPEC_FIELD_CHDIR] = FIELD("chdir", SPEC_TYPE_STRING, chdir),
+	[SPEC_FIELD_ARGV0] = FIELD("argv0", SPEC_TYPE_STRING, argv0),
+	[SPEC_FIELD_BLOCK_FD] = FIELD("block-fd", SPEC_TYPE_ID, block_fd),
+	[SPEC_FIELD_SYNC_FD] = FIELD("sync-fd", SPEC_TYPE_ID, sync_fd),
+	[SPEC_FIELD_INFO_FD] = FIELD("info-fd", SPEC_TYPE_ID, info_fd),
+	[SPEC_FIELD_JSON_STATUS_FD] = FIELD("json-status-fd", SPEC_TYPE_ID, json_status_fd),
+	[SPEC_FIELD_USERNS_FD] = FIELD("userns-fd", SPEC_TYPE_ID, userns_fd),
+	[SPEC_FIELD_USERNS2_FD] = FIELD("userns2-fd", SPEC_TYPE_ID, userns2_fd),
+	[SPEC_FIELD_PIDNS_FD] = FIELD("pidns-fd", SPEC_TYPE_ID, pidns_fd),
+	[SPEC_FIELD_USERNS_BLOCK_FD] = FIELD("userns-block-fd", SPEC_TYPE_ID, userns_block_fd),
 };
 
 void spec_init(struct sbx_spec *spec)
@@ -85,6 +123,14 @@ void spec_init(struct sbx_spec *spec)
 	arena_init(&spec->arena);
 	spec->uid = -1;
 	spec->gid = -1;
+	spec->block_fd = -1;
+	spec->sync_fd = -1;
+	spec->info_fd = -1;
+	spec->json_status_fd = -1;
+	spec->userns_block_fd = -1;
+	spec->userns_fd = -1;
+	spec->userns2_fd = -1;
+	spec->pidns_fd = -1;
 }
 
 void spec_finish(struct sbx_spec *spec)
@@ -158,6 +204,23 @@ int spec_add_cap(struct sbx_spec *spec, const struct spec_cap *cap, struct sbx_e
 	return spec_append(spec, (void **)&spec->caps, &spec->n_caps, cap, sizeof(*cap), err);
 }
 
+int spec_add_seccomp(struct sbx_spec *spec, const struct spec_seccomp *change, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->seccomp_changes, &spec->n_seccomp_changes, change,
+			   sizeof(*change), err);
+}
+
+int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->seccomp_fds, &spec->n_seccomp_fds, &fd, sizeof(fd),
+			   err);
+}
+
+int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->bus, &spec->n_bus, bus, sizeof(*bus), err);
+}
+
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err)
 {
 	return spec_append(spec, (void **)&spec->helpers, &spec->n_helpers, helper, sizeof(*helper),
@@ -167,6 +230,12 @@ int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, str
 int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err)
 {
 	return spec_append(spec, (void **)&spec->pass_fds, &spec->n_pass_fds, &fd, sizeof(fd), err);
+}
+
+int spec_add_guard(struct sbx_spec *spec, const struct spec_guard *guard, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->guards, &spec->n_guards, guard, sizeof(*guard),
+			   err);
 }
 
 int spec_add_arg(struct sbx_spec *spec, const char *arg, struct sbx_err *err)

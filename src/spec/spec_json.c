@@ -91,6 +91,28 @@ static void spec_json_add_cap(struct json_out *json, const struct sbx_spec *spec
 	json_close(json);
 }
 
+static void spec_json_add_seccomp(struct json_out *json, const struct sbx_spec *spec, size_t index)
+{
+	json_open_object(json, NULL);
+	json_add_string(json, "kind", spec_seccomp_names[spec->seccomp_changes[index].kind]);
+	json_add_string(json, "words", spec->seccomp_changes[index].words);
+	json_close(json);
+}
+
+static void spec_json_add_seccomp_fd(struct json_out *json, const struct sbx_spec *spec,
+				     size_t index)
+{
+	json_add_int(json, NULL, spec->seccomp_fds[index]);
+}
+
+static void spec_json_add_bus(struct json_out *json, const struct sbx_spec *spec, size_t index)
+{
+	json_open_object(json, NULL);
+	json_add_string(json, "kind", spec_bus_names[spec->bus[index].kind]);
+	json_add_string(json, "rule", spec->bus[index].rule);
+	json_close(json);
+}
+
 static void spec_json_add_helper(struct json_out *json, const struct sbx_spec *spec, size_t index)
 {
 	json_open_object(json, NULL);
@@ -118,6 +140,11 @@ static const struct spec_json_list {
 	{SPEC_JSON_KEY_OPS, offsetof(struct sbx_spec, n_ops), spec_json_add_op},
 	{SPEC_JSON_KEY_ENV, offsetof(struct sbx_spec, n_env), spec_json_add_env},
 	{SPEC_JSON_KEY_CAPS, offsetof(struct sbx_spec, n_caps), spec_json_add_cap},
+	{SPEC_JSON_KEY_SECCOMP_CHANGES, offsetof(struct sbx_spec, n_seccomp_changes),
+	 spec_json_add_seccomp},
+	{SPEC_JSON_KEY_SECCOMP_FDS, offsetof(struct sbx_spec, n_seccomp_fds),
+	 spec_json_add_seccomp_fd},
+	{SPEC_JSON_KEY_BUS, offsetof(struct sbx_spec, n_bus), spec_json_add_bus},
 	{SPEC_JSON_KEY_HELPERS, offsetof(struct sbx_spec, n_helpers), spec_json_add_helper},
 	{SPEC_JSON_KEY_PASS_FDS, offsetof(struct sbx_spec, n_pass_fds), spec_json_add_pass_fd},
 	{SPEC_JSON_KEY_COMMAND, offsetof(struct sbx_spec, n_argv), spec_json_add_arg},

@@ -11,6 +11,7 @@
 #include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/steps.h"
+#include "sbx/spec/words.h"
 
 const char *const step_phase_names[PLAN_PHASE_COUNT_] = {
 	[PLAN_EARLY] = "early",	    [PLAN_SETUP] = "setup",   [PLAN_INIT] = "init",
@@ -154,6 +155,8 @@ static void step_describe_dev(const struct plan_step *step, struct str_buf *out)
 		str_buf_puts(out, ", console is ");
 		describe_path(out, step->source);
 	}
+	if (step->flags & PLAN_STEP_HAS_PTY)
+		str_buf_puts(out, ", console is the sandbox's terminal");
 }
 
 static void step_describe_sys(const struct plan_step *step, struct str_buf *out)
@@ -221,10 +224,36 @@ static void step_describe_mask(const struct plan_step *step, struct str_buf *out
 		str_buf_puts(out, ", if it exists");
 }
 
+static void step_describe_protect(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "protect ");
+	describe_path(out, step->dest);
+	if (step->flags & PLAN_STEP_TRY)
+		str_buf_puts(out, ", if it exists");
+	else if (step->flags & PLAN_STEP_OVERLAY)
+		str_buf_puts(out, ", by an overlay if it does not exist");
+	if (step->text)
+		str_buf_printf(out, ": %s", step->text);
+}
+
+static void step_describe_dbus(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "place a filtered session bus at ");
+	describe_path(out, step->dest);
+	str_buf_printf(out, ": %s", step->text);
+}
+
 static void step_describe_userns_limit(const struct plan_step *step, struct str_buf *out)
 {
 	(void)step;
 	str_buf_puts(out, "allow no further user namespaces");
+}
+
+static void step_describe_pty(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "make a session with a terminal of the sandbox's own, for sbx to relay");
+	if (!(step->flags & PLAN_STEP_HAS_PTY))
+		str_buf_puts(out, "; it has no name inside");
 }
 
 static void step_describe_pivot(const struct plan_step *step, struct str_buf *out)
@@ -236,6 +265,81 @@ static void step_describe_pivot(const struct plan_step *step, struct str_buf *ou
 static void step_describe_confine(const struct plan_step *step, struct str_buf *out)
 {
 	describe_caps(out, step->keep);
+}
+
+static void step_describe_nest_userns(const struct plan_step *step, struct str_buf *out)
+{
+	(void)step;
+	str_buf_puts(out, "enter a user namespace below, which has no right over the mounts");
+}
+
+static void step_describe_enter_userns(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "enter the user namespace of descriptor %d", step->fd);
+}
+
+static void step_describe_keyring(const struct plan_step *step, struct str_buf *out)
+{
+	(void)step;
+	str_buf_puts(out, "start an empty session keyring");
+}
+
+static void describe_filter(struct str_buf *out, const struct plan_step *step)
+{
+	str_buf_printf(out, "load the system call filter: %s, %zu instructions", step->text,
+		       step->program->n_insns);
+}
+
+static void step_describe_filter_data(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "read a system call filter from descriptor %d", step->fd);
+}
+
+static void step_describe_filter(const struct plan_step *step, struct str_buf *out)
+{
+	describe_filter(out, step);
+}
+
+static void step_describe_lookup(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "look at ");
+	describe_path(out, step->text);
+	str_buf_puts(out, " before there is a filter");
+}
+
+static void step_describe_own_filter(const struct plan_step *step, struct str_buf *out)
+{
+	describe_filter(out, step);
+}
+
+static void step_describe_raw_filter(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "load the system call filter of descriptor %d", step->fd);
+}
+
+static void step_describe_reaper_filter(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "PID 1: ");
+	describe_filter(out, step);
+}
+
+static void step_describe_reaper_raw_filter(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(
+		out, "PID 1: load the system call filter of descriptor %d, if it can live with it",
+		step->fd);
+}
+
+static void step_describe_stdio(const struct plan_step *step, struct str_buf *out)
+{
+	(void)step;
+	str_buf_puts(out, "put that terminal in the place of the caller's");
+}
+
+static void step_describe_init_session(const struct plan_step *step, struct str_buf *out)
+{
+	(void)step;
+	str_buf_puts(out, "PID 1: start a new session");
 }
 
 static void step_describe_session(const struct plan_step *step, struct str_buf *out)
@@ -253,6 +357,27 @@ static void step_describe_ids(const struct plan_step *step, struct str_buf *out)
 static void step_describe_privileges(const struct plan_step *step, struct str_buf *out)
 {
 	describe_caps(out, step->keep);
+}
+
+static void step_describe_landlock(const struct plan_step *step, struct str_buf *out)
+{
+	bool sockets = step->flags & PLAN_STEP_SCOPE_SOCKETS;
+	bool signals = step->flags & PLAN_STEP_SCOPE_SIGNALS;
+
+	str_buf_printf(out, "keep %s%s%s within the sandbox by Landlock",
+		       sockets ? "abstract sockets" : "", sockets && signals ? " and " : "",
+		       signals ? "signals" : "");
+}
+
+static void step_describe_lock(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "PID 1: hold a read lock on ");
+	describe_path(out, step->dest);
+}
+
+static void step_describe_block(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "wait for descriptor %d", step->fd);
 }
 
 static void step_describe_assert_no_userns(const struct plan_step *step, struct str_buf *out)
@@ -310,7 +435,7 @@ void step_describe_cause(const struct plan_step *step, struct str_buf *out)
 	if (step->source && step->kind != PLAN_STEP_DEV)
 		str_buf_printf(out, " %s", step->source);
 	if (step->dest && strcmp(step->cause, "--rw") != 0 && strcmp(step->cause, "--ro") != 0 &&
-	    strcmp(step->cause, "--rootfs") != 0)
+	    strcmp(step->cause, "--rootfs") != 0 && !step->within)
 		str_buf_printf(out, " %s", step->dest);
 }
 
@@ -330,4 +455,6 @@ void err_blame_step(struct sbx_err *err, const struct sbx_plan *plan, size_t ind
 	}
 	err_annotate(err, "step %u of %u, %s", err->step, err->n_steps, what.data);
 	hint_add(err, (int)step->kind);
+	if (plan->bwrap_words)
+		words_reword_step(err, step);
 }

@@ -17,7 +17,7 @@ struct way {
 	const char *name;
 	const char *link; /* what /proj/cfg points to; NULL: there is no link */
 	const char *dest; /* the destination's directory */
-	bool on_host;	  /* the same path leads there from the host's own /proj, too */
+	bool on_host;	  /* leads there from the host's own /proj, too; else by an /oldroot */
 	bool refused;	  /* by way of /proc's magic links, which no destination may use */
 };
 
@@ -27,7 +27,7 @@ static const struct way ways[] = {
 	{"link to an old root", "/oldroot%s", "/proj/cfg", false, false},
 	{"relative link to an old root", "../../oldroot%s", "/proj/cfg", false, false},
 	{"magic link of the root", "/proc/self/root%s", "/proj/cfg", true, true},
-	{"magic link of a descriptor", "/proc/self/fd/4%s", "/proj/cfg", false, true},
+	{"magic link of a descriptor", "/proc/self/fd/4%s", "/proj/cfg", true, true},
 	{"literal dots", NULL, "/proj/../../../../../..%s", true, false},
 	{"literal dots to an old root", NULL, "/proj/../../oldroot%s", false, false},
 };
@@ -135,14 +135,29 @@ static struct run_result scene_run(const struct scene *s, const struct operation
 	return run_argv(&options, argv);
 }
 
-/* Does writing by this way from outside any sandbox reach the directory? */
-static bool way_works_on_host(const struct way *way)
+static const char write_by_host[] = "echo attack > \"$1${2#/proj}/new\"";
+
+/* As a tool does that keeps the host's tree at /oldroot while it sets up another root. */
+static const char write_by_old_root[] =
+	"set -e; d=$(dirname \"$3\"); mkdir \"$d/root\"; mount -t tmpfs t \"$d/root\"; cd "
+	"\"$d/root\"; mkdir oldroot usr proj; mount --rbind / oldroot; mount --rbind /usr usr; "
+	"mount --rbind \"$1\" proj; for l in bin lib lib64; do ln -s usr/$l $l; done; "
+	"chroot . sh -c 'echo attack > \"$1/new\"' sh \"$2\"";
+
+/* Does writing by this way where it is not prevented reach the directory? */
+static bool way_works(const struct way *way)
 {
 	struct scene s = scene_make(way);
 	_autofree_ char *before = snapshot(s.victim_path);
 	_autofree_ char *after = NULL;
-	_autorun_ struct run_result r = run_program(
-		"sh", "-c", "echo attack > \"$1${2#/proj}/new\"", "sh", s.proj_path, s.dest_dir);
+	_autoclose_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct run_options options = {.fds = {{.from = root, .to = 4}}};
+	_autorun_ struct run_result r = run_argv(
+		&options, way->on_host ? (const char *const[]){"sh", "-c", write_by_host, "sh",
+							       s.proj_path, s.dest_dir, NULL}
+				       : (const char *const[]){"unshare", "-Urm", "sh", "-c",
+							       write_by_old_root, "sh", s.proj_path,
+							       s.dest_dir, s.victim_path, NULL});
 	bool changed;
 
 	after = snapshot(s.victim_path);
@@ -228,8 +243,7 @@ static void expect_way_closed(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		if (strcmp(ways[i].name, name) != 0)
 			continue;
-		if (ways[i].on_host)
-			cr_assert(way_works_on_host(&ways[i]), "%s leads nowhere", name);
+		cr_assert(way_works(&ways[i]), "%s leads nowhere", name);
 		for (size_t j = 0; j < ARRAY_SIZE(operations); j++)
 			expect_host_unchanged(&ways[i], &operations[j]);
 		tell_of_bwrap(&ways[i]);
@@ -310,51 +324,37 @@ Test(paths, without_openat2_nothing_is_set_up)
 
 /* ---- sources ---- */
 
-Test(paths, source_swapped_after_it_was_opened, .timeout = 60)
+/*
+ * Swap a source for a link to another while sbx is held up.
+ * @source: below the tree
+ * @held:   the call that waits, with the source open already
+ * @opened: what strace prints when it has been, in two pieces
+ */
+static void swap_source(const char *source, const char *held, const char *const opened[2])
 {
+	_autofree_ char *inject = expand("inject=%s:delay_enter=3000000:when=1", held);
 	_autoclose_ int tree = tmp_tree("src/file=right\n", "other/file=wrong\n");
-	_autofree_ char *src = tree_path(tree, "src");
+	_autofree_ char *src = tree_path(tree, source);
 	_autofree_ char *by_name = NULL;
 	_autosession_ struct session session;
 	_autorun_ struct run_result r = {0};
 
 	skip_unless(access("/usr/bin/strace", X_OK) == 0, "strace is not installed");
-	/* The clone of the source is held up, once its descriptor is there. */
 	session_start(&session, NULL,
-		      (const char *const[]){"strace",
-					    "-f",
-					    "-qq",
-					    "-o",
-					    "/dev/stdout",
-					    "-s",
-					    "256",
-					    "-e",
-					    "trace=openat2,open_tree",
-					    "-e",
-					    "inject=open_tree:delay_enter=3000000:when=1",
-					    sbx_program(),
-					    "--no-base",
-					    "--ro-bind",
-					    src,
-					    "/d",
-					    "--ro-bind",
-					    "/usr",
-					    "/usr",
-					    "--symlink",
-					    "usr/bin",
-					    "/bin",
-					    "--symlink",
-					    "usr/lib",
-					    "/lib",
-					    "--symlink",
-					    "usr/lib64",
-					    "/lib64",
-					    "--",
-					    "cat",
-					    "/d/file",
-					    NULL});
-	cr_assert(session_expect(&session, "/src\"") && session_expect(&session, "24) = "), "%s%s",
-		  session.result.out, session.result.err);
+		      (const char *const[]){
+			      "strace",	   "-f",	  "-qq",
+			      "-o",	   "/dev/stdout", "-s",
+			      "256",	   "-e",	  "trace=openat2,open_tree,mount_setattr",
+			      "-e",	   inject,	  sbx_program(),
+			      "--no-base", "--ro-bind",	  src,
+			      "/d",	   "--ro-bind",	  "/usr",
+			      "/usr",	   "--symlink",	  "usr/bin",
+			      "/bin",	   "--symlink",	  "usr/lib",
+			      "/lib",	   "--symlink",	  "usr/lib64",
+			      "/lib64",	   "--",	  "cat",
+			      "/d/file",   NULL});
+	cr_assert(session_expect(&session, opened[0]) && session_expect(&session, opened[1]),
+		  "%s%s", session.result.out, session.result.err);
 	cr_assert(renameat(tree, "src", tree, "moved") == 0);
 	cr_assert(symlinkat("other", tree, "src") == 0);
 	by_name = tree_read(tree, "src/file");
@@ -363,6 +363,18 @@ Test(paths, source_swapped_after_it_was_opened, .timeout = 60)
 	cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
 	expect_said(r, "right\n");
 	expect_not_said(r, "wrong\n");
+}
+
+/* A name in a directory is cloned by that name; the clone is what must not change any more. */
+Test(paths, source_swapped_after_it_was_cloned, .timeout = 60)
+{
+	swap_source("src", "mount_setattr", (const char *const[]){"\"src\", ", "mount_setattr("});
+}
+
+/* Any other is opened first, and cloned by its descriptor. */
+Test(paths, source_swapped_after_it_was_opened, .timeout = 60)
+{
+	swap_source("other/../src/.", "open_tree", (const char *const[]){"/src\"", "24) = "});
 }
 
 Test(paths, bind_fd_follows_the_directory_not_its_name)

@@ -174,9 +174,12 @@ Test(privileges, only_the_command_is_dumpable_and_nothing_is_secured_for_later)
 		"print([libc.prctl(n, 0, 0, 0, 0) for n in (3, 7, 27)])\n"
 		"print([os.stat('/proc/%s/environ' % p).st_uid == os.getuid() for p in ('self', "
 		"'1')])\n";
+	/* Where the command is process 1 itself, which can be looked into. */
+	_autorun_ struct run_result pid1 = in_usr("--as-pid-1", PYTHON(look));
 	_autorun_ struct run_result plain = in_usr(PYTHON(look));
 	_autorun_ struct run_result caps = in_usr("--cap-add", "ALL", PYTHON(look));
 
+	expect_said(pid1, "[True, True]\n");
 	expect_out(plain, "[1, 0, 0]\n[True, False]\n");
 	expect_out(caps, "[1, 0, 0]\n[True, False]\n");
 }

@@ -82,9 +82,27 @@ Test(reaper, exit_status_cannot_be_forged)
 				    "print('tried')\n"
 				    "sys.stdout.flush()\n"
 				    "os._exit(99)\n";
+	/* What tells the status by a descriptor that the command has as well can be lied to. */
+	static const char naive[] = "import os, signal, sys\n"
+				    "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+				    "r, w = os.pipe2(0)\n"
+				    "pid = os.fork()\n"
+				    "if pid == 0:\n"
+				    "    status = os.spawnv(os.P_WAIT, sys.executable, ['python3', "
+				    "'-c', sys.argv[1]])\n"
+				    "    os.write(w, bytes([status]))\n"
+				    "    os._exit(0)\n"
+				    "os._exit(os.read(r, 1)[0])\n";
+	_autorun_ struct run_result lied = run_program(
+		"python3", "-c",
+		"import subprocess, sys\n"
+		"sys.exit(subprocess.run(['setsid', '-w', 'unshare', '-Urpf', "
+		"'--kill-child', 'python3', '-c', sys.argv[1], sys.argv[2]]).returncode)",
+		naive, forge);
 	_autorun_ struct run_result plain = in_usr(PYTHON(forge));
 	_autorun_ struct run_result caps = in_usr("--root", "--cap-add", "ALL", PYTHON(forge));
 
+	cr_expect_eq(lied.status, 0, "%d %s", lied.status, lied.err);
 	expect_out(plain, "tried\n");
 	cr_expect_eq(plain.status, 99, "%d %s", plain.status, plain.err);
 	expect_out(caps, "tried\n");
@@ -222,6 +240,11 @@ Test(reaper, started_with_closed_standard_descriptors)
 	static const char *const closed[] = {"<&-",	">&-",	    "2>&-",
 					     "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"};
 
+	/* The first descriptor that any program opens then is one of them. */
+	_autorun_ struct run_result lands =
+		run_program("sh", "-c", "python3 -c 'import os; print(os.open(\"/usr\", 0))' <&-");
+
+	expect_out(lands, "0\n");
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++) {
 		_autoclose_ int tree = tmp_tree("d/");
 		_autofree_ char *path = tree_path(tree, "d");

@@ -434,12 +434,12 @@ Test(path, make_parent_tells_the_last_name)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_autoclose_ int tree = make_tree();
-		_autoclose_ int fd = -1;
+		_autopathdir_ struct path_dir dir = PATH_DIR_NONE;
 		const char *name = NULL;
 
-		cr_expect_eq(path_make_parent(tree, rows[i].path, 0755, &fd, &name), 0, "%s",
+		cr_expect_eq(path_make_parent(tree, rows[i].path, 0755, &dir, &name), 0, "%s",
 			     rows[i].path);
-		cr_expect(is_file(fd, tree, rows[i].dir), "%s", rows[i].path);
+		cr_expect(is_file(dir.fd, tree, rows[i].dir), "%s", rows[i].path);
 		cr_expect(str_equal(name, rows[i].name), "%s", rows[i].path);
 	}
 }
@@ -454,12 +454,12 @@ Test(path, make_parent_wants_a_last_name)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_autoclose_ int tree = make_tree();
+		struct path_dir dir = PATH_DIR_NONE;
 		const char *name = NULL;
-		int fd = -1;
 
-		cr_expect_eq(path_make_parent(tree, rows[i].path, 0755, &fd, &name), -rows[i].error,
-			     "%s", rows[i].path);
-		cr_expect_eq(fd, -1, "%s", rows[i].path);
+		cr_expect_eq(path_make_parent(tree, rows[i].path, 0755, &dir, &name),
+			     -rows[i].error, "%s", rows[i].path);
+		cr_expect_eq(dir.fd, -1, "%s", rows[i].path);
 		cr_expect_null(name);
 	}
 }

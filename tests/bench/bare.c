@@ -6,21 +6,24 @@
  * The sandbox: new user, mount, pid, ipc, uts, net and cgroup namespaces; /usr
  * read-only; the host's merged-/usr links; /proc (sbx's covers over its
  * dangerous files with --covers); a minimal /dev with devpts; tmpfs /tmp; a
- * read-only root; lo up; no privilege left; PID 1 reaps and the command runs
- * below it.
+ * read-only root; lo up; no privilege left; sbx's default filter of system
+ * calls (unless --no-filter); PID 1 reaps and the command runs below it.
  *
  * No look-ups, no messages: every step is the system call that does it. One
  * that fails prints its line number. The steps are sbx's and come in sbx's
  * order, so that the two profiles can be laid side by side (--times).
  *
- * Runs by itself, for tests/bench/bench.c. Shares no code with sbx on purpose.
+ * Runs by itself, for tests/bench/bench.c. Shares no code with sbx on purpose, but
+ * the filter, which is data.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -40,6 +43,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The other arrays in there are for others. */
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#include "seccomp_builtin.h"
+
 enum { MARKS_MAX = 64, CAP_COUNT_MAX = 64, UMOUNT_DETACH = 2 };
 
 /* Shared between the processes of one run; only with --times. */
@@ -55,6 +62,7 @@ struct times {
 struct bare {
 	bool no_reaper;	 /* the command is PID 1 */
 	bool covers;	 /* hide /proc's dangerous files as sbx does */
+	bool no_filter;	 /* without sbx's default filter of system calls */
 	bool userns_off; /* no further user namespaces */
 	bool late;	 /* clone into the user and pid namespace only, unshare the rest */
 	bool sequential; /* the id-map helpers one after the other */
@@ -265,6 +273,17 @@ static void make_binds(const struct bare *b, int root)
 	}
 }
 
+/* The default filter of sbx, for PID 1 and the command. */
+static void load_filter(void)
+{
+	const struct sock_fprog program = {
+		.len = sizeof(builtin_default) / sizeof(builtin_default[0]),
+		.filter = (struct sock_filter *)(uintptr_t)builtin_default,
+	};
+
+	TRY(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
 /* Inherited by the command. Takes nothing from the process itself yet. */
 static void drop_bounding_set(void)
 {
@@ -278,14 +297,12 @@ static void drop_privileges(void)
 	struct __user_cap_data_struct data[2] = {0};
 
 	TRY(syscall(SYS_capset, &head, data));
-	TRY(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
 static void run_payload(const struct bare *b)
 {
-	drop_privileges();
 	TRY(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC));
-	mark(b, "payload: privileges, descriptors");
+	mark(b, "payload: descriptors");
 	execv(b->argv[0], b->argv);
 	die(__LINE__);
 }
@@ -379,16 +396,20 @@ static void run_init(const struct bare *b, int wait_fd)
 	mark(b, "id map (written, or waited for)");
 	fill_root(b, root);
 	enter_root(b, root);
+	TRY(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	if (!b->no_filter)
+		load_filter();
+	mark(b, "filter");
 
+	drop_privileges();
 	if (b->no_reaper)
 		run_payload(b);
-	payload = TRY(fork());
+	TRY(prctl(PR_SET_DUMPABLE, 0));
+	payload = TRY(vfork());
 	if (payload == 0) {
-		mark(b, "fork of the payload");
+		mark(b, "vfork of the payload");
 		run_payload(b);
 	}
-	drop_privileges();
-	TRY(prctl(PR_SET_DUMPABLE, 0));
 	reap(payload);
 }
 
@@ -513,6 +534,7 @@ static const struct {
 } flags[] = {
 	{"--no-reaper", offsetof(struct bare, no_reaper)},
 	{"--covers", offsetof(struct bare, covers)},
+	{"--no-filter", offsetof(struct bare, no_filter)},
 	{"--userns-off", offsetof(struct bare, userns_off)},
 	{"--late", offsetof(struct bare, late)},
 	{"--sequential", offsetof(struct bare, sequential)},

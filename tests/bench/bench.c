@@ -79,7 +79,8 @@ static void bench_single(const struct bench *bench)
 
 	race_and_print(bench, "launch of true, the caller's id alone", subjects, COUNT_OF(subjects),
 		       400);
-	printf("  sbx and bare also cover the dangerous files of /proc, which bwrap does not\n");
+	printf("  sbx and bare also load sbx's default filter and cover the dangerous files of\n"
+	       "  /proc, which bwrap does not\n");
 	words_free(&bwrap);
 	words_free(&sbx);
 	words_free(&base);
@@ -112,7 +113,8 @@ static void bench_default_map(const struct bench *bench)
 
 	race_and_print(bench, "launch of true, the default map (newuidmap, newgidmap)", subjects,
 		       COUNT_OF(subjects), 400);
-	printf("  bwrap maps one id only, it cannot do more\n");
+	printf("  bwrap maps one id only, it cannot do more; sbx and bare also load sbx's default\n"
+	       "  filter\n");
 	words_free(&bwrap);
 	words_free(&sbx);
 	words_free(&base);
@@ -199,7 +201,8 @@ static void bench_binds(const struct bench *bench)
 		bench_n_binds(bench, dir, counts[i], medians[i]);
 	remove_sources(dir, counts[2]);
 
-	printf("\nmicroseconds for one bind more (linear growth: both the same)\n");
+	printf("\nsbx and bare also load sbx's default filter\n\nmicroseconds for one bind more "
+	       "(linear growth: both the same)\n");
 	printf("  %-20s %16s %16s\n", "", "10 to 100", "100 to 1000");
 	for (size_t i = 0; i < 3; i++)
 		printf("  %-20s %16.1f %16.1f\n", names[i], (medians[1][i] - medians[0][i]) / 90,

@@ -93,5 +93,5 @@ void command_bare(struct words *words, const struct programs *programs, enum com
 /* The bare program with no more in it than bubblewrap does. */
 void command_floor(struct words *words, const struct programs *programs)
 {
-	words_add(words, "%s", programs->bare);
+	words_add_list(words, WORDS(programs->bare, "--no-filter"));
 }

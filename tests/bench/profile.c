@@ -8,10 +8,14 @@
  */
 #include <ctype.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "measure.h"
@@ -211,6 +215,85 @@ static void profile_calls(const struct programs *programs, const char *path)
 	free(rows);
 }
 
+/*
+ * A counter of page faults, of this process's future children too: perf_event_open(2).
+ * getrusage(2) would count pages that madvise(2) populates.
+ */
+static int open_fault_counter(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+		.inherit = 1,
+		.exclude_kernel = 1,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* Page faults of a program and of all that it starts, the median of some runs. */
+static double count_faults(struct words *words, int counter)
+{
+	double faults[STRACE_RUNS];
+	uint64_t before, after;
+
+	words_add_list(words, (const char *const[]){"/usr/bin/true", NULL});
+	for (size_t run = 0; run < STRACE_RUNS; run++) {
+		if (read(counter, &before, sizeof(before)) < 0)
+			measure_die("counter");
+		measure_wait(measure_start(words->word), words->word[0]);
+		if (read(counter, &after, sizeof(after)) < 0)
+			measure_die("counter");
+		faults[run] = (double)(after - before);
+	}
+	words_free(words);
+	return measure_quartiles(faults, STRACE_RUNS).median;
+}
+
+/* What one costs here: the first touch of memory, page by page. Microseconds. */
+static double time_fault(void)
+{
+	enum { PAGES = 256, PAGE_BYTES = 4096 };
+	double times[PAGES];
+	char *pages = mmap(NULL, (size_t)PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		measure_die("mmap");
+	for (size_t i = 0; i < PAGES; i++) {
+		double start = measure_now_us();
+
+		*(volatile char *)&pages[i * PAGE_BYTES] = 1;
+		times[i] = measure_now_us() - start;
+	}
+	munmap(pages, (size_t)PAGES * PAGE_BYTES);
+	return measure_quartiles(times, PAGES).median;
+}
+
+static void profile_faults(const struct programs *programs)
+{
+	struct words alone = {0}, sbx = {0}, bare = {0};
+	double of_alone, of_sbx, of_bare;
+	int counter = open_fault_counter();
+
+	if (counter < 0) {
+		printf("\nno performance events: page faults are not counted\n");
+		return;
+	}
+	command_sbx(&sbx, programs, MAP_SINGLE);
+	command_bare(&bare, programs, MAP_SINGLE);
+	words_add(&sbx, "--");
+	words_add(&bare, "--");
+	of_alone = count_faults(&alone, counter);
+	of_sbx = count_faults(&sbx, counter);
+	of_bare = count_faults(&bare, counter);
+	printf("\npage faults of a launch: sbx %.0f, bare %.0f, of these the command's own %.0f;\n"
+	       "one takes %.1f microseconds here\n",
+	       of_sbx, of_bare, of_alone, time_fault());
+	close(counter);
+}
+
 void profile_bench(const struct programs *programs)
 {
 	char path[] = "/tmp/sbx-profile-XXXXXX";
@@ -221,6 +304,7 @@ void profile_bench(const struct programs *programs)
 	close(fd);
 	profile_steps(programs, path);
 	profile_calls(programs, path);
+	profile_faults(programs);
 	unlink(path);
 	fflush(stdout);
 }

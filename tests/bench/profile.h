@@ -2,7 +2,7 @@
 /*
  * profile: where the time of a launch goes. The bare program's steps by its own
  * clock, then the system calls of sbx beside those of the bare program as
- * strace sees them.
+ * strace sees them, and the page faults of both.
  */
 #pragma once
 

@@ -36,6 +36,15 @@ static const struct completion {
 	{"sbx --tmpfs /x -- sbxtest-comm", "sbxtest-command"},
 	{"sbx --explain sbxtest-comm", "sbxtest-command"},
 	{"sbx --net host -- cat alpha-so", "alpha-source"},
+	{"sbx kill alpha-b", "alpha-box"},
+	{"sbx kill --sig", "--signal"},
+	{"sbx kill -s WIN", "WINCH"},
+	{"sbx stop -t 3 alpha-b", "alpha-box"},
+	{"sbx wait alpha-box bbb", "bbbbbbbbbbbb"},
+	{"sbx exec -i alpha-b", "alpha-box"},
+	{"sbx exec alpha-box sbxtest-comm", "sbxtest-command"},
+	{"sbx exec --env SBXTEST_V", "SBXTEST_VARIABLE"},
+	{"sbx ps --js", "--json"},
 };
 
 /* The tree that the shells run in; what they complete must be unique there. */
@@ -83,7 +92,10 @@ static bool has_shell(const char *shell)
 }
 
 /* What every shell of the Bourne family is told first. */
-static const char stand_in[] = "sbx() { for last; do :; done; printf 'last=<%s>\\n' \"$last\"; }\n";
+static const char stand_in[] =
+	"sbx() { if [ \"$*\" = 'ps --format {{.ID}} {{.Name}}' ]; then "
+	"printf '0123456789ab alpha-box\\nbbbbbbbbbbbb \\n'; "
+	"else for last; do :; done; printf 'last=<%s>\\n' \"$last\"; fi; }\n";
 
 static void type_all(struct session *session)
 {
@@ -154,10 +166,13 @@ Test(completions, fish)
 	for (size_t i = 0; i < ARRAY_SIZE(completions); i++) {
 		const struct completion *c = &completions[i];
 		_autorun_ struct run_result r = run_argv(
-			&options, (const char *const[]){"fish", "-c",
-							"source " TEST_COMPLETIONS "/sbx.fish; "
-							"complete -C $argv[1]",
-							c->typed, NULL});
+			&options,
+			(const char *const[]){"fish", "-c",
+					      "function sbx; printf '0123456789ab alpha-box"
+					      "\\nbbbbbbbbbbbb \\n'; end; "
+					      "source " TEST_COMPLETIONS "/sbx.fish; "
+					      "complete -C $argv[1]",
+					      c->typed, NULL});
 
 		cr_expect(has_line(r.out, c->word), "%s: no %s in:\n%s%s", c->typed, c->word, r.out,
 			  r.err);

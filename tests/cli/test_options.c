@@ -21,7 +21,7 @@ Test(options, every_name_is_there_once)
 			     option->name);
 		cr_expect_null(cli_find_advice(option->name, strlen(option->name)),
 			       "%s is an option and advised against", option->name);
-		if (option->letter)
+		if (option->letter[0])
 			cr_expect_eq(cli_find_option(option->letter, strlen(option->letter)),
 				     option);
 	}

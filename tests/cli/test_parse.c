@@ -200,9 +200,12 @@ Test(parse, habits_from_other_tools_get_our_option)
 		{{"--network=none"}, "--network=none", "--net=none"},
 		{{"-p", "80:80"}, "-p", "not available"},
 		{{"--rm", "sh"}, "--rm", "not needed"},
-		{{"--seccomp", "3", "sh"}, "--seccomp", "not available in this version"},
+		{{"--seccomp", "", "sh"}, "--seccomp", "empty"},
+		{{"--seccomp-deny", "read,mont", "sh"}, "--seccomp-deny", "did you mean mount?"},
+		{{"--seccomp-allow", "@mounts", "sh"}, "--seccomp-allow", "did you mean @mount?"},
+		{{"--seccomp-allow", "read,", "sh"}, "--seccomp-allow", "no system call"},
 		{{"--overlay-src", "/x"}, "--overlay-src", "not available in this version"},
-		{{"--userns", "3"}, "--userns", "not available in this version"},
+		{{"--exec-label", "x"}, "--exec-label", "not available in this version"},
 	};
 
 	expect_wrong(cases, ARRAY_SIZE(cases));
@@ -337,6 +340,24 @@ Test(parse, explain_has_three_forms)
 	cr_expect_eq(json.action, CLI_EXPLAIN_JSON);
 	parse_ok(&spec, "--explain=spec", "sh");
 	cr_expect_eq(spec.action, CLI_EXPLAIN_SPEC);
+}
+
+Test(parse, a_word_that_may_be_missing_is_given_with_equals)
+{
+	_autorunline_ struct cli_run none;
+	_autorunline_ struct cli_run plain;
+	_autorunline_ struct cli_run listed;
+	_autorunline_ struct cli_run off;
+
+	parse_ok(&none, "sh");
+	cr_expect_eq(none.spec.mask_sockets, SPEC_MASK_SOCKETS_OFF);
+	parse_ok(&plain, "--mask-sockets=listed", "--mask-sockets", "listed");
+	cr_expect_eq(plain.spec.mask_sockets, SPEC_MASK_SOCKETS_ALL);
+	cr_expect_str_eq(plain.spec.argv[0], "listed");
+	parse_ok(&listed, "--mask-sockets=all", "--mask-sockets=listed", "sh");
+	cr_expect_eq(listed.spec.mask_sockets, SPEC_MASK_SOCKETS_LISTED);
+	parse_ok(&off, "--mask-sockets", "--mask-sockets=off", "sh");
+	cr_expect_eq(off.spec.mask_sockets, SPEC_MASK_SOCKETS_OFF);
 }
 
 Test(parse, lists_keep_what_was_typed)

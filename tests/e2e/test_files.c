@@ -391,3 +391,29 @@ Test(files, args_gives_thousands_of_binds_under_a_low_descriptor_limit, .timeout
 		expect_out(r, "5000\n5000\n");
 	}
 }
+
+/*
+ * Root can look where its sandbox cannot go. What is there needs no mask, and that none
+ * can be put there is no reason to fail.
+ */
+Test(files, sockets_that_the_sandbox_cannot_reach_need_no_mask)
+{
+	static const char host[] =
+		"set -e; cd $2; python3 -c 'import socket, sys\n"
+		"for name in sys.argv[1:]: socket.socket(socket.AF_UNIX).bind(name)' closed/s "
+		"open/s; chmod 700 closed; chown 5 closed; trap 'chown 0 closed' EXIT; $1 "
+		"--map=single --ro-bind /usr /usr $3 --ro-bind . /t -- sh -c 'stat -c %F "
+		"/t/open/s; ls /t/closed 2> /dev/null || echo closed'";
+	_autoclose_ int tree = tmp_tree("closed/", "open/");
+	_autofree_ char *top = tree_path(tree, "");
+	_autorun_ struct run_result ranges = in_usr("--map=range", "--", "true");
+
+	skip_unless(ranges.status == 0, "this user has no id ranges");
+	{
+		_autorun_ struct run_result r =
+			run_program("unshare", "-U", "--map-auto", "--map-root-user", "bash", "-c",
+				    host, "bash", sbx_program(), top, "--mask-sockets");
+
+		expect_out(r, "character special file\nclosed\n");
+	}
+}

@@ -145,7 +145,7 @@ Test(namespaces, abstract_sockets_of_the_host_are_out_of_reach)
 	{
 		_autorun_ struct run_result apart = in_usr("--", "python3", "-c", client);
 		_autorun_ struct run_result shared =
-			in_usr("--share-net", "--", "python3", "-c", client);
+			in_usr("--share-net", "--landlock=off", "--", "python3", "-c", client);
 
 		expect_out(apart, "Connection refused\n");
 		expect_out(shared, "connected\n");

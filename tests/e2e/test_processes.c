@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "e2e.h"
 
@@ -166,6 +167,55 @@ static pid_t first_child(pid_t pid)
 	return atoi(text);
 }
 
+/* A PATH of so many directories that the command is searched for some tenths of a second. */
+static char *endless_path(void)
+{
+	enum { MISSING = 40000, MISSING_LEN = 3 };
+	char *path = malloc(MISSING * MISSING_LEN + sizeof("/usr/bin"));
+
+	cr_assert(path);
+	for (size_t i = 0; i < MISSING; i++)
+		memcpy(path + i * MISSING_LEN, "/q:", MISSING_LEN);
+	memcpy(path + (size_t)MISSING * MISSING_LEN, "/usr/bin", sizeof("/usr/bin"));
+	return path;
+}
+
+static bool has_grandchild(void *arg)
+{
+	pid_t pid = *(pid_t *)arg, init = first_child(pid);
+
+	return init > 0 && first_child(init) > 0;
+}
+
+static bool has_stopped(void *arg)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	return waitid(P_PID, (id_t) * (pid_t *)arg, &info, WSTOPPED | WNOHANG) == 0 &&
+	       info.si_pid != 0;
+}
+
+/* Whoever stopped the command may let sbx alone go on, before it has executed too. */
+Test(processes, a_command_stopped_before_it_is_executed_goes_on_with_sbx, .timeout = 60)
+{
+	char *path = endless_path();
+
+	for (int i = 0; i < 10; i++) {
+		_autosession_ struct session session;
+		_autorun_ struct run_result result;
+
+		session_sbx(&session, NULL, "--map=single", "--ro-bind", "/usr", "/usr", "--setenv",
+			    "PATH", path, "--", "sh", "-c", "exit 7");
+		cr_assert(wait_until(has_grandchild, &session.pid));
+		cr_assert_eq(kill(first_child(first_child(session.pid)), SIGSTOP), 0);
+		cr_assert(wait_until(has_stopped, &session.pid));
+		cr_assert_eq(kill(session.pid, SIGCONT), 0);
+		result = session_finish(&session);
+		cr_expect_eq(result.status, 7, "status %d: %s", result.status, result.err);
+	}
+	free(path);
+}
+
 Test(processes, nothing_is_left_when_pid_1_is_killed)
 {
 	_autosession_ struct session session;
@@ -261,6 +311,25 @@ Test(processes, share_pid_forwards_signals_and_ends_the_command_with_sbx)
 	cr_expect(wait_until(marked_are_there, &marked));
 }
 
+/* The marked process is nobody's child but PID 1's: no signal of its own ends it. */
+Test(processes, share_pid_leaves_nothing_when_sbx_is_killed)
+{
+	_autosession_ struct session session;
+	_autorun_ struct run_result r = {0};
+	struct marked marked = mark(1);
+	_autofree_ char *script = waiting_script(&marked, "");
+
+	session_sbx(&session, NULL, "--share-pid", "--ro-bind", "/usr", "/usr", "--", "bash", "-c",
+		    "(setsid bash -c \"$1\" &); sleep 300", "bash", script);
+	cr_assert(session_expect(&session, "ready"), "%s", session.result.err);
+	cr_assert(wait_until(marked_are_there, &marked));
+	kill(session.pid, SIGKILL);
+	r = session_finish(&session);
+	cr_expect_eq(r.status, -SIGKILL);
+	marked.wanted = 0;
+	cr_expect(wait_until(marked_are_there, &marked), "a process outlived sbx");
+}
+
 Test(processes, orphans_are_reaped)
 {
 	_autorun_ struct run_result r =
@@ -341,4 +410,88 @@ Test(processes, many_sandboxes_live_side_by_side, .timeout = 120)
 
 		expect_out(r, expected);
 	}
+}
+
+Test(processes, the_command_can_be_told_another_name)
+{
+	_autorun_ struct run_result r = in_usr("--argv0", "somebody", "--", "sh", "-c", "echo $0");
+	_autorun_ struct run_result none = in_usr("--argv0", "sh", "--", "no-such-command");
+
+	expect_out(r, "somebody\n");
+	cr_expect_eq(none.status, 127);
+	cr_expect(strstr(none.err, "no-such-command"), "%s", none.err);
+}
+
+/* Run by python3 with the program and its options behind; see each test. */
+static struct run_result with_descriptors(const char *script)
+{
+	return run_program("python3", "-c", script, sbx_program(), "--ro-bind", "/usr", "/usr");
+}
+
+/* What the command finds was written after sbx had been started, and before the byte. */
+Test(processes, block_fd_holds_the_command_back)
+{
+	static const char byte[] =
+		"import os, subprocess, sys\n"
+		"r, w = os.pipe()\n"
+		"go_r, go_w = os.pipe()\n"
+		"os.set_inheritable(go_r, True)\n"
+		"p = subprocess.Popen(sys.argv[1:] + ['--block-fd', str(go_r), '--', 'sh', '-c',\n"
+		"    'cat; ls /proc/self/fd | wc -l'], stdin=r, pass_fds=[go_r], text=True,\n"
+		"    stdout=subprocess.PIPE)\n"
+		"os.write(w, b'late\\n'); os.close(w); os.close(r)\n"
+		"%s\n"
+		"print(p.communicate()[0].split())\n"
+		"print(p.returncode if p.returncode >= 0 else 128 - p.returncode)\n";
+	static const struct {
+		const char *release, *out;
+	} rows[] = {
+		{"os.write(go_w, b'x')", "['late', '4']\n0\n"},
+		{"os.close(go_w); os.close(go_r)", "['late', '4']\n0\n"},
+		{"p.terminate()", "[]\n143\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char script[2048];
+
+		snprintf(script, sizeof(script), byte, rows[i].release);
+		{
+			_autorun_ struct run_result r = with_descriptors(script);
+
+			expect_out(r, rows[i].out);
+		}
+	}
+}
+
+Test(processes, sync_fd_is_open_as_long_as_the_sandbox_lives)
+{
+	_autorun_ struct run_result r = with_descriptors(
+		"import os, select, subprocess, sys\n"
+		"r, w = os.pipe()\n"
+		"p = subprocess.Popen(sys.argv[1:] + ['--sync-fd', str(w), '--', 'sh', '-c',\n"
+		"    'ls /proc/self/fd | wc -l; cat'], stdin=subprocess.PIPE, pass_fds=[w],\n"
+		"    stdout=subprocess.PIPE, text=True)\n"
+		"os.close(w)\n"
+		"print(p.stdout.readline().strip(), select.select([r], [], [], 0)[0])\n"
+		"p.stdin.close()\n"
+		"print(os.read(r, 1), p.wait())\n");
+	_autorun_ struct run_result alone = in_usr("--sync-fd", "0", "--as-pid-1", "--", "true");
+
+	expect_out(r, "4 []\nb'' 0\n");
+	_autorun_ struct run_result input =
+		in_usr("--sync-fd", "0", "--", "sh", "-c", "[ -e /proc/self/fd/0 ] || echo none");
+	_autorun_ struct run_result both = in_usr("--sync-fd", "0", "--pass-fd", "0", "--", "true");
+
+	expect_failure(alone, 125, "--sync-fd");
+	expect_failure(both, 125, "--pass-fd");
+	expect_out(input, "none\n");
+}
+
+Test(processes, descriptors_to_wait_for_must_be_open)
+{
+	_autorun_ struct run_result block = in_usr("--block-fd", "99", "--", "true");
+	_autorun_ struct run_result sync = in_usr("--sync-fd", "99", "--", "true");
+
+	expect_failure(block, 125, "--block-fd: descriptor 99 is not open");
+	expect_failure(sync, 125, "--sync-fd: descriptor 99 is not open");
 }

@@ -1,48 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * e2e terminal: sbx typed at an interactive shell behaves as any command does.
- *
- * The outer shell runs on a terminal of its own. What is typed is echoed there,
- * so a word that is waited for is written with quotes in its middle: rea''dy is
- * echoed so and printed as ready.
+ * See shell.h.
  */
-#include <limits.h>
-#include <stdio.h>
-
-#include "e2e.h"
-
-#define expect_text(session, text)                                                                 \
-	cr_assert(session_expect((session), (text)), "no \"%s\" in: %s", (text),                   \
-		  (session)->result.out)
-
-static void shell_start(struct session *session)
-{
-	char sbx[PATH_MAX + 64];
-	const char *const env[] = {"PATH=/usr/bin:/bin", "HOME=/tmp", "TERM=dumb", "PS1=outer> ",
-				   "HISTFILE=",		 sbx,	      NULL};
-	const struct run_options options = {.pty = true, .env = env, .rows = 24, .columns = 200};
-
-	snprintf(sbx, sizeof(sbx), "SBX=%s --ro-bind /usr /usr", sbx_program());
-	session_start(session, &options,
-		      (const char *const[]){"bash", "--norc", "--noediting", "-i", NULL});
-	expect_text(session, "outer> ");
-}
-
-static void type_line(struct session *session, const char *line)
-{
-	session_send(session, line);
-	session_send(session, "\n");
-}
-
-/* The shell has its terminal back and works. */
-static void expect_status(struct session *session, const char *status)
-{
-	char text[32];
-
-	type_line(session, "echo sta''tus=$?.");
-	snprintf(text, sizeof(text), "status=%s.", status);
-	expect_text(session, text);
-}
+#include "shell.h"
 
 Test(terminal, ctrl_c_ends_the_command_and_the_shell_knows)
 {
@@ -61,13 +22,15 @@ Test(terminal, ctrl_c_can_be_caught_by_the_command)
 	_autosession_ struct session session;
 
 	shell_start(&session);
-	type_line(&session, "$SBX -- bash -c 'trap \"echo cau\"\"ght\" INT; echo rea''dy;"
-			    " read -r line; read -r line; echo li''ne=$line; exit 9'");
+	/* No read while the key is awaited: a signal just in front of it waits for the line. */
+	type_line(&session, "$SBX -- bash -c 'trap \"echo cau\"\"ght; n=1\" INT; echo rea''dy;"
+			    " until test \"$n\"; do sleep 0.05; done;"
+			    " read -r line; echo li''ne=$line; exit 9'");
 	expect_text(&session, "ready");
 	session_send(&session, "\003");
 	expect_text(&session, "caught");
-	type_line(&session, "one\ntwo");
-	expect_text(&session, "line=");
+	type_line(&session, "one");
+	expect_text(&session, "line=one");
 	expect_text(&session, "outer> ");
 	expect_status(&session, "9");
 }

@@ -50,6 +50,11 @@ class Scratch:
         self.path = tempfile.mkdtemp(prefix="sbx-faults-")
         self.tmp = os.path.join(self.path, "tmp")
         os.mkdir(self.tmp)
+        self.extra_env = {}
+        self.runtime = os.path.join(self.path, "runtime")
+        self.state = os.path.join(self.path, "state")
+        for place in (self.runtime, self.state):
+            os.makedirs(os.path.join(place, "sbx", "boxes"), 0o700)
         return self
 
     def __exit__(self, *exc):
@@ -64,7 +69,8 @@ class Scratch:
         return path
 
     def env(self):
-        return dict(os.environ, TMPDIR=self.tmp, LC_ALL="C")
+        return dict(os.environ, TMPDIR=self.tmp, LC_ALL="C", XDG_RUNTIME_DIR=self.runtime,
+                    XDG_STATE_HOME=self.state, **self.extra_env)
 
 
 def snapshot(path):
@@ -175,6 +181,33 @@ def reap_all(seconds=DEADLINE_S):
             pass
     wait_until(none_left, seconds)
     return left, statuses
+
+
+BUS_PROGRAMS = ("dbus-daemon", "dbus-send", "xdg-dbus-proxy")
+
+
+class SessionBus:
+    """
+    A session bus for the time of the block; its environment, or None where it cannot be had.
+    To be begun before become_subreaper(): the daemon is to be nobody's child here.
+    """
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.pid = None
+
+    def __enter__(self):
+        if not all(shutil.which(program) for program in BUS_PROGRAMS):
+            return None
+        address = "unix:path=" + os.path.join(self.scratch.path, "bus")
+        said = run(["dbus-daemon", "--session", "--fork", "--print-address=1", "--print-pid=1",
+                    "--address=" + address], env=self.scratch.env()).out.split()
+        self.pid = int(said[1])
+        return {"DBUS_SESSION_BUS_ADDRESS": said[0]}
+
+    def __exit__(self, *exc):
+        if self.pid:
+            os.kill(self.pid, signal.SIGTERM)
 
 
 def can_map_range(sbx):

@@ -17,7 +17,7 @@
  *
  *     monitor   the command itself, from the first call of its main()
  *     init      its child, made by clone3(2)
- *     payload   init's child, until it has executed something
+ *     payload   init's child, made by clone(2), until it has executed something
  *     helper    a child that the monitor made by fork(2) or vfork(2), until it executes
  *
  * What is executed is let go. A call fails by being replaced with a number that
@@ -180,12 +180,14 @@ static struct tracee *tracee_add(struct tracer *t, pid_t pid)
 	return tracee;
 }
 
-/* The sandbox's own processes are made by clone3(2), helpers by fork(2) or vfork(2). */
+/* PID 1 is made by clone3(2), helpers by fork(2) or vfork(2); PID 1 makes one child. */
 static enum role role_of_child(const struct tracee *parent)
 {
+	if (parent->role == INIT)
+		return PAYLOAD;
 	if (parent->last_call != SYS_clone3)
 		return HELPER;
-	return parent->role == MONITOR ? INIT : parent->role == INIT ? PAYLOAD : ROLE_UNKNOWN;
+	return parent->role == MONITOR ? INIT : ROLE_UNKNOWN;
 }
 
 static void kill_role(struct tracer *t, enum role role)

@@ -6,6 +6,7 @@ With --map=range each of these is an error that can be told from the others; wit
 command runs with its one id. "slow" waits for the end of sbx's patience with one that hangs.
 """
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,15 @@ BROKEN = [
     ("killed", "#!/bin/sh\nkill -KILL $$\n", 0o755, "was killed by signal 9"),
     ("without its interpreter", "#!/no/such/shell\n", 0o755, "cannot be executed"),
 ]
+
+SLOW = """#!%s
+import os, sys, time
+go, real = "%s", "%s"
+open(go + ".waits", "w").close()
+while not os.path.exists(go):
+    time.sleep(0.01)
+os.execv(real, [real] + sys.argv[1:])
+"""
 
 HANGING = "#!/bin/sh\nexec sleep 1000\n"
 
@@ -99,6 +109,47 @@ def check_interrupted(tap, sbx, scratch, helper, mapping, sig, code):
     tap.ok(not left, name + " leaves nothing", [left])
 
 
+def stopped_or_gone(pid):
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return "gone"
+
+
+def check_signal_meanwhile(tap, sbx, scratch, mapping):
+    """What is sent while a helper works reaches the command, and stops no helper."""
+    name = "a slow helper with --map=" + mapping
+    go = os.path.join(scratch.path, "go")
+    options = []
+    for helper in HELPERS:
+        # Not in sh: some unblock all signals.
+        content = SLOW % (sys.executable, go, shutil.which(helper, path="/usr/bin:/usr/sbin"))
+        options += helper_option(scratch, helper, content, 0o755)[0]
+    child = subprocess.Popen([sbx, *options, "--map=" + mapping, *USR, "--", "/usr/bin/sleep",
+                              "300"], env=scratch.env(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: os.setpgid(0, 0))
+    slow = faults.wait_until(lambda: os.path.exists(go + ".waits"))
+    os.killpg(child.pid, signal.SIGTSTP)
+    open(go, "w").close()
+    stopped = faults.wait_until(lambda: stopped_or_gone(child.pid)) and \
+        stopped_or_gone(child.pid) != "gone"
+    if stopped:
+        os.killpg(child.pid, signal.SIGCONT)
+        os.kill(child.pid, signal.SIGUSR1)
+    left, statuses = faults.reap_all()
+    os.unlink(go)
+    os.unlink(go + ".waits")
+    status = statuses.get(child.pid)
+    child.returncode = None if status is None else os.waitstatus_to_exitcode(status)
+    text = child.stderr.read()
+    child.stderr.close()
+    tap.ok(slow and stopped, name + ": the command is stopped, and sbx with it",
+           [slow, stopped, text])
+    tap.ok(child.returncode == 128 + signal.SIGUSR1 and not left,
+           name + ": signals reach the command", [child.returncode, left, text])
+
+
 def check_patience(tap, sbx, scratch, helper, mapping):
     name = "%s hangs with --map=%s" % (helper, mapping)
     child, hangs = start_hanging(sbx, scratch, helper, mapping)
@@ -131,6 +182,8 @@ def main():
             for mapping in ("range", "auto"):
                 check_interrupted(tap, sbx, scratch, helper, mapping, signal.SIGINT, 130)
                 check_interrupted(tap, sbx, scratch, helper, mapping, signal.SIGTERM, 143)
+        for mapping in ("range", "auto"):
+            check_signal_meanwhile(tap, sbx, scratch, mapping)
         check_no_map(tap, sbx, scratch)
     return tap.end()
 

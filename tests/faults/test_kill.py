@@ -16,9 +16,13 @@ import time
 import faults
 
 ROUNDS = 100
+BUS_ROUNDS = 30
 RUNNING_ROUNDS = 10
 LAUNCH_S = 0.008
-OPTIONS = ["--map=range", "--ro-bind", "/usr", "/usr"]
+USR = ["--ro-bind", "/usr", "/usr"]
+# What helpers are started for, and the error when one is lost before the command has begun.
+RANGE = ["--map=range", *USR]
+BUS = ["--map=single", "--dbus-session", *USR]
 # A command with a child that would like to stay.
 COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
 VICTIMS = ("monitor", "init", "payload", "helper")
@@ -61,11 +65,11 @@ def kill(pid):
 class Round:
     """One launch, one kill, and what came of it."""
 
-    def __init__(self, sbx, scratch, victim, delay, running):
+    def __init__(self, sbx, scratch, options, victim, delay, running):
         self.victim, self.delay = victim, delay
         self.hit = False
         self.errors = []
-        self.child = subprocess.Popen([sbx, *OPTIONS, *COMMAND], env=scratch.env(),
+        self.child = subprocess.Popen([sbx, *options, *COMMAND], env=scratch.env(),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE)
         if running:
@@ -125,26 +129,28 @@ class Round:
             self.errors.append("killed %s after %.6f s" % (self.victim, self.delay))
 
 
-def check_random(tap, sbx, scratch, victim, rng):
+def check_random(tap, sbx, scratch, options, victim, rng):
     bad, hits, tries = [], 0, 0
-    while hits < ROUNDS and tries < ROUNDS * 4:
-        one = Round(sbx, scratch, victim, rng.uniform(0, LAUNCH_S), False)
+    rounds = BUS_ROUNDS if options is BUS else ROUNDS
+    while hits < rounds and tries < rounds * 4:
+        one = Round(sbx, scratch, options, victim, rng.uniform(0, LAUNCH_S), False)
         bad += one.errors
         hits += one.hit
         tries += 1
     # How many are hit is up to the machine's speed; a few are, or this tests nothing.
-    tap.ok(not bad and hits >= ROUNDS // 10,
-           "%s killed while starting, at %d random moments" % (victim, hits), bad or [hits, tries])
+    tap.ok(not bad and hits >= rounds // 10,
+           "%s of %s killed while starting, at %d random moments" % (victim, options[0], hits),
+           bad or [hits, tries])
 
 
-def check_running(tap, sbx, scratch, victim):
+def check_running(tap, sbx, scratch, options, victim):
     bad = []
     for _ in range(RUNNING_ROUNDS):
-        one = Round(sbx, scratch, victim, 0, True)
+        one = Round(sbx, scratch, options, victim, 0, True)
         bad += one.errors
         if not one.hit:
             bad.append("no %s was found" % victim)
-    tap.ok(not bad, "%s killed while the command runs" % victim, bad)
+    tap.ok(not bad, "%s of %s killed while the command runs" % (victim, options[0]), bad)
 
 
 def inject(program, scratch, *words):
@@ -154,8 +160,8 @@ def inject(program, scratch, *words):
         return f.read().splitlines()
 
 
-def check_every_call(tap, sbx, program, scratch, victim):
-    launch = [sbx, *OPTIONS, "--", "/usr/bin/true"]
+def check_every_call(tap, sbx, program, scratch, options, victim):
+    launch = [sbx, *options, "--", "/usr/bin/true"]
     calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
              if line.startswith("call ")]
     bad = []
@@ -165,28 +171,76 @@ def check_every_call(tap, sbx, program, scratch, victim):
         if "gone" not in events or "timeout" in events or \
                 any(event.startswith("left") for event in events):
             bad.append("%s: %s" % (where, events))
-    tap.ok(not bad, "%s killed at each of %d system calls" % (victim, len(calls)), bad)
+    tap.ok(not bad, "%s of %s killed at each of %d system calls" %
+           (victim, options[0], len(calls)), bad)
+
+
+def check_victim(tap, sbx, program, scratch, options, victim, rng):
+    if program:
+        check_every_call(tap, sbx, program, scratch, options, victim)
+        return
+    check_random(tap, sbx, scratch, options, victim, rng)
+    # A newuidmap has done its work by then. What becomes of the bus, tests/e2e shows.
+    if victim != "helper":
+        check_running(tap, sbx, scratch, options, victim)
+
+
+def check_placeholders(tap, sbx, program, scratch, victim, how):
+    """Whenever it is killed: the next sbx, whatever it is for, leaves nothing of --protect."""
+    project = os.path.dirname(scratch.file("project/rc", "kept\n"))
+    launch = [sbx, "--map=single", "--ro-bind", "/usr", "/usr", "--bind", project, "/p",
+              "--protect-by", how, "--protect", "/p/new", "--protect", "/p/dir/deep/", "--protect", "/p/rc",
+              "--", "/usr/bin/true"]
+    calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
+             if line.startswith("call ")]
+    before = faults.snapshot(project) + faults.snapshot(scratch.runtime)
+    bad = []
+    for role, name, n in calls:
+        where = "%s:%s:%s:%s" % (victim, role, name, n)
+        inject(program, scratch, "--kill", where, *launch)
+        faults.run([sbx, "--map=single", "--ro-bind", "/usr", "/usr", "--", "/usr/bin/true"],
+                   env=scratch.env())
+        after = faults.snapshot(project) + faults.snapshot(scratch.runtime)
+        if after != before:
+            bad.append("%s: left %s" % (where, sorted(set(after) ^ set(before))))
+            before = after
+    tap.ok(not bad and calls, "%s killed at each of %d system calls: no %s is left" %
+           (victim, len(calls), how), bad)
+
+
+def check_with_bus(tap, sbx, program, bus, rng):
+    """The same with the proxy of a session bus, which leaves no socket either."""
+    if not bus:
+        tap.skip("kill with a session bus", "needs " + ", ".join(faults.BUS_PROGRAMS))
+        return
+    with faults.Scratch() as scratch:
+        scratch.extra_env = bus
+        before = faults.snapshot(scratch.path)
+        for victim in VICTIMS:
+            check_victim(tap, sbx, program, scratch, BUS, victim, rng)
+        report = {entry for entry in faults.snapshot(scratch.path) if entry[0] != "report"}
+        tap.ok(report == set(before), "no socket of a session bus is left", report ^ set(before))
 
 
 def main():
     sbx = os.path.abspath(sys.argv[1])
+    program = sys.argv[2] if len(sys.argv) > 2 else None
     tap = faults.Tap()
     seed = os.environ.get("SBX_TEST_SEED", str(random.randrange(1 << 32)))
     rng = random.Random(seed)
     print("# SBX_TEST_SEED=%s" % seed)
-    faults.become_subreaper()
-    with faults.Scratch() as scratch:
+    with faults.Scratch() as scratch, faults.Scratch() as place, faults.SessionBus(place) as bus:
+        faults.become_subreaper()
         if not faults.can_map_range(sbx):
             tap.skip("kill", "no range of ids for this user")
             return tap.end()
         mounts = faults.host_mounts(scratch.path)
         for victim in VICTIMS:
-            if len(sys.argv) > 2:
-                check_every_call(tap, sbx, sys.argv[2], scratch, victim)
-                continue
-            check_random(tap, sbx, scratch, victim, rng)
-            if victim != "helper":
-                check_running(tap, sbx, scratch, victim)
+            check_victim(tap, sbx, program, scratch, RANGE, victim, rng)
+            if program and victim in ("monitor", "init"):
+                for how in ("placeholder", "overlay"):
+                    check_placeholders(tap, sbx, program, scratch, victim, how)
+        check_with_bus(tap, sbx, program, bus, rng)
         tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
         tap.ok(os.listdir(scratch.tmp) == [], "no file is left", [os.listdir(scratch.tmp)])
     return tap.end()

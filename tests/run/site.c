@@ -35,6 +35,7 @@ int site_run(struct site *site, struct plan_step step)
 
 	step.fd = step.fd ? step.fd : -1;
 	step.mode = step.mode ? step.mode : -1;
+	step.parent_mode = step.parent_mode ? step.parent_mode : 0755;
 	step.attrs = step.attrs ? step.attrs : MOUNT_ATTR_NOSUID;
 	r = runs[step.kind](&site->ctx, &step, &site->err);
 	if (r < 0)

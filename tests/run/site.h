@@ -28,6 +28,6 @@ bool site_reads(const struct site *site, const char *path, const char *text);
 /* The errno of making a file there; 0 where it could be made. */
 int site_create_errno(const struct site *site, const char *path);
 
-/* A step. site_run() takes a descriptor, a mode and attributes of 0 for "not given". */
+/* A step. site_run() takes a descriptor, modes and attributes of 0 for "not given". */
 #define STEP(step_kind, ...)                                                                       \
 	((struct plan_step){.kind = PLAN_STEP_##step_kind, .cause = "--test", __VA_ARGS__})

@@ -32,10 +32,11 @@ static int make_dirs(void *arg)
 	child_check(site_run(&site, STEP(DIR, .dest = "/a/b", .mode = 01777)) == 0);
 	child_check(mode_in(&site, "a/b") == (S_IFDIR | 01777));
 	child_check(mode_in(&site, "a") == (S_IFDIR | 0755));
-	/* Parents are no more open than what is in them. */
-	child_check(site_run(&site, STEP(DIR, .dest = "/p/q", .mode = 0700)) == 0);
+	child_check(site_run(&site, STEP(DIR, .dest = "/p/q", .mode = 0700, .parent_mode = 0700)) ==
+		    0);
 	child_check(mode_in(&site, "p") == (S_IFDIR | 0700));
-	child_check(site_run(&site, STEP(DIR, .dest = "/g/q", .mode = 0750)) == 0);
+	child_check(site_run(&site, STEP(DIR, .dest = "/g/q", .mode = 0750, .parent_mode = 0750)) ==
+		    0);
 	child_check(mode_in(&site, "g") == (S_IFDIR | 0750));
 	/* What is there stays as it is. */
 	child_check(site_run(&site, STEP(DIR, .dest = "/a/b", .mode = 0700)) == 0);
@@ -53,8 +54,8 @@ static int write_files(void *arg)
 
 	(void)arg;
 	open_site(&site);
-	child_check(site_run(&site,
-			     STEP(FILE, .dest = "/etc/f", .text = "long text", .mode = 0640)) == 0);
+	child_check(site_run(&site, STEP(FILE, .dest = "/etc/f", .text = "long text", .mode = 0640,
+					 .parent_mode = 0750)) == 0);
 	child_check(site_reads(&site, "etc/f", "long text"));
 	child_check(mode_in(&site, "etc/f") == (S_IFREG | 0640));
 	child_check(mode_in(&site, "etc") == (S_IFDIR | 0750));

@@ -2,6 +2,7 @@
 /* Messages between monitor and PID 1: which may come when, whole or not at all. */
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,10 +29,18 @@ static void pair_close(struct pair *pair)
 
 #define _autopair_ __attribute__((cleanup(pair_close)))
 
+static bool has_fd(enum handshake_type type)
+{
+	return type == HANDSHAKE_LISTENER || type == HANDSHAKE_PTY || type == HANDSHAKE_BUS ||
+	       type == HANDSHAKE_PAYLOAD;
+}
+
 static int send_type(int fd, enum handshake_type type)
 {
 	struct sbx_err err;
 
+	if (has_fd(type))
+		return handshake_send_fd(fd, type, STDIN_FILENO);
 	if (type != HANDSHAKE_FAILED)
 		return handshake_send(fd, type, 15);
 	(void)err_system(&err, EACCES, "/path", "cannot");
@@ -42,9 +51,25 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 {
 	static const bool allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT_] = {
 		[HANDSHAKE_INIT_UNMAPPED] = {[HANDSHAKE_MAPPED] = true},
-		[HANDSHAKE_INIT_RUNNING] =
-			{[HANDSHAKE_SIGNAL] = true, [HANDSHAKE_STOP_KNOWN] = true},
-		[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true, [HANDSHAKE_STOPPED] = true},
+		[HANDSHAKE_INIT_HELLO] = {[HANDSHAKE_HELLO_KNOWN] = true,
+					  [HANDSHAKE_SIGNAL] = true,
+					  [HANDSHAKE_FOREGROUND] = true},
+		[HANDSHAKE_INIT_BUS] = {[HANDSHAKE_BUS_READY] = true,
+					[HANDSHAKE_SIGNAL] = true,
+					[HANDSHAKE_FOREGROUND] = true},
+		[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true,
+					    [HANDSHAKE_STOP_KNOWN] = true,
+					    [HANDSHAKE_WHO] = true,
+					    [HANDSHAKE_FOREGROUND] = true},
+		[HANDSHAKE_MONITOR] = {[HANDSHAKE_FAILED] = true,
+				       [HANDSHAKE_STOPPED] = true,
+				       [HANDSHAKE_CONTINUED] = true,
+				       [HANDSHAKE_EXITED] = true,
+				       [HANDSHAKE_HELLO] = true,
+				       [HANDSHAKE_LISTENER] = true,
+				       [HANDSHAKE_PTY] = true,
+				       [HANDSHAKE_PAYLOAD] = true,
+				       [HANDSHAKE_BUS] = true},
 	};
 
 	for (int state = 0; state < HANDSHAKE_STATE_COUNT_; state++) {
@@ -60,8 +85,14 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 				     state);
 			if (allowed[state][type])
 				cr_expect_eq(msg.type, (uint32_t)type);
-			if (allowed[state][type] && type != HANDSHAKE_FAILED)
+			if (allowed[state][type] && has_fd((enum handshake_type)type)) {
+				cr_expect_geq(msg.fd, 0);
+				cr_expect_eq(fcntl(msg.fd, F_GETFD), FD_CLOEXEC);
+				close(msg.fd);
+			} else if (allowed[state][type] && type != HANDSHAKE_FAILED) {
 				cr_expect_eq(msg.number, 15);
+				cr_expect_eq(msg.fd, -1);
+			}
 		}
 	}
 }
@@ -105,6 +136,30 @@ Test(handshake, messages_keep_their_order_and_borders)
 	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_INIT_RUNNING, false, &msg), -EAGAIN);
 }
 
+static int lowest_free_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close(fd);
+	return fd;
+}
+
+Test(handshake, a_descriptor_comes_with_its_types_and_with_no_other)
+{
+	_autopair_ struct pair pair;
+	struct handshake_msg msg;
+	int free_fd;
+
+	pair_open(&pair);
+	free_fd = lowest_free_fd();
+	cr_assert_eq(handshake_send_fd(pair.fds[0], HANDSHAKE_STOPPED, STDIN_FILENO), 0);
+	cr_assert_eq(handshake_send(pair.fds[0], HANDSHAKE_PTY, 0), 0);
+	for (int i = 0; i < 2; i++)
+		cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg),
+			     -EPROTO);
+	cr_expect_eq(lowest_free_fd(), free_fd, "nothing that was refused stays open");
+}
+
 Test(handshake, the_end_of_the_other_side_is_seen)
 {
 	_autopair_ struct pair pair;
@@ -121,10 +176,38 @@ Test(handshake, the_end_of_the_other_side_is_seen)
 	cr_expect_eq(handshake_send(pair.fds[1], HANDSHAKE_MAPPED, 0), -EPIPE);
 }
 
+Test(handshake, a_descriptor_comes_only_beside_its_message)
+{
+	_autopair_ struct pair pair;
+	struct handshake_msg msg;
+	char byte = 0;
+	int ends[2];
+
+	pair_open(&pair);
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(handshake_send_fd(pair.fds[0], HANDSHAKE_LISTENER, ends[1]), 0);
+	cr_assert_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), 1);
+	cr_expect_eq(msg.type, (uint32_t)HANDSHAKE_LISTENER);
+	cr_assert_geq(msg.fd, 0);
+	cr_expect_eq(fcntl(msg.fd, F_GETFD), FD_CLOEXEC);
+	cr_expect_eq(write(msg.fd, "x", 1), 1);
+	cr_expect_eq(read(ends[0], &byte, 1), 1);
+	close(msg.fd);
+
+	cr_assert_eq(handshake_send_fd(pair.fds[0], HANDSHAKE_STOPPED, ends[1]), 0);
+	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), -EPROTO);
+	cr_assert_eq(handshake_send(pair.fds[0], HANDSHAKE_STOPPED, 1), 0);
+	cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg), 1);
+	cr_expect_eq(msg.fd, -1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 Test(handshake, what_is_no_message_is_refused)
 {
 	struct handshake_msg whole = {.type = HANDSHAKE_FAILED};
-	static const size_t lengths[] = {1, 4, 7, 8, 9, sizeof(whole) - 1};
+	static const size_t lengths[] = {
+		1, 4, 7, 8, 9, offsetof(struct handshake_msg, fd) - 1, sizeof(whole)};
 	struct handshake_msg msg;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
@@ -140,7 +223,7 @@ Test(handshake, what_is_no_message_is_refused)
 
 		pair_open(&pair);
 		whole.type = type;
-		cr_assert_eq(send(pair.fds[0], &whole, sizeof(whole), 0), (ssize_t)sizeof(whole));
+		cr_assert_gt(send(pair.fds[0], &whole, offsetof(struct handshake_msg, fd), 0), 0);
 		cr_expect_eq(handshake_receive(pair.fds[1], HANDSHAKE_MONITOR, true, &msg),
 			     -EPROTO);
 	}

@@ -16,6 +16,8 @@
 #include "sbx/base/proc.h"
 #include "sbx/run/idmap.h"
 
+static const sigset_t no_signals;
+
 static bool job_is_done(void *arg)
 {
 	return idmap_job_done(arg);
@@ -54,7 +56,7 @@ static int run_helpers(const char *helper, struct reaping *r, struct sbx_plan *p
 	r->result = 0;
 	idmap_job_init(&r->job);
 	cr_expect(idmap_job_done(&r->job));
-	started = idmap_job_start(&r->job, plan, getpid(), NULL, &r->err);
+	started = idmap_job_start(&r->job, plan, getpid(), &no_signals, &r->err);
 	if (started == 0) {
 		cr_expect_not(idmap_job_done(&r->job));
 		cr_expect(wait_until(reap_some, r), "the helpers do not end");
@@ -117,7 +119,7 @@ Test(idmap, helpers_that_hang_can_be_ended)
 
 	make_plan(&plan, helper);
 	idmap_job_init(&job);
-	cr_assert_eq(idmap_job_start(&job, &plan, getpid(), NULL, &err), 0);
+	cr_assert_eq(idmap_job_start(&job, &plan, getpid(), &no_signals, &err), 0);
 	pids[0] = job.helpers[0].pid;
 	pids[1] = job.helpers[1].pid;
 	idmap_job_finish(&job);

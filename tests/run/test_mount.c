@@ -97,6 +97,35 @@ Test(mount, the_hosts_root_can_be_bound_and_hides_nothing)
 	expect_in_child(bind_host_root, &yes);
 }
 
+/* One directory is kept open for several sources; none may be looked for in another's. */
+static int neighbouring_sources(void *arg)
+{
+	static const char *const names[] = {"a/x", "a/y", "b/x", "a/x/deep", "a/x", "link", "a/y"};
+	struct site site;
+
+	open_site(&site);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *source = in_tree(arg, names[i]);
+		char dest[] = "/0";
+		struct stat want, have;
+
+		dest[1] = (char)('0' + i);
+		child_check(site_run(&site, STEP(BIND, .source = source, .dest = dest)) == 0);
+		child_check(stat(source, &want) == 0);
+		child_check(fstatat(site.ctx.root_fd, dest + 1, &have, 0) == 0);
+		child_check(want.st_dev == have.st_dev && want.st_ino == have.st_ino);
+	}
+	child_check(site_run(&site, STEP(BIND, .source = in_tree(arg, "b/x/no"), .dest = "/n")) ==
+		    -ENOTDIR);
+	child_check(site_run(&site, STEP(BIND, .source = in_tree(arg, "b/x"), .dest = "/n")) == 0);
+	return 0;
+}
+
+Test(mount, each_source_is_taken_from_its_own_directory)
+{
+	with_tree(neighbouring_sources, "a/x/deep/", "a/y/", "b/x=text", "link -> a/x");
+}
+
 static int missing_sources(void *arg)
 {
 	const char *gone = in_tree(arg, "gone"), *dangling = in_tree(arg, "dangling");

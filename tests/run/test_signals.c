@@ -20,7 +20,7 @@ static int block_and_read(void *arg)
 	(void)arg;
 	child_check(signals_block(&before) == 0);
 	child_check(!sigismember(&before, SIGTERM));
-	child_check(signals_open(&fd) == 0);
+	child_check(signals_open(&fd, false, false) == 0);
 	child_check(read(fd, &info, sizeof(info)) < 0 && errno == EAGAIN);
 	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
 		child_check(raise(sent[i]) == 0);
@@ -32,6 +32,26 @@ static int block_and_read(void *arg)
 	child_check(read(fd, &info, sizeof(info)) < 0 && errno == EAGAIN);
 	child_check(sigprocmask(SIG_SETMASK, NULL, &blocked) == 0);
 	child_check(sigismember(&blocked, SIGCHLD) && sigismember(&blocked, SIGTTOU));
+	return 0;
+}
+
+static int start_with_few(void *arg)
+{
+	struct signalfd_siginfo info;
+	sigset_t before;
+	int fd = -1;
+
+	(void)arg;
+	child_check(signals_block(&before) == 0);
+	child_check(signals_open(&fd, true, false) == 0);
+	child_check(raise(SIGUSR1) == 0 && raise(SIGTSTP) == 0);
+	child_check(read(fd, &info, sizeof(info)) < 0 && errno == EAGAIN);
+	child_check(raise(SIGTERM) == 0);
+	child_check(read(fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo == SIGTERM);
+	/* The others have waited. */
+	child_check(signals_open(&fd, false, false) == 0);
+	child_check(read(fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo == SIGUSR1);
+	child_check(read(fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo == SIGTSTP);
 	return 0;
 }
 
@@ -86,4 +106,9 @@ Test(signals, kinds_do_not_overlap)
 	for (size_t i = 0; i < ARRAY_SIZE(stop); i++)
 		cr_expect(signals_stop_a_process(stop[i]) && !signals_end_a_process(stop[i]));
 	cr_expect_not(signals_end_a_process(SIGWINCH) || signals_stop_a_process(SIGWINCH));
+}
+
+Test(signals, what_does_not_end_a_launch_waits_for_the_command)
+{
+	expect_in_child(start_with_few, NULL);
 }

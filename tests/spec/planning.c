@@ -45,6 +45,7 @@ void planning_init(struct planning *p)
 		.hostname = "castle",
 		.root_prefix = p->tree_root,
 		.environ_ = p->host_env,
+		.landlock = 6,
 	};
 }
 

@@ -25,6 +25,7 @@ static const int pass_fds[] = {5, 9};
 
 struct fixture {
 	struct sbx_plan plan;
+	struct sbx_spec spec;
 	struct arena arena;
 };
 
@@ -42,6 +43,7 @@ static void fixture_init(struct fixture *f)
 
 	arena_init(&f->arena);
 	plan_init(&f->plan);
+	spec_init(&f->spec);
 	f->plan.namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
 	f->plan.uid_map = (struct plan_map){map_lines, 2, "/usr/bin/newuidmap", 1000, 1000};
 	f->plan.gid_map = (struct plan_map){map_lines + 1, 1, NULL, 1000, 1000};
@@ -72,11 +74,13 @@ static void fixture_init(struct fixture *f)
 static void fixture_finish(struct fixture *f)
 {
 	plan_finish(&f->plan);
+	spec_finish(&f->spec);
 	arena_finish(&f->arena);
 }
 
 static char *printed(struct fixture *f,
-		     int (*print)(const struct sbx_plan *plan, int fd, struct sbx_err *err))
+		     int (*print)(const struct sbx_plan *plan, const struct sbx_spec *spec, int fd,
+				  struct sbx_err *err))
 {
 	_autoclose_ int fd = memfd_create("plan", MFD_CLOEXEC);
 	struct sbx_err err;
@@ -84,7 +88,7 @@ static char *printed(struct fixture *f,
 	size_t len = 0;
 
 	cr_assert_geq(fd, 0);
-	cr_assert_eq(print(&f->plan, fd, &err), 0);
+	cr_assert_eq(print(&f->plan, &f->spec, fd, &err), 0);
 	cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
 	cr_assert_eq(io_read_all(fd, 1 << 24, &f->arena, &text, &len), 0);
 	cr_assert_eq(strlen(text), len);
@@ -183,7 +187,8 @@ Test(explain, json_has_the_arguments_of_each_step)
 		"      ],\n",
 		"      \"mode\": \"1777\",\n"
 		"      \"size\": 4096,\n",
-		"      \"cause\": \"--ro-bind\"\n",
+		"      \"cause\": \"--ro-bind\",\n      \"origin\": \"command line\"\n",
+		"      \"cause\": \"default\"\n",
 		"      \"capabilities\": [\n"
 		"        \"CAP_CHOWN\"\n"
 		"      ],\n",
@@ -203,6 +208,7 @@ Test(explain, json_has_the_arguments_of_each_step)
 
 Test(explain, every_kind_of_step_can_be_printed)
 {
+	static const struct seccomp_program program = {.n_insns = 0};
 	struct fixture f;
 
 	fixture_init(&f);
@@ -210,6 +216,7 @@ Test(explain, every_kind_of_step_can_be_printed)
 		struct plan_step *step = add_step(&f, (enum plan_step_kind)kind, "default");
 
 		step->source = step->dest = step->text = "/x";
+		step->program = &program;
 	}
 	(void)printed(&f, explain_print_text);
 	(void)printed(&f, explain_print_json);
@@ -222,8 +229,45 @@ Test(explain, an_empty_plan_can_be_printed)
 
 	arena_init(&f.arena);
 	plan_init(&f.plan);
+	spec_init(&f.spec);
 	expect_line(printed(&f, explain_print_text), "capabilities    none\n");
 	expect_line(printed(&f, explain_print_json), "\"steps\": [],");
+	fixture_finish(&f);
+}
+
+Test(explain, settings_name_their_option_and_line)
+{
+	static const struct spec_cause typed = {"--env", NULL}, line = {"--setenv", "mine:7"};
+	struct fixture f;
+	struct sbx_err err;
+	char *text, *json;
+
+	fixture_init(&f);
+	spec_set_string(&f.spec, SPEC_FIELD_HOSTNAME, "castle");
+	f.spec.causes[SPEC_FIELD_HOSTNAME] = (struct spec_cause){"--hostname", "mine:3"};
+	cr_assert_eq(spec_add_env(&f.spec,
+				  &(struct spec_env){SPEC_ENV_SET, "TOKEN", "very-secret", line},
+				  &err),
+		     0);
+	cr_assert_eq(
+		spec_add_env(&f.spec, &(struct spec_env){SPEC_ENV_PASS, "TERM", NULL, typed}, &err),
+		0);
+	text = printed(&f, explain_print_text);
+	json = printed(&f, explain_print_json);
+
+	text = strstr(text, "\nSettings\n  hostname        castle ");
+	cr_assert_not_null(text);
+	expect_line(text, " [--hostname (mine:3)]\n  env             set TOKEN ");
+	expect_line(text, " [--setenv (mine:7)]\n  env             pass TERM ");
+	expect_line(text, " [--env]\n");
+	expect_line(json, "      \"name\": \"env\",\n"
+			  "      \"kind\": \"set\",\n"
+			  "      \"value\": \"TOKEN\",\n"
+			  "      \"cause\": \"--setenv\",\n"
+			  "      \"origin\": \"mine:7\"\n");
+	expect_line(json, "      \"cause\": \"--env\",\n      \"origin\": \"command line\"\n");
+	cr_expect_null(strstr(text, "secret"));
+	cr_expect_null(strstr(json, "secret"));
 	fixture_finish(&f);
 }
 
@@ -234,8 +278,8 @@ Test(explain, a_failed_write_is_an_error)
 	struct sbx_err err;
 
 	fixture_init(&f);
-	cr_expect_eq(explain_print_text(&f.plan, full, &err), -ENOSPC);
+	cr_expect_eq(explain_print_text(&f.plan, &f.spec, full, &err), -ENOSPC);
 	cr_expect_str_eq(err.what, "cannot print the plan");
-	cr_expect_eq(explain_print_json(&f.plan, full, &err), -ENOSPC);
+	cr_expect_eq(explain_print_json(&f.plan, &f.spec, full, &err), -ENOSPC);
 	fixture_finish(&f);
 }

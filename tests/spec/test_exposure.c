@@ -33,7 +33,7 @@ static const char *exposed(struct planning *p, const char *options)
 	cr_assert_eq(planning_make(p, arena_printf(&p->arena, "--map=single%s%s", *text ? " " : "",
 						   text)),
 		     0);
-	cr_assert_eq(exposure_add_remarks(&p->host, &p->plan, &p->err), 0);
+	cr_assert_eq(exposure_add_remarks(&p->host, false, &p->plan, &p->err), 0);
 	return planning_remarks(p);
 }
 
@@ -58,8 +58,14 @@ Test(exposure, binds_are_remarked_on)
 		 "exposed: /usr" WRITABLE "exposed: /usr lets device nodes work inside\n"},
 		{"--bind-try %s/gone /gone", ""},
 		{"--tmpfs /t --dir /d --symlink a /b", ""},
-		{"--share-net", "exposed: the host's network, abstract sockets included\n"},
+		{"--share-net",
+		 "exposed: the host's network, but not its abstract sockets (Landlock)\n"},
+		{"--share-net --landlock=off",
+		 "exposed: the host's network, abstract sockets included\n"},
 		{"--share-pid",
+		 "exposed: the host's processes, but not to be signalled (Landlock); what the "
+		 "command leaves behind when sbx is killed is not ended\n"},
+		{"--share-pid --landlock=off",
 		 "exposed: the host's processes; what the command leaves behind when "
 		 "sbx is killed is not ended\n"},
 		{"--rw %s/usr --ro %s/etc", "exposed: /usr" WRITABLE},

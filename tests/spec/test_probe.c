@@ -26,7 +26,7 @@ Test(probe, the_caller_is_who_runs_this)
 	char cwd[4096];
 
 	arena_init(&arena);
-	cr_assert_eq(probe_host(&arena, no_env, &host, &err), 0);
+	cr_assert_eq(probe_host(&arena, no_env, true, &host, &err), 0);
 	cr_expect_eq(host.uid, geteuid());
 	cr_expect_eq(host.gid, getegid());
 	cr_expect_str_eq(host.cwd, getcwd(cwd, sizeof(cwd)));
@@ -58,8 +58,8 @@ Test(probe, home_is_the_environments_where_it_is_absolute)
 		struct sbx_err err;
 
 		arena_init(&arena);
-		cr_assert_eq(probe_host(&arena, no_env, &plain, &err), 0);
-		cr_assert_eq(probe_host(&arena, env, &host, &err), 0);
+		cr_assert_eq(probe_host(&arena, no_env, true, &plain, &err), 0);
+		cr_assert_eq(probe_host(&arena, env, true, &host, &err), 0);
 		cr_expect(str_equal(host.home, rows[i].home ? rows[i].home : plain.home), "%s",
 			  rows[i].variable);
 	}
@@ -74,7 +74,7 @@ static int in_a_directory_that_is_gone(void *arg)
 
 	arena_init(&arena);
 	child_check(chdir(dir) == 0 && rmdir(dir) == 0);
-	child_check(probe_host(&arena, no_env, &host, &err) == 0);
+	child_check(probe_host(&arena, no_env, true, &host, &err) == 0);
 	child_check(host.cwd == NULL);
 	return 0;
 }
@@ -88,7 +88,7 @@ static int with_no_new_privs(void *arg)
 	(void)arg;
 	arena_init(&arena);
 	child_check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	child_check(probe_host(&arena, no_env, &host, &err) == 0);
+	child_check(probe_host(&arena, no_env, true, &host, &err) == 0);
 	child_check(host.no_new_privs);
 	return 0;
 }
@@ -105,7 +105,7 @@ static int as_somebody_unknown(void *arg)
 	    ns_bind("/dev/null", "/etc/group") != 0 || ns_bind("/dev/null", "/usr/bin/getent") != 0)
 		return NS_UNAVAILABLE;
 	arena_init(&arena);
-	child_check(probe_host(&arena, no_env, &host, &err) == 0);
+	child_check(probe_host(&arena, no_env, true, &host, &err) == 0);
 	child_check(host.uid == 0); /* in this namespace */
 	child_check(!host.user && !host.group && !host.home && !host.shell);
 	return 0;
@@ -201,7 +201,10 @@ Test(probe, helpers_are_where_systems_install_them)
 Test(probe, the_last_helper_that_was_named_counts)
 {
 	static const struct spec_helper named[] = {
-		{"newuidmap", "/one"}, {"newgidmap", "/other"}, {"newuidmap", "/two"}};
+		{.name = "newuidmap", .path = "/one"},
+		{.name = "newgidmap", .path = "/other"},
+		{.name = "newuidmap", .path = "/two"},
+	};
 	_autoplanning_ struct planning p;
 
 	planning_init(&p);

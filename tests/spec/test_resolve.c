@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is decided: from words on a made-up host to a plan, or to an error. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -58,6 +59,107 @@ Test(resolve, lo_is_brought_up_in_a_new_network_only)
 	cr_expect_not(planning_find(&shared, PLAN_STEP_LOOPBACK, NULL));
 	cr_expect(planning_find(&shared, PLAN_STEP_BIND, "/etc/resolv.conf"));
 	cr_expect_not(planning_find(&own, PLAN_STEP_BIND, "/etc/resolv.conf"));
+}
+
+/* ---- Landlock ---- */
+
+enum { NOT_THERE = -ENOSYS, NOT_ENABLED = -EOPNOTSUPP };
+
+Test(resolve, landlock_scopes_what_is_shared)
+{
+	static const struct {
+		const char *options;
+		int abi;
+		const char *step, *remark;
+	} rows[] = {
+		{"", 7, NULL, NULL},
+		{"--landlock=require", 7, NULL, "nothing to scope"},
+		{"--landlock=require", NOT_THERE, NULL, "nothing to scope"},
+		{"--share-ipc --share-uts", 7, NULL, NULL},
+		{"--share-net", 6, "keep abstract sockets within the sandbox by Landlock", NULL},
+		{"--share-pid", 6, "keep signals within the sandbox by Landlock", NULL},
+		{"--share-pid --share-net --landlock=require", 7,
+		 "keep abstract sockets and signals within the sandbox by Landlock", NULL},
+		{"--share-pid --share-net --landlock=off", 7, NULL, NULL},
+		{"--landlock=off --landlock=auto --share-net", 7,
+		 "keep abstract sockets within the sandbox by Landlock", NULL},
+		{"--share-net", 5, NULL, "not used: this kernel's Landlock (ABI 5) cannot scope"},
+		{"--share-net", NOT_THERE, NULL, "not used: this kernel has no Landlock"},
+		{"--share-net", NOT_ENABLED, NULL, "not used: Landlock is not enabled"},
+		{"--share-net", -EPERM, NULL, "cannot be used: Operation not permitted"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+		const char *remarks, *steps;
+
+		planning_init(&p);
+		p.host.landlock = rows[i].abi;
+		cr_assert_eq(planning_make(&p, rows[i].options), 0, "%s", planning_error(&p));
+		remarks = planning_remarks(&p);
+		steps = planning_steps(&p, true);
+		if (rows[i].step)
+			cr_expect(strstr(steps, rows[i].step), "%s: %s", rows[i].options, steps);
+		else
+			cr_expect_not(strstr(steps, "Landlock"), "%s: %s", rows[i].options, steps);
+		if (rows[i].remark)
+			cr_expect(strstr(remarks, rows[i].remark), "%s: %s", rows[i].options,
+				  remarks);
+		else
+			cr_expect_not(strstr(remarks, "landlock"), "%s: %s", rows[i].options,
+				      remarks);
+	}
+}
+
+/* no_new_privs is needed for it, and the command comes behind it. */
+Test(resolve, landlock_stands_behind_the_privileges)
+{
+	static const char *const options[] = {"--share-net", "--share-net --cap-add CHOWN",
+					      "--share-net --as-pid-1"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		_autoplanning_ struct planning p;
+		const struct plan_step *landlock, *confine, *privileges;
+
+		planning_start(&p, options[i]);
+		landlock = planning_find(&p, PLAN_STEP_LANDLOCK, NULL);
+		confine = planning_find(&p, PLAN_STEP_CONFINE, NULL);
+		privileges = planning_find(&p, PLAN_STEP_PRIVILEGES, NULL);
+		cr_assert(landlock);
+		cr_expect(landlock > (privileges ? privileges : confine), "%s", options[i]);
+		cr_expect(landlock < planning_find(&p, PLAN_STEP_EXEC, NULL), "%s", options[i]);
+	}
+}
+
+Test(resolve, landlock_that_is_required_is_there_or_an_error)
+{
+	static const struct {
+		int abi;
+		const char *error;
+	} rows[] = {
+		{5, "sbx: --landlock=require: this kernel's Landlock (ABI 5) cannot scope sockets "
+		    "and signals, which came with ABI 6\n     hint:  Linux 6.12 and later can; see "
+		    "\"uname -r\"\n"},
+		{NOT_THERE,
+		 "sbx: --landlock=require: this kernel has no Landlock\n     hint:  Linux "
+		 "6.12 and later can; see \"uname -r\"\n"},
+		{NOT_ENABLED,
+		 "sbx: --landlock=require: Landlock is not enabled in this kernel\n     hint:  as "
+		 "root, add \"landlock\" to the list behind lsm= on the kernel's command line;\n"
+		 "            /sys/kernel/security/lsm shows what is enabled\n"},
+		{-EPERM, "sbx: --landlock=require: Landlock cannot be used: Operation not "
+			 "permitted\n     hint:  a seccomp filter of an outer container or service "
+			 "may refuse it; run sbx outside\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+
+		planning_init(&p);
+		p.host.landlock = rows[i].abi;
+		cr_expect(planning_make(&p, "--share-pid --landlock=require") < 0);
+		cr_expect_str_eq(planning_error(&p), rows[i].error, "%s", planning_error(&p));
+	}
 }
 
 /* ---- steps of options ---- */
@@ -236,6 +338,69 @@ Test(resolve, the_console_is_the_callers_terminal)
 	cr_expect_str_eq(planning_find(&p, PLAN_STEP_DEV, "/dev")->source, "/dev/pts/7");
 	cr_expect_str_eq(planning_find(&p, PLAN_STEP_DEV, "/d")->source, "/dev/pts/7");
 	cr_expect(strstr(planning_steps(&p, false), "console is /dev/pts/7 [--dev /d]\n"));
+}
+
+static int plan_terminal(struct planning *p, const char *options, int terminals)
+{
+	planning_init(p);
+	p->host.tty = "/dev/pts/7";
+	p->host.terminals = terminals;
+	return planning_make(p, options);
+}
+
+Test(resolve, a_terminal_of_its_own_takes_the_callers_place)
+{
+	_autoplanning_ struct planning plain, other, unseen, none;
+
+	cr_assert_eq(plan_terminal(&plain, "--pty --new-session", 5), 0);
+	cr_expect(plain.plan.pty);
+	cr_expect_eq(plain.plan.pty_fds, 5);
+	cr_expect(planning_find(&plain, PLAN_STEP_PTY, NULL)->flags & PLAN_STEP_HAS_PTY);
+	cr_expect(planning_find(&plain, PLAN_STEP_STDIO, NULL));
+	cr_expect_not(planning_find(&plain, PLAN_STEP_SESSION, NULL));
+	cr_expect(planning_find(&plain, PLAN_STEP_DEV, "/dev")->flags & PLAN_STEP_HAS_PTY);
+	cr_expect_null(planning_find(&plain, PLAN_STEP_DEV, "/dev")->source);
+
+	cr_assert_eq(plan_terminal(&other, "--pty --dev /d --dev /e", 7), 0);
+	cr_expect(planning_find(&other, PLAN_STEP_DEV, "/dev")->flags & PLAN_STEP_HAS_PTY);
+	cr_expect_not(planning_find(&other, PLAN_STEP_DEV, "/e")->flags & PLAN_STEP_HAS_PTY);
+	cr_expect_null(planning_find(&other, PLAN_STEP_DEV, "/e")->source);
+
+	cr_assert_eq(plan_terminal(&unseen, "--pty --no-base", 7), 0);
+	cr_expect_not(planning_find(&unseen, PLAN_STEP_PTY, NULL)->flags & PLAN_STEP_HAS_PTY);
+
+	cr_expect_eq(plan_terminal(&none, "--pty", 0), -ENOTTY);
+	cr_expect_str_eq(none.err.option, "--pty");
+}
+
+Test(resolve, a_terminal_of_its_own_is_the_default_where_the_filter_does_not_guard)
+{
+	static const struct {
+		const char *options;
+		int terminals;
+		bool pty;
+	} rows[] = {
+		{"", 7, false},
+		{"--seccomp=strict", 7, false},
+		{"--seccomp-deny=ioctl", 7, false},
+		{"--seccomp=none", 7, true},
+		{"--seccomp=none", 2, true},
+		{"--seccomp=none", 0, false},
+		{"--seccomp=0", 1, true},
+		{"--seccomp-allow=ioctl", 7, true},
+		{"--seccomp=none --no-pty", 7, false},
+		{"--seccomp=none --new-session", 7, false},
+		{"--pty --no-pty", 7, false},
+		{"--no-pty --pty", 7, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+
+		cr_assert_eq(plan_terminal(&p, rows[i].options, rows[i].terminals), 0);
+		cr_expect_eq(p.plan.pty, rows[i].pty, "%s", rows[i].options);
+		cr_expect_eq(planning_find(&p, PLAN_STEP_PTY, NULL) != NULL, rows[i].pty);
+	}
 }
 
 /* ---- identity ---- */
@@ -433,6 +598,37 @@ Test(resolve, a_helper_that_was_named_is_not_doubted)
 		"     hint:  check the path and its permissions\n");
 }
 
+/* ---- what has to be made above a destination ---- */
+
+Test(resolve, parents_are_no_more_open_than_what_is_in_them)
+{
+	static const struct {
+		const char *options;
+		enum plan_step_kind kind;
+		mode_t mode;
+	} rows[] = {
+		{"--dir /a/b", PLAN_STEP_DIR, 0755},
+		{"--perms 1777 --dir /a/b", PLAN_STEP_DIR, 0755},
+		{"--perms 700 --dir /a/b", PLAN_STEP_DIR, 0700},
+		{"--perms 705 --dir /a/b", PLAN_STEP_DIR, 0705},
+		{"--perms 750 --tmpfs /a/b", PLAN_STEP_TMPFS, 0750},
+		{"--perms 0 --tmpfs /a/b", PLAN_STEP_TMPFS, 0700},
+		{"--tmpfs /a/b", PLAN_STEP_TMPFS, 0755},
+		{"--file 0 /a/b", PLAN_STEP_FILE, 0755},
+		{"--bind-data 0 /a/b", PLAN_STEP_BIND_DATA, 0700},
+		{"--perms 444 --bind-data 0 /a/b", PLAN_STEP_BIND_DATA, 0755},
+		{"--ro-bind /usr /a/b", PLAN_STEP_BIND, 0755},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+
+		planning_start(&p, rows[i].options);
+		cr_expect_eq(planning_find(&p, rows[i].kind, "/a/b")->parent_mode, rows[i].mode,
+			     "%s", rows[i].options);
+	}
+}
+
 /* ---- what does not go together, or is not there ---- */
 
 Test(resolve, refusals_say_what_and_why)
@@ -508,7 +704,7 @@ Test(resolve, refusals_say_what_and_why)
 		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
 		 false},
 		{"--file 900 /f",
-		 "sbx: --file: descriptor 900 is not open\n"
+		 "sbx: --file: /f: descriptor 900 is not open\n"
 		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
 		 false},
 		{"--ro-bind-fd 900 /f",
@@ -516,7 +712,7 @@ Test(resolve, refusals_say_what_and_why)
 		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
 		 false},
 		{"--bind-data 900 /f",
-		 "sbx: --bind-data: descriptor 900 is not open\n"
+		 "sbx: --bind-data: /f: descriptor 900 is not open\n"
 		 "     hint:  open it in the calling shell, for example: sbx ... 900< FILE\n",
 		 false},
 		{"--proc /", "sbx: --proc: cannot be the root of the sandbox\n", true},
@@ -550,9 +746,9 @@ Test(resolve, unknown_capabilities_are_refused)
 		struct spec_cap cap;
 		const char *error;
 	} rows[] = {
-		{{SPEC_CAP_ADD, "sys"},
+		{{.kind = SPEC_CAP_ADD, .name = "sys"},
 		 "sbx: --cap-add: sys is no capability; see capabilities(7)\n"},
-		{{SPEC_CAP_DROP, "CAP_NONE"},
+		{{.kind = SPEC_CAP_DROP, .name = "CAP_NONE"},
 		 "sbx: --cap-drop: CAP_NONE is no capability; see capabilities(7)\n"},
 	};
 
@@ -734,12 +930,14 @@ Test(resolve, without_a_base_there_is_what_was_asked_for)
 {
 	_autoplanning_ struct planning p;
 
-	planning_start(&p, "--no-base --rw-root --allow-userns --share-net --dir /x");
+	planning_start(&p, "--no-base --rw-root --allow-userns --share-net --landlock=off "
+			   "--seccomp=none --dir /x");
 	cr_expect_str_eq(planning_steps(&p, true),
 			 "mount an empty tmpfs as the new root [default]\n"
 			 "make directory /x [--dir /x]\n"
 			 "make it the root and detach the host's [default]\n"
 			 "drop all capabilities, set no_new_privs [default]\n"
+			 "start an empty session keyring [--seccomp]\n"
 			 "enter the working directory [default]\n"
 			 "close all descriptors but those that are passed [default]\n"
 			 "execute true [default]\n",

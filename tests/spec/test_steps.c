@@ -12,8 +12,11 @@
 /* A step of this kind in which every member says something. */
 static struct plan_step full_step(enum plan_step_kind kind)
 {
+	static const struct seccomp_program program = {.n_insns = 0};
+
 	return (struct plan_step){
 		.kind = kind,
+		.program = &program,
 		.flags = PLAN_STEP_TRY | PLAN_STEP_GROUPS,
 		.fd = 7,
 		.uid = 11,

@@ -21,6 +21,7 @@ enum err_exit {
 struct sbx_err {
 	int32_t number;	   /* errno of the cause, 0 where there is none */
 	int32_t exit_code; /* enum err_exit: what sbx exits with */
+	bool level_prefix; /* print the level, for syslog, in front: see --level-prefix */
 	bool usage;	   /* the command line is wrong (verbs exit 2 then) */
 	uint32_t step;	   /* 1-based number of the plan's step, 0: none */
 	uint32_t n_steps;
@@ -42,4 +43,6 @@ int err_oom(struct sbx_err *err);
 void err_set_option(struct sbx_err *err, const char *option);
 void err_annotate(struct sbx_err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_hint(struct sbx_err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+struct str_buf;
+void err_describe(const struct sbx_err *err, struct str_buf *out);
 void err_print(const struct sbx_err *err, const char *program, int fd);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 int fd_open_standard(void);
+int fd_get_terminal(int fd, uint32_t *ret_device);
 void fd_close_all_but(const int *keep, size_t n_keep);

@@ -39,6 +39,7 @@ void json_add_text(struct json_out *json, const char *key, const char *value, si
 void json_add_int(struct json_out *json, const char *key, int64_t value);
 void json_add_uint(struct json_out *json, const char *key, uint64_t value);
 void json_add_bool(struct json_out *json, const char *key, bool value);
+void json_add_raw(struct json_out *json, const char *key, const char *text, size_t len);
 void json_add_flags(struct json_out *json, const char *key, const char *const *names,
 		    uint64_t flags);
 int json_finish(struct json_out *json);

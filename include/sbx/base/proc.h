@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proc: start another program and wait for it. Used for the helpers (newuidmap
- * and its like) and for getent. Runs in: the monitor, or the caller's process.
+ * and its like, sbx-seccomp) and for getent. Runs in: the monitor, or the caller's process.
  */
 #pragma once
 
+#include <linux/filter.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -18,7 +19,14 @@ struct proc_spawn {
 	const sigset_t *sigmask; /* the program's; NULL: as it is */
 	int output_fd;		 /* its stdout, borrowed; -1: /dev/null */
 	int error_fd;		 /* its stderr, borrowed; -1: /dev/null */
-	bool beside;		 /* the caller goes on while the program is still being loaded */
+	bool confined;	     /* it only computes: no new privileges, seconds of time, no files */
+	int input_fd;	     /* its stdin where it is confined, borrowed; else /dev/null */
+	const int *pass_fds; /* borrowed, above 2; kept open in it; NULL: none */
+	size_t n_pass_fds;
+	bool apart; /* in a session of its own, without capabilities or a way to gain any */
+	const struct sock_filter *filter; /* of its system calls, where it is apart; NULL: none */
+	size_t n_filter;
+	bool beside; /* the caller goes on while the program is still being loaded */
 };
 
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);

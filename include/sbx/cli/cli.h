@@ -18,12 +18,16 @@ enum cli_action {
 	CLI_EXPLAIN_SPEC, /* --explain=spec: the spec as JSON */
 	CLI_HELP,	  /* --help */
 	CLI_VERSION,	  /* --version */
+	CLI_USAGE,	  /* called as bwrap without a command: --help, as a failure */
 };
 
 struct cli_run {
 	struct sbx_spec spec;
 	enum cli_action action;
 	bool verbose;
+	bool level_prefix;     /* messages begin with "<3>" or "<4>", see sd-daemon(3) */
+	const char **warnings; /* to be printed before anything is done, in the spec's arena */
+	size_t n_warnings;
 };
 
 void cli_run_init(struct cli_run *run);

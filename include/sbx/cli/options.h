@@ -28,17 +28,24 @@ enum cli_arg_kind {
 	CLI_ARG_ID,	  /* a uid or gid */
 	CLI_ARG_USER,	  /* U[:G] */
 	CLI_ARG_HOSTNAME, /* what sethostname(2) takes */
+	CLI_ARG_NAME,	  /* a sandbox's new name */
 	CLI_ARG_WORD,	  /* one of the option's words */
 	CLI_ARG_WORDS,	  /* several of them, with commas */
 	CLI_ARG_ENV,	  /* NAME */
 	CLI_ARG_ENV_SET,  /* NAME[=VALUE] */
 	CLI_ARG_CAP,	  /* a capability or ALL */
 	CLI_ARG_HELPER,	  /* WORD=PATH */
+	CLI_ARG_PROFILE,  /* a profile's name, or a path with a slash */
+	CLI_ARG_PROTECT,  /* a path inside, with a slash in front or ./, or one of the words */
+	CLI_ARG_FILTER,	  /* a descriptor's number, one of the option's words, or a file */
+	CLI_ARG_SYSCALLS, /* names of system calls and groups, with commas */
+	CLI_ARG_BUS_NAME, /* of a D-Bus service: org.example.App or org.example.* */
+	CLI_ARG_BUS_RULE, /* NAME=METHOD[@PATH] */
 	CLI_ARG_KIND_COUNT_,
 };
 
 struct cli_arg {
-	const char *metavar; /* in capitals, as --help and errors show it */
+	char metavar[20]; /* in capitals, as --help and errors show it */
 	enum cli_arg_kind kind;
 };
 
@@ -51,6 +58,7 @@ enum cli_group {
 	CLI_PRIVILEGES,
 	CLI_ENVIRONMENT,
 	CLI_PROCESS,
+	CLI_DESKTOP,
 	CLI_HELPERS,
 	CLI_GROUP_COUNT_,
 };
@@ -58,20 +66,26 @@ enum cli_group {
 /* What an option does. Which of a row's fields count is said here. */
 enum cli_act {
 	CLI_ACT_SET,	     /* field = value */
-	CLI_ACT_STORE,	     /* field = the argument, by the field's type and the option's words */
+	CLI_ACT_STORE,	     /* field = the argument, by the field's type and the option's words;
+				value where it may be missing, and is */
 	CLI_ACT_UNSHARE_ALL, /* every namespace new */
 	CLI_ACT_OP,    /* append an operation: op, op_flags, dest; the rest from the arguments */
 	CLI_ACT_PERMS, /* these three modify the operation that follows */
 	CLI_ACT_SIZE,
 	CLI_ACT_MOUNT_OPT,
-	CLI_ACT_ENV,	 /* append: value is an enum spec_env_kind */
-	CLI_ACT_CAP,	 /* append: value is an enum spec_cap_kind */
-	CLI_ACT_PASS_FD, /* append */
-	CLI_ACT_HELPER,	 /* append */
-	CLI_ACT_ARGS,	 /* read options from a descriptor */
-	CLI_ACT_EXPLAIN, /* run->action = value, or that of the word */
-	CLI_ACT_ANSWER,	 /* run->action = value, and nothing else matters */
+	CLI_ACT_ENV,	    /* append: value is an enum spec_env_kind */
+	CLI_ACT_CAP,	    /* append: value is an enum spec_cap_kind */
+	CLI_ACT_PASS_FD,    /* append */
+	CLI_ACT_HELPER,	    /* append */
+	CLI_ACT_SECCOMP,    /* append: value is an enum spec_seccomp_kind */
+	CLI_ACT_SECCOMP_FD, /* append */
+	CLI_ACT_BUS,	    /* append: value is an enum spec_bus_kind */
+	CLI_ACT_ARGS,	    /* read options from a descriptor */
+	CLI_ACT_PROFILE,    /* read options from a file */
+	CLI_ACT_EXPLAIN,    /* run->action = value, or that of the word */
+	CLI_ACT_ANSWER,	    /* run->action = value, and nothing else matters */
 	CLI_ACT_VERBOSE,
+	CLI_ACT_LEVEL_PREFIX,
 	CLI_ACT_COUNT_,
 };
 
@@ -80,21 +94,38 @@ struct cli_word {
 	int64_t value;
 };
 
+/* Which list of words an option's argument is one of. */
+enum cli_word_list {
+	CLI_WORDS_OF_FIELD, /* the field's, where that is an enum */
+	CLI_WORDS_EXPLAIN,
+	CLI_WORDS_NET,
+	CLI_WORDS_MOUNT_OPT,
+	CLI_WORDS_PROTECT,
+	CLI_WORDS_MASK_SOCKETS,
+	CLI_WORDS_SECCOMP,
+	CLI_WORDS_HELPER,
+	CLI_WORDS_COUNT_,
+};
+
+/*
+ * Plain data without a pointer, so that it needs no relocation: a launch would pay for
+ * every page of it, read or not.
+ */
 struct cli_option {
-	const char *name;   /* with its dashes: "--ro-bind" */
-	const char *letter; /* "-h", or NULL */
+	char name[28];	/* with its dashes: "--ro-bind" */
+	char letter[3]; /* "-h", or "" */
 	enum cli_group group;
 	struct cli_arg args[CLI_ARGS_MAX];
 	bool arg_optional; /* the one argument may be missing, and is given with = only */
-	const char *help;  /* one line */
+	char help[56];	   /* one line */
 
 	enum cli_act act;
 	enum spec_field_id field;
 	int64_t value;
-	const struct cli_word *words; /* NULL: those of the field, where that is an enum */
+	enum cli_word_list words;
 	enum spec_op_kind op;
 	uint32_t op_flags; /* enum spec_op_flag */
-	const char *dest;  /* where no argument is the destination */
+	char dest[8];	   /* where no argument is the destination; else "" */
 };
 
 /* What people coming from other tools type, and what to say. */

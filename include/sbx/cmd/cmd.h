@@ -16,7 +16,20 @@ struct cmd_verb {
 
 extern const struct cmd_verb cmd_verbs[]; /* ends with a NULL name */
 
+int cmd_bwrap_help(const char *argv0, bool failed, int *ret_exit_code, struct sbx_err *err);
+int cmd_bwrap_version(int *ret_exit_code, struct sbx_err *err);
+int cmd_fail(const char *argv0, const struct sbx_err *err);
 int cmd_run(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_version(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_kill(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_ps(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_stop(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_top(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_wait(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_profiles(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_help(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+void cmd_sweep(void);
 int cmd_dispatch(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);

@@ -8,5 +8,14 @@
 
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
+	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
 	X("help", "", "print the usage and all options", cmd_help)                                 \
-	X("version", "", "print the version and what was compiled in", cmd_version)
+	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \
+	X("kill", "[NAME...]", "send a signal to the command of a sandbox", cmd_kill)              \
+	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
+	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
+	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \
+	X("stop", "[NAME...]", "end a sandbox, and kill it if it does not end", cmd_stop)          \
+	X("top", "NAME", "list the processes in a sandbox", cmd_top)                               \
+	X("version", "", "print the version and what was compiled in", cmd_version)                \
+	X("wait", "NAME...", "wait for the end of a sandbox, and print its exit code", cmd_wait)

@@ -7,9 +7,12 @@
  * is an end of file for the other. What may come is a table per side:
  *
  *     to PID 1    waiting for its ids    MAPPED
- *                 running                SIGNAL, STOP_KNOWN
+ *                 hello                  HELLO_KNOWN, and what it may pass over
+ *                 waiting for its bus    BUS_READY, and what it may pass over
+ *                 running                SIGNAL, STOP_KNOWN, FOREGROUND, WHO
  *     to monitor  any time               FAILED (the last word of whoever sends it)
- *                 running                STOPPED
+ *                 once, before running   HELLO; BUS, LISTENER, PTY (each with a descriptor)
+ *                 running                STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor)
  *
  * Runs in: monitor, PID 1; the payload sends FAILED until it has executed.
  */
@@ -21,15 +24,35 @@
 
 enum handshake_type {
 	HANDSHAKE_MAPPED,     /* the id maps are written */
-	HANDSHAKE_SIGNAL,     /* number: send this signal to the command */
+	HANDSHAKE_SIGNAL,     /* number: send this signal to the command; -n: to its group */
 	HANDSHAKE_FAILED,     /* err: what went wrong */
 	HANDSHAKE_STOPPED,    /* number: the signal that stopped the command */
+	HANDSHAKE_CONTINUED,  /* the answer to a SIGCONT for the group: it was sent */
+	HANDSHAKE_LISTENER,   /* fd: where the filter's refusals are read (--seccomp-log) */
 	HANDSHAKE_STOP_KNOWN, /* the answer to STOPPED, before the monitor stops too */
+	HANDSHAKE_PTY,	      /* fd: the master of the sandbox's terminal (--pty) */
+	HANDSHAKE_FOREGROUND, /* number, enum handshake_foreground: who gets that terminal */
+	HANDSHAKE_EXITED,     /* number: the command's exit code; PID 1 waits for what is left */
+	HANDSHAKE_HELLO,      /* the namespaces are there; PID 1 waits for the answer */
+	HANDSHAKE_HELLO_KNOWN,
+	HANDSHAKE_BUS,	     /* fd: a directory, for the socket of a bus (--dbus-session) */
+	HANDSHAKE_BUS_READY, /* it is there */
+	HANDSHAKE_WHO,	     /* who is the command? Somebody wants to join it */
+	HANDSHAKE_PAYLOAD,   /* fd: a pidfd of it */
 	HANDSHAKE_TYPE_COUNT_,
+};
+
+/* Of the sandbox's terminal: which process group is to be its foreground. */
+enum handshake_foreground {
+	HANDSHAKE_FOREGROUND_NONE,    /* not the command's; another that has it keeps it */
+	HANDSHAKE_FOREGROUND_IF_FREE, /* the command's, unless another has it */
+	HANDSHAKE_FOREGROUND_COMMAND, /* the command's */
 };
 
 enum handshake_state {
 	HANDSHAKE_INIT_UNMAPPED,
+	HANDSHAKE_INIT_HELLO,
+	HANDSHAKE_INIT_BUS,
 	HANDSHAKE_INIT_RUNNING,
 	HANDSHAKE_MONITOR,
 	HANDSHAKE_STATE_COUNT_,
@@ -39,9 +62,11 @@ struct handshake_msg {
 	uint32_t type;	    /* enum handshake_type */
 	int32_t number;	    /* 0 where the type has none */
 	struct sbx_err err; /* sent only with FAILED */
+	int fd; /* sent beside BUS, LISTENER, PTY and PAYLOAD; owned by the receiver; -1: none */
 };
 
 int handshake_open(int ret_fds[2]);
 int handshake_send(int fd, enum handshake_type type, int number);
+int handshake_send_fd(int fd, enum handshake_type type, int passed_fd);
 int handshake_send_err(int fd, const struct sbx_err *err);
 int handshake_receive(int fd, enum handshake_state state, bool wait, struct handshake_msg *ret_msg);

@@ -5,7 +5,10 @@
 #include <stdnoreturn.h>
 
 #include "sbx/run/context.h"
+#include "sbx/run/handshake.h"
 #include "sbx/run/launch.h"
 
 noreturn void init_main(struct run_context *ctx, struct launch_title title, int sock_fd);
 uint64_t init_late_namespaces(const struct sbx_plan *plan);
+int init_await(const struct run_context *ctx, enum handshake_state state, enum handshake_type type,
+	       struct sbx_err *err);

@@ -19,7 +19,8 @@ struct launch_title {
 /* Who called sbx, noted before anything else is done: both may change afterwards. */
 struct launch_caller {
 	struct launch_title title;
-	pid_t parent; /* 0: in another pid namespace */
+	pid_t parent;  /* 0: in another pid namespace */
+	int notify_fd; /* with --detach: who is told of the start (detach.h); -1: nobody */
 };
 
 /*

@@ -5,4 +5,5 @@
 #include "sbx/base/err.h"
 #include "sbx/spec/plan.h"
 
+int lookup_check(const struct sbx_plan *plan, struct sbx_err *err);
 int lookup_exec(const struct sbx_plan *plan, struct sbx_err *err);

@@ -16,12 +16,15 @@ struct mount_option {
 
 int mount_new(const char *type, const struct mount_option *options, size_t n_options,
 	      uint64_t attrs, int *ret_fd, struct sbx_err *err);
-int mount_place(const struct run_context *ctx, int mount_fd, const char *dest,
+int mount_place(const struct run_context *ctx, int mount_fd, const struct plan_step *step,
 		enum mount_target target, struct sbx_err *err);
 int mount_new_at(const struct run_context *ctx, const char *type,
 		 const struct mount_option *options, size_t n_options, const struct plan_step *step,
 		 struct sbx_err *err);
 int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd);
+int mount_name_fd(int fd, char **ret_path);
+int mount_note_overlay(struct run_context *ctx, int mount_fd, int host_fd, struct sbx_err *err);
+int mount_note_bind(struct run_context *ctx, int mount_fd, int host_fd, struct sbx_err *err);
 int mount_clone_host(const struct run_context *ctx, const char *source, uint64_t attrs, int *ret_fd,
 		     struct sbx_err *err);
 int mount_make_tmpfs(const struct plan_step *step, int *ret_fd, struct sbx_err *err);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 int signals_block(sigset_t *ret_caller_mask);
-int signals_open(int *ret_fd);
+int signals_open(int *ret_fd, bool starting, bool children);
+void signals_add_stops(sigset_t *mask);
 bool signals_end_a_process(int sig);
 bool signals_stop_a_process(int sig);

@@ -17,6 +17,7 @@ struct base_wanted {
 	const struct probe_host *host;
 	const char *const *taken; /* normalised destinations of operations that make something */
 	size_t n_taken;
+	const char *tty;		   /* of the host, to become /dev/console; NULL: none */
 	const char *hostname;		   /* inside */
 	uint32_t uid, gid;		   /* of the caller, inside */
 	uint32_t payload_uid, payload_gid; /* of the command, inside */

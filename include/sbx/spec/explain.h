@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * explain: print a plan without carrying it out, for people and for programs.
- * Both forms have the same content; of the environment they hold only names.
+ * Both forms have the same content; of the environment they hold only names. Behind the
+ * plan stands what made it: each setting with its option, and the profile's line of that.
  * Runs in: the caller's process, in place of a launch.
  */
 #pragma once
@@ -11,5 +12,7 @@
 
 enum { EXPLAIN_JSON_VERSION = 1 };
 
-int explain_print_text(const struct sbx_plan *plan, int fd, struct sbx_err *err);
-int explain_print_json(const struct sbx_plan *plan, int fd, struct sbx_err *err);
+int explain_print_text(const struct sbx_plan *plan, const struct sbx_spec *spec, int fd,
+		       struct sbx_err *err);
+int explain_print_json(const struct sbx_plan *plan, const struct sbx_spec *spec, int fd,
+		       struct sbx_err *err);

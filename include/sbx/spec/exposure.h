@@ -9,4 +9,5 @@
 #include "sbx/spec/plan.h"
 #include "sbx/spec/probe.h"
 
-int exposure_add_remarks(const struct probe_host *host, struct sbx_plan *plan, struct sbx_err *err);
+int exposure_add_remarks(const struct probe_host *host, bool walks, struct sbx_plan *plan,
+			 struct sbx_err *err);

@@ -7,7 +7,7 @@
 
 #include "sbx/base/err.h"
 
-/* Beside the step kinds, two things that fail and are no step. */
-enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3 };
+/* Beside the step kinds, what else fails and is no step. */
+enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3, HINT_BUS = -4 };
 
 void hint_add(struct sbx_err *err, int place);

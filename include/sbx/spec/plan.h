@@ -18,6 +18,7 @@
 
 #include "sbx/base/arena.h"
 #include "sbx/base/err.h"
+#include "sbx/seccomp/program.h"
 #include "sbx/spec/spec.h"
 
 /* When a step runs, and in which process. The steps of a plan are sorted by it. */
@@ -44,12 +45,15 @@ enum plan_phase {
 	X(PORT_START, port_start, EARLY)         /* - */                                         \
 	X(PROC_VIEW, proc_view, EARLY)           /* PLAN_STEP_HOST */                            \
 	X(DATA_STORE, data_store, EARLY)         /* - */                                         \
+	X(FILTER_DATA, filter_data, EARLY)       /* fd */                                        \
 	X(ROOT_TMPFS, root_tmpfs, EARLY)         /* mode */                                      \
 	X(BIND, bind, SETUP)                     /* source or fd, dest ("/": new root), attrs */ \
 	X(TMPFS, tmpfs, SETUP)                   /* dest, mode, size_bytes, nr_inodes, attrs */  \
 	X(PROC, proc, SETUP)                     /* dest, attrs, PLAN_STEP_HOST */               \
-	X(PROC_COVER, proc_cover, SETUP)         /* dest: a proc mount */                        \
-	X(DEV, dev, SETUP)                       /* dest, source: console's terminal or NULL */  \
+	X(PROC_COVER, proc_cover, SETUP)         /* dest: a proc mount, _IF_WRITABLE */         \
+	X(DEV, dev, SETUP)                       /* dest, mode: of shm, attrs,                   \
+						    source: console or NULL,                     \
+						    PLAN_STEP_HAS_PTY */                         \
 	X(SYS, sys, SETUP)                       /* dest, attrs, PLAN_STEP_HOST */               \
 	X(CGROUP, cgroup, SETUP)                 /* dest, attrs */                               \
 	X(MQUEUE, mqueue, SETUP)                 /* dest, attrs */                               \
@@ -59,18 +63,35 @@ enum plan_phase {
 	X(SYMLINK, symlink, SETUP)               /* source: the link's text, dest */             \
 	X(CHMOD, chmod, SETUP)                   /* dest, mode */                                \
 	X(REMOUNT, remount, SETUP)               /* dest, attrs: on that one mount */            \
-	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY */                       \
+	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY, PLAN_STEP_IF_IN_REACH */ \
+	X(PROTECT, protect, SETUP)               /* dest, within, text: why or NULL, flags */    \
+	X(DBUS, dbus, SETUP)                     /* dest, text: the rules */                     \
 	X(USERNS_LIMIT, userns_limit, SETUP)     /* text: how many more */                       \
+	X(PTY, pty, SETUP)                       /* PLAN_STEP_HAS_PTY: a step before has it */   \
 	X(PIVOT, pivot, SETUP)                   /* - */                                         \
-	X(CONFINE, confine, INIT)                /* keep */                                      \
+	X(ENTER_USERNS, enter_userns, INIT)      /* fd */                                        \
+	X(NEST_USERNS, nest_userns, INIT)        /* - */                                         \
+	X(CONFINE, confine, INIT)                /* keep, PLAN_STEP_CALLERS_CAPS */              \
+	X(KEYRING, keyring, INIT)                /* - */                                         \
+	X(INIT_SESSION, init_session, INIT)      /* - */                                         \
+	X(LOCK, lock, INIT)                      /* dest */                                      \
+	X(FILTER, filter, INIT)                  /* text: profile, program */                    \
+	X(STDIO, stdio, PAYLOAD)                 /* the plan's pty_fds */                        \
 	X(SESSION, session, PAYLOAD)             /* - */                                         \
 	X(IDS, ids, PAYLOAD)                     /* uid, gid, PLAN_STEP_GROUPS */                \
 	X(PRIVILEGES, privileges, PAYLOAD)       /* keep */                                      \
+	X(LANDLOCK, landlock, PAYLOAD)           /* PLAN_STEP_SCOPE_... */                       \
 	X(ASSERT_NO_USERNS, assert_no_userns, PAYLOAD) /* - */                                   \
 	X(CHDIR, chdir, PAYLOAD)                 /* the plan's workdirs */                       \
+	X(BLOCK, block, PAYLOAD)                 /* fd */                                        \
 	X(DESCRIPTORS, descriptors, PAYLOAD)     /* the plan's pass_fds */                       \
+	X(LOOKUP, lookup, PAYLOAD)               /* text: the plan's command */                  \
+	X(OWN_FILTER, own_filter, PAYLOAD)       /* text: profile, program */                    \
+	X(RAW_FILTER, raw_filter, PAYLOAD)       /* fd */                                        \
 	X(EXEC, exec, PAYLOAD)                   /* the plan's argv, envp */                     \
-	X(REAPER_PRIVILEGES, reaper_privileges, REAPER) /* keep */
+	X(REAPER_PRIVILEGES, reaper_privileges, REAPER) /* keep */                               \
+	X(REAPER_FILTER, reaper_filter, REAPER)  /* text: profile, program */                    \
+	X(REAPER_RAW_FILTER, reaper_raw_filter, REAPER) /* fd */
 // clang-format on
 
 enum plan_step_kind {
@@ -81,9 +102,19 @@ enum plan_step_kind {
 };
 
 enum plan_step_flag {
-	PLAN_STEP_TRY = 1 << 0,	   /* what does not exist skips the step */
-	PLAN_STEP_HOST = 1 << 1,   /* proc, sys: the host's, bound */
-	PLAN_STEP_GROUPS = 1 << 2, /* ids: the supplementary groups can be and are dropped */
+	PLAN_STEP_TRY = 1 << 0,		  /* what does not exist skips the step */
+	PLAN_STEP_HOST = 1 << 1,	  /* proc, sys: the host's, bound */
+	PLAN_STEP_GROUPS = 1 << 2,	  /* ids: the supplementary groups can be and are dropped */
+	PLAN_STEP_SCOPE_SOCKETS = 1 << 3, /* landlock: abstract sockets */
+	PLAN_STEP_SCOPE_SIGNALS = 1 << 4, /* landlock */
+	PLAN_STEP_HAS_PTY = 1 << 5,	  /* the sandbox's terminal comes from this devpts */
+	PLAN_STEP_IF_WRITABLE = 1 << 9,	  /* proc_cover: read-only what can be written, no more */
+	PLAN_STEP_CALLERS_CAPS = 1 << 10, /* confine: leave the capabilities as they are */
+	PLAN_STEP_NO_PARENTS = 1 << 6,	  /* protect: without the directory above, skip the step */
+	PLAN_STEP_OVERLAY = 1 << 7,	  /* protect: what is missing is held by an overlay */
+	PLAN_STEP_DIRECTORY = 1 << 8,	  /* protect: what is missing is held by a directory */
+	PLAN_STEP_DOT = 1 << 12, /* protect: what is missing is held by a file with a dot in it */
+	PLAN_STEP_IF_IN_REACH = 1 << 11, /* mask: what PID 1 cannot get at skips the step */
 };
 
 struct plan_step {
@@ -92,15 +123,21 @@ struct plan_step {
 	int fd;		     /* of the caller's, borrowed; -1: none */
 	uid_t uid, gid;	     /* inside; (uid_t)-1: leave */
 	int64_t mode;	     /* permission bits, -1: the kind's default */
+	mode_t parent_mode;  /* of directories above the destination that are missing */
 	uint64_t attrs;	     /* MOUNT_ATTR_* to set */
 	uint64_t size_bytes; /* 0: the kernel's default */
 	uint64_t nr_inodes;  /* 0: the kernel's default */
 	uint64_t keep;	     /* capabilities, bit n is capability n */
+	const struct seccomp_program *program;
 	const char *source;
 	const char *dest; /* inside the new root */
 	const char *text;
-	const char *cause; /* the option with its dashes, or "default" */
+	const char *within; /* inside; a directory without which the step is skipped; NULL: none */
+	const char *cause;  /* the option with its dashes, or "default" */
+	const char *origin; /* the profile's line with that option: "build:12"; NULL: none */
 };
+
+enum { PLAN_RECORD_DIRS = 2 };
 
 /* One line of /proc/PID/uid_map (user_namespaces(7)). */
 struct plan_map_line {
@@ -114,6 +151,37 @@ struct plan_map {
 	uint32_t own_inside, own_outside; /* the caller's own id, which every map has */
 };
 
+struct plan_raw_filter {
+	int fd; /* borrowed */
+	const char *option;
+};
+
+/* The system call filters; spec/filter.c chooses, and explains. */
+struct plan_filter {
+	const char *profile; /* "default", "strict", "none", a file; NULL: --seccomp FD */
+	struct seccomp_program program; /* the command's; without instructions: none */
+	struct seccomp_program reaper;	/* PID 1's, where that is not the same load */
+	bool of_file;			/* `program` is that of --seccomp FILE */
+	bool shared;			/* PID 1 loads `program` for both */
+	bool log;			/* --seccomp-log */
+	const struct spec_seccomp *changes;
+	size_t n_changes;
+	struct plan_raw_filter *raw; /* loaded behind `program`, in order */
+	size_t n_raw;
+};
+
+/* The filtered session bus; spec/dbus.c decides. Without helper: none. */
+struct plan_dbus {
+	const char *helper;  /* absolute path of xdg-dbus-proxy */
+	const char *address; /* of the caller's bus */
+	const char *dest;    /* inside; where the socket is */
+	const char *option;  /* that asked for it */
+	const char **rules;  /* the helper's options, NULL-terminated */
+	size_t n_rules;
+	const char *text;	       /* the same for people */
+	struct seccomp_program filter; /* the helper's own */
+};
+
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {
 	const char *topic; /* "map", "exposed", ... */
@@ -121,11 +189,24 @@ struct plan_remark {
 };
 
 struct sbx_plan {
-	struct arena arena; /* owns everything below but what is said to be borrowed */
+	struct arena arena;	     /* owns everything below but what is said to be borrowed */
+	const struct sbx_spec *spec; /* borrowed; what it was made from, for who explains it */
 
+	bool bwrap_words;     /* errors are in bubblewrap's words */
 	uint64_t namespaces;  /* CLONE_NEW* flags; CLONE_NEWNS always */
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */
+	int parent_pidns_fd;  /* likewise, of pids; borrowed */
+	uid_t joined_uid; /* in parent_userns_fd: who PID 1 becomes; (uid_t)-1: stays who it is */
+	gid_t joined_gid;
+	int box_pidfd; /* a process whose namespaces are entered, all at once: that of a running
+			  sandbox, which this plan adds a command to (pack.h); borrowed; -1: none */
+	uint64_t joined_namespaces; /* with box_pidfd: which, CLONE_NEW* */
+	mode_t joined_umask;	    /* likewise: that of the sandbox's own command */
+	bool leaves_command;	    /* sbx ends when the command has been executed, ... */
+	int null_fd;		    /* ... whose 0-2 are this; borrowed; -1: they are ours */
+	bool joined_groups_drop;    /* supplementary groups can be dropped there */
+	bool joined_needs_pty;	    /* its filter does not guard a terminal of the caller's */
 	struct plan_map uid_map, gid_map;
 	bool map_may_fall_back; /* --map=auto: where a helper fails, the launch begins anew with one
 				   id */
@@ -133,20 +214,53 @@ struct sbx_plan {
 	bool init_is_payload;	/* --as-pid-1: no reaper */
 	bool wait_for_all;	/* --on-exit=wait */
 	bool end_with_parent;	/* --die-with-parent */
-	bool own_session;	/* --new-session: the terminal's signals do not reach the command */
-	bool own_pid_ns;	/* false: PID 1 of the drawing is an ordinary process */
-	uid_t payload_uid;	/* inside */
+	bool own_session;	/* the terminal's signals do not reach the command by themselves */
+	bool pty;		/* --pty: the command has a terminal of its own, sbx relays */
+	uint32_t pty_fds;	/* bit n: descriptor n is the caller's terminal, and replaced */
+	bool passes_fds;	/* descriptors without FD_CLOEXEC reach the command */
+	bool runs_magic;	/* the command may be reached through a magic link of /proc */
+	bool looks_first;      /* a step looks at the command; its execution does not do it again */
+	bool shell_runs_text;  /* what the kernel cannot execute is given to /bin/sh */
+	bool init_visible;     /* PID 1 can be looked into and entered */
+	bool outlives_monitor; /* once the command has started, a monitor that ends does not matter
+				*/
+	bool leaves_signals;   /* none is passed on, no stop is followed */
+	bool leaves_rest;      /* sbx ends with the command; what that left goes on */
+	bool parent_signals;   /* where the caller cannot be watched, the kernel sends its signal */
+	bool own_pid_ns;       /* false: PID 1 of the drawing is an ordinary process */
+	uid_t payload_uid;     /* inside */
 	gid_t payload_gid;
 
 	struct plan_step *steps; /* sorted by phase; within one, in order */
 	size_t n_steps;
 
-	const char **argv; /* NULL-terminated; copies: PID 1 wipes the originals */
+	struct plan_filter filter;
+	struct plan_dbus dbus;
+
+	const char *command;	     /* what is looked up; argv[0] may be something else */
+	int sync_fd;		     /* kept open by PID 1, borrowed; -1: none */
+	int info_fd, json_status_fd; /* the monitor's, borrowed; -1: none */
+	int userns_block_fd; /* the monitor waits for it; who writes, maps ids; borrowed; -1: none
+			      */
+	const char **argv;   /* NULL-terminated; copies: PID 1 wipes the originals */
 	char **envp; /* likewise; without PWD, which the payload puts in the room of envp[0] */
 	const char **workdirs; /* tried in order, NULL-terminated */
 	bool workdir_required; /* --chdir: the first must work */
 	const int *pass_fds;
 	size_t n_pass_fds;
+
+	/* Where records of placeholders are kept; the first is written to. NULL: no such place. */
+	const char *record_dirs[PLAN_RECORD_DIRS];
+	bool protects; /* there is a protect step */
+
+	/* Where running sandboxes are recorded; the first that can be used is. NULL: no such place.
+	 */
+	const char *box_dirs[PLAN_RECORD_DIRS];
+	bool records;	   /* this one is to be, ... */
+	bool needs_record; /* ... and cannot do without */
+	bool detach;	   /* nobody waits for it; its output goes to a log */
+	const char *name;  /* of this one; NULL: it has none */
+	bool verbose;	   /* tell what could not be done and does not matter */
 
 	struct plan_remark *remarks;
 	size_t n_remarks;

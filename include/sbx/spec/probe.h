@@ -31,18 +31,26 @@ struct probe_host {
 		*root_prefix;  /* "" on a real host; a directory in tests, before every path read */
 	char *const *environ_; /* borrowed */
 	bool no_new_privs;
+	int landlock;  /* set by tests; else 0, see probe_landlock() */
+	int terminals; /* set by tests; else -1, see probe_terminals() */
 };
 
 struct probe_range {
 	uint32_t start, count;
 };
 
-int probe_host(struct arena *arena, char *const *environ_, struct probe_host *ret_host,
+int probe_host(struct arena *arena, char *const *environ_, bool names, struct probe_host *ret_host,
 	       struct sbx_err *err);
 int probe_subids(const struct probe_host *host, const char *file, struct probe_range **ret_ranges,
 		 size_t *ret_count, struct sbx_err *err);
 const char *probe_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			 const char *name);
+uint64_t probe_caps(void);
+const char *probe_own_helper(const struct probe_host *host, const struct sbx_spec *spec,
+			     const char *name);
+int probe_landlock(const struct probe_host *host);
+uint32_t probe_terminals(const struct probe_host *host);
+const char *probe_env(char *const *environ_, const char *name);
 const char *probe_group(const struct probe_host *host);
 const char *probe_text(const struct probe_host *host, const char *path);
 int probe_link(const struct probe_host *host, const char *path, const char **ret_target,

@@ -36,8 +36,20 @@ enum spec_ns_mode {
 	SPEC_NS_SHARE,
 };
 
+enum spec_program { SPEC_PROGRAM_SBX, SPEC_PROGRAM_BWRAP, SPEC_PROGRAM_COUNT_ };
 enum spec_map { SPEC_MAP_AUTO, SPEC_MAP_RANGE, SPEC_MAP_SINGLE };
+enum spec_landlock { SPEC_LANDLOCK_AUTO, SPEC_LANDLOCK_OFF, SPEC_LANDLOCK_REQUIRE };
+enum spec_mask_sockets { SPEC_MASK_SOCKETS_OFF, SPEC_MASK_SOCKETS_ALL, SPEC_MASK_SOCKETS_LISTED };
+enum spec_protect_by { SPEC_PROTECT_BY_PLACEHOLDER, SPEC_PROTECT_BY_OVERLAY };
+enum spec_pty { SPEC_PTY_DEFAULT, SPEC_PTY_ON, SPEC_PTY_OFF };
+enum spec_dbus { SPEC_DBUS_DEFAULT, SPEC_DBUS_ON, SPEC_DBUS_TRY, SPEC_DBUS_OFF };
 enum spec_on_exit { SPEC_ON_EXIT_KILL, SPEC_ON_EXIT_WAIT };
+
+/* Why a setting is what it is. */
+struct spec_cause {
+	const char *option; /* with its dashes: "--hostname"; NULL: none, it has its default */
+	const char *origin; /* the profile's line with that option: "build:12"; NULL: typed */
+};
 
 /* Filesystem operations, in the order given. One kind may have several options. */
 enum spec_op_kind {
@@ -55,6 +67,8 @@ enum spec_op_kind {
 	SPEC_OP_CHMOD,	   /* --chmod */
 	SPEC_OP_REMOUNT,   /* --remount-ro */
 	SPEC_OP_MASK,	   /* --mask */
+	SPEC_OP_PROTECT,   /* --protect; source is a preset's name, or dest the path */
+	SPEC_OP_LOCK,	   /* --lock-file; not done in its order but at the end */
 	SPEC_OP_COUNT_,
 };
 
@@ -83,8 +97,9 @@ struct spec_op {
 	uint64_t nr_inodes;  /* tmpfs: 0 not given */
 	int64_t fd;	     /* -1: none */
 	const char *source;  /* as typed; NULL: none */
-	const char *dest;    /* as typed; NULL only with SPEC_OP_SAME */
+	const char *dest;    /* as typed; NULL only with SPEC_OP_SAME and a preset */
 	const char *option;  /* which option made it, with its dashes: "--ro-bind" */
+	const char *origin;  /* the profile's line it came from: "build:12"; NULL: typed */
 };
 
 enum spec_env_kind {
@@ -101,6 +116,7 @@ struct spec_env {
 	enum spec_env_kind kind;
 	const char *name;  /* NULL where the kind has none */
 	const char *value; /* likewise */
+	struct spec_cause cause;
 };
 
 enum spec_cap_kind { SPEC_CAP_ADD, SPEC_CAP_DROP, SPEC_CAP_COUNT_ };
@@ -108,20 +124,106 @@ enum spec_cap_kind { SPEC_CAP_ADD, SPEC_CAP_DROP, SPEC_CAP_COUNT_ };
 struct spec_cap {
 	enum spec_cap_kind kind;
 	const char *name; /* as typed: "CAP_CHOWN", "chown", "ALL" */
+	struct spec_cause cause;
+};
+
+enum spec_seccomp_kind { SPEC_SECCOMP_ALLOW, SPEC_SECCOMP_DENY, SPEC_SECCOMP_COUNT_ };
+
+/* --seccomp-allow, --seccomp-deny */
+struct spec_seccomp {
+	enum spec_seccomp_kind kind;
+	const char *words; /* as typed: "mount,@keyring" */
+	struct spec_cause cause;
+};
+
+enum spec_bus_kind {
+	SPEC_BUS_SEE,
+	SPEC_BUS_TALK,
+	SPEC_BUS_OWN,
+	SPEC_BUS_CALL,
+	SPEC_BUS_BROADCAST,
+	SPEC_BUS_COUNT_
+};
+
+/* --dbus-see, --dbus-talk, ... */
+struct spec_bus {
+	enum spec_bus_kind kind;
+	const char *rule; /* as typed: "org.freedesktop.portal.*", or NAME=RULE */
+	struct spec_cause cause;
 };
 
 /* --helper NAME=PATH: another program in the place of one that sbx delegates to. */
 struct spec_helper {
 	const char *name;
 	const char *path;
+	struct spec_cause cause;
+};
+
+/* A file or directory of the host that nothing inside may change: a profile lies there. */
+struct spec_guard {
+	uint64_t dev, ino;
+	const char *path; /* of the profile */
+};
+
+/* What has one value; see spec_fields. */
+enum spec_field_id {
+	SPEC_FIELD_PROGRAM,
+	SPEC_FIELD_NS_USER,
+	SPEC_FIELD_NS_PID,
+	SPEC_FIELD_NS_IPC,
+	SPEC_FIELD_NS_UTS,
+	SPEC_FIELD_NS_CGROUP,
+	SPEC_FIELD_NS_NET,
+	SPEC_FIELD_MAP,
+	SPEC_FIELD_PROTECT_BY,
+	SPEC_FIELD_ON_EXIT,
+	SPEC_FIELD_LANDLOCK,
+	SPEC_FIELD_PTY,
+	SPEC_FIELD_DBUS,
+	SPEC_FIELD_UID,
+	SPEC_FIELD_GID,
+	SPEC_FIELD_USER,
+	SPEC_FIELD_ROOT,
+	SPEC_FIELD_NO_BASE,
+	SPEC_FIELD_MASK_SOCKETS,
+	SPEC_FIELD_RW_ROOT,
+	SPEC_FIELD_ALLOW_USERNS,
+	SPEC_FIELD_DISABLE_USERNS,
+	SPEC_FIELD_ASSERT_USERNS_DISABLED,
+	SPEC_FIELD_NEW_SESSION,
+	SPEC_FIELD_DIE_WITH_PARENT,
+	SPEC_FIELD_AS_PID_1,
+	SPEC_FIELD_DETACH,
+	SPEC_FIELD_MULTIARCH,
+	SPEC_FIELD_SECCOMP_LOG,
+	SPEC_FIELD_SECCOMP,
+	SPEC_FIELD_NAME,
+	SPEC_FIELD_HOSTNAME,
+	SPEC_FIELD_CHDIR,
+	SPEC_FIELD_ARGV0,
+	SPEC_FIELD_BLOCK_FD,
+	SPEC_FIELD_SYNC_FD,
+	SPEC_FIELD_INFO_FD,
+	SPEC_FIELD_JSON_STATUS_FD,
+	SPEC_FIELD_USERNS_BLOCK_FD,
+	SPEC_FIELD_USERNS_FD,
+	SPEC_FIELD_USERNS2_FD,
+	SPEC_FIELD_PIDNS_FD,
+	SPEC_FIELD_COUNT_,
 };
 
 struct sbx_spec {
 	struct arena arena; /* owns every string and array below that is not borrowed from argv */
 
+	int64_t program;	    /* enum spec_program: see spec/defaults.h */
 	int64_t ns[SPEC_NS_COUNT_]; /* enum spec_ns_mode */
 	int64_t map;		    /* enum spec_map */
+	int64_t protect_by;	    /* enum spec_protect_by */
+	int64_t mask_sockets;	    /* enum spec_mask_sockets */
 	int64_t on_exit;	    /* enum spec_on_exit */
+	int64_t landlock;	    /* enum spec_landlock */
+	int64_t pty;		    /* enum spec_pty */
+	int64_t dbus;		    /* enum spec_dbus */
 	int64_t uid, gid;	    /* what the caller is called inside, -1: not given */
 	const char *user;	    /* --user U[:G] as typed, NULL: not given */
 	bool root;		    /* --root: the caller is 0 inside */
@@ -133,8 +235,18 @@ struct sbx_spec {
 	bool new_session;
 	bool die_with_parent;
 	bool as_pid_1;
+	bool detach;
+	bool multiarch;
+	bool seccomp_log;
+	const char *seccomp; /* --seccomp as typed, NULL: not given */
+	const char *name;    /* of the sandbox, NULL: none */
 	const char *hostname;
 	const char *chdir;
+	const char *argv0;			 /* what the command is told that it is called */
+	int64_t block_fd, sync_fd;		 /* -1: none */
+	int64_t info_fd, json_status_fd;	 /* -1: none */
+	int64_t userns_fd, userns2_fd, pidns_fd; /* to be entered; -1: none */
+	int64_t userns_block_fd;		 /* -1: none, and sbx writes the id maps */
 
 	struct spec_op *ops;
 	size_t n_ops;
@@ -142,10 +254,19 @@ struct sbx_spec {
 	size_t n_env;
 	struct spec_cap *caps;
 	size_t n_caps;
+	struct spec_seccomp *seccomp_changes;
+	size_t n_seccomp_changes;
+	int64_t *seccomp_fds; /* --add-seccomp-fd */
+	size_t n_seccomp_fds;
+	struct spec_bus *bus; /* what the session bus lets through */
+	size_t n_bus;
 	struct spec_helper *helpers;
 	size_t n_helpers;
 	int64_t *pass_fds;
 	size_t n_pass_fds;
+	struct spec_cause causes[SPEC_FIELD_COUNT_]; /* per field: what set it last */
+	struct spec_guard *guards;
+	size_t n_guards;
 	const char **argv; /* the command and its arguments, n_argv of them (no NULL behind) */
 	size_t n_argv;
 };
@@ -155,32 +276,6 @@ struct sbx_spec {
  * written and read by walking it. Lists (ops, env, caps, ...) have their own.
  */
 enum spec_type { SPEC_TYPE_BOOL, SPEC_TYPE_ENUM, SPEC_TYPE_ID, SPEC_TYPE_STRING };
-
-enum spec_field_id {
-	SPEC_FIELD_NS_USER,
-	SPEC_FIELD_NS_PID,
-	SPEC_FIELD_NS_IPC,
-	SPEC_FIELD_NS_UTS,
-	SPEC_FIELD_NS_CGROUP,
-	SPEC_FIELD_NS_NET,
-	SPEC_FIELD_MAP,
-	SPEC_FIELD_ON_EXIT,
-	SPEC_FIELD_UID,
-	SPEC_FIELD_GID,
-	SPEC_FIELD_USER,
-	SPEC_FIELD_ROOT,
-	SPEC_FIELD_NO_BASE,
-	SPEC_FIELD_RW_ROOT,
-	SPEC_FIELD_ALLOW_USERNS,
-	SPEC_FIELD_DISABLE_USERNS,
-	SPEC_FIELD_ASSERT_USERNS_DISABLED,
-	SPEC_FIELD_NEW_SESSION,
-	SPEC_FIELD_DIE_WITH_PARENT,
-	SPEC_FIELD_AS_PID_1,
-	SPEC_FIELD_HOSTNAME,
-	SPEC_FIELD_CHDIR,
-	SPEC_FIELD_COUNT_,
-};
 
 struct spec_field {
 	const char *name; /* the JSON key: "ns.user", "map", ... */
@@ -195,6 +290,8 @@ extern const char *const spec_op_flag_names[];	 /* bit 0 first, NULL-terminated 
 extern const char *const spec_mount_opt_names[]; /* likewise */
 extern const char *const spec_env_names[SPEC_ENV_COUNT_ + 1];
 extern const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1];
+extern const char *const spec_bus_names[SPEC_BUS_COUNT_ + 1];
+extern const char *const spec_seccomp_names[SPEC_SECCOMP_COUNT_ + 1];
 
 void spec_init(struct sbx_spec *spec);
 void spec_finish(struct sbx_spec *spec);
@@ -208,6 +305,10 @@ const char *spec_get_string(const struct sbx_spec *spec, enum spec_field_id fiel
 int spec_add_op(struct sbx_spec *spec, const struct spec_op *op, struct sbx_err *err);
 int spec_add_env(struct sbx_spec *spec, const struct spec_env *env, struct sbx_err *err);
 int spec_add_cap(struct sbx_spec *spec, const struct spec_cap *cap, struct sbx_err *err);
+int spec_add_seccomp(struct sbx_spec *spec, const struct spec_seccomp *change, struct sbx_err *err);
+int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
+int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err);
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err);
 int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
+int spec_add_guard(struct sbx_spec *spec, const struct spec_guard *guard, struct sbx_err *err);
 int spec_add_arg(struct sbx_spec *spec, const char *arg, struct sbx_err *err);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dirs: directories for records that nobody but the caller can enter or replace.
+ * Any process.
+ */
+#pragma once
+
+int dirs_open_own(const char *path);
+int dirs_make_own(const char *path);
+int dirs_lock(int fd, int timeout_ms);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control: the socket by which other sbx commands ask the monitor of a running sandbox.
+ *
+ * One connection is one request and one answer, each a packet of one size on a
+ * SOCK_SEQPACKET socket. Who may ask: a process of the caller's uid, in the monitor's own
+ * user namespace; nothing in a sandbox is.
+ *
+ *     request   number    answer
+ *     FACTS     -         at once: struct control_facts
+ *     SIGNAL    a signal  at once; it goes to the command
+ *     END       -         at once; then everything in the sandbox is killed
+ *     WAIT      -         when the sandbox has ended: its exit code, and the files of its log
+ *                         where it had one (the newer first), which have no names any more
+ *     INSPECT   -         at once, beside it a file with the plan as JSON
+ *     JOIN      -         when PID 1 has told: a pidfd of the command, and a file with the
+ *                         privileges to take on (pack.h)
+ *
+ * Runs in: the monitor; the structures are shared with those who ask (box/).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "sbx/run/register.h"
+
+enum {
+	CONTROL_VERSION = 1,
+	CONTROL_CLIENTS_MAX = 32,
+	CONTROL_COMMAND_MAX = 1024,
+	CONTROL_FDS_MAX = 2, /* beside an answer */
+};
+
+enum control_type {
+	CONTROL_FACTS,
+	CONTROL_SIGNAL,
+	CONTROL_END,
+	CONTROL_WAIT,
+	CONTROL_INSPECT,
+	CONTROL_JOIN,
+	CONTROL_TYPE_COUNT_,
+};
+
+struct control_request {
+	uint32_t version;
+	uint32_t type;	/* enum control_type */
+	int32_t number; /* 0 where the type has none */
+};
+
+/* What a monitor knows of its sandbox. Strings end with a NUL. */
+struct control_facts {
+	char id[16], name[64];
+	int32_t monitor_pid, init_pid;
+	int32_t starting;    /* the command cannot have begun yet */
+	int32_t exit_code;   /* with WAIT */
+	int64_t created_ms;  /* since 1970 */
+	int32_t own_network; /* it has a network namespace of its own */
+	int32_t own_pids;    /* likewise, of pids */
+	int32_t command_is_cut;
+	uint32_t command_len;
+	char command[CONTROL_COMMAND_MAX]; /* its words, each with a NUL behind */
+};
+
+struct control_reply {
+	uint32_t version;
+	int32_t result; /* 0, or -errno: then the rest is zero */
+	struct control_facts facts;
+};
+
+/* What a request has the monitor do beside answering. */
+struct control_order {
+	enum {
+		CONTROL_ORDER_NONE,
+		CONTROL_ORDER_SIGNAL,
+		CONTROL_ORDER_END,
+		CONTROL_ORDER_WHO
+	} kind;
+	int number;
+};
+
+struct control_client {
+	int fd;	      /* owned; -1: free */
+	bool waiting; /* for the end */
+	bool joining; /* for a pidfd of the command */
+};
+
+struct control {
+	const struct register_entry *record; /* borrowed */
+	int listen_fd;			     /* owned; -1: nobody can ask */
+	int epoll_fd;			     /* owned; -1: nobody has asked yet */
+	pid_t init;
+	int log_fds[CONTROL_FDS_MAX]; /* owned; of the log, for who waited; -1: none */
+	int payload_fd; /* owned; a pidfd of the command; -1: PID 1 has not been asked yet */
+	struct control_client clients[CONTROL_CLIENTS_MAX];
+	size_t next_victim; /* where the search for one that only sits there begins */
+};
+
+void control_init(struct control *control);
+int control_open(struct control *control, const struct register_entry *record, pid_t init,
+		 struct sbx_err *err);
+int control_poll_fd(const struct control *control);
+void control_turn(struct control *control, bool starting, struct control_order *ret_order);
+void control_give_payload(struct control *control, int *payload_fd);
+void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX]);
+void control_close(struct control *control);
+void control_conclude(struct control *control, int exit_code);
+void control_close_fds(int fds[CONTROL_FDS_MAX]);
+bool control_is_same_user_ns(pid_t pid);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * detach: a sandbox that nobody waits for (--detach): its output goes to a log, and whoever
+ * started it is told when its command has been executed.
+ * Runs in: the monitor.
+ */
+#pragma once
+
+#include <poll.h>
+
+#include "sbx/run/log.h"
+#include "sbx/run/register.h"
+
+enum { DETACH_SOURCES = 3 };
+
+/* What the starter is told, once, in one packet. */
+struct detach_news {
+	uint32_t started; /* else err says why not */
+	char id[LABEL_ID_LEN + 1];
+	struct sbx_err err;
+};
+
+struct detach {
+	int read_fds[DETACH_SOURCES];  /* owned; standard output and error; the sign of the start */
+	int write_fds[DETACH_SOURCES]; /* owned; their other ends, until PID 1 has them */
+	int notify_fd;		       /* borrowed; where to tell; -1: told, or nobody listens */
+	int null_fd;		       /* owned */
+	struct log log;
+};
+
+void detach_init(struct detach *detach);
+int detach_open(struct detach *detach, int notify_fd, struct sbx_err *err);
+void detach_become_child(struct detach *detach);
+int detach_begin(struct detach *detach, const struct register_entry *record, struct sbx_err *err);
+void detach_fill_poll(const struct detach *detach, struct pollfd pfds[DETACH_SOURCES]);
+bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES]);
+void detach_tell_start(struct detach *detach, const struct label *label);
+void detach_drain(struct detach *detach);
+void detach_finish(struct detach *detach);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * status: tell programs what becomes of a sandbox, as JSON on a descriptor
+ * (--info-fd, --json-status-fd). The monitor writes: only it has the numbers that the
+ * caller can use.
+ */
+#pragma once
+
+#include "sbx/base/err.h"
+#include "sbx/spec/plan.h"
+
+int status_write_start(const struct sbx_plan *plan, pid_t child, struct sbx_err *err);
+void status_write_exit(const struct sbx_plan *plan, int exit_code);
+void status_write_error(int fd, const struct sbx_err *failed);

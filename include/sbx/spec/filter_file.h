@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * filter_file: the filter of --seccomp FILE, made by the program sbx-seccomp, for
+ * JSON is not parsed here. Part of resolve(); runs in: the caller's process.
+ */
+#pragma once
+
+#include "sbx/spec/filter.h"
+
+int filter_read_file(const struct filter_wanted *wanted, struct sbx_plan *plan,
+		     struct seccomp_program *ret, struct sbx_err *err);

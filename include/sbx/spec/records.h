@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * records: where records are kept, and looked for: of placeholders, and of running
+ * sandboxes. Asked for every plan, and by the verbs, which make none.
+ * Runs in: the caller's process.
+ */
+#pragma once
+
+#include "sbx/spec/plan.h"
+#include "sbx/spec/probe.h"
+
+int records_add_dirs(const struct probe_host *host, struct sbx_plan *plan, struct sbx_err *err);

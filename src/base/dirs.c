@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dirs: see the header. Used for what a sandbox leaves word of on the host: records of
+ * placeholders, records of running sandboxes.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sbx/base/defs.h"
+#include "sbx/base/dirs.h"
+
+enum { DIRS_LOCK_STEP_MS = 5 };
+
+/**
+ * Open a directory that is the caller's and nobody else's.
+ *
+ * Return: its descriptor, or -errno (-EACCES: it is there, and others can enter it).
+ */
+int dirs_open_own(const char *path)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		return -EACCES;
+	return take_fd(&fd);
+}
+
+/*
+ * Is what lies above it, as far as it exists, the caller's? A variable that root has
+ * kept from a user (su) names that user's directory, where root must leave nothing.
+ * Return: 0, -EACCES where it is not, or another -errno.
+ */
+static int dirs_check_above(const char *path)
+{
+	char part[PATH_MAX];
+	struct stat st;
+	size_t len = strlen(path);
+
+	if (len >= sizeof(part))
+		return -ENAMETOOLONG;
+	memcpy(part, path, len + 1);
+	while (stat(part, &st) < 0) {
+		char *slash = strrchr(part, '/');
+
+		if (errno != ENOENT)
+			return -errno;
+		if (!slash || slash == part)
+			return -EACCES;
+		*slash = '\0';
+	}
+	return st.st_uid == geteuid() ? 0 : -EACCES;
+}
+
+/**
+ * The same, made with the directories above it where they are missing.
+ * @path: absolute
+ *
+ * Return: its descriptor, or -errno.
+ */
+int dirs_make_own(const char *path)
+{
+	char part[PATH_MAX];
+	int r = dirs_open_own(path), above = 0;
+
+	if (r != -ENOENT)
+		return r;
+	r = dirs_check_above(path);
+	if (r < 0)
+		return r;
+	for (const char *end = strchr(path + 1, '/'); end; end = strchr(end + 1, '/')) {
+		if ((size_t)(end - path) >= sizeof(part))
+			return -ENAMETOOLONG;
+		memcpy(part, path, (size_t)(end - path));
+		part[end - path] = '\0';
+		if (mkdir(part, 0700) == 0 || errno == EEXIST)
+			continue;
+		/* It may be there all the same; if it is not, this is the reason. */
+		if (errno != EACCES && errno != EROFS)
+			return errno == ENOENT && above ? above : -errno;
+		above = -errno;
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return errno == ENOENT && above ? above : -errno;
+	return dirs_open_own(path);
+}
+
+/* Lock, and wait a while for it: another holder has little to do. Return: 0 or -errno. */
+int dirs_lock(int fd, int timeout_ms)
+{
+	const struct timespec step = {.tv_nsec = DIRS_LOCK_STEP_MS * 1000000L};
+
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += DIRS_LOCK_STEP_MS) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited >= timeout_ms)
+			return -EWOULDBLOCK;
+		(void)nanosleep(&step, NULL);
+	}
+	return 0;
+}

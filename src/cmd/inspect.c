@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inspect: `sbx inspect NAME...`: an array with an object for each: who it is, its
+ * processes now, and the plan that it was made by, which its monitor writes out.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/json.h"
+#include "sbx/box/procs.h"
+#include "sbx/cmd/boxes.h"
+#include "sbx/cmd/cmd.h"
+
+enum { INSPECT_PLAN_MAX = 16 << 20, INSPECT_COMMAND_MAX = 1 << 17 };
+
+/* What /proc says of a process; one that has gone is left with its number. */
+static void inspect_process(struct json_out *json, const char *key, pid_t pid, struct arena *arena)
+{
+	char path[64], state[2] = "", *text;
+	uint64_t ticks = procs_start_ticks(pid, state);
+	size_t len;
+
+	json_open_object(json, key);
+	json_add_int(json, "pid", pid);
+	if (ticks)
+		json_add_uint(json, "start-ticks", ticks);
+	if (ticks)
+		json_add_string(json, "state", state);
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	if (!key && io_read_file(path, INSPECT_COMMAND_MAX, arena, &text, &len) == 0)
+		boxes_json_command(json, text, len);
+	json_close(json);
+}
+
+static int inspect_facts(struct json_out *json, const struct control_facts *facts,
+			 struct arena *arena, struct sbx_err *err)
+{
+	struct procs procs = {.count = 0};
+	int r = boxes_find_procs(facts, arena, &procs, err);
+
+	if (r < 0)
+		return r;
+	json_add_string(json, "id", facts->id);
+	json_add_string(json, "name", facts->name[0] ? facts->name : NULL);
+	json_add_string(json, "status", facts->starting ? "starting" : "running");
+	json_add_int(json, "created-ms", facts->created_ms);
+	json_add_string(json, "network", facts->own_network ? "none" : "host");
+	json_add_string(json, "cgroup", NULL);
+	boxes_json_command(json, facts->command, facts->command_len);
+	json_add_bool(json, "command-is-cut", facts->command_is_cut);
+	inspect_process(json, "monitor", facts->monitor_pid, arena);
+	inspect_process(json, "init", facts->init_pid, arena);
+	json_open_array(json, "processes");
+	for (size_t i = 0; i < procs.count; i++)
+		inspect_process(json, NULL, procs.pids[i], arena);
+	json_close(json);
+	return 0;
+}
+
+static int inspect_one(const struct box *box, struct json_out *json, struct arena *arena,
+		       struct sbx_err *err)
+{
+	int fds[CONTROL_FDS_MAX] = {-1, -1}, r;
+	struct control_reply reply;
+	char *plan = NULL;
+	size_t len = 0;
+
+	r = ask(box, CONTROL_INSPECT, 0, &reply, fds, err);
+	if (r < 0)
+		return r;
+	/* It stands where its writer left it. */
+	r = lseek(fds[0], 0, SEEK_SET) < 0
+		    ? -errno
+		    : io_read_all(fds[0], INSPECT_PLAN_MAX, arena, &plan, &len);
+	control_close_fds(fds);
+	if (r < 0 || len == 0)
+		return err_system(err, r < 0 ? -r : EPROTO, box->label.id,
+				  "cannot read the plan from its monitor");
+	json_open_object(json, NULL);
+	r = inspect_facts(json, &reply.facts, arena, err);
+	if (r < 0)
+		return r;
+	json_add_raw(json, "plan", plan, len);
+	json_close(json);
+	return 0;
+}
+
+int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
+{
+	char room[16384];
+	struct sink sink = SINK_TO_FD(STDOUT_FILENO, room);
+	struct json_out json = JSON_OUT(&sink);
+	_autoboxes_ struct boxes boxes;
+	struct cmd_words words;
+	struct box_list list = {.n_boxes = 0};
+	int r = boxes_begin(argc, argv, &boxes, &words, err);
+
+	if (r == 0)
+		r = boxes_choose(&boxes, &words, &list, err);
+	if (r < 0)
+		return r;
+	json_open_array(&json, NULL);
+	for (size_t i = 0; i < list.n_boxes; i++) {
+		r = inspect_one(&list.boxes[i], &json, boxes.arena, err);
+		if (r < 0)
+			return r;
+	}
+	json_close(&json);
+	r = json_finish(&json);
+	if (r < 0)
+		return err_system(err, -r, "stdout", "cannot write");
+	*ret_exit_code = 0;
+	return 0;
+}

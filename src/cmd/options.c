@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options: the table, verb by verb in the order of the verbs. A row needs a paragraph in
+ * man/options.txt, under VERB/--option.
+ */
+
+#include "sbx/cmd/options.h"
+#include "sbx/base/defs.h"
+
+#define FLAG(verb_, id_, name_, letter_, help_)                                                    \
+	{                                                                                          \
+		.verb = (verb_), .id = CMD_OPT_##id_, .name = (name_), .letter = (letter_),        \
+		.help = (help_)                                                                    \
+	}
+#define WITH(verb_, id_, name_, letter_, metavar_, kind_, help_)                                   \
+	{                                                                                          \
+		.verb = (verb_), .id = CMD_OPT_##id_, .name = (name_), .letter = (letter_),        \
+		.metavar = (metavar_), .kind = CMD_ARG_##kind_, .help = (help_)                    \
+	}
+
+/* clang-format off */
+const struct cmd_option cmd_options[] = {
+	WITH("exec", CHDIR, "--chdir", "-w", "DIR", TEXT, "start there"),
+	FLAG("exec", DETACH, "--detach", "-d", "do not wait for the command"),
+	WITH("exec", ENV, "--env", "-e", "NAME[=VALUE]", ENV, "one more variable"),
+	FLAG("exec", INTERACTIVE, "--interactive", "-i", "pass standard input on, also where it is no terminal"),
+	FLAG("exec", TTY, "--tty", "-t", "a terminal of the sandbox's own"),
+	WITH("exec", USER, "--uid", "-u", "UID[:GID]", TEXT, "be that user inside"),
+	FLAG("kill", ALL, "--all", "-a", "every running sandbox"),
+	WITH("kill", SIGNAL, "--signal", "-s", "SIGNAL", SIGNAL, "another signal than TERM"),
+	FLAG("logs", FOLLOW, "--follow", "-f", "go on with what comes, to the end of the sandbox"),
+	WITH("logs", SINCE, "--since", NULL, "TIME", TEXT, "not what is older: 90s, 5m, 2h, 1d"),
+	WITH("logs", TAIL, "--tail", "-n", "N", TEXT, "the last lines only"),
+	FLAG("logs", TIMESTAMPS, "--timestamps", "-t", "begin lines with their time"),
+	WITH("ps", FILTER, "--filter", "-f", "KEY=VALUE", TEXT, "only those: name=, id=, status="),
+	WITH("ps", FORMAT, "--format", NULL, "TEXT", TEXT, "a line for each, with {{.Name}} and the like"),
+	FLAG("ps", JSON, "--json", NULL, "for programs"),
+	FLAG("ps", QUIET, "--quiet", "-q", "ids only"),
+	FLAG("ps", WATCH, "--watch", "-w", "again and again, until interrupted"),
+	FLAG("stop", ALL, "--all", "-a", "every running sandbox"),
+	WITH("stop", TIME, "--time", "-t", "SECONDS", TEXT, "how long to wait before killing; 10"),
+};
+/* clang-format on */
+
+const size_t cmd_n_options = ARRAY_SIZE(cmd_options);

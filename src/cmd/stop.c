@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stop: `sbx stop [-t SECONDS] NAME...`: ask the command of each to end (TERM), wait, and
+ * kill what is left of it. All are asked before any is waited for.
+ */
+
+#include <signal.h>
+#include <time.h>
+
+#include "sbx/cmd/boxes.h"
+#include "sbx/cmd/cmd.h"
+
+enum { STOP_SECONDS = 10, STOP_SECONDS_MAX = 1000000 };
+
+static int64_t stop_now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Wait for one, until the deadline. Return: 0, or -errno with *err filled. */
+static int stop_await(const struct box *box, int64_t deadline_ms, struct sbx_err *err)
+{
+	_autoask_ struct ask ask = ASK_NONE;
+	int64_t left = deadline_ms - stop_now_ms();
+	int r = ask_send(box, CONTROL_FACTS, 0, &ask, err);
+
+	if (r == 0 && !boxes_await_end(&ask, left > 0 ? (int)left : 0))
+		r = boxes_signal(box, SIGKILL, err);
+	return r == -ESRCH ? 0 : r;
+}
+
+int cmd_stop(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
+{
+	_autoboxes_ struct boxes boxes;
+	uint64_t seconds = STOP_SECONDS;
+	struct cmd_words words;
+	struct box_list list = {.n_boxes = 0};
+	int64_t deadline_ms;
+	int r = boxes_begin(argc, argv, &boxes, &words, err);
+
+	if (r == 0 && words.value[CMD_OPT_TIME] &&
+	    str_parse_u64(words.value[CMD_OPT_TIME], 10, STOP_SECONDS_MAX, &seconds) < 0)
+		return err_usage(err, "--time",
+				 "must be a number of seconds, at most %d, not \"%s\"",
+				 STOP_SECONDS_MAX, words.value[CMD_OPT_TIME]);
+	if (r == 0)
+		r = boxes_choose(&boxes, &words, &list, err);
+	if (r < 0)
+		return r;
+	deadline_ms = stop_now_ms() + (int64_t)seconds * 1000;
+	for (size_t i = 0; r == 0 && i < list.n_boxes; i++) {
+		r = boxes_signal(&list.boxes[i], SIGTERM, err);
+		r = r == -ESRCH ? 0 : r;
+	}
+	for (size_t i = 0; r == 0 && i < list.n_boxes; i++)
+		r = stop_await(&list.boxes[i], deadline_ms, err);
+	if (r == 0)
+		*ret_exit_code = 0;
+	return r;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sweep: what every verb does beside its own work: remove what killed sandboxes have
+ * left. The run form's launches do so by themselves (run/launch.c).
+ */
+
+#include "sbx/box/box.h"
+#include "sbx/cmd/cmd.h"
+#include "sbx/run/placeholder.h"
+#include "sbx/spec/probe.h"
+#include "sbx/spec/records.h"
+
+extern char **environ;
+
+/* Looking at the sandboxes that run removes what is left of those that do not. */
+static void cmd_sweep_all(struct sbx_plan *plan)
+{
+	struct box_list ignored;
+	struct sbx_err err;
+
+	placeholder_sweep(plan, PLACEHOLDER_SWEEP_ALL);
+	(void)box_list(plan->box_dirs, &plan->arena, &ignored, &err);
+}
+
+/* What goes wrong is left for the next time: it is nobody's errand. */
+void cmd_sweep(void)
+{
+	struct probe_host host;
+	struct sbx_plan plan;
+	struct sbx_err err;
+
+	plan_init(&plan);
+	if (probe_host(&plan.arena, environ, false, &host, &err) == 0 &&
+	    records_add_dirs(&host, &plan, &err) == 0)
+		cmd_sweep_all(&plan);
+	plan_finish(&plan);
+}

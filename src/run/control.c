@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control: see control.h.
+ *
+ * Theory of operation
+ *
+ * The socket lies beside the record, in a directory that only the caller can enter. It may
+ * be bound into a sandbox all the same; a process there has the caller's uid, as the
+ * kernel sees it from here. So who connects is asked for its user namespace too: it must
+ * be the monitor's own, which nothing in a sandbox is in.
+ *
+ * The monitor has one thread, and a command's signals to attend to. So nothing here
+ * blocks: a client has one packet to send, and gets one that fits into any socket's
+ * buffer. There is room for some clients; a new one takes the place of one that has not
+ * said anything yet, and where all are waiting for the end, it is told so.
+ *
+ * Until somebody connects, the launch's poll looks at the listening socket itself, so that
+ * a launch that nobody asks about makes no epoll(7).
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/run/control.h"
+#include "sbx/run/pack.h"
+#include "sbx/spec/explain.h"
+
+enum { CONTROL_BACKLOG = 64, CONTROL_LISTENER = CONTROL_CLIENTS_MAX };
+
+enum {
+	CONTROL_SO_PEERPIDFD = 77
+}; /* SO_PEERPIDFD: Linux 6.5; the number of all but parisc, sparc */
+
+/* What an answer is made of. */
+struct control_answer {
+	struct control *control;
+	bool starting;
+	struct control_reply reply;
+	int fds[CONTROL_FDS_MAX]; /* owned; -1: none */
+	struct control_order order;
+	bool later, joining; /* not answered now */
+};
+
+void control_init(struct control *control)
+{
+	memset(control, 0, sizeof(*control));
+	control->listen_fd = -1;
+	control->epoll_fd = -1;
+	control->payload_fd = -1;
+	for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
+		control->log_fds[i] = -1;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		control->clients[i].fd = -1;
+}
+
+/* The descriptors beside an answer, or of a log: each that is there. */
+void control_close_fds(int fds[CONTROL_FDS_MAX])
+{
+	for (size_t i = 0; i < CONTROL_FDS_MAX; i++) {
+		defs_cleanup_fd(&fds[i]);
+		fds[i] = -1;
+	}
+}
+
+/* ---- the socket ---- */
+
+/**
+ * Listen beside the claim of a record.
+ * @record: borrowed until control_conclude()
+ * @init:   process 1 of the sandbox
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int control_open(struct control *control, const struct register_entry *record, pid_t init,
+		 struct sbx_err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_autoclose_ int fd = -1;
+	char name[LABEL_FILE_SIZE];
+
+	register_socket_name(&record->label, name);
+	/* The directory's own path may be longer than an address can be. */
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
+		       record->dir_fd, name);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* What it has when it gets its name. */
+	if (fd < 0 || fchmod(fd, 0600) < 0 ||
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, CONTROL_BACKLOG) < 0)
+		return err_system(err, errno, record->dir, "cannot make the control socket");
+	control->record = record;
+	control->init = init;
+	control->listen_fd = take_fd(&fd);
+	return 0;
+}
+
+/* What the monitor polls; -1: nothing. */
+int control_poll_fd(const struct control *control)
+{
+	return control->epoll_fd >= 0 ? control->epoll_fd : control->listen_fd;
+}
+
+/* The socket's name goes with the record (register.c). */
+static void control_shut(struct control *control)
+{
+	close(take_fd(&control->listen_fd));
+}
+
+/* ---- answers ---- */
+
+static void control_fill_command(struct control_facts *facts, const struct sbx_plan *plan)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; plan->argv[i]; i++) {
+		size_t size = strlen(plan->argv[i]) + 1;
+
+		if (size > sizeof(facts->command) - used) {
+			facts->command_is_cut = 1;
+			break;
+		}
+		memcpy(facts->command + used, plan->argv[i], size);
+		used += size;
+	}
+	facts->command_len = (uint32_t)used;
+}
+
+static void control_fill_facts(const struct control *control, bool starting,
+			       struct control_facts *facts)
+{
+	const struct register_entry *record = control->record;
+
+	str_copy(facts->id, sizeof(facts->id), record->label.id);
+	str_copy(facts->name, sizeof(facts->name), record->label.name);
+	facts->monitor_pid = getpid();
+	facts->init_pid = control->init;
+	facts->starting = starting;
+	facts->created_ms = record->created_ms;
+	facts->own_network = (record->plan->namespaces & CLONE_NEWNET) != 0;
+	facts->own_pids = record->plan->own_pid_ns;
+	control_fill_command(facts, record->plan);
+}
+
+static int control_answer_facts(struct control_answer *a, const struct control_request *request)
+{
+	(void)request;
+	control_fill_facts(a->control, a->starting, &a->reply.facts);
+	return 0;
+}
+
+static int control_answer_signal(struct control_answer *a, const struct control_request *request)
+{
+	if (request->number < 1 || request->number > SIGRTMAX)
+		return -EINVAL;
+	a->order = (struct control_order){CONTROL_ORDER_SIGNAL, request->number};
+	return 0;
+}
+
+static int control_answer_end(struct control_answer *a, const struct control_request *request)
+{
+	(void)request;
+	a->order = (struct control_order){CONTROL_ORDER_END, SIGKILL};
+	return 0;
+}
+
+static int control_answer_wait(struct control_answer *a, const struct control_request *request)
+{
+	(void)request;
+	a->later = true;
+	return 0;
+}
+
+/* Into a file, and not to the client: who reads slowly must not hold up the monitor. */
+static int control_answer_inspect(struct control_answer *a, const struct control_request *request)
+{
+	const struct sbx_plan *plan = a->control->record->plan;
+	_autoclose_ int fd = memfd_create("sbx-inspect", MFD_CLOEXEC);
+	struct sbx_err err;
+	int r;
+
+	(void)request;
+	if (fd < 0)
+		return -errno;
+	r = explain_print_json(plan, plan->spec, fd, &err);
+	if (r < 0)
+		return r;
+	control_fill_facts(a->control, a->starting, &a->reply.facts);
+	a->fds[0] = take_fd(&fd);
+	return 0;
+}
+
+/*
+ * What to join, and what to become there. PID 1 has the command's pidfd; once it has told,
+ * the next is answered at once.
+ */
+static int control_answer_join(struct control_answer *a, const struct control_request *request)
+{
+	struct control *control = a->control;
+	int r;
+
+	(void)request;
+	if (a->starting)
+		return -EAGAIN;
+	if (control->payload_fd < 0) {
+		a->later = a->joining = true;
+		a->order.kind = CONTROL_ORDER_WHO;
+		return 0;
+	}
+	r = pack_write(control->record->plan, &a->fds[1]);
+	if (r < 0)
+		return r;
+	a->fds[0] = fcntl(control->payload_fd, F_DUPFD_CLOEXEC, 0);
+	if (a->fds[0] < 0)
+		return -errno;
+	control_fill_facts(control, false, &a->reply.facts);
+	return 0;
+}
+
+static int (*const control_answers[CONTROL_TYPE_COUNT_])(struct control_answer *a,
+							 const struct control_request *request) = {
+	[CONTROL_FACTS] = control_answer_facts,	    [CONTROL_SIGNAL] = control_answer_signal,
+	[CONTROL_END] = control_answer_end,	    [CONTROL_WAIT] = control_answer_wait,
+	[CONTROL_INSPECT] = control_answer_inspect, [CONTROL_JOIN] = control_answer_join,
+};
+
+/* Room for the descriptors beside an answer. */
+union control_ancillary {
+	char bytes[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
+	struct cmsghdr head;
+};
+
+/* Whether it arrives is the client's business. */
+static void control_send(int fd, const struct control_reply *reply, const int *fds)
+{
+	struct iovec data = {.iov_base = (void *)(uintptr_t)reply, .iov_len = sizeof(*reply)};
+	struct msghdr msg = {.msg_iov = &data, .msg_iovlen = 1};
+	union control_ancillary ancillary = {.bytes = {0}};
+	size_t n = 0;
+
+	while (n < CONTROL_FDS_MAX && fds && fds[n] >= 0)
+		n++;
+	if (n > 0) {
+		ancillary.head.cmsg_level = SOL_SOCKET;
+		ancillary.head.cmsg_type = SCM_RIGHTS;
+		ancillary.head.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&ancillary.head), fds, n * sizeof(int));
+		msg.msg_control = &ancillary;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	}
+	(void)sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void control_refuse(int fd, int result)
+{
+	const struct control_reply reply = {.version = CONTROL_VERSION, .result = result};
+
+	control_send(fd, &reply, NULL);
+}
+
+/* ---- clients ---- */
+
+static void control_drop(struct control_client *client)
+{
+	defs_cleanup_fd(&client->fd);
+	*client = (struct control_client){.fd = -1};
+}
+
+/* Is a process in the user namespace of this one? What cannot be looked at is not. */
+bool control_is_same_user_ns(pid_t pid)
+{
+	struct stat own, other;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	return stat("/proc/self/ns/user", &own) == 0 && stat(path, &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+/*
+ * Is the process that connected still there, and so its number not another's? A monitor
+ * that was stopped may look long after that. Before Linux 6.5 nobody can tell.
+ */
+static bool control_peer_lives(int fd)
+{
+	_autoclose_ int pidfd = -1;
+	socklen_t len = sizeof(pidfd);
+	struct pollfd pfd = {.events = POLLIN};
+
+	if (getsockopt(fd, SOL_SOCKET, CONTROL_SO_PEERPIDFD, &pidfd, &len) < 0)
+		return errno == ENOPROTOOPT;
+	pfd.fd = pidfd;
+	return poll(&pfd, 1, 0) == 0;
+}
+
+/* The number is looked up first: while its process lives, it was that one's. */
+static bool control_may_ask(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid() &&
+	       peer.pid > 0 && control_is_same_user_ns(peer.pid) && control_peer_lives(fd);
+}
+
+/* A place: a free one, or that of a client that has not said anything. NULL: all wait. */
+static struct control_client *control_find_place(struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i].fd < 0)
+			return &control->clients[i];
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		size_t at = (control->next_victim + i) % CONTROL_CLIENTS_MAX;
+
+		if (control->clients[at].waiting)
+			continue;
+		control->next_victim = (at + 1) % CONTROL_CLIENTS_MAX;
+		control_drop(&control->clients[at]);
+		return &control->clients[at];
+	}
+	return NULL;
+}
+
+static int control_watch(const struct control *control, int fd, uint32_t index)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = index}};
+
+	return epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int control_make_epoll(struct control *control)
+{
+	if (control->epoll_fd >= 0)
+		return 0;
+	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (control->epoll_fd < 0)
+		return -errno;
+	return control_watch(control, control->listen_fd, CONTROL_LISTENER);
+}
+
+static void control_accept(struct control *control)
+{
+	_autoclose_ int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control_client *client;
+
+	/* Without a descriptor to spare poll would have us try again at once, for ever. */
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		control_shut(control);
+	if (fd < 0)
+		return;
+	if (!control_may_ask(fd)) {
+		control_refuse(fd, -EPERM);
+		return;
+	}
+	client = control_find_place(control);
+	if (!client || control_make_epoll(control) < 0 ||
+	    control_watch(control, fd, (uint32_t)(client - control->clients)) < 0) {
+		control_refuse(fd, -EBUSY);
+		return;
+	}
+	client->fd = take_fd(&fd);
+}
+
+static void control_conclude_client(struct control_client *client, struct control_answer *answer)
+{
+	control_send(client->fd, &answer->reply, answer->reply.result == 0 ? answer->fds : NULL);
+	control_close_fds(answer->fds);
+	control_drop(client);
+}
+
+/* A request, or the end of a client. */
+static void control_hear(struct control *control, struct control_client *client, bool starting,
+			 struct control_order *ret_order)
+{
+	struct control_answer answer = {.control = control, .starting = starting, .fds = {-1, -1}};
+	struct control_request request;
+	ssize_t n = recv(client->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* One request is all there is: what comes from one that waits is its end. */
+	if (n <= 0 || client->waiting || client->joining) {
+		control_drop(client);
+		return;
+	}
+	answer.reply.version = CONTROL_VERSION;
+	if (n != (ssize_t)sizeof(request) || request.version != CONTROL_VERSION ||
+	    request.type >= CONTROL_TYPE_COUNT_)
+		answer.reply.result = -EPROTO;
+	else
+		answer.reply.result = control_answers[request.type](&answer, &request);
+	if (answer.reply.result == 0 && answer.later) {
+		client->waiting = !answer.joining;
+		client->joining = answer.joining;
+		*ret_order = answer.order;
+		return;
+	}
+	control_conclude_client(client, &answer);
+	*ret_order = answer.order;
+}
+
+/**
+ * PID 1 has told who the command is: whoever wants to join it is answered.
+ * @payload_fd: taken; a pidfd
+ */
+void control_give_payload(struct control *control, int *payload_fd)
+{
+	const struct control_request request = {CONTROL_VERSION, CONTROL_JOIN, 0};
+
+	defs_cleanup_fd(&control->payload_fd);
+	control->payload_fd = take_fd(payload_fd);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_answer answer = {.control = control, .fds = {-1, -1}};
+
+		if (!control->clients[i].joining)
+			continue;
+		answer.reply.version = CONTROL_VERSION;
+		answer.reply.result = control_answer_join(&answer, &request);
+		control_conclude_client(&control->clients[i], &answer);
+	}
+}
+
+/**
+ * Attend to one client. To be called when control_poll_fd() is readable.
+ * @starting:  the command cannot have begun yet
+ * @ret_order: what the monitor is to do now
+ */
+void control_turn(struct control *control, bool starting, struct control_order *ret_order)
+{
+	struct epoll_event event = {.data = {.u32 = CONTROL_LISTENER}};
+
+	*ret_order = (struct control_order){CONTROL_ORDER_NONE, 0};
+	if (control->epoll_fd >= 0 && epoll_wait(control->epoll_fd, &event, 1, 0) != 1)
+		return;
+	if (event.data.u32 >= CONTROL_CLIENTS_MAX)
+		control_accept(control);
+	else if (control->clients[event.data.u32].fd >= 0)
+		control_hear(control, &control->clients[event.data.u32], starting, ret_order);
+}
+
+/*
+ * Nobody new can ask; to be called before the record goes. Who has connected until now is
+ * heard, so that a wait that began before the end is one that is answered.
+ */
+void control_close(struct control *control)
+{
+	struct control_order ignored;
+
+	for (int i = 0; control->listen_fd >= 0 && i < 2 * CONTROL_CLIENTS_MAX; i++) {
+		struct pollfd pfd = {.fd = control_poll_fd(control), .events = POLLIN};
+
+		if (poll(&pfd, 1, 0) != 1)
+			break;
+		control_turn(control, false, &ignored);
+	}
+	if (control->listen_fd >= 0)
+		control_shut(control);
+}
+
+/**
+ * The log is about to go: who follows it is to have its end.
+ * @log_fds: taken
+ */
+void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX])
+{
+	control_close_fds(control->log_fds);
+	for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
+		control->log_fds[i] = take_fd(&log_fds[i]);
+}
+
+/**
+ * All is over, and nothing of the sandbox is left: tell those who wait for that.
+ * @exit_code: -1: of this try, and there is another
+ */
+void control_conclude(struct control *control, int exit_code)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *client = &control->clients[i];
+		const struct control_reply reply = {.version = CONTROL_VERSION,
+						    .facts = {.exit_code = exit_code}};
+
+		if (client->waiting && exit_code >= 0)
+			control_send(client->fd, &reply, control->log_fds);
+		control_drop(client);
+	}
+	defs_cleanup_fd(&control->epoll_fd);
+	defs_cleanup_fd(&control->payload_fd);
+	control_close_fds(control->log_fds);
+	control_init(control);
+}

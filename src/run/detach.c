@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * detach: see detach.h.
+ *
+ * The command's standard output and error are pipes to the monitor, whose poll(2) carries
+ * what comes to the log. A third pipe is the sign of the start: its one end is in PID 1,
+ * which closes it when it has forked the command, and in the command's process, where
+ * execve(2) closes it. So its end of file says that the command has been executed, or that
+ * it could not be, and then that has been said on PID 1's socket before.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/run/detach.h"
+
+enum { DETACH_OUT, DETACH_ERR, DETACH_STARTED };
+
+void detach_init(struct detach *detach)
+{
+	memset(detach, 0, sizeof(*detach));
+	for (size_t i = 0; i < DETACH_SOURCES; i++)
+		detach->read_fds[i] = detach->write_fds[i] = -1;
+	detach->notify_fd = -1;
+	detach->null_fd = -1;
+	detach->log.fd = -1;
+}
+
+/* Before PID 1 is born. Return: 0, or -errno with *err filled. */
+int detach_open(struct detach *detach, int notify_fd, struct sbx_err *err)
+{
+	detach->notify_fd = notify_fd;
+	detach->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (detach->null_fd < 0)
+		return err_system(err, errno, "/dev/null", "cannot open");
+	for (size_t i = 0; i < DETACH_SOURCES; i++) {
+		int fds[2];
+
+		if (pipe2(fds, O_CLOEXEC) < 0)
+			return err_system(err, errno, NULL, "cannot make a pipe");
+		detach->read_fds[i] = fds[0];
+		detach->write_fds[i] = fds[1];
+		/* The command's own end must block, or it would lose what it prints. */
+		if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
+			return err_system(err, errno, NULL, "cannot set up a pipe");
+	}
+	return 0;
+}
+
+/* In the child that becomes PID 1: the standard descriptors, and none of the monitor's ends. */
+void detach_become_child(struct detach *detach)
+{
+	(void)dup2(detach->null_fd, STDIN_FILENO);
+	(void)dup2(detach->write_fds[DETACH_OUT], STDOUT_FILENO);
+	(void)dup2(detach->write_fds[DETACH_ERR], STDERR_FILENO);
+	close(take_fd(&detach->write_fds[DETACH_OUT]));
+	close(take_fd(&detach->write_fds[DETACH_ERR]));
+	for (size_t i = 0; i < DETACH_SOURCES; i++)
+		close(take_fd(&detach->read_fds[i]));
+	close(take_fd(&detach->null_fd));
+	close(take_fd(&detach->notify_fd));
+}
+
+/* In the monitor, when PID 1 is there. Return: 0, or -errno with *err filled. */
+int detach_begin(struct detach *detach, const struct register_entry *record, struct sbx_err *err)
+{
+	int r = log_open(&detach->log, record->dir_fd, &record->label);
+
+	for (size_t i = 0; i < DETACH_SOURCES; i++)
+		close(take_fd(&detach->write_fds[i]));
+	return r < 0 ? err_system(err, -r, record->dir, "cannot make the log") : 0;
+}
+
+void detach_fill_poll(const struct detach *detach, struct pollfd pfds[DETACH_SOURCES])
+{
+	for (size_t i = 0; i < DETACH_SOURCES; i++)
+		pfds[i] = (struct pollfd){.fd = detach->read_fds[i], .events = POLLIN};
+}
+
+/* Carry what there is, an entry at most. Return: false: there is no more now. */
+static bool detach_carry(struct detach *detach, size_t source)
+{
+	char data[LOG_ENTRY_MAX];
+	ssize_t n = read(detach->read_fds[source], data, sizeof(data));
+
+	if (n > 0)
+		log_write(&detach->log, source == DETACH_ERR, data, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		close(take_fd(&detach->read_fds[source]));
+	return n > 0;
+}
+
+/* Return: true once, when the command has been executed. */
+bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES])
+{
+	for (size_t i = 0; i < DETACH_STARTED; i++)
+		if (pfds[i].revents)
+			(void)detach_carry(detach, i);
+	if (!pfds[DETACH_STARTED].revents)
+		return false;
+	close(take_fd(&detach->read_fds[DETACH_STARTED]));
+	return true;
+}
+
+/* Let go of the starter: it is told the id, and its terminal and files are not ours any more. */
+void detach_tell_start(struct detach *detach, const struct label *label)
+{
+	struct detach_news news = {.started = 1};
+
+	if (detach->notify_fd < 0)
+		return;
+	str_copy(news.id, sizeof(news.id), label->id);
+	(void)send(detach->notify_fd, &news, sizeof(news), MSG_NOSIGNAL);
+	close(take_fd(&detach->notify_fd));
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)dup2(detach->null_fd, fd);
+}
+
+/* At the end: what has been printed and not read yet. Everybody who could print is dead. */
+void detach_drain(struct detach *detach)
+{
+	for (size_t i = 0; i < DETACH_STARTED; i++)
+		while (detach->read_fds[i] >= 0 && detach_carry(detach, i))
+			;
+}
+
+void detach_finish(struct detach *detach)
+{
+	for (size_t i = 0; i < DETACH_SOURCES; i++) {
+		defs_cleanup_fd(&detach->read_fds[i]);
+		defs_cleanup_fd(&detach->write_fds[i]);
+		detach->read_fds[i] = detach->write_fds[i] = -1;
+	}
+	defs_cleanup_fd(&detach->null_fd);
+	detach->null_fd = -1;
+	log_remove(&detach->log);
+}

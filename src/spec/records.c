@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * records: the runtime directory, and for those who have none, a place in the home.
+ */
+
+#include "sbx/spec/records.h"
+
+/* The environment's word for a directory of the caller's, if it is one. */
+static const char *records_user_dir(const struct probe_host *host, const char *name)
+{
+	const char *dir = probe_env(host->environ_, name);
+
+	return dir && dir[0] == '/' ? dir : NULL;
+}
+
+/* The directories of one kind of records. */
+static int records_add(const struct probe_host *host, struct arena *arena, const char *kind,
+		       const char *dirs[PLAN_RECORD_DIRS])
+{
+	const char *runtime = records_user_dir(host, "XDG_RUNTIME_DIR");
+	const char *state = records_user_dir(host, "XDG_STATE_HOME");
+	size_t n = 0;
+
+	if (runtime)
+		dirs[n++] = arena_printf(arena, "%s/sbx/%s", runtime, kind);
+	if (state)
+		dirs[n++] = arena_printf(arena, "%s/sbx/%s", state, kind);
+	else if (host->home)
+		dirs[n++] = arena_printf(arena, "%s/.local/state/sbx/%s", host->home, kind);
+	for (size_t i = 0; i < n; i++)
+		if (!dirs[i])
+			return -ENOMEM;
+	return 0;
+}
+
+/* Add the directories to a plan. Nothing is looked for there yet. Return: 0 or -ENOMEM. */
+int records_add_dirs(const struct probe_host *host, struct sbx_plan *plan, struct sbx_err *err)
+{
+	if (records_add(host, &plan->arena, "placeholders", plan->record_dirs) < 0 ||
+	    records_add(host, &plan->arena, "boxes", plan->box_dirs) < 0)
+		return err_oom(err);
+	return 0;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attack records: a sandbox that was given the directory of the records of running
+ * sandboxes can neither ask a monitor for anything nor pass for one.
+ */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "attack.h"
+
+/* Ask the monitor whose socket is at sys.argv[1] to signal its command by 9. */
+static const char ask_to_kill[] = "import socket, struct, sys\n"
+				  "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+				  "s.connect(sys.argv[1])\n"
+				  "try: s.send(struct.pack('=IIi', 1, 1, 9))\n"
+				  "except BrokenPipeError: pass\n"
+				  "try: answer = s.recv(8192)\n"
+				  "except ConnectionResetError: answer = s.recv(8192)\n"
+				  "print('answer', struct.unpack_from('=Ii', answer)[1])\n";
+
+/* Be a sandbox called trap: a locked record, and a socket that says yes to everything. */
+static const char pretend[] =
+	"import fcntl, os, socket, sys\n"
+	"d = sys.argv[1]\n"
+	"f = open(d + '/0123456789ab=trap', 'w')\n"
+	"fcntl.lockf(f, fcntl.LOCK_EX)\n"
+	"s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+	"if os.path.exists(d + '/0123456789ab.sock'): os.unlink(d + '/0123456789ab.sock')\n"
+	"s.bind(d + '/0123456789ab.sock')\n"
+	"s.listen(8)\n"
+	"print('ready', flush=True)\n"
+	"while True:\n"
+	"    c, _ = s.accept()\n"
+	"    c.recv(64)\n"
+	"    c.send(bytes([1, 0, 0, 0]) + bytes(2048))\n"
+	"    print('asked', flush=True)\n";
+
+struct site {
+	int tree;    /* owned */
+	char *boxes; /* owned */
+	char runtime[512];
+	const char *env[4];
+};
+
+static void site_start(struct site *s)
+{
+	s->tree = tmp_tree("run/sbx/boxes/");
+	s->boxes = tree_path(s->tree, "run/sbx/boxes");
+	_autofree_ char *run = tree_path(s->tree, "run");
+
+	cr_assert_eq(fchmodat(s->tree, "run/sbx/boxes", 0700, 0), 0);
+	snprintf(s->runtime, sizeof(s->runtime), "XDG_RUNTIME_DIR=%s", run);
+	s->env[0] = "PATH=/usr/bin:/bin";
+	s->env[1] = s->runtime;
+	s->env[2] = NULL;
+}
+
+static void site_end(struct site *s)
+{
+	free(s->boxes);
+	close(s->tree);
+}
+
+/* The path of the socket of the one sandbox there is. */
+static void find_socket(const struct site *s, char *path, size_t size)
+{
+	const struct run_options options = {.env = s->env};
+	_autorun_ struct run_result r = run_sbx_with(&options, "ps", "-q");
+
+	cr_assert_eq(r.status, 0, "%s", r.err);
+	cr_assert_eq(r.out_len, 13, "%s", r.out);
+	snprintf(path, size, "%s/%.12s.sock", s->boxes, r.out);
+}
+
+Test(records, a_monitor_does_not_answer_what_is_in_a_sandbox)
+{
+	_autosession_ struct session victim;
+	char path[512];
+	struct site s;
+
+	site_start(&s);
+	const struct run_options options = {.env = s.env, .open_input = true};
+
+	session_sbx(&victim, &options, "--ro-bind", "/usr", "/usr", SH("echo up; read -r line"));
+	cr_assert(session_expect(&victim, "up"));
+	find_socket(&s, path, sizeof(path));
+	/* With /proc's view of the host and its ids: a sandbox all the same. */
+	_autorun_ struct run_result inside =
+		in_usr_with(&options, "--bind", s.boxes, s.boxes, PYTHON(ask_to_kill), path);
+	_autorun_ struct run_result shared =
+		in_usr_with(&options, "--bind", s.boxes, s.boxes, "--share-pid", "--share-net",
+			    PYTHON(ask_to_kill), path);
+	_autorun_ struct run_result outside =
+		run_argv(&options, (const char *const[]){"python3", "-c", ask_to_kill, path, NULL});
+	struct run_result end = session_finish(&victim);
+
+	expect_out(inside, "answer -1\n");
+	expect_out(shared, "answer -1\n");
+	expect_out(outside, "answer 0\n");
+	cr_expect_eq(end.status, 128 + 9, "%d", end.status);
+	run_result_finish(&end);
+	site_end(&s);
+}
+
+Test(records, what_is_in_a_sandbox_cannot_pass_for_a_monitor)
+{
+	_autosession_ struct session liar;
+	struct site s;
+
+	site_start(&s);
+	const struct run_options options = {.env = s.env};
+
+	/* Outside it would be believed as far as its answers go. */
+	session_start(&liar, &options,
+		      (const char *const[]){"python3", "-c", pretend, s.boxes, NULL});
+	cr_assert(session_expect(&liar, "ready"));
+	_autorun_ struct run_result outside = run_sbx_with(&options, "kill", "trap");
+
+	cr_expect(session_expect(&liar, "asked"), "%s", outside.err);
+	session_stop(&liar);
+
+	session_sbx(&liar, &options, "--ro-bind", "/usr", "/usr", "--bind", s.boxes, s.boxes,
+		    PYTHON(pretend), s.boxes);
+	cr_assert(session_expect(&liar, "ready"), "%s", liar.result.err);
+	_autorun_ struct run_result one = run_sbx_with(&options, "kill", "trap");
+	_autorun_ struct run_result list = run_sbx_with(&options, "ps", "-q");
+
+	cr_expect_eq(one.status, 1);
+	cr_expect(strstr(one.err, "is not in this user namespace"), "%s", one.err);
+	expect_not_said(list, "0123456789ab");
+	cr_expect(!strstr(liar.result.out, "asked"), "%s", liar.result.out);
+	site_end(&s);
+}
+
+/* What its owner could write there is read by nobody. */
+Test(records, what_a_record_says_is_not_believed)
+{
+	_autosession_ struct session victim;
+	struct site s;
+
+	site_start(&s);
+	const struct run_options options = {.env = s.env, .open_input = true};
+
+	session_sbx(&victim, &options, "--ro-bind", "/usr", "/usr", "--name", "web",
+		    SH("echo up; read -r line"));
+	cr_assert(session_expect(&victim, "up"));
+	_autorun_ struct run_result forged = run_argv(
+		&options, (const char *const[]){
+				  "sh", "-c",
+				  "cd \"$1\" && for f in *=web; do echo '{\"monitor-pid\":1,\"init-"
+				  "pid\":1,\"command\":[\"evil\"]}' > \"$f\"; cat \"$f\"; done",
+				  "sh", s.boxes, NULL});
+	_autorun_ struct run_result list =
+		run_sbx_with(&options, "ps", "--format", "{{.Name}} {{.Command}}");
+	_autorun_ struct run_result kill = run_sbx_with(&options, "kill", "-s", "KILL", "web");
+	struct run_result end = session_finish(&victim);
+
+	expect_said(forged, "evil");
+	expect_said(list, "web sh -c");
+	expect_not_said(list, "evil");
+	cr_expect_eq(kill.status, 0, "%s", kill.err);
+	cr_expect_eq(end.status, 128 + 9, "%d", end.status);
+	run_result_finish(&end);
+	site_end(&s);
+}

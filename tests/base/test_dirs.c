@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* dirs: a directory of records is made closed, and one that others can enter is refused. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "sbx/base/dirs.h"
+#include "testlib.h"
+
+Test(dirs, what_is_missing_is_made_for_the_caller_alone)
+{
+	_autoclose_ int tree = tmp_tree("run/");
+	_autofree_ char *path = tree_path(tree, "run/a/b");
+	struct stat st;
+
+	cr_expect_eq(dirs_open_own(path), -ENOENT);
+	_autoclose_ int fd = dirs_make_own(path);
+
+	cr_assert_geq(fd, 0, "%d", fd);
+	cr_assert_eq(fstat(fd, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, 0700, "%o", st.st_mode);
+	cr_assert_eq(fstatat(tree, "run/a", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, 0700, "%o", st.st_mode);
+	_autoclose_ int again = dirs_make_own(path);
+
+	cr_expect_geq(again, 0);
+}
+
+Test(dirs, what_others_can_enter_or_what_is_a_link_is_refused)
+{
+	_autoclose_ int tree = tmp_tree("open/", "own/", "link -> own");
+	_autofree_ char *open_path = tree_path(tree, "open"), *link = tree_path(tree, "link");
+
+	cr_assert_eq(fchmodat(tree, "open", 0710, 0), 0);
+	cr_assert_eq(fchmodat(tree, "own", 0700, 0), 0);
+	cr_expect_eq(dirs_make_own(open_path), -EACCES);
+	cr_expect_eq(dirs_make_own(link), -ENOTDIR);
+	cr_expect_eq(dirs_make_own("/proc/sbx"), -EACCES, "what lies above is not the caller's");
+}
+
+Test(dirs, a_lock_is_waited_for_and_given_up)
+{
+	_autoclose_ int tree = tmp_tree("d/");
+	_autofree_ char *path = tree_path(tree, "d");
+
+	cr_assert_eq(fchmodat(tree, "d", 0700, 0), 0);
+	_autoclose_ int one = dirs_open_own(path), two = dirs_open_own(path);
+
+	cr_expect_eq(dirs_lock(one, 0), 0);
+	cr_expect_eq(dirs_lock(two, 10), -EWOULDBLOCK);
+	close(take_fd(&one));
+	cr_expect_eq(dirs_lock(two, 0), 0);
+}

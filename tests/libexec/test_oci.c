@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * oci: profiles are read, their conditions decided, and filters made of them.
+ *
+ * The filters are made by libseccomp, so they are compared with something else: the
+ * JSON itself, evaluated here rule by rule, with names from sbx's own table. No rules
+ * of the profiles below contradict each other, and the evaluation checks that: what a
+ * contradiction means is libseccomp's affair.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "testlib.h"
+
+#include "sbx/base/caps.h"
+#include "sbx/base/str.h"
+#include "sbx/libexec/oci.h"
+#include "sbx/seccomp/table.h"
+
+enum { NUMBERS = 620, VALUES_MAX = 64 };
+
+/* Allow little, by capabilities and processors, as the files of container engines do. */
+static const char allow_some[] =
+	"{'defaultAction': 'SCMP_ACT_ERRNO', 'defaultErrnoRet': 38,"
+	" 'archMap': [{'architecture': 'SCMP_ARCH_X86_64',"
+	"   'subArchitectures': ['SCMP_ARCH_X86', 'SCMP_ARCH_X32']},"
+	"  {'architecture': 'SCMP_ARCH_AARCH64', 'subArchitectures': ['SCMP_ARCH_ARM']}],"
+	" 'syscalls': ["
+	"  {'names': ['read', 'write', 'openat', 'close', 'mmap', 'execve', 'exit_group',"
+	"    'futex', 'no_such_call'], 'action': 'SCMP_ACT_ALLOW', 'args': [], 'comment': '',"
+	"    'includes': {}, 'excludes': {}},"
+	"  {'names': ['mount', 'umount2', 'setns'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'includes': {'caps': ['CAP_SYS_ADMIN']}},"
+	"  {'names': ['mount', 'umount2', 'setns'], 'action': 'SCMP_ACT_ERRNO',"
+	"    'errnoRet': 1, 'errno': 'EPERM', 'excludes': {'caps': ['CAP_SYS_ADMIN']}},"
+	"  {'names': ['clone'], 'action': 'SCMP_ACT_ALLOW', 'args': [{'index': 0,"
+	"    'value': 2114060288, 'valueTwo': 0, 'op': 'SCMP_CMP_MASKED_EQ'}],"
+	"    'excludes': {'caps': ['CAP_SYS_ADMIN'], 'arches': ['s390x']}},"
+	"  {'names': ['clone'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'includes': {'caps': ['CAP_SYS_ADMIN']}},"
+	"  {'names': ['sync'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'includes': {'caps': ['CAP_SYS_ADMIN', 'CAP_SYS_CHROOT']}},"
+	"  {'names': ['getuid'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'excludes': {'caps': ['CAP_SYS_ADMIN']}},"
+	"  {'names': ['getgid'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'excludes': {'arches': ['amd64', 'arm64']}},"
+	"  {'names': ['ptrace'], 'action': 'SCMP_ACT_ALLOW', 'includes': {'minKernel': '4.8'}},"
+	"  {'names': ['kcmp'], 'action': 'SCMP_ACT_ALLOW', 'excludes': {'minKernel': '5.0'}},"
+	"  {'names': ['syslog'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'includes': {'caps': ['CAP_FROM_TOMORROW']}},"
+	"  {'names': ['fchdir'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'includes': {'arches': ['amd64', 'arm64']}},"
+	"  {'names': ['chdir'], 'action': 'SCMP_ACT_ALLOW', 'includes': {'arches': ['s390x']}},"
+	"  {'name': 'getpid', 'action': 'SCMP_ACT_ALLOW', 'includes': null},"
+	"  {'names': ['personality'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'args': [{'index': 0, 'value': 0, 'op': 'SCMP_CMP_EQ'}]},"
+	"  {'names': ['personality'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'args': [{'index': 0, 'value': 4294967295, 'op': 'SCMP_CMP_EQ'}]},"
+	"  {'names': ['socket'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'args': [{'index': 0, 'value': 16, 'op': 'SCMP_CMP_NE'}]},"
+	"  {'names': ['socket'], 'action': 'SCMP_ACT_ALLOW',"
+	"    'args': [{'index': 2, 'value': 9, 'op': 'SCMP_CMP_NE'}]},"
+	"  {'names': ['socket'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 22,"
+	"    'args': [{'index': 0, 'value': 16, 'op': 'SCMP_CMP_EQ'},"
+	"     {'index': 2, 'value': 9, 'op': 'SCMP_CMP_EQ'}]}]}";
+
+/* Refuse little, with every action and every comparison. */
+static const char refuse_some[] =
+	"{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['SCMP_ARCH_X86_64',"
+	"  'SCMP_ARCH_X86', 'SCMP_ARCH_AARCH64', 'SCMP_ARCH_OF_TOMORROW'],"
+	" 'flags': ['SECCOMP_FILTER_FLAG_LOG'], 'syscalls': ["
+	"  {'names': ['mkdirat'], 'action': 'SCMP_ACT_ERRNO'},"
+	"  {'names': ['symlinkat'], 'action': 'SCMP_ACT_ERRNO', 'errno': 'EDOM'},"
+	"  {'names': ['ptrace'], 'action': 'SCMP_ACT_KILL'},"
+	"  {'names': ['kcmp'], 'action': 'SCMP_ACT_KILL_THREAD'},"
+	"  {'names': ['bpf'], 'action': 'SCMP_ACT_KILL_PROCESS'},"
+	"  {'names': ['sync'], 'action': 'SCMP_ACT_TRAP'},"
+	"  {'names': ['syncfs'], 'action': 'SCMP_ACT_TRACE', 'errnoRet': 7},"
+	"  {'names': ['fsync'], 'action': 'SCMP_ACT_LOG'},"
+	"  {'names': ['read'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 2,"
+	"    'args': [{'index': 0, 'value': 5, 'op': 'SCMP_CMP_LT'}]},"
+	"  {'names': ['write'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 3,"
+	"    'args': [{'index': 2, 'value': 4294967296, 'op': 'SCMP_CMP_LE'}]},"
+	"  {'names': ['lseek'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 4,"
+	"    'args': [{'index': 1, 'value': 4294967295, 'op': 'SCMP_CMP_GT'}]},"
+	"  {'names': ['ioctl'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 5,"
+	"    'args': [{'index': 1, 'value': 65535, 'valueTwo': 21522,"
+	"     'op': 'SCMP_CMP_MASKED_EQ'}]},"
+	"  {'names': ['fcntl'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 6,"
+	"    'args': [{'index': 1, 'value': 1024, 'op': 'SCMP_CMP_GE'},"
+	"     {'index': 2, 'value': 0, 'op': 'SCMP_CMP_NE'},"
+	"     {'index': 5, 'value': 77, 'op': 'SCMP_CMP_EQ'}]},"
+	"  {'names': ['dup3'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 8,"
+	"    'args': [{'index': 1, 'value': 3, 'op': 'SCMP_CMP_EQ'},"
+	"     {'index': 1, 'value': 9, 'op': 'SCMP_CMP_EQ'}]}]}";
+
+/* ---- the JSON, evaluated ---- */
+
+static uint32_t action_of(const json_t *rule, const char *key, const char *number)
+{
+	const char *word = json_string_value(json_object_get(rule, key));
+	const json_t *given = json_object_get(rule, number);
+	uint32_t data = given ? (uint32_t)json_integer_value(given) : EPERM;
+	const char *name = json_string_value(json_object_get(rule, "errno"));
+
+	if (name && strcmp(name, "EDOM") == 0)
+		data = EDOM;
+	if (strcmp(word, "SCMP_ACT_ERRNO") == 0)
+		return SECCOMP_RET_ERRNO | data;
+	if (strcmp(word, "SCMP_ACT_TRACE") == 0)
+		return SECCOMP_RET_TRACE | data;
+	if (strcmp(word, "SCMP_ACT_TRAP") == 0)
+		return SECCOMP_RET_TRAP;
+	if (strcmp(word, "SCMP_ACT_LOG") == 0)
+		return SECCOMP_RET_LOG;
+	if (strcmp(word, "SCMP_ACT_KILL_PROCESS") == 0)
+		return SECCOMP_RET_KILL_PROCESS;
+	if (strncmp(word, "SCMP_ACT_KILL", 13) == 0)
+		return SECCOMP_RET_KILL_THREAD;
+	cr_assert_str_eq(word, "SCMP_ACT_ALLOW");
+	return SECCOMP_RET_ALLOW;
+}
+
+static bool arg_holds(const json_t *arg, const struct seccomp_data *data)
+{
+	uint64_t value = (uint64_t)json_integer_value(json_object_get(arg, "value"));
+	uint64_t two = (uint64_t)json_integer_value(json_object_get(arg, "valueTwo"));
+	uint64_t is = data->args[json_integer_value(json_object_get(arg, "index"))];
+	const char *op = json_string_value(json_object_get(arg, "op")) + strlen("SCMP_CMP_");
+
+	return strcmp(op, "EQ") == 0   ? is == value
+	       : strcmp(op, "NE") == 0 ? is != value
+	       : strcmp(op, "LT") == 0 ? is < value
+	       : strcmp(op, "LE") == 0 ? is <= value
+	       : strcmp(op, "GT") == 0 ? is > value
+	       : strcmp(op, "GE") == 0 ? is >= value
+				       : (is & value) == two;
+}
+
+/* All of them; any of them, where two are about the same argument. */
+static bool args_hold(const json_t *args, const struct seccomp_data *data)
+{
+	size_t n = json_array_size(args), n_hold = 0;
+	bool twin = false;
+
+	for (size_t i = 0; i < n; i++) {
+		n_hold += arg_holds(json_array_get(args, i), data);
+		for (size_t j = 0; j < i; j++)
+			twin |= json_equal(json_object_get(json_array_get(args, i), "index"),
+					   json_object_get(json_array_get(args, j), "index"));
+	}
+	return twin ? n_hold > 0 : n_hold == n;
+}
+
+static bool has_word(const json_t *list, const char *word)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_array_get(list, i)), word) == 0)
+			return true;
+	return false;
+}
+
+static bool has_cap(const struct oci_host *host, const json_t *name)
+{
+	int cap = caps_from_name(json_string_value(name));
+
+	return cap >= 0 && host->caps >> cap & 1;
+}
+
+static bool is_kernel(const struct oci_host *host, const json_t *version)
+{
+	const char *text = json_string_value(version);
+
+	return host->kernel[0] * 1000 + host->kernel[1] >=
+	       strtoul(text, NULL, 10) * 1000 + strtoul(strchr(text, '.') + 1, NULL, 10);
+}
+
+static bool condition_holds(const json_t *rule, const struct oci_host *host)
+{
+	const char *native = seccomp_native_arch == AUDIT_ARCH_X86_64 ? "amd64" : "arm64";
+	const json_t *in = json_object_get(rule, "includes");
+	const json_t *out = json_object_get(rule, "excludes");
+	const json_t *caps = json_object_get(in, "caps");
+
+	for (size_t i = 0; i < json_array_size(caps); i++)
+		if (!has_cap(host, json_array_get(caps, i)))
+			return false;
+	caps = json_object_get(out, "caps");
+	for (size_t i = 0; i < json_array_size(caps); i++)
+		if (has_cap(host, json_array_get(caps, i)))
+			return false;
+	if (json_object_get(in, "arches") && !has_word(json_object_get(in, "arches"), native))
+		return false;
+	if (json_object_get(in, "minKernel") && !is_kernel(host, json_object_get(in, "minKernel")))
+		return false;
+	if (json_object_get(out, "minKernel") && is_kernel(host, json_object_get(out, "minKernel")))
+		return false;
+	return !has_word(json_object_get(out, "arches"), native);
+}
+
+static bool is_about(const json_t *rule, const char *name)
+{
+	const char *one = json_string_value(json_object_get(rule, "name"));
+
+	return (one && strcmp(one, name) == 0) || has_word(json_object_get(rule, "names"), name);
+}
+
+static uint32_t evaluate(const json_t *profile, const struct oci_host *host,
+			 const struct seccomp_data *data)
+{
+	const char *name = seccomp_number_name(data->nr, data->arch);
+	uint32_t verdict = action_of(profile, "defaultAction", "defaultErrnoRet");
+	const json_t *rules = json_object_get(profile, "syscalls");
+	bool matched = false;
+
+	for (size_t i = 0; i < json_array_size(rules) && name; i++) {
+		const json_t *rule = json_array_get(rules, i);
+		uint32_t action = action_of(rule, "action", "errnoRet");
+
+		if (!is_about(rule, name) || !condition_holds(rule, host) ||
+		    !args_hold(json_object_get(rule, "args"), data))
+			continue;
+		cr_assert(!matched || action == verdict, "rules for %s contradict", name);
+		verdict = action;
+		matched = true;
+	}
+	return verdict;
+}
+
+/* ---- comparing ---- */
+
+struct comparison {
+	const json_t *profile;
+	const struct oci_host *host;
+	struct seccomp_program program;
+	size_t n_done, n_matched;
+};
+
+static void compare_one(struct comparison *c, const struct seccomp_data *data)
+{
+	uint32_t want = evaluate(c->profile, c->host, data), got = seccomp_run(&c->program, data);
+
+	cr_assert_eq(want, got,
+		     "%s (%d, arch %#x) %#llx %#llx %#llx: the profile says %#x, "
+		     "the filter %#x",
+		     seccomp_number_name(data->nr, data->arch), data->nr, data->arch,
+		     (unsigned long long)data->args[0], (unsigned long long)data->args[1],
+		     (unsigned long long)data->args[2], want, got);
+	c->n_done++;
+	c->n_matched += want != action_of(c->profile, "defaultAction", "defaultErrnoRet");
+}
+
+static void add_value(uint64_t *values, size_t *n, uint64_t value)
+{
+	cr_assert_lt(*n, (size_t)VALUES_MAX);
+	values[(*n)++] = value;
+}
+
+/* The edges of every comparison that rules for this call make with an argument; 0 always. */
+static size_t edges(const json_t *profile, const char *name, unsigned index, uint64_t *values)
+{
+	const json_t *rules = json_object_get(profile, "syscalls");
+	size_t n = 0;
+
+	add_value(values, &n, 0);
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const json_t *rule = json_array_get(rules, i),
+			     *args = json_object_get(rule, "args");
+
+		for (size_t a = 0; a < json_array_size(args) && is_about(rule, name); a++) {
+			const json_t *arg = json_array_get(args, a);
+			json_int_t value = json_integer_value(json_object_get(arg, "value"));
+			json_int_t two = json_integer_value(json_object_get(arg, "valueTwo"));
+
+			if (json_integer_value(json_object_get(arg, "index")) != index)
+				continue;
+			for (int by = -1; by <= 1; by++) {
+				add_value(values, &n, (uint64_t)(value + by));
+				add_value(values, &n, (uint64_t)(two + by));
+			}
+			add_value(values, &n, (uint64_t)value | 1ULL << 32);
+			add_value(values, &n, (uint64_t)two | 0xabULL << 48);
+			add_value(values, &n, ~(uint64_t)value);
+		}
+	}
+	return n;
+}
+
+static void compare_arguments(struct comparison *c, int number)
+{
+	uint64_t values[SECCOMP_ARGS][VALUES_MAX];
+	const char *name = seccomp_number_name(number, seccomp_native_arch);
+	size_t n[SECCOMP_ARGS], total = 1;
+
+	for (unsigned i = 0; i < SECCOMP_ARGS; i++) {
+		n[i] = name ? edges(c->profile, name, i, values[i]) : 1;
+		values[i][0] = 0;
+		total *= n[i];
+	}
+	for (size_t at = 0; at < total; at++) {
+		struct seccomp_data data = {.nr = number, .arch = seccomp_native_arch};
+		size_t rest = at;
+
+		for (unsigned i = 0; i < SECCOMP_ARGS; i++) {
+			data.args[i] = values[i][rest % n[i]];
+			rest /= n[i];
+		}
+		compare_one(c, &data);
+	}
+}
+
+/* 32-bit programs: the calls without conditions. libseccomp adds rules for socketcall(2). */
+static void compare_compat(struct comparison *c)
+{
+	for (int number = 0; number < NUMBERS; number++) {
+		const char *name = seccomp_number_name(number, seccomp_compat_arch);
+		const struct seccomp_data data = {.nr = number, .arch = seccomp_compat_arch};
+
+		if (!name || str_equal(name, "socketcall") || str_equal(name, "ipc"))
+			continue;
+		if (c->host->multiarch)
+			compare_one(c, &data);
+		else
+			cr_assert_eq(seccomp_run(&c->program, &data), SECCOMP_RET_KILL_PROCESS);
+	}
+}
+
+static void compare_strangers(struct comparison *c)
+{
+	static const struct seccomp_data strangers[] = {
+		{.nr = 0, .arch = AUDIT_ARCH_S390X},
+		{.nr = 0, .arch = 0},
+		{.nr = 0x40000000, .arch = AUDIT_ARCH_X86_64}, /* x32 */
+		{.nr = 0x40000001, .arch = AUDIT_ARCH_X86_64},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(strangers); i++)
+		if (strangers[i].arch != seccomp_native_arch ||
+		    seccomp_native_arch == AUDIT_ARCH_X86_64)
+			cr_expect_eq(seccomp_run(&c->program, &strangers[i]),
+				     SECCOMP_RET_KILL_PROCESS, "stranger %zu", i);
+}
+
+/* JSON with " for '. */
+static char *quoted(const char *text, struct arena *arena)
+{
+	char *copy = arena_dup(arena, text);
+
+	cr_assert_not_null(copy);
+	for (char *c = copy; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+	return copy;
+}
+
+static void compare(const char *text, const struct oci_host *host)
+{
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	const char *json = quoted(text, &arena);
+	struct oci_profile profile;
+	struct oci_filter filter;
+	struct comparison c = {.host = host};
+	json_t *root = json_loads(json, 0, NULL);
+	struct sbx_err err;
+
+	cr_assert_not_null(root);
+	cr_assert_eq(oci_read(json, strlen(json), host, &arena, &profile, &err), 0, "%s: %s",
+		     err.path, err.what);
+	cr_assert_eq(oci_compile(&profile, &arena, &filter, &err), 0, "%s: %s", err.path, err.what);
+	c.profile = root;
+	c.program = (struct seccomp_program){filter.insns, filter.n_insns};
+	for (int number = 0; number < NUMBERS; number++)
+		compare_arguments(&c, number);
+	if (seccomp_compat_arch)
+		compare_compat(&c);
+	compare_strangers(&c);
+	cr_expect_gt(c.n_done, (size_t)NUMBERS);
+	cr_expect_gt(c.n_matched, 10U);
+	json_decref(root);
+}
+
+static uint64_t bit_of(const char *cap)
+{
+	return UINT64_C(1) << caps_from_name(cap);
+}
+
+Test(oci, filters_do_what_the_profile_says)
+{
+	const struct oci_host hosts[] = {
+		{.kernel = {6, 1}},
+		{.kernel = {4, 7}},
+		{.kernel = {3, 10}, .caps = bit_of("SYS_ADMIN")},
+		{.kernel = {5, 0}, .caps = bit_of("SYS_ADMIN") | bit_of("SYS_CHROOT")},
+		{.kernel = {4, 8}, .caps = UINT64_MAX >> 23, .multiarch = true},
+		{.kernel = {10, 0}, .multiarch = true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+		compare(allow_some, &hosts[i]);
+		compare(refuse_some, &hosts[i]);
+	}
+}
+
+/* ---- remarks and mistakes ---- */
+
+static bool has_remark(const struct oci_profile *profile, const char *words)
+{
+	for (size_t i = 0; i < profile->n_remarks; i++)
+		if (strstr(profile->remarks[i], words))
+			return true;
+	return false;
+}
+
+Test(oci, what_is_left_out_is_told)
+{
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	const char *json = quoted(allow_some, &arena);
+	struct oci_host host = {.kernel = {6, 1}};
+	struct oci_profile profile;
+	struct oci_filter filter;
+	struct sbx_err err;
+
+	cr_assert_eq(oci_read(json, strlen(json), &host, &arena, &profile, &err), 0);
+	cr_assert_eq(oci_compile(&profile, &arena, &filter, &err), 0);
+	cr_expect(has_remark(&profile, "know them: no_such_call"));
+	cr_expect(has_remark(&profile, "--multiarch"));
+	json = quoted(refuse_some, &arena);
+	host.multiarch = true;
+	cr_assert_eq(oci_read(json, strlen(json), &host, &arena, &profile, &err), 0);
+	cr_expect(has_remark(&profile, "SECCOMP_FILTER_FLAG_LOG is not used"));
+	cr_expect(!has_remark(&profile, "--multiarch"));
+}
+
+#define RULE(text) "{'defaultAction': 'SCMP_ACT_ALLOW', 'syscalls': [" text "]}"
+#define ARG(text) RULE("{'names': ['sync'], 'action': 'SCMP_ACT_LOG', 'args': [" text "]}")
+
+Test(oci, mistakes_are_errors_that_say_where)
+{
+	static const struct {
+		const char *text, *where, *what;
+	} cases[] = {
+		{"", "line 1", "not valid JSON"},
+		{"{} {}", "line 1", "not valid JSON"},
+		{"[]", "the profile", "must be an object"},
+		{"{}", "defaultAction", "is missing"},
+		{"{'defaultAction': 'ALLOW'}", "defaultAction", "must be one of"},
+		{"{'defaultAction': 7}", "defaultAction", "must be a string"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'defaultAction': 'SCMP_ACT_LOG'}", "line 1",
+		 "duplicate"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'defaultErrnoRet': 1}", "defaultAction",
+		 "takes no errno"},
+		{"{'defaultAction': 'SCMP_ACT_ERRNO', 'defaultErrnoRet': 4096}", "defaultAction",
+		 "above 4095"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': '/x'}", "listenerPath",
+		 "listener"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'flags': ['X']}", "flags", "not known"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['x86']}", "architectures",
+		 "SCMP_ARCH_"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['SCMP_ARCH_ARM'], "
+		 "'archMap': []}",
+		 "architectures", "does not go with"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'archMap': [{}]}", "archMap", "architecture"},
+		{"{'defaultAction': 'SCMP_ACT_ALLOW', 'syscalls': {}}", "syscalls", "array"},
+		{RULE("1"), "syscalls[0]", "must be an object"},
+		{RULE("{'action': 'SCMP_ACT_LOG'}"), "syscalls[0]", "needs either"},
+		{RULE("{'names': ['a'], 'name': 'a', 'action': 'SCMP_ACT_LOG'}"), "syscalls[0]",
+		 "needs either"},
+		{RULE("{'names': ['a']}"), "syscalls[0].action", "is missing"},
+		{RULE("{'names': 'a', 'action': 'SCMP_ACT_LOG'}"), "syscalls[0].names", "array"},
+		{RULE("{'names': [1], 'action': 'SCMP_ACT_LOG'}"), "syscalls[0].names", "string"},
+		{RULE("{'names': ['a'], 'action': 'SCMP_ACT_NOTIFY'}"), "syscalls[0].action",
+		 "sbx has none"},
+		{RULE("{'names': ['a'], 'action': 'SCMP_ACT_ERRNO', 'errno': 'ENONSENSE'}"),
+		 "syscalls[0].action", "does not exist"},
+		{RULE("{'names': ['a'], 'action': 'SCMP_ACT_ERRNO', 'errno': 'EPERM', "
+		      "'errnoRet': 2}"),
+		 "syscalls[0].action", "by number"},
+		{RULE("{'names': ['a'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': -1}"),
+		 "syscalls[0].errnoRet", "not below 0"},
+		{RULE("{'names': ['a'], 'action': 'SCMP_ACT_LOG', 'includes': {'os': 'x'}}"),
+		 "syscalls[0].os", "not known"},
+		{RULE("{'names': ['a'], 'action': 'SCMP_ACT_LOG', 'includes': {'minKernel': "
+		      "'new'}}"),
+		 "syscalls[0].minKernel", "version"},
+		{ARG("{'index': 6, 'op': 'SCMP_CMP_EQ'}"), "syscalls[0].args", "0 to 5"},
+		{ARG("{'op': 'SCMP_CMP_EQ'}"), "syscalls[0].args", "0 to 5"},
+		{ARG("{'index': 0, 'op': 'EQ'}"), "syscalls[0].args", "needs an \"op\""},
+		{ARG("{'index': 0}"), "syscalls[0].args", "needs an \"op\""},
+		{ARG("{'index': 0, 'op': 'SCMP_CMP_EQ', 'value': '1'}"), "syscalls[0].value",
+		 "whole number"},
+		{"[[[[[[[[[[]]]]]]]]]]", "", "in each other"},
+	};
+	const struct oci_host host = {.kernel = {6, 1}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_autoarena_ struct arena arena = {.chunks = NULL};
+		const char *json = quoted(cases[i].text, &arena);
+		struct oci_profile profile;
+		struct sbx_err err;
+		int r = oci_read(json, strlen(json), &host, &arena, &profile, &err);
+
+		cr_expect_lt(r, 0, "taken: %s", json);
+		if (r == 0)
+			continue;
+		cr_expect_eq(strncmp(err.path, cases[i].where, strlen(cases[i].where)), 0,
+			     "%s: at %s", json, err.path);
+		cr_expect(strstr(err.what, cases[i].what), "%s: %s", json, err.what);
+	}
+}
+
+/* libseccomp would take the first of them, and nobody would know. */
+Test(oci, a_contradiction_is_an_error)
+{
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	const char *json = quoted(
+		RULE("{'names': ['sync'], 'action': 'SCMP_ACT_LOG', 'args': [{'index': 0, "
+		     "'op': 'SCMP_CMP_EQ'}]}, {'names': ['sync'], 'action': 'SCMP_ACT_TRAP', "
+		     "'args': [{'index': 0, 'op': 'SCMP_CMP_EQ'}]}"),
+		&arena);
+	const struct oci_host host = {.kernel = {6, 1}};
+	struct oci_profile profile;
+	struct oci_filter filter;
+	struct sbx_err err;
+
+	cr_assert_eq(oci_read(json, strlen(json), &host, &arena, &profile, &err), 0);
+	cr_assert_eq(oci_compile(&profile, &arena, &filter, &err), -EEXIST);
+	cr_expect_str_eq(err.path, "sync");
+}
+
+Test(oci, limits_are_kept)
+{
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	const struct oci_host host = {.kernel = {6, 1}};
+	struct oci_profile profile;
+	struct sbx_err err;
+	char *large = arena_alloc(&arena, OCI_MAX_BYTES + 1);
+
+	cr_assert_not_null(large);
+	memset(large, ' ', OCI_MAX_BYTES + 1);
+	cr_expect_eq(oci_read(large, OCI_MAX_BYTES + 1, &host, &arena, &profile, &err), -EFBIG);
+	cr_expect_eq(oci_read(large, OCI_MAX_BYTES, &host, &arena, &profile, &err), -EINVAL);
+}
