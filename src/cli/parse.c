@@ -40,6 +40,7 @@
 #include "sbx/cli/parser.h"
 #include "sbx/cli/profile.h"
 #include "sbx/seccomp/table.h"
+#include "sbx/spec/limits.h"
 
 enum {
 	ARGS_MAX_BYTES = 64 << 20,
@@ -350,6 +351,38 @@ static int check_bus_rule(const struct arg_place *at, const char *text, uint64_t
 	return 0;
 }
 
+static int check_rlimit(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	struct limits_rlimit rlimit;
+
+	(void)ret;
+	return limits_read_rlimit(text, at->option->name, &rlimit, at->err);
+}
+
+static int check_nice(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	int number;
+
+	(void)ret;
+	return limits_read_number(LIMITS_NICE, text, at->option->name, &number, at->err);
+}
+
+static int check_oom_score(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	int number;
+
+	(void)ret;
+	return limits_read_number(LIMITS_OOM_SCORE, text, at->option->name, &number, at->err);
+}
+
+static int check_duration(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	int64_t ms;
+
+	(void)ret;
+	return limits_read_duration(text, at->option->name, &ms, at->err);
+}
+
 /* Each fills *err itself; *ret is set by those that are numbers. Lists of words: see apply. */
 static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, const char *text,
 						    uint64_t *ret) = {
@@ -377,6 +410,10 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_SYSCALLS] = check_syscalls,
 	[CLI_ARG_BUS_NAME] = check_bus_name,
 	[CLI_ARG_BUS_RULE] = check_bus_rule,
+	[CLI_ARG_RLIMIT] = check_rlimit,
+	[CLI_ARG_NICE] = check_nice,
+	[CLI_ARG_OOM_SCORE] = check_oom_score,
+	[CLI_ARG_DURATION] = check_duration,
 };
 
 /**
@@ -702,6 +739,13 @@ static int act_bus(struct parser *p, const struct use *use, struct sbx_err *err)
 	return spec_add_bus(&p->run->spec, &bus, err);
 }
 
+static int act_rlimit(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_rlimit rlimit = {.text = use->args[0], .cause = cause_of(p, use)};
+
+	return spec_add_rlimit(&p->run->spec, &rlimit, err);
+}
+
 static int act_seccomp_fd(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	return spec_add_seccomp_fd(&p->run->spec, (int64_t)use->numbers[0], err);
@@ -955,6 +999,7 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_SECCOMP] = act_seccomp,
 	[CLI_ACT_SECCOMP_FD] = act_seccomp_fd,
 	[CLI_ACT_BUS] = act_bus,
+	[CLI_ACT_RLIMIT] = act_rlimit,
 	[CLI_ACT_ARGS] = act_args,
 	[CLI_ACT_PROFILE] = act_profile,
 	[CLI_ACT_EXPLAIN] = act_explain,

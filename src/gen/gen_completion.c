@@ -43,6 +43,8 @@ static const char *const kind_names[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_CAP] = "cap",	     [CLI_ARG_HELPER] = "helper",  [CLI_ARG_PROTECT] = "path",
 	[CLI_ARG_FILTER] = "word",   [CLI_ARG_SYSCALLS] = "calls", [CLI_ARG_PROFILE] = "profile",
 	[CLI_ARG_BUS_NAME] = "none", [CLI_ARG_BUS_RULE] = "none",  [CLI_ARG_NAME] = "none",
+	[CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",	   [CLI_ARG_OOM_SCORE] = "none",
+	[CLI_ARG_DURATION] = "none",
 };
 
 /* What completes a kind in zsh, as the last part of an _arguments specification. */
@@ -68,6 +70,10 @@ static const char *const zsh_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_SYSCALLS] = "_sbx_calls",
 	[CLI_ARG_BUS_NAME] = " ",
 	[CLI_ARG_BUS_RULE] = " ",
+	[CLI_ARG_RLIMIT] = " ",
+	[CLI_ARG_NICE] = " ",
+	[CLI_ARG_OOM_SCORE] = " ",
+	[CLI_ARG_DURATION] = " ",
 };
 
 /* The same for fish, of options with one argument: which flags of complete say it. */
@@ -94,6 +100,10 @@ static const char *const fish_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_SYSCALLS] = "-x -a '(__sbx_calls)'",
 	[CLI_ARG_BUS_NAME] = "-x",
 	[CLI_ARG_BUS_RULE] = "-x",
+	[CLI_ARG_RLIMIT] = "-x",
+	[CLI_ARG_NICE] = "-x",
+	[CLI_ARG_OOM_SCORE] = "-x",
+	[CLI_ARG_DURATION] = "-x",
 };
 
 /* What an argument of a verb is called in the text of its arguments, and by the scripts. */

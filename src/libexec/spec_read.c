@@ -365,6 +365,14 @@ static int read_bus(struct read *read, const json_t *value)
 	return r < 0 ? r : spec_add_bus(read->spec, &bus, read->err);
 }
 
+static int read_rlimit(struct read *read, const json_t *value)
+{
+	struct spec_rlimit rlimit = {.text = NULL};
+	int r = read_text(read, NULL, value, &rlimit.text);
+
+	return r < 0 ? r : spec_add_rlimit(read->spec, &rlimit, read->err);
+}
+
 static int read_helper(struct read *read, const json_t *value)
 {
 	static const struct read_member members[] = {
@@ -402,6 +410,7 @@ static const struct read_list {
 	{SPEC_JSON_KEY_ENV, read_env},
 	{SPEC_JSON_KEY_CAPS, read_cap},
 	{SPEC_JSON_KEY_BUS, read_bus},
+	{SPEC_JSON_KEY_RLIMITS, read_rlimit},
 	{SPEC_JSON_KEY_HELPERS, read_helper},
 	{SPEC_JSON_KEY_SECCOMP_CHANGES, read_seccomp},
 	{SPEC_JSON_KEY_SECCOMP_FDS, read_seccomp_fd},

@@ -37,6 +37,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -79,6 +80,9 @@ enum { LAUNCH_STACK_BYTES = 20480, LAUNCH_INIT_STACK_BYTES = 57344 };
 
 enum launch_state { LAUNCH_MAPPING, LAUNCH_RUNNING, LAUNCH_HELD };
 
+/* What has been done about a command that has had its time. */
+enum launch_overtime { LAUNCH_IN_TIME, LAUNCH_ASKED, LAUNCH_KILLED };
+
 /* What is polled, by index. */
 enum launch_source {
 	LAUNCH_SIGNALS,
@@ -109,6 +113,8 @@ struct monitor {
 	int listener_fd;     /* owned; of the filter, with --seccomp-log; -1: none (yet) */
 	int parent_fd;	     /* owned; -1: the caller's end does not matter */
 	int64_t deadline_ms; /* of the helpers, CLOCK_MONOTONIC */
+	int64_t end_ms;	     /* of --timeout, likewise; INT64_MAX: none */
+	enum launch_overtime overtime;
 	struct idmap_job idmap;
 	struct bus_job bus;
 	struct terminal terminal;
@@ -404,6 +410,7 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	r = launch_take_signals(m, ctx, err);
 	if (r < 0)
 		return r;
+	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
 	m->deadline_ms = m->plan->uid_map.helper ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
 	return 0;
 }
@@ -710,6 +717,18 @@ static void launch_tell_refused(struct monitor *m)
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
 }
 
+/* On standard error, once, when all is over. */
+static void launch_tell_overtime(const struct monitor *m)
+{
+	char room[128];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&text, "sbx: --timeout: the time is up, %s\n",
+		       m->overtime == LAUNCH_KILLED ? "the sandbox was killed"
+						    : "the command was asked to end, and did");
+	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+}
+
 /* Somebody wants to join the command. Where PID 1 is the command, it is known who that is. */
 static void launch_ask_who(struct monitor *m)
 {
@@ -793,6 +812,57 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 	return r;
 }
 
+static bool launch_awaits_helper(const struct monitor *m)
+{
+	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus);
+}
+
+/* What poll(2) is to wait at most. */
+static int launch_patience_ms(const struct monitor *m)
+{
+	int64_t end = m->end_ms, left;
+
+	if (launch_awaits_helper(m) && m->deadline_ms < end)
+		end = m->deadline_ms;
+	if (end == INT64_MAX)
+		return -1;
+	left = end - launch_now_ms();
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/*
+ * The command has had its time: it is asked to end, and when that takes too long, all end.
+ * Return: as launch_on_signal().
+ */
+static int launch_on_overtime(struct monitor *m)
+{
+	bool starting = launch_is_starting(m);
+
+	if (m->overtime == LAUNCH_IN_TIME && !starting && m->plan->kill_after_ms > 0) {
+		m->overtime = LAUNCH_ASKED;
+		m->end_ms = launch_now_ms() + m->plan->kill_after_ms;
+		launch_forward(m, SIGTERM);
+		launch_forward(m, SIGCONT); /* or a stopped one would not hear it */
+		return 0;
+	}
+	m->overtime = LAUNCH_KILLED;
+	m->end_ms = INT64_MAX;
+	if (starting || m->plan->own_pid_ns)
+		return -ECANCELED;
+	launch_forward(m, SIGKILL); /* only PID 1 can end them all then, and does so with it */
+	return 0;
+}
+
+/* Is somebody's time over? A sandbox that always has something to say must not gain by it. */
+static int launch_on_clock(struct monitor *m, bool idle, struct sbx_err *err)
+{
+	if (m->end_ms != INT64_MAX && launch_now_ms() >= m->end_ms)
+		return launch_on_overtime(m);
+	if (idle && launch_awaits_helper(m) && launch_now_ms() >= m->deadline_ms)
+		return launch_on_timeout(m, err);
+	return 0;
+}
+
 static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_SOURCE_COUNT_])
 {
 	const int fds[LAUNCH_SOURCE_COUNT_] = {
@@ -823,23 +893,17 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 static int launch_turn(struct monitor *m, struct sbx_err *err)
 {
 	struct pollfd pfds[LAUNCH_SOURCE_COUNT_];
-	int timeout = -1, r = 0;
+	int n, r = launch_choose_signals(m, err);
 
-	if (m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus)) {
-		int64_t left = m->deadline_ms - launch_now_ms();
-
-		timeout = left > 0 ? (int)left : 0;
-	}
-	r = launch_choose_signals(m, err);
 	if (r < 0)
 		return r;
 	launch_fill_poll(m, pfds);
-	r = poll(pfds, LAUNCH_SOURCE_COUNT_, timeout);
-	if (r < 0)
+	n = poll(pfds, LAUNCH_SOURCE_COUNT_, launch_patience_ms(m));
+	if (n < 0)
 		return errno == EINTR ? 0 : err_system(err, errno, NULL, "cannot wait for events");
-	if (r == 0)
-		return launch_on_timeout(m, err);
-	r = 0;
+	r = launch_on_clock(m, n == 0, err);
+	if (n == 0)
+		return r;
 	/*
 	 * PID 1's last word comes before its end, and before what its end does to a
 	 * helper. It may have come since poll looked at the socket, so that is asked again.
@@ -972,6 +1036,12 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	}
 	monitor_finish(&m);
 	terminal_restore(&m.terminal);
+	if (m.overtime != LAUNCH_IN_TIME &&
+	    (r == 0 || (r == -ECANCELED && m.overtime == LAUNCH_KILLED))) {
+		*ret_exit_code = ERR_EXIT_TIMEOUT;
+		r = 0;
+		launch_tell_overtime(&m);
+	}
 	if (r == 0) {
 		launch_tell_refused(&m);
 		status_write_exit(plan, *ret_exit_code);

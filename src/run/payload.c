@@ -117,8 +117,8 @@ int step_run_descriptors(struct run_context *ctx, const struct plan_step *step, 
 static int payload_restore(const struct run_context *ctx, struct sbx_err *err)
 {
 	(void)umask(ctx->caller_umask);
-	if (ctx->nofile_raised)
-		(void)setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile);
+	if (ctx->nofile_raised && setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0)
+		return err_system(err, errno, NULL, "cannot set the limit on open files");
 	if (sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL) < 0)
 		return err_system(err, errno, NULL, "cannot restore the signal mask");
 	return 0;

@@ -126,6 +126,11 @@ static const char hint_proc[] =
 	"new one; run sbx outside, or make /proc whole (podman: --security-opt unmask=ALL;\n"
 	"docker: --security-opt systempaths=unconfined), or use --share-pid";
 
+static const char hint_nice[] =
+	"only root, and whom RLIMIT_NICE allows it (see limits.conf(5)), can go below the caller's "
+	"own\n"
+	"nice value";
+
 static const char hint_no_filters[] =
 	"this kernel was built without filters (CONFIG_SECCOMP_FILTER), or an outer sandbox "
 	"refuses\n"
@@ -186,6 +191,13 @@ static const struct hint hints[] = {
 	{PLAN_STEP_BIND, EPERM, NULL,
 	 "how a mount of the host keeps access times cannot be changed by ordinary users: leave\n"
 	 "--mount-opt noatime and nodiratime out"},
+	{PLAN_STEP_RLIMIT, EPERM, NULL,
+	 "a hard limit can only be lowered, but by root; \"ulimit -H -a\" shows the caller's"},
+	{PLAN_STEP_NICE, EPERM, NULL, hint_nice},
+	{PLAN_STEP_NICE, EACCES, NULL, hint_nice},
+	{PLAN_STEP_OOM_SCORE, EACCES, NULL,
+	 "only root can go below the value that was set for the caller; see "
+	 "/proc/self/oom_score_adj"},
 	{PLAN_STEP_LANDLOCK, E2BIG, NULL,
 	 "Landlock domains are nested 16 deep, the kernel's limit; use --landlock=off"},
 	{PLAN_STEP_SYS, EPERM, NULL,

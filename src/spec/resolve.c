@@ -34,6 +34,7 @@
 #include "sbx/spec/env.h"
 #include "sbx/spec/filter.h"
 #include "sbx/spec/idmap.h"
+#include "sbx/spec/limits.h"
 #include "sbx/spec/passwd.h"
 #include "sbx/spec/protect.h"
 #include "sbx/spec/records.h"
@@ -1099,6 +1100,7 @@ static int resolve_early(struct resolve *r)
 {
 	const uint64_t bind_service = UINT64_C(1) << caps_from_name("net_bind_service");
 	struct plan_step *step;
+	int e;
 
 	if (resolve_has(r, SPEC_NS_NET)) {
 		if (!resolve_add(r, PLAN_STEP_LOOPBACK, "default"))
@@ -1112,6 +1114,9 @@ static int resolve_early(struct resolve *r)
 			return err_oom(r->err);
 		step->text = r->spec->hostname;
 	}
+	e = limits_add_early(r->spec, r->plan, r->err);
+	if (e < 0)
+		return e;
 	/* For the id map of the command's own namespace, or to find what is left at the end. */
 	if (r->plan->nested_userns || r->nests_late ||
 	    (!r->plan->own_pid_ns && !r->plan->init_is_payload)) {
@@ -1412,6 +1417,8 @@ static int resolve_payload(struct resolve *r)
 		return err_oom(r->err);
 	e = resolve_payload_privileges(r);
 	if (e == 0)
+		e = limits_add_payload(r->spec, r->plan, r->err);
+	if (e == 0)
 		e = resolve_landlock(r);
 	if (e < 0)
 		return e;
@@ -1481,6 +1488,8 @@ static int resolve_command(struct resolve *r)
 	if (e < 0)
 		return e;
 	e = dbus_choose(spec, r->host, r->plan, r->err);
+	if (e == 0)
+		e = limits_choose(spec, r->plan, r->err);
 	if (e < 0)
 		return e;
 	r->plan->workdir_required = spec->chdir != NULL;

@@ -107,6 +107,10 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_HOSTNAME] = FIELD("hostname", SPEC_TYPE_STRING, hostname),
 	[SPEC_FIELD_CHDIR] = FIELD("chdir", SPEC_TYPE_STRING, chdir),
 	[SPEC_FIELD_ARGV0] = FIELD("argv0", SPEC_TYPE_STRING, argv0),
+	[SPEC_FIELD_NICE] = FIELD("nice", SPEC_TYPE_STRING, nice),
+	[SPEC_FIELD_OOM_SCORE_ADJ] = FIELD("oom-score-adj", SPEC_TYPE_STRING, oom_score_adj),
+	[SPEC_FIELD_TIMEOUT] = FIELD("timeout", SPEC_TYPE_STRING, timeout),
+	[SPEC_FIELD_KILL_AFTER] = FIELD("kill-after", SPEC_TYPE_STRING, kill_after),
 	[SPEC_FIELD_BLOCK_FD] = FIELD("block-fd", SPEC_TYPE_ID, block_fd),
 	[SPEC_FIELD_SYNC_FD] = FIELD("sync-fd", SPEC_TYPE_ID, sync_fd),
 	[SPEC_FIELD_INFO_FD] = FIELD("info-fd", SPEC_TYPE_ID, info_fd),
@@ -219,6 +223,12 @@ int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err)
 int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err)
 {
 	return spec_append(spec, (void **)&spec->bus, &spec->n_bus, bus, sizeof(*bus), err);
+}
+
+int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->rlimits, &spec->n_rlimits, rlimit, sizeof(*rlimit),
+			   err);
 }
 
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err)

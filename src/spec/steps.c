@@ -96,6 +96,11 @@ static void step_describe_proc_view(const struct plan_step *step, struct str_buf
 	str_buf_puts(out, "open a view of the processes for PID 1");
 }
 
+static void step_describe_oom_score(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "set oom_score_adj to %s", step->text);
+}
+
 static void step_describe_data_store(const struct plan_step *step, struct str_buf *out)
 {
 	(void)step;
@@ -357,6 +362,16 @@ static void step_describe_ids(const struct plan_step *step, struct str_buf *out)
 static void step_describe_privileges(const struct plan_step *step, struct str_buf *out)
 {
 	describe_caps(out, step->keep);
+}
+
+static void step_describe_nice(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "set the nice value to %s", step->text);
+}
+
+static void step_describe_rlimit(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "set the resource limit %s", step->text);
 }
 
 static void step_describe_landlock(const struct plan_step *step, struct str_buf *out)

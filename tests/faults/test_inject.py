@@ -178,6 +178,9 @@ def scenarios(scratch, bus):
     yield Scenario("overlay", ["--map=single"] + usr + [
         "--bind", project, "/p", "--protect-by=overlay", "--protect", "/p/rc", "--protect", "/p/new",
         "--protect", "/p/dir/deep/", "--dir", "/data", "--dir", "/file"], leaves_for_next=True)
+    yield Scenario("limits", ["--map=single"] + usr + [
+        "--rlimit", "nofile=64", "--rlimit", "core=0", "--nice", "3", "--oom-score-adj", "300",
+        "--timeout", "1h"])
     passes = os.path.join(scratch.path, "filter")
     with open(passes, "wb") as f:
         f.write(bytes((6, 0, 0, 0, 0, 0, 0xff, 0x7f)))

@@ -167,6 +167,10 @@ static const char *sample_argument(const struct cli_option *option, enum cli_arg
 		[CLI_ARG_HELPER] = "newuidmap=/bin/true",
 		[CLI_ARG_BUS_NAME] = "org.example.*",
 		[CLI_ARG_BUS_RULE] = "org.example.A=org.example.A.Open@/a",
+		[CLI_ARG_RLIMIT] = "nofile=64:128",
+		[CLI_ARG_NICE] = "5",
+		[CLI_ARG_OOM_SCORE] = "300",
+		[CLI_ARG_DURATION] = "1.5h",
 		[CLI_ARG_WORDS] = "ro,noexec,nr_inodes=12",
 	};
 

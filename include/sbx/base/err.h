@@ -13,6 +13,7 @@
 #include "sbx/base/defs.h"
 
 enum err_exit {
+	ERR_EXIT_TIMEOUT = 124,	       /* --timeout is over; as of timeout(1) */
 	ERR_EXIT_FAILED = 125,	       /* sbx itself failed, usage included */
 	ERR_EXIT_NOT_EXECUTABLE = 126, /* the command was found and cannot be executed */
 	ERR_EXIT_NOT_FOUND = 127,      /* the command was not found */

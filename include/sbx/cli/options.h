@@ -41,6 +41,10 @@ enum cli_arg_kind {
 	CLI_ARG_SYSCALLS, /* names of system calls and groups, with commas */
 	CLI_ARG_BUS_NAME, /* of a D-Bus service: org.example.App or org.example.* */
 	CLI_ARG_BUS_RULE, /* NAME=METHOD[@PATH] */
+	CLI_ARG_RLIMIT,	  /* NAME=SOFT[:HARD] */
+	CLI_ARG_NICE,
+	CLI_ARG_OOM_SCORE,
+	CLI_ARG_DURATION, /* seconds, or with ms, s, m, h, d */
 	CLI_ARG_KIND_COUNT_,
 };
 
@@ -58,6 +62,7 @@ enum cli_group {
 	CLI_PRIVILEGES,
 	CLI_ENVIRONMENT,
 	CLI_PROCESS,
+	CLI_LIMITS,
 	CLI_DESKTOP,
 	CLI_HELPERS,
 	CLI_GROUP_COUNT_,
@@ -80,6 +85,7 @@ enum cli_act {
 	CLI_ACT_SECCOMP,    /* append: value is an enum spec_seccomp_kind */
 	CLI_ACT_SECCOMP_FD, /* append */
 	CLI_ACT_BUS,	    /* append: value is an enum spec_bus_kind */
+	CLI_ACT_RLIMIT,	    /* append */
 	CLI_ACT_ARGS,	    /* read options from a descriptor */
 	CLI_ACT_PROFILE,    /* read options from a file */
 	CLI_ACT_EXPLAIN,    /* run->action = value, or that of the word */

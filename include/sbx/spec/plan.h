@@ -43,6 +43,7 @@ enum plan_phase {
 	X(LOOPBACK, loopback, EARLY)             /* - */                                         \
 	X(HOSTNAME, hostname, EARLY)             /* text */                                      \
 	X(PORT_START, port_start, EARLY)         /* - */                                         \
+	X(OOM_SCORE, oom_score, EARLY)           /* text: the number */                          \
 	X(PROC_VIEW, proc_view, EARLY)           /* PLAN_STEP_HOST */                            \
 	X(DATA_STORE, data_store, EARLY)         /* - */                                         \
 	X(FILTER_DATA, filter_data, EARLY)       /* fd */                                        \
@@ -80,6 +81,8 @@ enum plan_phase {
 	X(SESSION, session, PAYLOAD)             /* - */                                         \
 	X(IDS, ids, PAYLOAD)                     /* uid, gid, PLAN_STEP_GROUPS */                \
 	X(PRIVILEGES, privileges, PAYLOAD)       /* keep */                                      \
+	X(NICE, nice, PAYLOAD)                   /* text: the number */                          \
+	X(RLIMIT, rlimit, PAYLOAD)               /* text: NAME=SOFT[:HARD] */                    \
 	X(LANDLOCK, landlock, PAYLOAD)           /* PLAN_STEP_SCOPE_... */                       \
 	X(ASSERT_NO_USERNS, assert_no_userns, PAYLOAD) /* - */                                   \
 	X(CHDIR, chdir, PAYLOAD)                 /* the plan's workdirs */                       \
@@ -228,6 +231,8 @@ struct sbx_plan {
 	bool leaves_rest;      /* sbx ends with the command; what that left goes on */
 	bool parent_signals;   /* where the caller cannot be watched, the kernel sends its signal */
 	bool own_pid_ns;       /* false: PID 1 of the drawing is an ordinary process */
+	int64_t timeout_ms;    /* how long the command may run; 0: as long as it likes */
+	int64_t kill_after_ms; /* how long it may take to end when that is over */
 	uid_t payload_uid;     /* inside */
 	gid_t payload_gid;
 

@@ -152,6 +152,12 @@ struct spec_bus {
 	struct spec_cause cause;
 };
 
+/* --rlimit */
+struct spec_rlimit {
+	const char *text; /* as typed: "nofile=256:1024" */
+	struct spec_cause cause;
+};
+
 /* --helper NAME=PATH: another program in the place of one that sbx delegates to. */
 struct spec_helper {
 	const char *name;
@@ -201,6 +207,10 @@ enum spec_field_id {
 	SPEC_FIELD_HOSTNAME,
 	SPEC_FIELD_CHDIR,
 	SPEC_FIELD_ARGV0,
+	SPEC_FIELD_NICE,
+	SPEC_FIELD_OOM_SCORE_ADJ,
+	SPEC_FIELD_TIMEOUT,
+	SPEC_FIELD_KILL_AFTER,
 	SPEC_FIELD_BLOCK_FD,
 	SPEC_FIELD_SYNC_FD,
 	SPEC_FIELD_INFO_FD,
@@ -243,6 +253,8 @@ struct sbx_spec {
 	const char *hostname;
 	const char *chdir;
 	const char *argv0;			 /* what the command is told that it is called */
+	const char *nice, *oom_score_adj;	 /* as typed, NULL: not given */
+	const char *timeout, *kill_after;	 /* likewise */
 	int64_t block_fd, sync_fd;		 /* -1: none */
 	int64_t info_fd, json_status_fd;	 /* -1: none */
 	int64_t userns_fd, userns2_fd, pidns_fd; /* to be entered; -1: none */
@@ -260,6 +272,8 @@ struct sbx_spec {
 	size_t n_seccomp_fds;
 	struct spec_bus *bus; /* what the session bus lets through */
 	size_t n_bus;
+	struct spec_rlimit *rlimits;
+	size_t n_rlimits;
 	struct spec_helper *helpers;
 	size_t n_helpers;
 	int64_t *pass_fds;
@@ -308,6 +322,7 @@ int spec_add_cap(struct sbx_spec *spec, const struct spec_cap *cap, struct sbx_e
 int spec_add_seccomp(struct sbx_spec *spec, const struct spec_seccomp *change, struct sbx_err *err);
 int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err);
+int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, struct sbx_err *err);
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err);
 int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_guard(struct sbx_spec *spec, const struct spec_guard *guard, struct sbx_err *err);

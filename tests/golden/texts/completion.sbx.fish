@@ -133,6 +133,16 @@ function __sbx_kinds -a option
 			string split ' ' 'fd'
 		case --on-exit
 			string split ' ' 'word'
+		case --rlimit
+			string split ' ' 'none'
+		case --nice
+			string split ' ' 'none'
+		case --oom-score-adj
+			string split ' ' 'none'
+		case --timeout
+			string split ' ' 'none'
+		case --kill-after
+			string split ' ' 'none'
 		case --dbus-see
 			string split ' ' 'none'
 		case --dbus-talk
@@ -950,6 +960,11 @@ complete -c sbx -n __sbx_in_options -l new-session -d 'a new terminal session (s
 complete -c sbx -n __sbx_in_options -l die-with-parent -d 'end when the parent of sbx ends'
 complete -c sbx -n __sbx_in_options -l as-pid-1 -d 'the command is PID 1 itself'
 complete -c sbx -n __sbx_in_options -l on-exit -x -a 'kill wait' -d 'what follows the command: the end, or waiting'
+complete -c sbx -n __sbx_in_options -l rlimit -x -d 'a limit of setrlimit(2): nofile=256, as=2G, ...'
+complete -c sbx -n __sbx_in_options -l nice -x -d 'the command'\''s nice value, -20 to 19'
+complete -c sbx -n __sbx_in_options -l oom-score-adj -x -d 'who ends first where memory is short'
+complete -c sbx -n __sbx_in_options -l timeout -x -d 'end the command after 90s, 5m, 1.5h; exit code 124'
+complete -c sbx -n __sbx_in_options -l kill-after -x -d 'how long it may take to end then; 10s'
 complete -c sbx -n __sbx_in_options -l dbus-session -d 'the session bus, as far as the rules let through'
 complete -c sbx -n __sbx_in_options -l dbus-session-try -d 'the same where the caller has a session bus'
 complete -c sbx -n __sbx_in_options -l no-dbus-session -d 'no session bus, whatever a profile says'
