@@ -39,6 +39,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -220,17 +221,24 @@ static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *
 	return 0;
 }
 
-/* A caller with room for three open files is unusual, but may be. */
-static void launch_raise_nofile(struct run_context *ctx)
+/*
+ * A caller with room for three open files is unusual, but may be. poll(2) takes no more
+ * sources than files may be open.
+ */
+static int launch_raise_nofile(struct run_context *ctx, struct sbx_err *err)
 {
 	struct rlimit more;
 
 	if (getrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0 ||
 	    ctx->caller_nofile.rlim_cur >= LAUNCH_FDS_NEEDED)
-		return;
+		return 0;
 	more = ctx->caller_nofile;
 	more.rlim_cur = more.rlim_max < LAUNCH_FDS_NEEDED ? more.rlim_max : LAUNCH_FDS_NEEDED;
 	ctx->nofile_raised = setrlimit(RLIMIT_NOFILE, &more) == 0;
+	return more.rlim_cur >= LAUNCH_SOURCE_COUNT_
+		       ? 0
+		       : err_system(err, EMFILE, NULL, "%ju open files are too few for sbx",
+				    (uintmax_t)more.rlim_cur);
 }
 
 /* Undo what the start changed of this process, for another try. */
@@ -367,8 +375,9 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
-	launch_raise_nofile(ctx);
-	r = launch_watch_parent(m, caller->parent, err);
+	r = launch_raise_nofile(ctx, err);
+	if (r == 0)
+		r = launch_watch_parent(m, caller->parent, err);
 	if (r == 0 && m->plan->pty)
 		r = relay_open(m->plan, &m->relay, &ctx->pty, err);
 	/* PID 1 must not find, and use, what is about to be removed. */

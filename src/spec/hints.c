@@ -110,6 +110,9 @@ struct hint {
 	const char *text;
 };
 
+static const char hint_processes[] =
+	"the limit on processes is reached; see \"ulimit -u\" and the cgroup's pids.max";
+
 static const char hint_old_kernel[] =
 	"this kernel is older than Linux 5.15, which sbx needs; see \"uname -r\"";
 static const char hint_apparmor[] =
@@ -163,8 +166,9 @@ static const struct hint hints[] = {
 	 "a seccomp filter of an outer container or service refuses clone3; run sbx outside it"},
 	{HINT_CLONE, EINVAL, NULL,
 	 "this kernel was built without one of the namespaces (CONFIG_USER_NS and its like)"},
-	{HINT_CLONE, EAGAIN, NULL,
-	 "the limit on processes is reached; see \"ulimit -u\" and the cgroup's pids.max"},
+	{HINT_CLONE, EAGAIN, NULL, hint_processes},
+	{HINT_IDMAP, EAGAIN, NULL, hint_processes},
+	{HINT_PAYLOAD, EAGAIN, NULL, hint_processes},
 	{HINT_IDMAP, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EPERM, probe_no_new_privs,
@@ -248,9 +252,21 @@ static const struct hint hints[] = {
 	{HINT_ANY, EOVERFLOW, NULL,
 	 "the sandbox's first process has no id inside: newuidmap or newgidmap, or whoever writes\n"
 	 "to --userns-block-fd, ended as if the map were written, and it is not"},
-	{HINT_ANY, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
-	{HINT_ANY, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
+	{HINT_LIMIT, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
+	{HINT_LIMIT, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
+	{HINT_LIMIT, EFBIG, NULL,
+	 "raise the limit on the size of files (ulimit -f), which is in force for those in memory "
+	 "too"},
+	{HINT_LIMIT, ENOMEM, NULL,
+	 "memory is short: of the machine, of the cgroup (memory.max), or by a limit; see\n"
+	 "\"ulimit -v\" and \"ulimit -d\""},
 };
+
+static bool hint_is_for(const struct hint *h, int place)
+{
+	return h->place == place || h->place == HINT_LIMIT ||
+	       (h->place == HINT_ANY && place != HINT_LIMIT);
+}
 
 /**
  * Add the hint that the table has for this failure, if it has one and the
@@ -262,7 +278,7 @@ void hint_add(struct sbx_err *err, int place)
 	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
 		const struct hint *h = &hints[i];
 
-		if ((h->place != place && h->place != HINT_ANY) || h->number != err->number)
+		if (!hint_is_for(h, place) || h->number != err->number)
 			continue;
 		if (h->probe && !h->probe())
 			continue;
