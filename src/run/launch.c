@@ -76,7 +76,11 @@ enum {
 };
 
 /* Of the stack: the frames from main() to here; below, what PID 1 and the payload use. */
-enum { LAUNCH_STACK_BYTES = 20480, LAUNCH_INIT_STACK_BYTES = 57344 };
+enum {
+	LAUNCH_STACK_BYTES = 20480,
+	LAUNCH_INIT_ABOVE_BYTES = 4096, /* it returns to none of those frames */
+	LAUNCH_INIT_STACK_BYTES = 40960,
+};
 
 enum launch_state { LAUNCH_MAPPING, LAUNCH_RUNNING, LAUNCH_HELD };
 
@@ -257,7 +261,7 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 				m->record.dir_fd, m->record.record_fd};
 
 	prefault_program();
-	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_STACK_BYTES);
+	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_INIT_ABOVE_BYTES);
 	for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++)
 		if (not_ours[i] >= 0)
 			close(not_ours[i]);
