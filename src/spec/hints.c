@@ -10,16 +10,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "sbx/base/arena.h"
+#include "sbx/base/io.h"
+#include "sbx/base/mountinfo.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/plan.h"
+
+enum { HINT_MOUNTINFO_MAX_BYTES = 16 << 20 };
 
 /* The first line of a small file, without its newline; "" where there is none. */
 static void hint_read_line(const char *path, char *line, size_t size)
@@ -85,21 +89,16 @@ static bool probe_no_new_privs(void)
 /* Is something mounted inside the caller's /proc? Then the kernel refuses a new one. */
 static bool probe_proc_covered(void)
 {
-	_autofree_ char *line = NULL;
-	size_t size = 0;
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	char *text, *point;
 	bool covered = false;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
+	size_t len;
 
-	if (!f)
+	if (io_read_file("/proc/self/mountinfo", HINT_MOUNTINFO_MAX_BYTES, &arena, &text, &len) < 0)
 		return true;
-	while (!covered && getline(&line, &size, f) > 0) {
-		char where[4096];
-
-		covered = sscanf(line, "%*s %*s %*s %*s %4095s", where) == 1 &&
-			  str_starts_with(where, "/proc/") &&
-			  !str_starts_with(where, "/proc/sys/fs/binfmt_misc");
-	}
-	(void)fclose(f);
+	while (!covered && (point = mountinfo_next(&text)))
+		covered = str_starts_with(point, "/proc/") &&
+			  !str_starts_with(point, "/proc/sys/fs/binfmt_misc");
 	return covered;
 }
 
