@@ -27,7 +27,13 @@ struct arena_chunk {
 
 void arena_init(struct arena *arena)
 {
-	arena->chunks = NULL;
+	arena_init_sized(arena, 0);
+}
+
+/* For what is known to be less than a chunk, mostly: its pages are made at once. */
+void arena_init_sized(struct arena *arena, size_t first_bytes)
+{
+	*arena = (struct arena){.first_bytes = first_bytes};
 }
 
 /* Free everything that was taken from the arena; it can be used again. */
@@ -43,7 +49,9 @@ void arena_finish(struct arena *arena)
 
 static struct arena_chunk *arena_add_chunk(struct arena *arena, size_t size)
 {
-	size_t room = ARENA_CHUNK_BYTES - sizeof(struct arena_chunk);
+	size_t bytes =
+		!arena->chunks && arena->first_bytes ? arena->first_bytes : ARENA_CHUNK_BYTES;
+	size_t room = bytes - sizeof(struct arena_chunk);
 	struct arena_chunk *chunk;
 
 	if (size > room)

@@ -6,8 +6,11 @@
  * nothing but system calls; the caller must have no other thread, which holds
  * for all of sbx. vfork waits for the exec, which for a program that is loaded
  * dynamically takes most of a millisecond; who has something to do meanwhile
- * asks for fork instead. A helper dies with sbx (PR_SET_PDEATHSIG), except a
- * set-user-ID one, for which the kernel clears that: newuidmap ends by itself.
+ * asks for fork instead. While it waits nothing stops it either: where SIGSTOP, which
+ * cannot be blocked, is sent to both just then, the parent shows as stopped only after
+ * SIGCONT, as any program does that uses posix_spawn(3). A helper dies with sbx
+ * (PR_SET_PDEATHSIG), except a set-user-ID one, for which the kernel clears that:
+ * newuidmap ends by itself.
  */
 
 #include <assert.h>

@@ -523,7 +523,9 @@ const struct cli_option *cli_find_option(const char *word, size_t len)
 	for (size_t i = 0; i < cli_n_options; i++) {
 		const struct cli_option *option = &cli_options[i];
 
-		if (word_is(option->name, word, len) || word_is(option->letter, word, len))
+		/* Behind the dashes most names differ already. */
+		if (len > 2 ? option->name[2] == word[2] && word_is(option->name, word, len)
+			    : word_is(option->letter, word, len))
 			return option;
 	}
 	return NULL;

@@ -1063,6 +1063,16 @@ static int take_equals(struct use *use, const char *value, struct sbx_err *err)
 			 form.data);
 }
 
+/* Nobody means a path by that: an argument was forgotten (a path of that name is ./--). */
+static bool ends_early(const struct use *use, const char *word)
+{
+	enum cli_arg_kind kind = use->option->args[use->n_args].kind;
+	bool is_path = kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR || kind == CLI_ARG_DEST ||
+		       kind == CLI_ARG_PROTECT;
+
+	return is_path && str_equal(word, "--");
+}
+
 static int take_args(struct use *use, struct words *words, struct sbx_err *err)
 {
 	size_t wanted = use->option->arg_optional ? 0 : cli_option_n_args(use->option);
@@ -1070,7 +1080,7 @@ static int take_args(struct use *use, struct words *words, struct sbx_err *err)
 	struct str_buf form = STR_BUF_ON_STACK(room);
 
 	while (use->n_args < wanted) {
-		if (words->next == words->count) {
+		if (words->next == words->count || ends_early(use, words->list[words->next])) {
 			cli_option_show(use->option, &form);
 			return err_usage(err, use->option->name, "%s is missing: write %s",
 					 use->option->args[use->n_args].metavar, form.data);

@@ -8,6 +8,7 @@
 
 #include "sbx/cmd/cmd.h"
 #include "sbx/spec/defaults.h"
+#include "sbx/spec/hints.h"
 #include "sbx/spec/words.h"
 
 /**
@@ -22,6 +23,7 @@ int cmd_fail(const char *argv0, const struct sbx_err *err)
 	const struct spec_defaults *defaults = &spec_defaults[program];
 	struct sbx_err shown = *err;
 
+	hint_add(&shown, HINT_LIMIT);
 	if (!defaults->explains) {
 		words_reword(&shown);
 		shown.trail[0] = shown.hint[0] = '\0';

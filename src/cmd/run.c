@@ -20,6 +20,7 @@
 #include "sbx/spec/defaults.h"
 #include "sbx/spec/explain.h"
 #include "sbx/spec/exposure.h"
+#include "sbx/spec/hints.h"
 #include "sbx/spec/resolve.h"
 #include "sbx/spec/spec_json.h"
 #include "sbx/spec/steps.h"
@@ -131,6 +132,7 @@ static int run_plan(const struct cli_run *run, const struct launch_caller *calle
 /* To who listens; main prints it for people. */
 static void run_tell_failure(const struct cli_run *run, struct sbx_err *err)
 {
+	hint_add(err, HINT_LIMIT);
 	err->level_prefix = run->level_prefix;
 	if (run->spec.json_status_fd >= 0 && spec_get_defaults(&run->spec)->explains)
 		status_write_error((int)run->spec.json_status_fd, err);

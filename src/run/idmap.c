@@ -99,8 +99,11 @@ static int idmap_start_helper(struct idmap_job *job, size_t which, const struct 
 		argv[i] = text;
 	}
 	r = proc_start(&spawn, &job->helpers[which].pid);
-	if (r < 0)
-		return err_system(err, -r, map->helper, "cannot start");
+	if (r < 0) {
+		(void)err_system(err, -r, map->helper, "cannot start");
+		hint_add(err, HINT_IDMAP);
+		return r;
+	}
 	job->helpers[which].path = map->helper;
 	job->helpers[which].pidfd = sys_pidfd_open(job->helpers[which].pid);
 	if (job->helpers[which].pidfd < 0)

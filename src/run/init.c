@@ -50,6 +50,7 @@
 #include "sbx/run/pty.h"
 #include "sbx/run/signals.h"
 #include "sbx/run/steps.h"
+#include "sbx/spec/hints.h"
 #include "sbx/spec/steps.h"
 
 /* How often it looks whether a payload that still runs in its memory has stopped. */
@@ -221,6 +222,13 @@ static noreturn void init_payload_child(struct init *in, int gate_read, int gate
 	payload_main(in->ctx, in->sock_fd, gate_read);
 }
 
+static int init_blame_payload(int number, struct sbx_err *err)
+{
+	(void)err_system(err, number, NULL, "cannot create the command's process");
+	hint_add(err, HINT_PAYLOAD);
+	return -number;
+}
+
 static int init_clone_payload(struct init *in, int gate_read, int gate_write, struct sbx_err *err)
 {
 	/* Not clone3(2): PID 1's filter may be there already, which cannot judge that. */
@@ -228,7 +236,7 @@ static int init_clone_payload(struct init *in, int gate_read, int gate_write, st
 			      &in->payload_fd);
 
 	if (pid < 0)
-		return err_system(err, errno, NULL, "cannot create the command's process");
+		return init_blame_payload(errno, err);
 	if (pid == 0)
 		init_payload_child(in, gate_read, gate_write);
 	in->payload = pid;
@@ -328,7 +336,7 @@ static int init_lend(struct init *in, struct sbx_err *err)
 
 	in->payload = borrow_start(init_borrower, in, &borrow_fd, &in->payload_fd);
 	if (in->payload < 0)
-		return err_system(err, errno, NULL, "cannot create the command's process");
+		return init_blame_payload(errno, err);
 	do {
 		r = init_await_borrower(in, borrow_fd, err);
 	} while (r == 0);

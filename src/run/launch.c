@@ -40,6 +40,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -76,7 +77,11 @@ enum {
 };
 
 /* Of the stack: the frames from main() to here; below, what PID 1 and the payload use. */
-enum { LAUNCH_STACK_BYTES = 20480, LAUNCH_INIT_STACK_BYTES = 57344 };
+enum {
+	LAUNCH_STACK_BYTES = 20480,
+	LAUNCH_INIT_ABOVE_BYTES = 4096, /* it returns to none of those frames */
+	LAUNCH_INIT_STACK_BYTES = 40960,
+};
 
 enum launch_state { LAUNCH_MAPPING, LAUNCH_RUNNING, LAUNCH_HELD };
 
@@ -226,17 +231,24 @@ static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *
 	return 0;
 }
 
-/* A caller with room for three open files is unusual, but may be. */
-static void launch_raise_nofile(struct run_context *ctx)
+/*
+ * A caller with room for three open files is unusual, but may be. poll(2) takes no more
+ * sources than files may be open.
+ */
+static int launch_raise_nofile(struct run_context *ctx, struct sbx_err *err)
 {
 	struct rlimit more;
 
 	if (getrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0 ||
 	    ctx->caller_nofile.rlim_cur >= LAUNCH_FDS_NEEDED)
-		return;
+		return 0;
 	more = ctx->caller_nofile;
 	more.rlim_cur = more.rlim_max < LAUNCH_FDS_NEEDED ? more.rlim_max : LAUNCH_FDS_NEEDED;
 	ctx->nofile_raised = setrlimit(RLIMIT_NOFILE, &more) == 0;
+	return more.rlim_cur >= LAUNCH_SOURCE_COUNT_
+		       ? 0
+		       : err_system(err, EMFILE, NULL, "%ju open files are too few for sbx",
+				    (uintmax_t)more.rlim_cur);
 }
 
 /* Undo what the start changed of this process, for another try. */
@@ -255,7 +267,7 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 				m->record.dir_fd, m->record.record_fd};
 
 	prefault_program();
-	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_STACK_BYTES);
+	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_INIT_ABOVE_BYTES);
 	for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++)
 		if (not_ours[i] >= 0)
 			close(not_ours[i]);
@@ -373,8 +385,9 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
-	launch_raise_nofile(ctx);
-	r = launch_watch_parent(m, caller->parent, err);
+	r = launch_raise_nofile(ctx, err);
+	if (r == 0)
+		r = launch_watch_parent(m, caller->parent, err);
 	if (r == 0 && m->plan->pty)
 		r = relay_open(m->plan, &m->relay, &ctx->pty, err);
 	/* PID 1 must not find, and use, what is about to be removed. */

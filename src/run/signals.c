@@ -6,7 +6,7 @@
  * half of a launch, and reads them from a signalfd(2). PID 1 and the payload
  * inherit the mask; the payload gets the caller's own back just before it
  * executes. Left alone are the signals that report a fault of the process itself
- * and SIGPIPE.
+ * and SIGPIPE. SIGXFSZ is blocked and read by nobody: write(2) says EFBIG.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "sbx/run/signals.h"
 
 static const int signals_not_ours[] = {
-	SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGPIPE, SIGXCPU, SIGXFSZ,
+	SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGPIPE, SIGXCPU,
 };
 
 static void signals_fill(sigset_t *set)
@@ -51,6 +51,7 @@ int signals_open(int *ret_fd, bool starting, bool children)
 	int fd;
 
 	signals_fill(&set);
+	(void)sigdelset(&set, SIGXFSZ);
 	for (int sig = 1; starting && sig < NSIG; sig++)
 		if (!signals_end_a_process(sig))
 			(void)sigdelset(&set, sig);

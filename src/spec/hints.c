@@ -10,16 +10,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "sbx/base/arena.h"
+#include "sbx/base/io.h"
+#include "sbx/base/mountinfo.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/plan.h"
+
+enum { HINT_MOUNTINFO_MAX_BYTES = 16 << 20 };
 
 /* The first line of a small file, without its newline; "" where there is none. */
 static void hint_read_line(const char *path, char *line, size_t size)
@@ -85,21 +89,16 @@ static bool probe_no_new_privs(void)
 /* Is something mounted inside the caller's /proc? Then the kernel refuses a new one. */
 static bool probe_proc_covered(void)
 {
-	_autofree_ char *line = NULL;
-	size_t size = 0;
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	char *text, *point;
 	bool covered = false;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
+	size_t len;
 
-	if (!f)
+	if (io_read_file("/proc/self/mountinfo", HINT_MOUNTINFO_MAX_BYTES, &arena, &text, &len) < 0)
 		return true;
-	while (!covered && getline(&line, &size, f) > 0) {
-		char where[4096];
-
-		covered = sscanf(line, "%*s %*s %*s %*s %4095s", where) == 1 &&
-			  str_starts_with(where, "/proc/") &&
-			  !str_starts_with(where, "/proc/sys/fs/binfmt_misc");
-	}
-	(void)fclose(f);
+	while (!covered && (point = mountinfo_next(&text)))
+		covered = str_starts_with(point, "/proc/") &&
+			  !str_starts_with(point, "/proc/sys/fs/binfmt_misc");
 	return covered;
 }
 
@@ -109,6 +108,9 @@ struct hint {
 	bool (*probe)(void); /* NULL: always */
 	const char *text;
 };
+
+static const char hint_processes[] =
+	"the limit on processes is reached; see \"ulimit -u\" and the cgroup's pids.max";
 
 static const char hint_old_kernel[] =
 	"this kernel is older than Linux 5.15, which sbx needs; see \"uname -r\"";
@@ -168,8 +170,9 @@ static const struct hint hints[] = {
 	 "a seccomp filter of an outer container or service refuses clone3; run sbx outside it"},
 	{HINT_CLONE, EINVAL, NULL,
 	 "this kernel was built without one of the namespaces (CONFIG_USER_NS and its like)"},
-	{HINT_CLONE, EAGAIN, NULL,
-	 "the limit on processes is reached; see \"ulimit -u\" and the cgroup's pids.max"},
+	{HINT_CLONE, EAGAIN, NULL, hint_processes},
+	{HINT_IDMAP, EAGAIN, NULL, hint_processes},
+	{HINT_PAYLOAD, EAGAIN, NULL, hint_processes},
 	{HINT_IDMAP, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EPERM, probe_no_new_privs,
@@ -260,9 +263,21 @@ static const struct hint hints[] = {
 	{HINT_ANY, EOVERFLOW, NULL,
 	 "the sandbox's first process has no id inside: newuidmap or newgidmap, or whoever writes\n"
 	 "to --userns-block-fd, ended as if the map were written, and it is not"},
-	{HINT_ANY, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
-	{HINT_ANY, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
+	{HINT_LIMIT, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
+	{HINT_LIMIT, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
+	{HINT_LIMIT, EFBIG, NULL,
+	 "raise the limit on the size of files (ulimit -f), which is in force for those in memory "
+	 "too"},
+	{HINT_LIMIT, ENOMEM, NULL,
+	 "memory is short: of the machine, of the cgroup (memory.max), or by a limit; see\n"
+	 "\"ulimit -v\" and \"ulimit -d\""},
 };
+
+static bool hint_is_for(const struct hint *h, int place)
+{
+	return h->place == place || h->place == HINT_LIMIT ||
+	       (h->place == HINT_ANY && place != HINT_LIMIT);
+}
 
 /**
  * Add the hint that the table has for this failure, if it has one and the
@@ -274,7 +289,7 @@ void hint_add(struct sbx_err *err, int place)
 	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
 		const struct hint *h = &hints[i];
 
-		if ((h->place != place && h->place != HINT_ANY) || h->number != err->number)
+		if (!hint_is_for(h, place) || h->number != err->number)
 			continue;
 		if (h->probe && !h->probe())
 			continue;

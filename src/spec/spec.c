@@ -12,6 +12,8 @@
 
 #include "sbx/spec/spec.h"
 
+enum { SPEC_FIRST_BYTES = 8192 }; /* what a command line of some length takes */
+
 static const char *const spec_program_names[] = {"sbx", "bwrap", NULL};
 static const char *const spec_ns_mode_names[] = {"default", "new", "try", "share", NULL};
 static const char *const spec_map_names[] = {"auto", "range", "single", NULL};
@@ -124,7 +126,7 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 void spec_init(struct sbx_spec *spec)
 {
 	memset(spec, 0, sizeof(*spec));
-	arena_init(&spec->arena);
+	arena_init_sized(&spec->arena, SPEC_FIRST_BYTES);
 	spec->uid = -1;
 	spec->gid = -1;
 	spec->block_fd = -1;

@@ -48,7 +48,7 @@ static const char lie_in_wait[] =
 
 struct site {
 	int tree; /* owned */
-	char runtime[512];
+	char runtime[512], home[512];
 	const char *env[4];
 	struct session box;
 };
@@ -61,9 +61,11 @@ static void site_start(struct site *s, const char *option, const char *value, co
 	run = tree_path(s->tree, "run");
 	cr_assert_eq(fchmodat(s->tree, "run", 0700, 0), 0);
 	snprintf(s->runtime, sizeof(s->runtime), "XDG_RUNTIME_DIR=%s", run);
+	snprintf(s->home, sizeof(s->home), "HOME=%s", run);
 	s->env[0] = "PATH=/usr/bin:/bin:/usr/sbin:/sbin";
 	s->env[1] = s->runtime;
-	s->env[2] = NULL;
+	s->env[2] = s->home;
+	s->env[3] = NULL;
 	const struct run_options options = {.env = s->env, .open_input = true};
 
 	session_sbx(&s->box, &options, "--ro-bind", "/usr", "/usr", "--name", "web", option, value,

@@ -38,7 +38,7 @@ static const char pretend[] =
 struct site {
 	int tree;    /* owned */
 	char *boxes; /* owned */
-	char runtime[512];
+	char runtime[512], home[512];
 	const char *env[4];
 };
 
@@ -50,9 +50,12 @@ static void site_start(struct site *s)
 
 	cr_assert_eq(fchmodat(s->tree, "run/sbx/boxes", 0700, 0), 0);
 	snprintf(s->runtime, sizeof(s->runtime), "XDG_RUNTIME_DIR=%s", run);
+	snprintf(s->home, sizeof(s->home), "HOME=%s", run);
 	s->env[0] = "PATH=/usr/bin:/bin";
 	s->env[1] = s->runtime;
-	s->env[2] = NULL;
+	/* Nor are sandboxes of the same user listed whose records are in his home. */
+	s->env[2] = s->home;
+	s->env[3] = NULL;
 }
 
 static void site_end(struct site *s)

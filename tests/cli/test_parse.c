@@ -158,6 +158,8 @@ Test(parse, missing_arguments_are_named)
 	static const struct wrong cases[] = {
 		{{"--ro-bind"}, "--ro-bind", "SRC is missing"},
 		{{"--ro-bind", "/usr"}, "--ro-bind", "DEST is missing"},
+		{{"--ro-bind", "/usr", "--", "true"}, "--ro-bind", "DEST is missing"},
+		{{"--proc", "--", "true"}, "--proc", "DEST is missing"},
 		{{"--setenv", "A"}, "--setenv", "VALUE is missing"},
 		{{"--map"}, "--map", "WORD is missing"},
 	};

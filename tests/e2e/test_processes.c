@@ -380,6 +380,37 @@ Test(processes, a_low_limit_on_descriptors_is_kept_for_the_command)
 	expect_out(r, "16\n");
 }
 
+/* Each limit either leaves room for the launch, or is named with its remedy. */
+Test(processes, a_limit_that_is_too_low_is_named)
+{
+	static const struct {
+		const char *limits, *words;
+	} rows[] = {
+		{"ulimit -n 5", "ulimit -n 1024"},  {"ulimit -n 8", "ulimit -n 1024"},
+		{"ulimit -s 16", "ulimit -s 8192"}, {"ulimit -s 64", "ulimit -s 8192"},
+		{"ulimit -f 0", "ulimit -f"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autorun_ struct run_result r =
+			run_program("bash", "-c", "$0 && exec \"$@\"", rows[i].limits,
+				    sbx_program(), "--ro-bind", "/usr", "/usr", "--", "true");
+
+		cr_expect_eq(r.status, 125, "%s: %d", rows[i].limits, r.status);
+		cr_expect(strstr(r.err, "hint:") && strstr(r.err, rows[i].words), "%s: %s",
+			  rows[i].limits, r.err);
+	}
+}
+
+Test(processes, a_signal_of_a_limit_is_left_to_the_command)
+{
+	_autorun_ struct run_result r = run_program(
+		"bash", "-c", "ulimit -f 100; exec \"$@\"", "bash", sbx_program(), "--ro-bind",
+		"/usr", "/usr", SH("exec dd if=/dev/zero of=/tmp/file bs=1M count=1"));
+
+	cr_expect_eq(r.status, 128 + SIGXFSZ, "%d: %s", r.status, r.err);
+}
+
 Test(processes, blocked_and_ignored_signals_are_the_callers)
 {
 	const char *const ignore = "trap '' USR1; exec \"$@\"";

@@ -183,11 +183,14 @@ Test(seccomp_file, a_reader_that_fails_is_an_error)
 /* What it is given: no privileges to gain, no file but its three descriptors, little time. */
 Test(seccomp_file, the_reader_is_confined)
 {
-	_autoclose_ int tree = tmp_tree(
-		"p.json=" NO_MKDIR,
-		"reader=#!/bin/sh\n{ grep NoNewPrivs: /proc/self/status; ulimit -t; ulimit -c;\n"
-		"for fd in 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || [ $(readlink "
-		"/proc/$$/fd/$fd) = $0 ] || echo $fd; done; } | tr '\\n\\t' '; ' >&2; exit 1\n");
+	_autoclose_ int tree =
+		tmp_tree("p.json=" NO_MKDIR,
+			 "reader=#!/bin/sh\n" /* the shell looks at itself, before it has a pipe of
+						 its own */
+			 "for fd in 3 4 5 6 7 8 9; do [ ! -e /proc/self/fd/$fd ] ||\n"
+			 "[ /proc/self/fd/$fd -ef $0 ] || open=\"$open$fd;\"; done\n"
+			 "{ grep NoNewPrivs: /proc/self/status; ulimit -t; ulimit -c; } |\n"
+			 "tr '\\n\\t' '; ' >&2; echo \"$open\" >&2; exit 1\n");
 	_autofree_ char *path = tree_path(tree, "p.json"), *program = tree_path(tree, "reader");
 	const struct run_options options = {.fds = {{tree, 7}}};
 	char helper[4096 + 32];

@@ -58,6 +58,14 @@ Test(hints, steps_have_remedies_of_their_own)
 		{HINT_CLONE, EINVAL, "CONFIG_USER_NS"},
 		{HINT_CLONE, EAGAIN, "ulimit -u"},
 		{HINT_IDMAP, EINVAL, NULL},
+		{HINT_IDMAP, EAGAIN, "ulimit -u"},
+		{HINT_IDMAP, EMFILE, "ulimit -n"},
+		{HINT_PAYLOAD, EAGAIN, "ulimit -u"},
+		{HINT_LIMIT, EMFILE, "ulimit -n"},
+		{HINT_LIMIT, EFBIG, "ulimit -f"},
+		{HINT_LIMIT, ENOMEM, "ulimit -v"},
+		{HINT_LIMIT, ENOSPC, NULL},
+		{PLAN_STEP_FILE, EFBIG, "ulimit -f"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

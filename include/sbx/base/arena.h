@@ -14,9 +14,11 @@ struct arena_chunk;
 
 struct arena {
 	struct arena_chunk *chunks; /* owned; newest first */
+	size_t first_bytes;	    /* of the first chunk, 0: as of all others */
 };
 
 void arena_init(struct arena *arena);
+void arena_init_sized(struct arena *arena, size_t first_bytes);
 void arena_finish(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_grow(struct arena *arena, void *old, size_t count, size_t item_size);

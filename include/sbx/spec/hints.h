@@ -7,7 +7,14 @@
 
 #include "sbx/base/err.h"
 
-/* Beside the step kinds, what else fails and is no step. */
-enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3, HINT_BUS = -4 };
+/* Beside the step kinds, what else fails and is no step. HINT_LIMIT is true of every place. */
+enum hint_place {
+	HINT_ANY = -1,
+	HINT_CLONE = -2,
+	HINT_IDMAP = -3,
+	HINT_BUS = -4,
+	HINT_LIMIT = -5,
+	HINT_PAYLOAD = -6,
+};
 
 void hint_add(struct sbx_err *err, int place);
