@@ -113,13 +113,11 @@ struct hint {
 static const char hint_old_kernel[] =
 	"this kernel is older than Linux 5.15, which sbx needs; see \"uname -r\"";
 static const char hint_apparmor[] =
-	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile: "
-	"put\n"
-	"\"abi <abi/4.0>, profile sbx /usr/local/bin/sbx flags=(unconfined) { userns, }\" with "
-	"sbx's\n"
-	"path into /etc/apparmor.d/sbx and run \"apparmor_parser -r /etc/apparmor.d/sbx\"; or, "
-	"for\n"
-	"all programs, \"sysctl kernel.apparmor_restrict_unprivileged_userns=0\"";
+	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile:\n"
+	"  echo \"abi <abi/4.0>, profile sbx $(command -v sbx) flags=(unconfined) { userns, }\" "
+	">/etc/apparmor.d/sbx\n"
+	"  apparmor_parser -r /etc/apparmor.d/sbx\n"
+	"or, for all programs: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
 static const char hint_proc[] =
 	"parts of the caller's /proc are mounted over (as in a container), so the kernel refuses "
 	"a\n"
@@ -170,6 +168,20 @@ static const struct hint hints[] = {
 	{HINT_IDMAP, EPERM, probe_no_new_privs,
 	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
 	{HINT_BUS, 0, NULL, hint_bus},
+	{HINT_FUSE, ENOENT, NULL,
+	 "as root: modprobe fuse; in a container: start that with --device /dev/fuse"},
+	{HINT_FUSE, ENXIO, NULL, "as root: modprobe fuse"},
+	{HINT_FUSE, ENODEV, NULL, "as root: modprobe fuse"},
+	{HINT_FUSE, EACCES, NULL, "as root: chmod 0666 /dev/fuse"},
+	{HINT_FUSE, EPERM, NULL, "in a container: start that with --device /dev/fuse"},
+	{HINT_TUN, ENOENT, NULL,
+	 "as root: modprobe tun; in a container: start that with --device /dev/net/tun"},
+	{HINT_TUN, ENXIO, NULL, "as root: modprobe tun"},
+	{HINT_TUN, ENODEV, NULL, "as root: modprobe tun"},
+	{HINT_TUN, EACCES, NULL, "as root: chmod 0666 /dev/net/tun"},
+	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
+	{HINT_LISTENER, EBUSY, NULL,
+	 "an outer container listens to the refused calls of its own; leave --seccomp-log out"},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_PROC_VIEW, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_CGROUP, EPERM, NULL,

@@ -8,6 +8,14 @@
 #include "sbx/base/err.h"
 
 /* Beside the step kinds, what else fails and is no step. */
-enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3, HINT_BUS = -4 };
+enum hint_place {
+	HINT_ANY = -1,
+	HINT_CLONE = -2,
+	HINT_IDMAP = -3,
+	HINT_BUS = -4,
+	HINT_FUSE = -20, /* opening /dev/fuse */
+	HINT_TUN = -21,	 /* opening /dev/net/tun */
+	HINT_LISTENER = -22, /* loading a filter that reports */
+};
 
 void hint_add(struct sbx_err *err, int place);
