@@ -95,6 +95,15 @@ static void doctor_add_needs(const struct doctor_probe *probe, struct str_buf *o
 		str_buf_puts(out, "no option of this version");
 }
 
+/* Would anything that can be asked for fail without it? */
+static bool doctor_matters(const struct doctor_probe *probe)
+{
+	char option[DOCTOR_OPTION_MAX];
+	const char *at = probe->options;
+
+	return probe->need == DOCTOR_FOR_LAUNCH || doctor_next_option(&at, option);
+}
+
 /* ---- showing ---- */
 
 static void doctor_add_json(struct json_out *json, const struct doctor_probe *probe,
@@ -169,7 +178,7 @@ static void doctor_note(struct visit *v, const struct doctor_probe *probe,
 		/* Who names a probe needs it. */
 		if (probe->need == DOCTOR_FOR_LAUNCH || v->words->n_operands)
 			v->launch_fails = true;
-		else
+		else if (doctor_matters(probe))
 			v->option_fails = true;
 	}
 	if (v->quiet && !bad)

@@ -6,8 +6,8 @@
  *
  * What a sandbox needs is best known by doing it: a switch that is read says what one
  * kernel means by it, a namespace that was made says that it can be made. So a probe that
- * can, does: in a child, which makes namespaces, mounts, filters and processes, and reports
- * one struct doctor_answer. All that it made is its own and goes with it. Nothing is made
+ * can, does: in a child, which makes namespaces, mounts, filters and processes, and
+ * leaves one struct doctor_answer in memory that is the parent's too. All that it made is its own and goes with it. Nothing is made
  * that has a name on the host.
  *
  * A child that does not answer in time is killed; its own children ask for a signal at
@@ -23,9 +23,9 @@
 #include <stdio.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sbx/base/io.h"
@@ -109,76 +109,73 @@ static int doctor_map_own(const struct doctor *d, struct sbx_err *err)
 	return r;
 }
 
+/* @answer: shared with the parent: a launch leaves no other descriptor open than its own */
 static noreturn void doctor_child(struct doctor *d, const struct doctor_probe *probe,
-				  unsigned long namespaces, doctor_fn *fn, int fd)
+				  unsigned long namespaces, doctor_fn *fn,
+				  struct doctor_answer *answer)
 {
-	struct doctor_answer answer;
 	int r = 0;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	memset(&answer, 0, sizeof(answer));
 	if (namespaces & CLONE_NEWUSER)
-		r = doctor_map_own(d, &answer.err);
+		r = doctor_map_own(d, &answer->err);
 	if (r == 0)
-		r = fn(d, probe, &answer, &answer.err);
-	answer.result = r;
-	_exit(io_write_all(fd, (const char *)&answer, sizeof(answer)) < 0 ? 1 : 0);
+		r = fn(d, probe, answer, &answer->err);
+	answer->result = r;
+	answer->complete = true;
+	_exit(0);
 }
 
-static int doctor_left_ms(const struct timespec *end)
-{
-	struct timespec now;
-	long long ms;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (end->tv_sec - now.tv_sec) * 1000LL + (end->tv_nsec - now.tv_nsec) / 1000000;
-	return ms < 0 ? 0 : (int)ms;
-}
-
-/* Return: was all of it there in time? */
-static bool doctor_hear(int fd, struct doctor_answer *ret)
-{
-	struct pollfd ready = {.fd = fd, .events = POLLIN};
-	struct timespec end;
-	size_t got = 0;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += DOCTOR_TIMEOUT_MS / 1000;
-	while (got < sizeof(*ret)) {
-		int r = poll(&ready, 1, doctor_left_ms(&end));
-		ssize_t n;
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return false;
-		n = read(fd, (char *)ret + got, sizeof(*ret) - got);
-		if (n <= 0 && !(n < 0 && errno == EINTR))
-			return false;
-		got += n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
-static pid_t doctor_clone(struct doctor *d, const struct doctor_probe *probe,
-			  unsigned long namespaces, doctor_fn *fn, const int fds[2],
-			  struct sbx_err *err)
+/* A user namespace is made by the call that a launch makes; else the simplest will do. */
+static pid_t doctor_clone(unsigned long namespaces, struct sbx_err *err)
 {
 	const struct clone_args args = {.flags = namespaces, .exit_signal = SIGCHLD};
-	pid_t pid = sys_clone3(&args);
-	int number = errno;
+	pid_t pid = namespaces ? sys_clone3(&args) : fork();
 
-	if (pid == 0) {
-		close(fds[0]);
-		doctor_child(d, probe, namespaces, fn, fds[1]);
-	}
-	if (pid > 0)
+	if (pid >= 0)
 		return pid;
-	(void)err_system(err, number, NULL,
+	(void)err_system(err, errno, NULL,
 			 namespaces & CLONE_NEWUSER ? "cannot create a user namespace"
 						    : "cannot create a process");
 	hint_add(err, HINT_CLONE);
-	return -number;
+	return -err->number;
+}
+
+/* Wait for the end of a child, not for ever. Return: how it ended, as wait(2) has it. */
+static int doctor_await(pid_t pid)
+{
+	_autoclose_ int pidfd = sys_pidfd_open(pid);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	int status = 0, r;
+
+	do {
+		r = pidfd < 0 ? 1 : poll(&end, 1, DOCTOR_TIMEOUT_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		(void)kill(pid, SIGKILL);
+	(void)proc_wait(pid, &status);
+	return status;
+}
+
+static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
+			     unsigned long namespaces, doctor_fn *fn, struct doctor_answer *answer)
+{
+	pid_t pid = doctor_clone(namespaces, &answer->err);
+	int status;
+
+	if (pid == 0)
+		doctor_child(d, probe, namespaces, fn, answer);
+	if (pid < 0) {
+		answer->result = (int)pid;
+		return;
+	}
+	status = doctor_await(pid);
+	if (answer->complete)
+		return;
+	answer->result = err_refuse(&answer->err, ECANCELED, NULL,
+				    "the process that tried it was ended by signal %d, or took "
+				    "too long",
+				    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
 /**
@@ -191,42 +188,25 @@ static pid_t doctor_clone(struct doctor *d, const struct doctor_probe *probe,
 bool doctor_try(struct doctor *d, const struct doctor_probe *probe, unsigned long namespaces,
 		doctor_fn *fn, struct doctor_answer *ret_answer, struct doctor_finding *ret)
 {
-	_autoclose_ int read_fd = -1, write_fd = -1;
-	int fds[2], status;
-	struct sbx_err err;
-	bool heard;
-	pid_t pid;
+	struct doctor_answer *shared;
 
+	memset(ret_answer, 0, sizeof(*ret_answer));
 	if ((namespaces & CLONE_NEWUSER) && d->no_userns) {
 		doctor_say(ret, DOCTOR_FAILS, "needs a user namespace, see user-namespaces");
 		return false;
 	}
-	if (pipe2(fds, O_CLOEXEC) < 0) {
-		(void)err_system(&err, errno, NULL, "cannot make a pipe");
-		hint_add(&err, HINT_ANY);
-		doctor_blame(ret, &err);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED) {
+		doctor_say(ret, DOCTOR_FAILS, "cannot be tried: %s", strerror(errno));
 		return false;
 	}
-	read_fd = fds[0];
-	write_fd = fds[1];
-	pid = doctor_clone(d, probe, namespaces, fn, fds, &err);
-	if (pid < 0) {
-		doctor_blame(ret, &err);
-		return false;
-	}
-	close(take_fd(&write_fd));
-	heard = doctor_hear(read_fd, ret_answer);
-	if (!heard)
-		(void)kill(pid, SIGKILL);
-	(void)proc_wait(pid, &status);
-	if (!heard)
-		doctor_say(ret, DOCTOR_FAILS, "the process that tried it %s",
-			   WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
-				   ? "did not come to an end"
-				   : "was ended");
-	else if (ret_answer->result < 0)
+	doctor_run_child(d, probe, namespaces, fn, shared);
+	*ret_answer = *shared;
+	(void)munmap(shared, sizeof(*shared));
+	if (ret_answer->result < 0)
 		doctor_blame(ret, &ret_answer->err);
-	return heard && ret_answer->result >= 0;
+	return ret_answer->result >= 0;
 }
 
 /* What resolve makes of a spec here. The caller finishes the plan, whatever comes of it. */

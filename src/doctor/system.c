@@ -103,46 +103,7 @@ static const char *system_missing_controllers(const char *have, struct arena *ar
 	return missing;
 }
 
-DOCTOR_PROBE(cgroup)
-{
-	const char *mount = system_find_cgroup2(), *own = NULL, *dir, *missing;
-	char *text, *controllers;
-	size_t len;
-	int r;
-
-	(void)probe;
-	if (!mount) {
-		doctor_say(ret, DOCTOR_FAILS, "cgroup v2 is not mounted at /sys/fs/cgroup");
-		doctor_mend(ret, "%s", system_unified);
-		return;
-	}
-	if (io_read_file("/proc/self/cgroup", SYSTEM_TEXT_MAX, &d->arena, &text, &len) == 0)
-		own = doctor_parse_cgroup(text, &d->arena);
-	dir = own ? arena_printf(&d->arena, "%s%s", mount, own) : NULL;
-	if (!dir || io_read_file(arena_printf(&d->arena, "%s/cgroup.controllers", dir),
-				 SYSTEM_TEXT_MAX, &d->arena, &controllers, &len) < 0) {
-		doctor_say(ret, DOCTOR_FAILS, "this process's cgroup cannot be seen below %s",
-			   mount);
-		return;
-	}
-	missing = system_missing_controllers(controllers, &d->arena);
-	r = system_make_cgroup(dir, &d->arena);
-	if (r < 0) {
-		doctor_say(ret, DOCTOR_FAILS, "%s is not delegated to you: %s", dir, strerror(-r));
-		doctor_mend(ret, "start it in a cgroup of its own: systemd-run --user --scope -p "
-				 "Delegate=yes sbx ...");
-	} else if (missing && *missing) {
-		doctor_say(ret, DOCTOR_LIMITED, "%s is delegated, without the controllers %s", dir,
-			   missing);
-		doctor_mend(ret, "%s",
-			    str_equal(mount, "/sys/fs/cgroup") ? system_delegate_all
-							       : system_unified);
-	} else {
-		doctor_say(ret, DOCTOR_WORKS, "%s is delegated, with all controllers", dir);
-	}
-}
-
-/* ---- systemd ---- */
+/* ---- systemd, and what it can be asked for ---- */
 
 static const char *system_runtime_dir(const struct doctor *d)
 {
@@ -197,30 +158,103 @@ static int system_connect(const char *path)
 	return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-DOCTOR_PROBE(systemd)
+/* Has the system a systemd, and the caller a bus to its manager? */
+static bool system_has_systemd(void)
 {
-	const char *path = arena_printf(&d->arena, "%s/bus", system_runtime_dir(d));
-	struct doctor_answer answer;
 	struct stat st;
-	int r = system_connect(path);
 
-	if (stat("/run/systemd/system", &st) < 0) {
-		doctor_say(ret, DOCTOR_FAILS, "this system does not run systemd");
+	return stat("/run/systemd/system", &st) == 0;
+}
+
+static int system_connect_bus(struct doctor *d)
+{
+	return system_connect(arena_printf(&d->arena, "%s/bus", system_runtime_dir(d)));
+}
+
+/* Then systemd is asked for a cgroup, where there is one. */
+static void system_not_delegated(struct doctor *d, const char *dir, int number,
+				 struct doctor_finding *ret)
+{
+	const char *user = d->host.user ? d->host.user : "USER";
+
+	doctor_say(ret, DOCTOR_FAILS, "%s is not delegated to you: %s", dir, strerror(number));
+	if (!system_has_systemd())
+		doctor_mend(ret, "as root: mkdir /sys/fs/cgroup/sbx && chown -R %s "
+				 "/sys/fs/cgroup/sbx &&\n  echo PID >/sys/fs/cgroup/sbx/cgroup.procs, "
+				 "with the number of your shell",
+			    user);
+	else if (system_connect_bus(d) == 0)
+		doctor_say(ret, DOCTOR_LIMITED, "%s is not delegated to you: systemd has to be asked",
+			   dir);
+	else
+		doctor_mend(ret, "start it in a cgroup of its own: systemd-run --user --scope -p "
+				 "Delegate=yes sbx ...");
+}
+
+DOCTOR_PROBE(cgroup)
+{
+	const char *mount = system_find_cgroup2(), *own = NULL, *dir, *missing;
+	char *text, *controllers;
+	size_t len;
+	int r;
+
+	(void)probe;
+	if (!mount) {
+		doctor_say(ret, DOCTOR_FAILS, "cgroup v2 is not mounted at /sys/fs/cgroup");
+		doctor_mend(ret, "%s", system_unified);
 		return;
 	}
+	if (io_read_file("/proc/self/cgroup", SYSTEM_TEXT_MAX, &d->arena, &text, &len) == 0)
+		own = doctor_parse_cgroup(text, &d->arena);
+	dir = own ? arena_printf(&d->arena, "%s%s", mount, own) : NULL;
+	if (!dir || io_read_file(arena_printf(&d->arena, "%s/cgroup.controllers", dir),
+				 SYSTEM_TEXT_MAX, &d->arena, &controllers, &len) < 0) {
+		doctor_say(ret, DOCTOR_FAILS, "this process's cgroup cannot be seen below %s",
+			   mount);
+		return;
+	}
+	missing = system_missing_controllers(controllers, &d->arena);
+	r = system_make_cgroup(dir, &d->arena);
+	d->has_cgroup = r == 0;
 	if (r < 0) {
-		doctor_say(ret, DOCTOR_FAILS, "no user manager: %s: %s", path, strerror(-r));
-		doctor_mend(ret, "as root: loginctl enable-linger %s; then log in again, or\n"
-				 "export XDG_RUNTIME_DIR=/run/user/%u",
-			    d->host.user ? d->host.user : "USER", d->host.uid);
-	} else if (doctor_try(d, probe, 0, system_ask_manager, &answer, ret)) {
-		if (answer.text[0])
-			doctor_say(ret, DOCTOR_WORKS, "the user manager answers, version %s",
-				   answer.text);
-		else
-			doctor_say(ret, DOCTOR_WORKS, "the user's bus answers");
+		system_not_delegated(d, dir, -r, ret);
+	} else if (missing && *missing) {
+		doctor_say(ret, DOCTOR_LIMITED, "%s is delegated, without the controllers %s", dir,
+			   missing);
+		doctor_mend(ret, "%s",
+			    str_equal(mount, "/sys/fs/cgroup") ? system_delegate_all
+							       : system_unified);
 	} else {
+		doctor_say(ret, DOCTOR_WORKS, "%s is delegated, with all controllers", dir);
+	}
+}
+
+/* Who has a cgroup already need not ask for one. */
+DOCTOR_PROBE(systemd)
+{
+	enum doctor_status missing = d->has_cgroup ? DOCTOR_FACT : DOCTOR_FAILS;
+	struct doctor_answer answer;
+	int r;
+
+	if (!system_has_systemd()) {
+		doctor_say(ret, missing, "this system does not run systemd");
+		return;
+	}
+	r = system_connect_bus(d);
+	if (r < 0) {
+		doctor_say(ret, missing, "no user manager: %s/bus: %s", system_runtime_dir(d),
+			   strerror(-r));
+		doctor_mend(ret,
+			    "as root: loginctl enable-linger %s; then log in again, or\n"
+			    "export XDG_RUNTIME_DIR=/run/user/%u",
+			    d->host.user ? d->host.user : "USER", d->host.uid);
+	} else if (!doctor_try(d, probe, 0, system_ask_manager, &answer, ret)) {
+		ret->status = missing;
 		doctor_mend(ret, "see: systemctl --user status");
+	} else if (answer.text[0]) {
+		doctor_say(ret, DOCTOR_WORKS, "the user manager answers, version %s", answer.text);
+	} else {
+		doctor_say(ret, DOCTOR_WORKS, "the user's bus answers");
 	}
 }
 

@@ -35,15 +35,15 @@ const char *const doctor_need_names[DOCTOR_NEED_COUNT_] = {
 /* clang-format off */
 const struct doctor_probe doctor_probes[] = {
 	ROW("kernel", kernel, 0, LAUNCH, "",
-	    "the kernel", "every sandbox is made of its system calls"),
+	    "the kernel", "it is made of its system calls"),
 	ROW("container", container, 0, NOTHING, "",
 	    "where sbx runs", "a container or an outer sandbox explains what fails below"),
 	ROW("security-modules", lsm, 0, NOTHING, "",
 	    "AppArmor and SELinux", "each can forbid user namespaces to single programs"),
 	ROW("user-namespaces", userns, 0, LAUNCH, "",
-	    "user namespaces", "every sandbox is one"),
+	    "user namespaces", "the one that lets an ordinary user make all others"),
 	ROW("mount-namespaces", namespace, CLONE_NEWNS, LAUNCH, "",
-	    "mount namespaces", "every sandbox has a root of its own"),
+	    "mount namespaces", "a root of its own"),
 	ROW("pid-namespaces", namespace, CLONE_NEWPID, LAUNCH, "--share-pid",
 	    "pid namespaces", "all processes end with the sandbox; --share-pid does without"),
 	ROW("ipc-namespaces", namespace, CLONE_NEWIPC, LAUNCH, "--share-ipc",
@@ -108,7 +108,7 @@ const struct doctor_probe doctor_probes[] = {
 	ROW("keys", keys, 0, OPTIONS, "--seccomp --seccomp-allow",
 	    "the quota of keys", "where keyrings are allowed, each sandbox has one"),
 	ROW("launch", launch, 0, LAUNCH, "",
-	    "a plain launch", "all of the above that every sandbox needs, together"),
+	    "a plain launch", "all that it needs, together"),
 };
 /* clang-format on */
 

@@ -118,6 +118,10 @@ static const char hint_apparmor[] =
 	">/etc/apparmor.d/sbx\n"
 	"  apparmor_parser -r /etc/apparmor.d/sbx\n"
 	"or, for all programs: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+static const char hint_no_userns[] =
+	"no user namespaces are allowed here. In a sandbox: it has to be started so that it "
+	"allows\n"
+	"them (sbx --allow-userns). On the host, as root: sysctl user.max_user_namespaces=10000";
 static const char hint_proc[] =
 	"parts of the caller's /proc are mounted over (as in a container), so the kernel refuses "
 	"a\n"
@@ -138,6 +142,7 @@ static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_clone_switch_off,
 	 "the switch for user namespaces is off; as root: sysctl "
 	 "kernel.unprivileged_userns_clone=1"},
+	{HINT_CLONE, EPERM, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, EPERM, probe_seccomp,
 	 "a seccomp filter of an outer container or service refuses user namespaces; run sbx "
 	 "outside\n"
@@ -148,15 +153,13 @@ static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, NULL,
 	 "a security module or an outer sandbox forbids user namespaces, or this is a chroot; the\n"
 	 "kernel's log may tell which (dmesg | tail)"},
-	{HINT_CLONE, ENOSPC, probe_no_userns_allowed,
-	 "no user namespaces are allowed here. In a sandbox: it has to be started so that it "
-	 "allows\n"
-	 "them (sbx --allow-userns). On the host, as root: sysctl user.max_user_namespaces=10000"},
+	{HINT_CLONE, ENOSPC, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, ENOSPC, NULL,
 	 "the limit on namespaces is reached, or this is inside a sandbox that allows none; see\n"
 	 "/proc/sys/user/max_*_namespaces"},
 	{HINT_CLONE, EUSERS, NULL, "user namespaces are nested 32 deep, the kernel's limit"},
 	{HINT_CLONE, ENOSYS, probe_kernel_too_old, hint_old_kernel},
+	{HINT_CLONE, ENOSYS, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, ENOSYS, NULL,
 	 "a seccomp filter of an outer container or service refuses clone3; run sbx outside it"},
 	{HINT_CLONE, EINVAL, NULL,

@@ -39,6 +39,7 @@ struct doctor {
 	struct probe_host host;
 	struct sbx_spec spec; /* of a plain launch */
 	bool no_userns;	      /* tried, and said, already */
+	bool has_cgroup;      /* a delegated one */
 };
 
 struct doctor_probe {

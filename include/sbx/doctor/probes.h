@@ -14,9 +14,10 @@ void doctor_say(struct doctor_finding *ret, enum doctor_status status, const cha
 void doctor_mend(struct doctor_finding *ret, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void doctor_blame(struct doctor_finding *ret, const struct sbx_err *err);
 
-/* What a child comes to. Without pointers: it crosses in one pipe. */
+/* What a child comes to. Without pointers; in memory that is shared with it. */
 struct doctor_answer {
-	int result; /* 0, or -errno with err filled */
+	bool complete; /* the child came to its end */
+	int result;    /* 0, or -errno with err filled */
 	struct sbx_err err;
 	char text[512]; /* for the finding */
 };
