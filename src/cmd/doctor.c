@@ -34,7 +34,7 @@ struct visit {
 	const struct cmd_words *words;
 	bool quiet, colour;
 	struct sink *sink;
-	struct json_out *json;	   /* NULL: for people */
+	struct json_out *json; /* NULL: for people */
 	size_t count[DOCTOR_STATUS_COUNT_];
 	bool launch_fails, option_fails;
 };
@@ -199,8 +199,9 @@ static void doctor_sum_up(const struct visit *v)
 	str_buf_printf(&out, "\n%s",
 		       v->launch_fails ? "sbx cannot make a sandbox here as it should."
 				       : "sbx can make sandboxes here.");
-	str_buf_printf(&out, " Of %zu probes %zu found that it works, %zu that it does in part, "
-			     "%zu that it does not.\n",
+	str_buf_printf(&out,
+		       " Of %zu probes %zu found that it works, %zu that it does in part, "
+		       "%zu that it does not.\n",
 		       v->count[DOCTOR_WORKS] + v->count[DOCTOR_LIMITED] + v->count[DOCTOR_FAILS],
 		       v->count[DOCTOR_WORKS], v->count[DOCTOR_LIMITED], v->count[DOCTOR_FAILS]);
 	sink_puts(v->sink, out.data);
@@ -299,9 +300,8 @@ int cmd_doctor(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	doctor_finish(&doctor);
 	if (r < 0)
 		return r;
-	*ret_exit_code = visit.launch_fails ? DOCTOR_EXIT_LAUNCH
-			 : visit.option_fails && words.value[CMD_OPT_STRICT]
-				 ? DOCTOR_EXIT_OPTIONS
-				 : DOCTOR_EXIT_WELL;
+	*ret_exit_code = visit.launch_fails				     ? DOCTOR_EXIT_LAUNCH
+			 : visit.option_fails && words.value[CMD_OPT_STRICT] ? DOCTOR_EXIT_OPTIONS
+									     : DOCTOR_EXIT_WELL;
 	return 0;
 }

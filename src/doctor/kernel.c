@@ -46,8 +46,9 @@ DOCTOR_PROBE(kernel)
 		hint_add(&err, HINT_ANY);
 		doctor_blame(ret, &err);
 	} else if (kernel_is_older(major, minor, TESTED_MAJOR, TESTED_MINOR)) {
-		doctor_say(ret, DOCTOR_LIMITED, "Linux %s; the oldest that sbx is tested on is %d.%d",
-			   uts.release, TESTED_MAJOR, TESTED_MINOR);
+		doctor_say(ret, DOCTOR_LIMITED,
+			   "Linux %s; the oldest that sbx is tested on is %d.%d", uts.release,
+			   TESTED_MAJOR, TESTED_MINOR);
 	} else {
 		doctor_say(ret, DOCTOR_WORKS, "Linux %s %s", uts.release, uts.machine);
 	}
@@ -194,7 +195,8 @@ DOCTOR_PROBE(filesystem)
 	if (doctor_try(d, probe,
 		       CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC,
 		       kernel_mount, &answer, ret))
-		doctor_say(ret, DOCTOR_WORKS, "a new %s was mounted", kernel_filesystem(probe->arg));
+		doctor_say(ret, DOCTOR_WORKS, "a new %s was mounted",
+			   kernel_filesystem(probe->arg));
 }
 
 static int kernel_open_pty(struct doctor *d, const struct doctor_probe *probe,
@@ -256,9 +258,9 @@ static int kernel_use_overlay(struct doctor *d, const struct doctor_probe *probe
 	(void)probe;
 	if (r == 0)
 		r = kernel_mount_overlay(tmpfs, &overlay, err);
-	if (r == 0 && (mkdirat(overlay, "new", 0755) < 0 ||
-		       faccessat(tmpfs, "upper/new", F_OK, 0) < 0 ||
-		       unlinkat(overlay, "d", AT_REMOVEDIR) < 0))
+	if (r == 0 &&
+	    (mkdirat(overlay, "new", 0755) < 0 || faccessat(tmpfs, "upper/new", F_OK, 0) < 0 ||
+	     unlinkat(overlay, "d", AT_REMOVEDIR) < 0))
 		r = err_system(err, errno, NULL, "an overlay was mounted and cannot be written");
 	if (r < 0)
 		hint_add(err, errno == ENODEV ? PLAN_STEP_PROTECT : HINT_ANY);

@@ -141,8 +141,9 @@ static unsigned long long quotas_tasks_left(const struct doctor *d, const char *
 	if (io_read_file("/proc/self/cgroup", QUOTAS_TEXT_MAX, d->host.arena, &text, &len) < 0)
 		return left;
 	dir = doctor_parse_cgroup(text, d->host.arena);
-	if (dir && doctor_read_number(arena_printf(d->host.arena, "/sys/fs/cgroup%s/pids.max", dir),
-				      &max) &&
+	if (dir &&
+	    doctor_read_number(arena_printf(d->host.arena, "/sys/fs/cgroup%s/pids.max", dir),
+			       &max) &&
 	    doctor_read_number(arena_printf(d->host.arena, "/sys/fs/cgroup%s/pids.current", dir),
 			       &used) &&
 	    max != UINT64_MAX && (max > used ? max - used : 0) < left) {
@@ -213,8 +214,7 @@ DOCTOR_PROBE(files)
 		doctor_say(ret, DOCTOR_WORKS, "no limit is known");
 		return;
 	}
-	doctor_say(ret, DOCTOR_WORKS, "up to %llu open files",
-		   (unsigned long long)limit.rlim_max);
+	doctor_say(ret, DOCTOR_WORKS, "up to %llu open files", (unsigned long long)limit.rlim_max);
 	if (limit.rlim_max >= QUOTAS_FILES)
 		return;
 	ret->status = DOCTOR_LIMITED;

@@ -109,16 +109,16 @@ static const char *system_runtime_dir(const struct doctor *d)
 {
 	const char *dir = probe_env(d->host.environ_, "XDG_RUNTIME_DIR");
 
-	return dir && dir[0] == '/' ? dir : arena_printf(d->host.arena, "/run/user/%u",
-							 d->host.uid);
+	return dir && dir[0] == '/' ? dir
+				    : arena_printf(d->host.arena, "/run/user/%u", d->host.uid);
 }
 
 /* In the child: ask the manager for its version, by the user's bus. */
 static int system_ask_manager(struct doctor *d, const struct doctor_probe *probe,
 			      struct doctor_answer *answer, struct sbx_err *err)
 {
-	const char *address = arena_printf(&d->arena, "--address=unix:path=%s/bus",
-					   system_runtime_dir(d));
+	const char *address =
+		arena_printf(&d->arena, "--address=unix:path=%s/bus", system_runtime_dir(d));
 	const char *const argv[] = {probe_helper(&d->host, &d->spec, "busctl"),
 				    address,
 				    "--timeout=10",
@@ -172,20 +172,20 @@ static int system_connect_bus(struct doctor *d)
 }
 
 /* Then systemd is asked for a cgroup, where there is one. */
-static void system_not_delegated(struct doctor *d, const char *dir, int number,
+static void system_not_delegated(struct doctor *d, const char *mount, const char *dir, int number,
 				 struct doctor_finding *ret)
 {
 	const char *user = d->host.user ? d->host.user : "USER";
 
 	doctor_say(ret, DOCTOR_FAILS, "%s is not delegated to you: %s", dir, strerror(number));
 	if (!system_has_systemd())
-		doctor_mend(ret, "as root: mkdir /sys/fs/cgroup/sbx && chown -R %s "
-				 "/sys/fs/cgroup/sbx &&\n  echo PID >/sys/fs/cgroup/sbx/cgroup.procs, "
-				 "with the number of your shell",
-			    user);
+		doctor_mend(ret,
+			    "as root: mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
+			    "  echo PID >%s/sbx/shell/cgroup.procs, PID being that of your shell",
+			    mount, user, mount, mount);
 	else if (system_connect_bus(d) == 0)
-		doctor_say(ret, DOCTOR_LIMITED, "%s is not delegated to you: systemd has to be asked",
-			   dir);
+		doctor_say(ret, DOCTOR_LIMITED,
+			   "%s is not delegated to you: systemd has to be asked", dir);
 	else
 		doctor_mend(ret, "start it in a cgroup of its own: systemd-run --user --scope -p "
 				 "Delegate=yes sbx ...");
@@ -217,7 +217,7 @@ DOCTOR_PROBE(cgroup)
 	r = system_make_cgroup(dir, &d->arena);
 	d->has_cgroup = r == 0;
 	if (r < 0) {
-		system_not_delegated(d, dir, -r, ret);
+		system_not_delegated(d, mount, dir, -r, ret);
 	} else if (missing && *missing) {
 		doctor_say(ret, DOCTOR_LIMITED, "%s is delegated, without the controllers %s", dir,
 			   missing);
@@ -285,8 +285,9 @@ static void system_mend_runtime_dir(const char *flaw, const char *dir, uid_t uid
 	if (str_starts_with(flaw, "others"))
 		doctor_mend(ret, "chmod 0700 %s", dir);
 	else
-		doctor_mend(ret, "log in as yourself (not by su or sudo), or: export "
-				 "XDG_RUNTIME_DIR=/run/user/%u",
+		doctor_mend(ret,
+			    "log in as yourself (not by su or sudo), or: export "
+			    "XDG_RUNTIME_DIR=/run/user/%u",
 			    uid);
 }
 

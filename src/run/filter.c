@@ -23,8 +23,8 @@
 #include "sbx/base/sys.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/steps.h"
-#include "sbx/spec/hints.h"
 #include "sbx/spec/filter.h"
+#include "sbx/spec/hints.h"
 
 enum { INSN_BYTES = sizeof(struct sock_filter) };
 

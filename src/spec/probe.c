@@ -290,8 +290,10 @@ const char *probe_helper(const struct probe_host *host, const struct sbx_spec *s
 static const struct probe_manager {
 	const char *path, *command;
 } probe_managers[] = {
-	{"/usr/bin/apt-get", "apt install"}, {"/usr/bin/dnf", "dnf install"},
-	{"/usr/bin/zypper", "zypper install"}, {"/usr/bin/pacman", "pacman -S"},
+	{"/usr/bin/apt-get", "apt install"},
+	{"/usr/bin/dnf", "dnf install"},
+	{"/usr/bin/zypper", "zypper install"},
+	{"/usr/bin/pacman", "pacman -S"},
 	{"/sbin/apk", "apk add"},
 };
 
@@ -315,18 +317,14 @@ static const struct probe_package {
 	 "xdg-dbus-proxy",
 	 "--no-dbus-session does without"},
 	{"fuse-overlayfs",
-	 {"fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs",
-	  "fuse-overlayfs"},
+	 {"fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs"},
 	 "fuse-overlayfs",
 	 NULL},
 	{"slirp4netns",
 	 {"slirp4netns", "slirp4netns", "slirp4netns", "slirp4netns", "slirp4netns"},
 	 "slirp4netns",
 	 NULL},
-	{"nft",
-	 {"nftables", "nftables", "nftables", "nftables", "nftables"},
-	 "nftables",
-	 NULL},
+	{"nft", {"nftables", "nftables", "nftables", "nftables", "nftables"}, "nftables", NULL},
 };
 
 /* "as root: apt install NAME", or which package to look for. NULL: out of memory. */

@@ -48,8 +48,7 @@ struct doctor_probe {
 	enum doctor_need need;
 	const char *options; /* that need it, separated by spaces; those to come too */
 	const char *why;
-	void (*run)(struct doctor *d, const struct doctor_probe *probe,
-		    struct doctor_finding *ret);
+	void (*run)(struct doctor *d, const struct doctor_probe *probe, struct doctor_finding *ret);
 	int arg; /* for a function of several rows */
 };
 

@@ -30,8 +30,7 @@ bool doctor_try(struct doctor *d, const struct doctor_probe *probe, unsigned lon
 		doctor_fn *fn, struct doctor_answer *ret_answer, struct doctor_finding *ret);
 int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *plan,
 		struct sbx_err *err);
-int doctor_capture(struct doctor *d, const char *const *argv, char **ret_text,
-		   struct sbx_err *err);
+int doctor_capture(struct doctor *d, const char *const *argv, char **ret_text, struct sbx_err *err);
 
 /* What is read from small files of the kernel. */
 bool doctor_read_number(const char *path, unsigned long long *ret_number);

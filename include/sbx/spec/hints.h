@@ -13,8 +13,8 @@ enum hint_place {
 	HINT_CLONE = -2,
 	HINT_IDMAP = -3,
 	HINT_BUS = -4,
-	HINT_FUSE = -20, /* opening /dev/fuse */
-	HINT_TUN = -21,	 /* opening /dev/net/tun */
+	HINT_FUSE = -20,     /* opening /dev/fuse */
+	HINT_TUN = -21,	     /* opening /dev/net/tun */
 	HINT_LISTENER = -22, /* loading a filter that reports */
 };
 
