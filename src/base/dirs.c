@@ -35,6 +35,26 @@ int dirs_open_own(const char *path)
 	return take_fd(&fd);
 }
 
+/* The nearest directory above that exists. Return: 0 or -errno. */
+static int dirs_find_above(const char *path, char part[PATH_MAX], struct stat *ret_st)
+{
+	size_t len = strlen(path);
+
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(part, path, len + 1);
+	while (stat(part, ret_st) < 0) {
+		char *slash = strrchr(part, '/');
+
+		if (errno != ENOENT)
+			return -errno;
+		if (!slash || slash == part)
+			return -EACCES;
+		*slash = '\0';
+	}
+	return 0;
+}
+
 /*
  * Is what lies above it, as far as it exists, the caller's? A variable that root has
  * kept from a user (su) names that user's directory, where root must leave nothing.
@@ -44,21 +64,33 @@ static int dirs_check_above(const char *path)
 {
 	char part[PATH_MAX];
 	struct stat st;
-	size_t len = strlen(path);
+	int r = dirs_find_above(path, part, &st);
 
-	if (len >= sizeof(part))
-		return -ENAMETOOLONG;
-	memcpy(part, path, len + 1);
-	while (stat(part, &st) < 0) {
-		char *slash = strrchr(part, '/');
-
-		if (errno != ENOENT)
-			return -errno;
-		if (!slash || slash == part)
-			return -EACCES;
-		*slash = '\0';
-	}
+	if (r < 0)
+		return r;
 	return st.st_uid == geteuid() ? 0 : -EACCES;
+}
+
+/**
+ * Would dirs_make_own() succeed? Nothing is made.
+ *
+ * Return: 0, or -errno.
+ */
+int dirs_check_own(const char *path)
+{
+	_autoclose_ int fd = dirs_open_own(path);
+	char part[PATH_MAX];
+	struct stat st;
+	int r;
+
+	if (fd != -ENOENT)
+		return fd < 0 ? fd : 0;
+	r = dirs_check_above(path);
+	if (r == 0)
+		r = dirs_find_above(path, part, &st);
+	if (r < 0)
+		return r;
+	return faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 /**

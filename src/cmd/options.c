@@ -20,6 +20,9 @@
 
 /* clang-format off */
 const struct cmd_option cmd_options[] = {
+	FLAG("doctor", JSON, "--json", NULL, "for programs"),
+	FLAG("doctor", QUIET, "--quiet", "-q", "only what does not work"),
+	FLAG("doctor", STRICT, "--strict", NULL, "fail where an option would"),
 	WITH("exec", CHDIR, "--chdir", "-w", "DIR", TEXT, "start there"),
 	FLAG("exec", DETACH, "--detach", "-d", "do not wait for the command"),
 	WITH("exec", ENV, "--env", "-e", "NAME[=VALUE]", ENV, "one more variable"),

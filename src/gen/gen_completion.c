@@ -21,6 +21,7 @@
 #include "sbx/cmd/options.h"
 #include "sbx/cmd/signal_names.h"
 #include "sbx/cmd/verbs.h"
+#include "sbx/doctor/table.h"
 #include "sbx/seccomp/table.h"
 
 enum { CAPS_MAX = 64 };
@@ -112,6 +113,7 @@ static const struct {
 } operand_kinds[] = {
 	{"NAME", "name"},
 	{"PROFILE", "profile"},
+	{"PROBE", "probe"},
 	{"COMMAND", "command"},
 };
 
@@ -201,6 +203,20 @@ static int list_signals(FILE *out, const void *context)
 	(void)context;
 	for (size_t i = 0; (name = signal_name_at(i)); i++)
 		(void)fprintf(out, "%s\n", name);
+	return 0;
+}
+
+static int list_probes(FILE *out, const void *context)
+{
+	static const char *const names[] = {
+#define X(name, function, arg, need, options, title, why) name,
+		DOCTOR_PROBES(X)
+#undef X
+	};
+
+	(void)context;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		(void)fprintf(out, "%s\n", names[i]);
 	return 0;
 }
 
@@ -377,6 +393,8 @@ static int zsh_verb_options(FILE *out, const void *context)
 			(void)fputs("\t\t\t'*:name:_sbx_names' ;;\n", out);
 		else if (strstr(verbs[v].args, "PROFILE"))
 			(void)fputs("\t\t\t'1:profile:_sbx_profiles' ;;\n", out);
+		else if (strstr(verbs[v].args, "PROBE"))
+			(void)fputs("\t\t\t'*:probe:_sbx_probes' ;;\n", out);
 		else
 			(void)fputs("\t\t\t'--help[how it is used]' ;;\n", out);
 	}
@@ -420,6 +438,8 @@ static int fish_verb_options(FILE *out, const void *context)
 
 		if (strstr(verbs[v].args, "PROFILE"))
 			what = "__sbx_profiles";
+		else if (strstr(verbs[v].args, "PROBE"))
+			what = "__sbx_probes";
 		else if (!strstr(verbs[v].args, "NAME"))
 			continue;
 		(void)fprintf(out, "complete -c sbx -n '__sbx_in_verb %s%s' -xa '(%s)'\n", name,
@@ -520,6 +540,7 @@ static const struct gen_mark marks[] = {
 	{"@FISH_OPTIONS@", fish_options},
 	{"@FISH_WORDS@", fish_words},
 	{"@LIST_SIGNALS@", list_signals},
+	{"@LIST_PROBES@", list_probes},
 	{"@BASH_VERBS@", bash_verbs},
 	{"@ZSH_VERB_OPTIONS@", zsh_verb_options},
 	{"@FISH_VERB_OPTIONS@", fish_verb_options},

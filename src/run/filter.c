@@ -24,6 +24,7 @@
 #include "sbx/run/handshake.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/filter.h"
+#include "sbx/spec/hints.h"
 
 enum { INSN_BYTES = sizeof(struct sock_filter) };
 
@@ -50,9 +51,7 @@ static int filter_load_notifying(struct run_context *ctx, const struct seccomp_p
 	if (fd < 0) {
 		r = err_system(err, errno, NULL, "cannot load the system call filter");
 		err_set_option(err, "--seccomp-log");
-		if (errno == EBUSY)
-			err_hint(err, "an outer container listens to the refused calls of its "
-				      "own; leave --seccomp-log out");
+		hint_add(err, HINT_LISTENER);
 		return r;
 	}
 	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_LISTENER, fd);

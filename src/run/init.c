@@ -171,8 +171,11 @@ static int init_set_up(struct init *in, struct sbx_err *err)
 		r = init_tie_to_monitor(in, err);
 	if (r < 0)
 		return r;
-	if (unshare((int)init_late_namespaces(ctx->plan)) < 0)
-		return err_system(err, errno, NULL, "cannot create the sandbox's namespaces");
+	if (unshare((int)init_late_namespaces(ctx->plan)) < 0) {
+		r = err_system(err, errno, NULL, "cannot create the sandbox's namespaces");
+		hint_add(err, HINT_CLONE);
+		return r;
+	}
 	/* Not before: a descriptor belongs to the mount namespace that it was opened in. */
 	ctx->host_root_fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (ctx->host_root_fd < 0)

@@ -41,6 +41,7 @@
 #include "sbx/base/sys.h"
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
+#include "sbx/spec/records.h"
 
 enum {
 	REGISTER_LOCK_MS = 10 * 1000, /* others hold it for milliseconds */
@@ -208,15 +209,8 @@ int register_claim(struct register_entry *entry, const struct sbx_plan *plan, st
 
 	entry->plan = plan;
 	r = register_open_dir(entry);
-	if (r < 0) {
-		const char *dir = plan->box_dirs[0];
-
-		r = err_system(err, -r, dir, "cannot record the sandbox");
-		err_hint(err, "%s; give sbx a directory of yours with XDG_RUNTIME_DIR",
-			 dir ? "it must be yours, and others must not be able to enter it"
-			     : "neither XDG_RUNTIME_DIR nor HOME is set");
-		return r;
-	}
+	if (r < 0)
+		return records_refuse(plan->box_dirs[0], -r, err);
 	do {
 		r = plan->name ? register_claim_name(entry, &rival) : register_make_claim(entry);
 	} while (r == -EEXIST && ++tries < REGISTER_TRIES);

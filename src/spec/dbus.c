@@ -62,17 +62,21 @@ static const char *dbus_address(const struct probe_host *host, struct arena *are
 	return arena_printf(arena, "unix:path=%s", path);
 }
 
+static const char dbus_proxy[] = "xdg-dbus-proxy";
+
 static int dbus_refuse(const struct sbx_spec *spec, const char *object, const char *what,
 		       const char *hint, struct sbx_err *err)
 {
 	(void)err_refuse(err, ENOENT, object, "%s", what);
 	err_set_option(err, dbus_cause(spec));
-	err_hint(err, "%s", hint);
+	if (hint)
+		err_hint(err, "%s", hint);
 	return -ENOENT;
 }
 
 /* What keeps the bus from being there; with --dbus-session-try only a missing one is a remark. */
-static int dbus_check(const struct sbx_spec *spec, struct plan_dbus *dbus, struct sbx_err *err)
+static int dbus_check(const struct sbx_spec *spec, const struct probe_host *host,
+		      const struct plan_dbus *dbus, struct sbx_err *err)
 {
 	if (!dbus->address)
 		return dbus_refuse(spec, NULL,
@@ -86,10 +90,8 @@ static int dbus_check(const struct sbx_spec *spec, struct plan_dbus *dbus, struc
 				   "the session bus is at no unix socket, so it is not filtered",
 				   "set DBUS_SESSION_BUS_ADDRESS to a unix:path=... address", err);
 	if (!dbus->helper)
-		return dbus_refuse(spec, "xdg-dbus-proxy", "is not installed",
-				   "install it: the package is xdg-dbus-proxy; --no-dbus-session "
-				   "does without",
-				   err);
+		return dbus_refuse(spec, dbus_proxy, "is not installed",
+				   probe_helper_remedy(host, dbus_proxy), err);
 	if (access(dbus->helper, X_OK) < 0) {
 		(void)err_system(err, errno, dbus->helper, "cannot be executed");
 		err_set_option(err, dbus_cause(spec));
@@ -171,8 +173,8 @@ int dbus_choose(const struct sbx_spec *spec, const struct probe_host *host, stru
 		return plan_add_remark(plan, "dbus", "no session bus: the caller has none") < 0
 			       ? err_oom(err)
 			       : 0;
-	dbus.helper = probe_helper(host, spec, "xdg-dbus-proxy");
-	r = dbus_check(spec, &dbus, err);
+	dbus.helper = probe_helper(host, spec, dbus_proxy);
+	r = dbus_check(spec, host, &dbus, err);
 	if (r == 0)
 		r = dbus_filter(&plan->arena, &dbus, err);
 	if (r < 0)

@@ -182,6 +182,30 @@ static int filter_note(struct sbx_plan *plan, char *text, struct sbx_err *err)
 }
 
 /**
+ * The program that reads profile files.
+ * @ret_path: in the host's arena
+ *
+ * Return: 0, or -errno with *err filled where it is missing.
+ */
+int filter_find_reader(const struct probe_host *host, const struct sbx_spec *spec,
+		       const char **ret_path, struct sbx_err *err)
+{
+	const char *path = probe_own_helper(host, spec, helper_name);
+	int r;
+
+	if (path && access(path, X_OK) == 0) {
+		*ret_path = path;
+		return 0;
+	}
+	r = filter_refuse_file(err, ENOENT, path ? path : helper_name,
+			       "which reads profile files, is not installed");
+	err_hint(err, "it comes with sbx where that was built with jansson and libseccomp; "
+		      "--helper\nsbx-seccomp=PATH names it elsewhere, and a filter made on "
+		      "another host goes in with --seccomp FD");
+	return r;
+}
+
+/**
  * Make a filter of the file that --seccomp names.
  * @plan: owns the filter, and gets remarks
  *
@@ -191,21 +215,15 @@ int filter_read_file(const struct filter_wanted *wanted, struct sbx_plan *plan,
 		     struct seccomp_program *ret, struct sbx_err *err)
 {
 	const char *path = wanted->spec->seccomp;
-	struct filter_answer answer = {
-		.helper = probe_own_helper(wanted->host, wanted->spec, helper_name)};
+	struct filter_answer answer = {.helper = NULL};
 	_autoclose_ int fd = -1;
 	int r = filter_open(path, &plan->arena, &fd, err);
 
 	if (r < 0)
 		return r;
-	if (!answer.helper || access(answer.helper, X_OK) < 0) {
-		r = filter_refuse_file(err, ENOENT, answer.helper ? answer.helper : helper_name,
-				       "which reads profile files, is not installed");
-		err_hint(err, "it comes with sbx where that was built with jansson and libseccomp; "
-			      "--helper\nsbx-seccomp=PATH names it elsewhere, and a filter made on "
-			      "another host goes in with --seccomp FD");
+	r = filter_find_reader(wanted->host, wanted->spec, &answer.helper, err);
+	if (r < 0)
 		return r;
-	}
 	r = filter_ask(wanted, fd, &plan->arena, &answer, err);
 	if (r == 0 && answer.status != 0)
 		r = filter_failed(path, &answer, err);

@@ -115,13 +115,15 @@ static const char hint_processes[] =
 static const char hint_old_kernel[] =
 	"this kernel is older than Linux 5.15, which sbx needs; see \"uname -r\"";
 static const char hint_apparmor[] =
-	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile: "
-	"put\n"
-	"\"abi <abi/4.0>, profile sbx /usr/local/bin/sbx flags=(unconfined) { userns, }\" with "
-	"sbx's\n"
-	"path into /etc/apparmor.d/sbx and run \"apparmor_parser -r /etc/apparmor.d/sbx\"; or, "
-	"for\n"
-	"all programs, \"sysctl kernel.apparmor_restrict_unprivileged_userns=0\"";
+	"AppArmor keeps ordinary users from user namespaces here. As root, give sbx a profile:\n"
+	"  echo \"abi <abi/4.0>, profile sbx $(command -v sbx) flags=(unconfined) { userns, }\" "
+	">/etc/apparmor.d/sbx\n"
+	"  apparmor_parser -r /etc/apparmor.d/sbx\n"
+	"or, for all programs: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+static const char hint_no_userns[] =
+	"no user namespaces are allowed here. In a sandbox: it has to be started so that it "
+	"allows\n"
+	"them (sbx --allow-userns). On the host, as root: sysctl user.max_user_namespaces=10000";
 static const char hint_proc[] =
 	"parts of the caller's /proc are mounted over (as in a container), so the kernel refuses "
 	"a\n"
@@ -147,6 +149,7 @@ static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_clone_switch_off,
 	 "the switch for user namespaces is off; as root: sysctl "
 	 "kernel.unprivileged_userns_clone=1"},
+	{HINT_CLONE, EPERM, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, EPERM, probe_seccomp,
 	 "a seccomp filter of an outer container or service refuses user namespaces; run sbx "
 	 "outside\n"
@@ -157,15 +160,13 @@ static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, NULL,
 	 "a security module or an outer sandbox forbids user namespaces, or this is a chroot; the\n"
 	 "kernel's log may tell which (dmesg | tail)"},
-	{HINT_CLONE, ENOSPC, probe_no_userns_allowed,
-	 "no user namespaces are allowed here. In a sandbox: it has to be started so that it "
-	 "allows\n"
-	 "them (sbx --allow-userns). On the host, as root: sysctl user.max_user_namespaces=10000"},
+	{HINT_CLONE, ENOSPC, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, ENOSPC, NULL,
 	 "the limit on namespaces is reached, or this is inside a sandbox that allows none; see\n"
 	 "/proc/sys/user/max_*_namespaces"},
 	{HINT_CLONE, EUSERS, NULL, "user namespaces are nested 32 deep, the kernel's limit"},
 	{HINT_CLONE, ENOSYS, probe_kernel_too_old, hint_old_kernel},
+	{HINT_CLONE, ENOSYS, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, ENOSYS, NULL,
 	 "a seccomp filter of an outer container or service refuses clone3; run sbx outside it"},
 	{HINT_CLONE, EINVAL, NULL,
@@ -178,6 +179,20 @@ static const struct hint hints[] = {
 	{HINT_IDMAP, EPERM, probe_no_new_privs,
 	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
 	{HINT_BUS, 0, NULL, hint_bus},
+	{HINT_FUSE, ENOENT, NULL,
+	 "as root: modprobe fuse; in a container: start that with --device /dev/fuse"},
+	{HINT_FUSE, ENXIO, NULL, "as root: modprobe fuse"},
+	{HINT_FUSE, ENODEV, NULL, "as root: modprobe fuse"},
+	{HINT_FUSE, EACCES, NULL, "as root: chmod 0666 /dev/fuse"},
+	{HINT_FUSE, EPERM, NULL, "in a container: start that with --device /dev/fuse"},
+	{HINT_TUN, ENOENT, NULL,
+	 "as root: modprobe tun; in a container: start that with --device /dev/net/tun"},
+	{HINT_TUN, ENXIO, NULL, "as root: modprobe tun"},
+	{HINT_TUN, ENODEV, NULL, "as root: modprobe tun"},
+	{HINT_TUN, EACCES, NULL, "as root: chmod 0666 /dev/net/tun"},
+	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
+	{HINT_LISTENER, EBUSY, NULL,
+	 "an outer container listens to the refused calls of its own; leave --seccomp-log out"},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_PROC_VIEW, EPERM, probe_proc_covered, hint_proc},
 	{PLAN_STEP_CGROUP, EPERM, NULL,

@@ -284,6 +284,84 @@ const char *probe_helper(const struct probe_host *host, const struct sbx_spec *s
 	return NULL;
 }
 
+/* ---- what is missing, and how it is had ---- */
+
+/* Programs that install packages, and the command that does. One that is there is used. */
+static const struct probe_manager {
+	const char *path, *command;
+} probe_managers[] = {
+	{"/usr/bin/apt-get", "apt install"},
+	{"/usr/bin/dnf", "dnf install"},
+	{"/usr/bin/zypper", "zypper install"},
+	{"/usr/bin/pacman", "pacman -S"},
+	{"/sbin/apk", "apk add"},
+};
+
+/* The packages of helpers, in the order of the managers, and what else there is to say. */
+static const struct probe_package {
+	const char *helper;
+	const char *names[ARRAY_SIZE(probe_managers)];
+	const char *without; /* where no manager is known: which packages; "": none has it */
+	const char *besides; /* how to do without; NULL: nothing to say */
+} probe_packages[] = {
+	{"newuidmap",
+	 {"uidmap", "shadow-utils", "shadow", "shadow", "shadow-uidmap"},
+	 "uidmap (Debian, Ubuntu), shadow-utils (Fedora), shadow (Arch, Alpine: shadow-uidmap)",
+	 NULL},
+	{"newgidmap",
+	 {"uidmap", "shadow-utils", "shadow", "shadow", "shadow-uidmap"},
+	 "uidmap (Debian, Ubuntu), shadow-utils (Fedora), shadow (Arch, Alpine: shadow-uidmap)",
+	 NULL},
+	{"xdg-dbus-proxy",
+	 {"xdg-dbus-proxy", "xdg-dbus-proxy", "xdg-dbus-proxy", "xdg-dbus-proxy", "xdg-dbus-proxy"},
+	 "xdg-dbus-proxy",
+	 "--no-dbus-session does without"},
+	{"fuse-overlayfs",
+	 {"fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs", "fuse-overlayfs"},
+	 "fuse-overlayfs",
+	 NULL},
+	{"slirp4netns",
+	 {"slirp4netns", "slirp4netns", "slirp4netns", "slirp4netns", "slirp4netns"},
+	 "slirp4netns",
+	 NULL},
+	{"nft", {"nftables", "nftables", "nftables", "nftables", "nftables"}, "nftables", NULL},
+};
+
+/* "as root: apt install NAME", or which package to look for. NULL: out of memory. */
+static const char *probe_install(const struct probe_host *host, const struct probe_package *package)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(probe_managers); i++) {
+		const char *path = probe_path(host, probe_managers[i].path);
+
+		if (path && access(path, X_OK) == 0)
+			return arena_printf(host->arena, "as root: %s %s",
+					    probe_managers[i].command, package->names[i]);
+	}
+	return arena_printf(host->arena, "install it: the package is %s", package->without);
+}
+
+/**
+ * What to do about a helper program that is not installed.
+ * @name: as in probe_helper()
+ *
+ * Return: in the host's arena; NULL out of memory, and where nothing is known.
+ */
+const char *probe_helper_remedy(const struct probe_host *host, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(probe_packages); i++) {
+		const struct probe_package *package = &probe_packages[i];
+		const char *install;
+
+		if (strcmp(package->helper, name) != 0)
+			continue;
+		install = probe_install(host, package);
+		if (!install || !package->besides)
+			return install;
+		return arena_printf(host->arena, "%s; %s", install, package->besides);
+	}
+	return NULL;
+}
+
 /* The caller's effective capabilities. */
 uint64_t probe_caps(void)
 {

@@ -41,3 +41,20 @@ int records_add_dirs(const struct probe_host *host, struct sbx_plan *plan, struc
 		return err_oom(err);
 	return 0;
 }
+
+/**
+ * Say that no record can be kept.
+ * @dir:    where it was to be first; NULL: nowhere
+ * @number: errno
+ *
+ * Return: -number.
+ */
+int records_refuse(const char *dir, int number, struct sbx_err *err)
+{
+	int r = err_system(err, number, dir, "cannot record the sandbox");
+
+	err_hint(err, "%s; give sbx a directory of yours with XDG_RUNTIME_DIR",
+		 dir ? "it must be yours, and others must not be able to enter it"
+		     : "neither XDG_RUNTIME_DIR nor HOME is set");
+	return r;
+}

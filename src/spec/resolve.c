@@ -322,9 +322,7 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 				     user)};
 	else if (!map->helper)
 		*obstacle = (struct resolve_obstacle){helper, "is not installed",
-						      "install it: the package is uidmap (Debian, "
-						      "Ubuntu), shadow-utils (Fedora), "
-						      "shadow (Arch, Alpine: shadow-uidmap)"};
+						      probe_helper_remedy(r->host, helper)};
 	else if (access(map->helper, X_OK) < 0)
 		*obstacle = (struct resolve_obstacle){
 			map->helper,
@@ -350,7 +348,8 @@ static int resolve_map_refuse(struct resolve *r, const struct resolve_obstacle *
 	int e = err_refuse(r->err, ENOENT, o->object, "%s", o->what);
 
 	err_set_option(r->err, "--map=range");
-	err_hint(r->err, "%s", o->hint);
+	if (o->hint)
+		err_hint(r->err, "%s", o->hint);
 	return e;
 }
 

@@ -51,3 +51,22 @@ Test(dirs, a_lock_is_waited_for_and_given_up)
 	close(take_fd(&one));
 	cr_expect_eq(dirs_lock(two, 0), 0);
 }
+
+Test(dirs, a_check_says_what_making_would_and_makes_nothing)
+{
+	_autoclose_ int tree = tmp_tree("run/", "open/", "shut/");
+	_autofree_ char *path = tree_path(tree, "run/a/b"), *run = tree_path(tree, "run"),
+			*open_path = tree_path(tree, "open"), *shut = tree_path(tree, "shut/a");
+	struct stat st;
+
+	cr_assert_eq(fchmodat(tree, "run", 0700, 0), 0);
+	cr_assert_eq(fchmodat(tree, "open", 0710, 0), 0);
+	cr_assert_eq(fchmodat(tree, "shut", 0500, 0), 0);
+	cr_expect_eq(dirs_check_own(run), 0);
+	cr_expect_eq(dirs_check_own(path), 0);
+	cr_expect_lt(fstatat(tree, "run/a", &st, 0), 0, "it was made");
+	cr_expect_eq(dirs_check_own(open_path), -EACCES);
+	cr_expect_eq(dirs_check_own("/proc/sbx"), -EACCES);
+	if (geteuid() != 0)
+		cr_expect_eq(dirs_check_own(shut), -EACCES);
+}

@@ -45,6 +45,8 @@ static const struct completion {
 	{"sbx exec alpha-box sbxtest-comm", "sbxtest-command"},
 	{"sbx exec --env SBXTEST_V", "SBXTEST_VARIABLE"},
 	{"sbx ps --js", "--json"},
+	{"sbx doctor slirp", "slirp4netns"},
+	{"sbx doctor --qui", "--quiet"},
 };
 
 /* The tree that the shells run in; what they complete must be unique there. */

@@ -66,6 +66,14 @@ Test(hints, steps_have_remedies_of_their_own)
 		{HINT_LIMIT, ENOMEM, "ulimit -v"},
 		{HINT_LIMIT, ENOSPC, NULL},
 		{PLAN_STEP_FILE, EFBIG, "ulimit -f"},
+		{HINT_FUSE, ENOENT, "modprobe fuse"},
+		{HINT_FUSE, EACCES, "chmod 0666 /dev/fuse"},
+		{HINT_FUSE, EPERM, "--device /dev/fuse"},
+		{HINT_TUN, ENOENT, "modprobe tun"},
+		{HINT_TUN, ENODEV, "modprobe tun"},
+		{HINT_TUN, EACCES, "chmod 0666 /dev/net/tun"},
+		{HINT_LISTENER, EBUSY, "leave --seccomp-log out"},
+		{HINT_LISTENER, EINVAL, NULL},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -129,6 +137,10 @@ Test(hints, switches_of_the_kernel_are_named)
 		 "a security module or an outer sandbox"},
 		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "0\n", HINT_CLONE, ENOSPC,
 		 "sysctl user.max_user_namespaces=10000"},
+		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "0\n", HINT_CLONE, ENOSYS,
+		 "sbx --allow-userns"},
+		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "0\n", HINT_CLONE, EPERM,
+		 "sbx --allow-userns"},
 		{"/proc/sys/user", "/proc/sys/user/max_user_namespaces", "5000\n", HINT_CLONE,
 		 ENOSPC, "the limit on namespaces is reached"},
 		{"/proc/sys", "/proc/sys/any", "", PLAN_STEP_PROC, EPERM, "--share-pid"},

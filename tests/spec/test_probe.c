@@ -232,3 +232,23 @@ Test(probe, texts_and_links_are_the_hosts)
 	cr_expect_eq(probe_link(&p.host, "/etc/subuid/below", &target, &err), -ENOTDIR);
 	cr_expect_str_eq(err.path, "/etc/subuid/below");
 }
+
+/* The command of whoever installs packages here; where that is not known, the package. */
+Test(probe, a_missing_helper_is_told_with_its_package)
+{
+	_autoplanning_ struct planning p;
+
+	planning_init(&p);
+	cr_expect_str_eq(probe_helper_remedy(&p.host, "slirp4netns"),
+			 "install it: the package is slirp4netns");
+	cr_expect_str_eq(probe_helper_remedy(&p.host, "xdg-dbus-proxy"),
+			 "install it: the package is xdg-dbus-proxy; --no-dbus-session does "
+			 "without");
+	cr_expect_null(probe_helper_remedy(&p.host, "cat"));
+
+	put_file(&p, "usr/bin/pacman", "#!/bin/sh\n", 0755);
+	cr_expect_str_eq(probe_helper_remedy(&p.host, "newuidmap"), "as root: pacman -S shadow");
+	put_file(&p, "usr/bin/apt-get", "#!/bin/sh\n", 0755);
+	cr_expect_str_eq(probe_helper_remedy(&p.host, "newuidmap"), "as root: apt install uidmap");
+	cr_expect_str_eq(probe_helper_remedy(&p.host, "nft"), "as root: apt install nftables");
+}

@@ -7,4 +7,5 @@
 
 int dirs_open_own(const char *path);
 int dirs_make_own(const char *path);
+int dirs_check_own(const char *path);
 int dirs_lock(int fd, int timeout_ms);

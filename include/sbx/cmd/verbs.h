@@ -8,6 +8,8 @@
 
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
+	X("doctor", "[PROBE...]", "tell what works here, and how to mend what does not",           \
+	  cmd_doctor)                                                                              \
 	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
 	X("help", "", "print the usage and all options", cmd_help)                                 \
 	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \

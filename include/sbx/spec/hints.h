@@ -15,6 +15,9 @@ enum hint_place {
 	HINT_BUS = -4,
 	HINT_LIMIT = -5,
 	HINT_PAYLOAD = -6,
+	HINT_FUSE = -7,	    /* opening /dev/fuse */
+	HINT_TUN = -8,	    /* opening /dev/net/tun */
+	HINT_LISTENER = -9, /* loading a filter that reports */
 };
 
 void hint_add(struct sbx_err *err, int place);

@@ -45,6 +45,7 @@ int probe_subids(const struct probe_host *host, const char *file, struct probe_r
 		 size_t *ret_count, struct sbx_err *err);
 const char *probe_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			 const char *name);
+const char *probe_helper_remedy(const struct probe_host *host, const char *name);
 uint64_t probe_caps(void);
 const char *probe_own_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			     const char *name);

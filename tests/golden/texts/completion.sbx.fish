@@ -808,6 +808,48 @@ SYS
 ')
 end
 
+function __sbx_probes
+	printf '%s\n' (string split -n \n '
+kernel
+container
+security-modules
+user-namespaces
+mount-namespaces
+pid-namespaces
+ipc-namespaces
+uts-namespaces
+cgroup-namespaces
+net-namespaces
+mount-calls
+proc
+forbid-userns
+devpts
+seccomp
+id-ranges
+sysfs
+mqueue
+overlayfs
+fuse
+fuse-overlayfs
+tun
+slirp4netns
+nft
+cgroup
+systemd
+landlock
+seccomp-log
+sbx-seccomp
+session-bus
+terminal
+records
+processes
+namespaces
+open-files
+keys
+launch
+')
+end
+
 # The sandboxes that run: their names, or ids where they have none.
 function __sbx_names
 	sbx ps --format '{{.ID}} {{.Name}}' 2>/dev/null | string replace -r '^\S+ (?=.)' '' | string trim
@@ -849,6 +891,7 @@ set -g __sbx_words ro noexec noatime nodiratime nosymfollow size= mode= nr_inode
 set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy
 
 complete -c sbx -f
+complete -c sbx -n '__sbx_at first' -a doctor -d 'tell what works here, and how to mend what does not'
 complete -c sbx -n '__sbx_at first' -a exec -d 'run a command in a sandbox that runs'
 complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
 complete -c sbx -n '__sbx_at first' -a inspect -d 'print all that is known of a sandbox, as JSON'
@@ -975,6 +1018,9 @@ complete -c sbx -n __sbx_in_options -l dbus-call -x -d 'some methods of a servic
 complete -c sbx -n __sbx_in_options -l dbus-broadcast -x -d 'some signals of a service are heard'
 complete -c sbx -n __sbx_in_options -l helper -x -a '(__sbx_helper)' -d 'use PATH as newuidmap or another helper'
 set -g __sbx_with --chdir -w --env -e --uid -u --signal -s --since --tail -n --filter -f --format --time -t
+complete -c sbx -n '__sbx_in_verb doctor' -l json -d 'for programs'
+complete -c sbx -n '__sbx_in_verb doctor' -l quiet -s q -d 'only what does not work'
+complete -c sbx -n '__sbx_in_verb doctor' -l strict -d 'fail where an option would'
 complete -c sbx -n '__sbx_in_verb exec' -l chdir -s w -x -d 'start there'
 complete -c sbx -n '__sbx_in_verb exec' -l detach -s d -d 'do not wait for the command'
 complete -c sbx -n '__sbx_in_verb exec' -l env -s e -x -a '(set -nx)' -d 'one more variable'
@@ -994,6 +1040,7 @@ complete -c sbx -n '__sbx_in_verb ps' -l quiet -s q -d 'ids only'
 complete -c sbx -n '__sbx_in_verb ps' -l watch -s w -d 'again and again, until interrupted'
 complete -c sbx -n '__sbx_in_verb stop' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb stop' -l time -s t -x -d 'how long to wait before killing; 10'
+complete -c sbx -n '__sbx_in_verb doctor' -xa '(__sbx_probes)'
 complete -c sbx -n '__sbx_in_verb exec; and not __sbx_is_named' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb exec; and __sbx_is_named' -xa '(__sbx_complete_named)'
 complete -c sbx -n '__sbx_in_verb inspect' -xa '(__sbx_names)'

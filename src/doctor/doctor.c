@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor: what all probes share.
+ *
+ * Theory of operation
+ *
+ * What a sandbox needs is best known by doing it: a switch that is read says what one
+ * kernel means by it, a namespace that was made says that it can be made. So a probe that
+ * can, does: in a child, which makes namespaces, mounts, filters and processes, and
+ * leaves one struct doctor_answer in memory that is the parent's too. All that it made is its own
+ * and goes with it. Nothing is made that has a name on the host.
+ *
+ * A child that does not answer in time is killed; its own children ask for a signal at
+ * its death, as everything does that sbx starts.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/proc.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/doctor/probes.h"
+#include "sbx/run/idmap.h"
+#include "sbx/spec/hints.h"
+#include "sbx/spec/resolve.h"
+
+enum {
+	DOCTOR_TIMEOUT_MS = 30 * 1000,
+	DOCTOR_OUTPUT_MAX = 64 << 10,
+	DOCTOR_NUMBER_MAX = 4096,
+};
+
+int doctor_init(struct doctor *d, char *const *environ_, struct sbx_err *err)
+{
+	memset(d, 0, sizeof(*d));
+	arena_init(&d->arena);
+	spec_init(&d->spec);
+	return probe_host(&d->arena, environ_, true, &d->host, err);
+}
+
+void doctor_finish(struct doctor *d)
+{
+	spec_finish(&d->spec);
+	arena_finish(&d->arena);
+}
+
+/* ---- findings ---- */
+
+void doctor_say(struct doctor_finding *ret, enum doctor_status status, const char *fmt, ...)
+{
+	va_list ap;
+
+	ret->status = status;
+	va_start(ap, fmt);
+	(void)vsnprintf(ret->detail, sizeof(ret->detail), fmt, ap);
+	va_end(ap);
+}
+
+void doctor_mend(struct doctor_finding *ret, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(ret->remedy, sizeof(ret->remedy), fmt, ap);
+	va_end(ap);
+}
+
+/* The words that a launch would print, without its options. */
+void doctor_blame(struct doctor_finding *ret, const struct sbx_err *err)
+{
+	struct str_buf out = {.data = ret->detail, .size = sizeof(ret->detail)};
+
+	ret->status = DOCTOR_FAILS;
+	ret->detail[0] = '\0';
+	if (err->path[0]) {
+		str_buf_escape(&out, err->path, strlen(err->path));
+		str_buf_puts(&out, ": ");
+	}
+	err_describe(err, &out);
+	str_copy(ret->remedy, sizeof(ret->remedy), err->hint);
+}
+
+/* ---- children ---- */
+
+/* Be uid and gid 0 of the new user namespace, as who executes programs there has to be. */
+static int doctor_map_own(const struct doctor *d, struct sbx_err *err)
+{
+	struct sbx_plan plan;
+	int r;
+
+	plan_init(&plan);
+	plan.uid_map.own_outside = d->host.uid;
+	plan.gid_map.own_outside = d->host.gid;
+	r = idmap_write_own(&plan, err);
+	plan_finish(&plan);
+	return r;
+}
+
+/* @answer: shared with the parent: a launch leaves no other descriptor open than its own */
+static noreturn void doctor_child(struct doctor *d, const struct doctor_probe *probe,
+				  unsigned long namespaces, doctor_fn *fn,
+				  struct doctor_answer *answer)
+{
+	int r = 0;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (namespaces & CLONE_NEWUSER)
+		r = doctor_map_own(d, &answer->err);
+	if (r == 0)
+		r = fn(d, probe, answer, &answer->err);
+	answer->result = r;
+	answer->complete = true;
+	_exit(0);
+}
+
+/* A user namespace is made by the call that a launch makes; else the simplest will do. */
+static pid_t doctor_clone(unsigned long namespaces, struct sbx_err *err)
+{
+	const struct clone_args args = {.flags = namespaces, .exit_signal = SIGCHLD};
+	pid_t pid = namespaces ? sys_clone3(&args) : fork();
+
+	if (pid >= 0)
+		return pid;
+	(void)err_system(err, errno, NULL,
+			 namespaces & CLONE_NEWUSER ? "cannot create a user namespace"
+						    : "cannot create a process");
+	hint_add(err, HINT_CLONE);
+	return -err->number;
+}
+
+/* Wait for the end of a child, not for ever. Return: how it ended, as wait(2) has it. */
+static int doctor_await(pid_t pid)
+{
+	_autoclose_ int pidfd = sys_pidfd_open(pid);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	int status = 0, r;
+
+	do {
+		r = pidfd < 0 ? 1 : poll(&end, 1, DOCTOR_TIMEOUT_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		(void)kill(pid, SIGKILL);
+	(void)proc_wait(pid, &status);
+	return status;
+}
+
+static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
+			     unsigned long namespaces, doctor_fn *fn, struct doctor_answer *answer)
+{
+	pid_t pid = doctor_clone(namespaces, &answer->err);
+	int status;
+
+	if (pid == 0)
+		doctor_child(d, probe, namespaces, fn, answer);
+	if (pid < 0) {
+		answer->result = (int)pid;
+		return;
+	}
+	status = doctor_await(pid);
+	if (answer->complete)
+		return;
+	answer->result = err_refuse(&answer->err, ECANCELED, NULL,
+				    "the process that tried it was ended by signal %d, or took "
+				    "too long",
+				    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+/**
+ * Do something in a child, and hear what came of it.
+ * @namespaces: CLONE_NEW* of the child; with CLONE_NEWUSER it is 0 there
+ * @ret:        filled where it failed
+ *
+ * Return: did it succeed? Then *ret_answer has the child's text.
+ */
+bool doctor_try(struct doctor *d, const struct doctor_probe *probe, unsigned long namespaces,
+		doctor_fn *fn, struct doctor_answer *ret_answer, struct doctor_finding *ret)
+{
+	struct doctor_answer *shared;
+
+	memset(ret_answer, 0, sizeof(*ret_answer));
+	if ((namespaces & CLONE_NEWUSER) && d->no_userns) {
+		doctor_say(ret, DOCTOR_FAILS, "needs a user namespace, see user-namespaces");
+		return false;
+	}
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED) {
+		doctor_say(ret, DOCTOR_FAILS, "cannot be tried: %s", strerror(errno));
+		return false;
+	}
+	doctor_run_child(d, probe, namespaces, fn, shared);
+	*ret_answer = *shared;
+	(void)munmap(shared, sizeof(*shared));
+	if (ret_answer->result < 0)
+		doctor_blame(ret, &ret_answer->err);
+	return ret_answer->result >= 0;
+}
+
+/* What resolve makes of a spec here. The caller finishes the plan, whatever comes of it. */
+int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *plan,
+		struct sbx_err *err)
+{
+	plan_init(plan);
+	return resolve_plan(spec, &d->host, plan, err);
+}
+
+/* ---- programs ---- */
+
+/**
+ * Run a program, and keep what it prints.
+ * @argv:     its path first
+ * @ret_text: in the arena of @d
+ *
+ * Return: 0, or -errno with *err filled: its complaint.
+ */
+int doctor_capture(struct doctor *d, const char *const *argv, char **ret_text, struct sbx_err *err)
+{
+	struct proc_spawn spawn = {.path = argv[0], .argv = argv, .output_fd = -1};
+	_autoclose_ int read_fd = -1, write_fd = -1;
+	char complaint[256];
+	int fds[2], status, r;
+	size_t len;
+	ssize_t n;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot make a pipe");
+	read_fd = fds[0];
+	write_fd = fds[1];
+	spawn.error_fd = write_fd;
+	r = proc_capture(&spawn, DOCTOR_OUTPUT_MAX, &d->arena, ret_text, &len, &status);
+	if (r < 0)
+		return err_system(err, -r, argv[0], "cannot run");
+	if (status == 0)
+		return 0;
+	n = read(read_fd, complaint, sizeof(complaint) - 1);
+	complaint[n > 0 ? n : 0] = '\0';
+	complaint[strcspn(complaint, "\n")] = '\0';
+	if (WIFSIGNALED(status))
+		return err_refuse(err, ECANCELED, argv[0], "was killed by signal %d",
+				  WTERMSIG(status));
+	return err_refuse(err, ECANCELED, argv[0], "failed with exit status %d%s%s",
+			  WEXITSTATUS(status), complaint[0] ? ": " : "", complaint);
+}
+
+/* ---- texts of the kernel ---- */
+
+/* A file with one number. "max" is the largest there is. */
+bool doctor_read_number(const char *path, unsigned long long *ret_number)
+{
+	_autoarena_ struct arena arena;
+	uint64_t number;
+	char *text;
+	size_t len;
+
+	arena_init(&arena);
+	if (io_read_file(path, DOCTOR_NUMBER_MAX, &arena, &text, &len) < 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	if (str_equal(text, "max"))
+		number = UINT64_MAX;
+	else if (str_parse_u64(text, 10, UINT64_MAX, &number) < 0)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* The first number with a dot in it: "slirp4netns version 1.2.0". */
+bool doctor_parse_version(const char *text, unsigned ret_version[3])
+{
+	for (const char *at = text; *at; at += strcspn(at, " \n")) {
+		at += strspn(at, " \n");
+		at += *at == 'v';
+		memset(ret_version, 0, 3 * sizeof(*ret_version));
+		if (sscanf(at, "%u.%u.%u", &ret_version[0], &ret_version[1], &ret_version[2]) >= 2)
+			return true;
+	}
+	return false;
+}

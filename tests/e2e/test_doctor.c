@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * e2e doctor: sbx doctor in states that sbx itself can make: the host's tree in a sandbox,
+ * with something masked, and namespaces allowed. Where a launch fails there, for the same
+ * reason, it has to say the same.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "e2e.h"
+
+static bool begins_with(const char *text, const char *words)
+{
+	return strncmp(text, words, strlen(words)) == 0;
+}
+
+/* All of the host, with sbx in it, and namespaces like there. */
+#define like_the_host(...) run_sbx("--ro-bind", "/", "/", "--allow-userns", __VA_ARGS__)
+#define DOCTOR(...) "--", sbx_program(), "doctor", __VA_ARGS__
+
+/* It failed, with a cause and a remedy; both are a launch's words too. */
+#define expect_same(doctor, launch, cause, remedy)                                                 \
+	do {                                                                                       \
+		cr_expect_eq((doctor).status, 1, "%d: %s", (doctor).status, (doctor).err);         \
+		cr_expect(strstr((doctor).out, "fails  "), "%s", (doctor).out);                    \
+		cr_expect(strstr((doctor).out, (cause)), "no \"%s\" in: %s", (cause),              \
+			  (doctor).out);                                                           \
+		cr_expect(strstr((doctor).out, (remedy)), "no \"%s\" in: %s", (remedy),            \
+			  (doctor).out);                                                           \
+		cr_expect_eq((launch).status, 125, "%d: %s", (launch).status, (launch).err);       \
+		cr_expect(strstr((launch).err, (cause)), "no \"%s\" in: %s", (cause),              \
+			  (launch).err);                                                           \
+		cr_expect(strstr((launch).err, (remedy)), "no \"%s\" in: %s", (remedy),            \
+			  (launch).err);                                                           \
+	} while (0)
+
+/* One probe, and what it prints first. */
+#define expect_finding(result, code, first)                                                        \
+	do {                                                                                       \
+		cr_expect_eq((result).status, (code), "%d: %s%s", (result).status, (result).out,   \
+			     (result).err);                                                        \
+		cr_expect(begins_with((result).out, (first)), "not \"%s\": %s", (first),           \
+			  (result).out);                                                           \
+	} while (0)
+
+/* ---- on this machine ---- */
+
+/* All that a launch needs is here, or no other test would run; and nothing is left of it. */
+Test(doctor, what_a_launch_needs_works_and_nothing_is_left)
+{
+	_autoclose_ int tree = tmp_tree("home/", "run/");
+	_autofree_ char *home = tree_path(tree, "home");
+	_autofree_ char *run = tree_path(tree, "run");
+	_autofree_ char *home_env = NULL, *run_env = NULL;
+	_autorun_ struct run_result result = {0}, left = {0};
+	struct run_options options = {0};
+
+	cr_assert_eq(chmod(run, 0700), 0);
+	cr_assert_gt(asprintf(&home_env, "HOME=%s", home), 0);
+	cr_assert_gt(asprintf(&run_env, "XDG_RUNTIME_DIR=%s", run), 0);
+	options.env = (const char *const[]){home_env, run_env, "PATH=/usr/bin:/bin", NULL};
+	result = run_sbx_with(&options, "doctor");
+	expect_success(result);
+	cr_expect(strstr(result.out, "\nworks   user-namespaces "), "%s", result.out);
+	cr_expect(strstr(result.out, "\nworks   proc "), "%s", result.out);
+	cr_expect(strstr(result.out, "\nworks   launch "), "%s", result.out);
+	cr_expect(strstr(result.out, "\nworks   records "), "%s", result.out);
+	cr_expect(strstr(result.out, "\nsbx can make sandboxes here."), "%s", result.out);
+	cr_expect(!strchr(result.out, '\033'), "colour in a pipe: %s", result.out);
+	left = run_program("find", home, run, "-mindepth", "1");
+	expect_out(left, "");
+}
+
+Test(doctor, it_is_quiet_about_what_works)
+{
+	_autorun_ struct run_result works = run_sbx("doctor", "-q", "launch", "mount-calls");
+	_autorun_ struct run_result fails =
+		run_sbx("--ro-bind", "/", "/", DOCTOR("--quiet", "namespaces", "open-files"));
+
+	expect_out(works, "");
+	expect_finding(fails, 1, "fails   namespaces ");
+	cr_expect(!strstr(fails.out, "open-files"), "%s", fails.out);
+}
+
+/* A session bus is what options need, and no machine has one where the environment says so. */
+Test(doctor, the_exit_status_tells_how_bad_it_is)
+{
+	const char *const env[] = {"HOME=/tmp", "PATH=/usr/bin:/bin", NULL};
+	const struct run_options options = {.env = env};
+	_autorun_ struct run_result all = run_sbx_with(&options, "doctor");
+	_autorun_ struct run_result strict = run_sbx_with(&options, "doctor", "--strict");
+	_autorun_ struct run_result named = run_sbx_with(&options, "doctor", "session-bus");
+	_autorun_ struct run_result launch = in_usr_with(&options, "--dbus-session", "--", "true");
+
+	expect_success(all);
+	cr_expect(strstr(all.out, "\nfails   session-bus "), "%s", all.out);
+	cr_expect_eq(strict.status, 3, "%d: %s", strict.status, strict.out);
+	expect_same(named, launch, "there is no session bus in the caller's environment",
+		    "start one with dbus-run-session(1)");
+}
+
+Test(doctor, json_has_all_of_it)
+{
+	static const char script[] =
+		"import json, sys\n"
+		"all = json.load(sys.stdin)\n"
+		"probes = {p['name']: p for p in all['probes']}\n"
+		"assert all['works'] is True and all['sbx'], all\n"
+		"assert len(probes) == len(all['probes']) > 30, len(probes)\n"
+		"keys = {'name', 'title', 'status', 'detail', 'remedy', 'needed-by', 'options', "
+		"'why'}\n"
+		"assert all_keys == keys if (all_keys := set(probes['proc'])) else False, "
+		"all_keys\n"
+		"for p in probes.values():\n"
+		"    assert p['status'] in ('works', 'limited', 'fails', 'info'), p\n"
+		"    assert p['needed-by'] in ('launch', 'options', 'nothing'), p\n"
+		"    assert p['detail'] and p['why'], p\n"
+		"assert probes['launch']['status'] == 'works', probes['launch']\n"
+		"assert probes['launch']['remedy'] is None, probes['launch']\n"
+		"assert '--map=range' in probes['id-ranges']['options'], probes['id-ranges']\n"
+		"print('well')\n";
+	_autorun_ struct run_result result = run_sbx("doctor", "--json");
+	const struct run_options options = {.input = result.out};
+	_autorun_ struct run_result read = {0};
+
+	expect_success(result);
+	read = run_argv(&options, (const char *const[]){"python3", "-c", script, NULL});
+	expect_out(read, "well\n");
+}
+
+Test(doctor, names_that_are_none_are_refused)
+{
+	_autorun_ struct run_result probe = run_sbx("doctor", "kernels");
+	_autorun_ struct run_result option = run_sbx("doctor", "--jsn");
+
+	expect_failure(probe, 2, "kernels: there is no such probe");
+	expect_failure(probe, 2, "user-namespaces");
+	expect_failure(option, 2, "did you mean --json?");
+	cr_expect_str_eq(probe.out, "");
+}
+
+/* ---- terminals ---- */
+
+static void on_a_terminal(const char *extra, bool coloured)
+{
+	const char *const env[] = {"HOME=/tmp", "PATH=/usr/bin:/bin", "TERM=xterm", extra, NULL};
+	const struct run_options options = {.pty = true, .env = env};
+	_autorun_ struct run_result result = {0};
+	_autosession_ struct session session;
+
+	session_sbx(&session, &options, "doctor", "terminal", "open-files");
+	result = session_finish(&session);
+	cr_expect_eq(result.status, 0, "%d: %s", result.status, result.out);
+	cr_expect(strstr(result.out, "terminal          a terminal: there is one"), "%s",
+		  result.out);
+	cr_expect_eq(strstr(result.out, "\033[32mworks") != NULL, coloured, "%s: %s", extra,
+		     result.out);
+}
+
+Test(doctor, colour_is_for_terminals_that_want_it)
+{
+	on_a_terminal("X=", true);
+	on_a_terminal("NO_COLOR=", true);
+	on_a_terminal("NO_COLOR=1", false);
+	on_a_terminal("TERM=dumb", true); /* the first of two counts */
+}
+
+Test(doctor, without_a_terminal_it_says_how_to_have_one)
+{
+	_autorun_ struct run_result result = run_sbx("doctor", "terminal");
+
+	expect_finding(result, 0, "info    terminal ");
+	cr_expect(strstr(result.out, "script(1) makes one"), "%s", result.out);
+}
+
+/* ---- namespaces ---- */
+
+/* A sandbox forbids user namespaces twice: by its limit, and by its filter. */
+Test(doctor, in_a_sandbox_it_says_how_that_has_to_be_started)
+{
+	static const char *const filters[] = {"--seccomp=none", "--seccomp=default"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		_autorun_ struct run_result doctor = run_sbx(
+			"--ro-bind", "/", "/", filters[i], DOCTOR("container", "user-namespaces"));
+		_autorun_ struct run_result launch = run_sbx("--ro-bind", "/", "/", filters[i],
+							     "--", sbx_program(), "--", "true");
+
+		expect_same(doctor, launch, "cannot create a user namespace", "--allow-userns");
+		expect_finding(doctor, 1, "info    container ");
+		cr_expect(strstr(doctor.out, "in a sandbox of sbx"), "%s", doctor.out);
+	}
+}
+
+Test(doctor, what_needs_a_user_namespace_fails_with_it)
+{
+	_autorun_ struct run_result result = run_sbx("--ro-bind", "/", "/", DOCTOR("--json"));
+
+	cr_expect_eq(result.status, 1, "%d: %s", result.status, result.err);
+	cr_expect(strstr(result.out, "needs a user namespace, see user-namespaces"), "%s",
+		  result.out);
+	cr_expect(strstr(result.out, "\"works\": false"), "%s", result.out);
+}
+
+Test(doctor, with_namespaces_allowed_it_works_in_a_sandbox_too)
+{
+	_autorun_ struct run_result result = like_the_host(DOCTOR("user-namespaces", "launch"));
+
+	expect_success(result);
+	cr_expect(strstr(result.out, "\nworks   launch "), "%s", result.out);
+}
+
+/* The kernel's limits of a user namespace made by unshare(1), which is root there. */
+#define in_limits(limit, ...)                                                                      \
+	run_program("unshare", "-Ur", "sh", "-c",                                                  \
+		    "echo 0 >/proc/sys/user/" limit " || exit 77; exec \"$@\"", "sh",              \
+		    sbx_program(), __VA_ARGS__)
+
+Test(doctor, a_limit_of_none_is_named)
+{
+	_autorun_ struct run_result doctor =
+		in_limits("max_user_namespaces", "doctor", "user-namespaces", "namespaces");
+	_autorun_ struct run_result launch = in_limits("max_user_namespaces", "--", "true");
+
+	skip_unless(doctor.status != 77, "user namespaces cannot be created here");
+	expect_same(doctor, launch, "cannot create a user namespace: No space left on device",
+		    "sysctl user.max_user_namespaces=10000");
+	cr_expect(strstr(doctor.out, "0 at a time, by user.max_user_namespaces"), "%s", doctor.out);
+}
+
+Test(doctor, the_limit_of_one_kind_is_named)
+{
+	_autorun_ struct run_result doctor =
+		in_limits("max_net_namespaces", "doctor", "uts-namespaces", "net-namespaces");
+	_autorun_ struct run_result quota = in_limits("max_net_namespaces", "doctor", "namespaces");
+	_autorun_ struct run_result launch = in_limits("max_net_namespaces", "--", "true");
+
+	skip_unless(doctor.status != 77, "user namespaces cannot be created here");
+	expect_finding(doctor, 1, "works   uts-namespaces ");
+	expect_same(doctor, launch, "No space left on device",
+		    "the limit on namespaces is reached");
+	expect_finding(quota, 1, "fails   namespaces ");
+	cr_expect(strstr(quota.out, "as root: sysctl user.max_net_namespaces=10000"), "%s",
+		  quota.out);
+}
+
+Test(doctor, a_masked_proc_is_named)
+{
+	_autorun_ struct run_result doctor =
+		like_the_host("--mask", "/proc/version", DOCTOR("proc"));
+	_autorun_ struct run_result launch =
+		like_the_host("--mask", "/proc/version", "--", sbx_program(), "--", "true");
+
+	expect_same(doctor, launch, "proc", "parts of the caller's /proc are mounted over");
+}
+
+Test(doctor, a_read_only_sysctl_is_named)
+{
+	_autorun_ struct run_result doctor =
+		like_the_host("--ro-bind", "/proc/sys", "/proc/sys", DOCTOR("forbid-userns"));
+	_autorun_ struct run_result launch =
+		like_the_host("--ro-bind", "/proc/sys", "/proc/sys", "--", sbx_program(),
+			      "--ro-bind", "/proc", "/proc", "--", "true");
+
+	expect_same(doctor, launch, "cannot forbid user namespaces: Read-only file system",
+		    "the caller's /proc/sys is read-only");
+}
+
+/* ---- ids ---- */
+
+Test(doctor, a_user_without_a_range_is_told_how_to_have_one)
+{
+	_autorun_ struct run_result doctor =
+		like_the_host("--mask", "/etc/subuid", DOCTOR("id-ranges"));
+	_autorun_ struct run_result launch = like_the_host(
+		"--mask", "/etc/subuid", "--", sbx_program(), "--map=range", "--", "true");
+
+	expect_same(doctor, launch, "/etc/subuid: has no range for", "usermod --add-subuids");
+}
+
+Test(doctor, a_missing_helper_is_told_with_its_package)
+{
+	_autorun_ struct run_result here = run_sbx("doctor", "id-ranges");
+	_autorun_ struct run_result doctor =
+		like_the_host("--mask-try", "/usr/bin/newuidmap", DOCTOR("id-ranges"));
+	_autorun_ struct run_result launch =
+		like_the_host("--mask-try", "/usr/bin/newuidmap", "--", sbx_program(),
+			      "--map=range", "--", "true");
+	struct stat st;
+
+	skip_unless(here.status == 0 && stat("/usr/bin/newuidmap", &st) == 0,
+		    "there is no /usr/bin/newuidmap that works");
+	expect_same(doctor, launch, "newuidmap: is not installed", "uidmap");
+}
+
+/* A command of a sandbox cannot gain privileges: a helper cannot there. */
+Test(doctor, no_new_privs_keeps_the_helpers_from_working)
+{
+	_autorun_ struct run_result here = run_sbx("doctor", "id-ranges");
+	_autorun_ struct run_result doctor = like_the_host(DOCTOR("id-ranges"));
+	_autorun_ struct run_result launch =
+		like_the_host("--", sbx_program(), "--map=range", "--", "true");
+
+	skip_unless(here.status == 0, "there are no id ranges here");
+	expect_finding(here, 0, "works   id-ranges ");
+	cr_expect(strstr(here.out, "newuidmap and newgidmap have mapped "), "%s", here.out);
+	expect_same(doctor, launch, "cannot gain its privilege: sbx was started with no_new_privs",
+		    "--map=single");
+}
+
+/* ---- helpers and devices ---- */
+
+Test(doctor, devices_that_are_missing_are_told_with_their_modules)
+{
+	_autorun_ struct run_result fuse = like_the_host(DOCTOR("fuse"));
+	_autorun_ struct run_result tun = like_the_host(DOCTOR("tun"));
+
+	expect_finding(fuse, 1, "fails   fuse ");
+	cr_expect(strstr(fuse.out, "as root: modprobe fuse"), "%s", fuse.out);
+	expect_finding(tun, 1, "fails   tun ");
+	cr_expect(strstr(tun.out, "as root: modprobe tun"), "%s", tun.out);
+}
+
+/* A directory on PATH does not matter: helpers are where systems install them. */
+Test(doctor, helpers_that_are_missing_are_told_with_their_packages)
+{
+	static const char *const names[][2] = {
+		{"fuse-overlayfs", "fuse-overlayfs"},
+		{"slirp4netns", "slirp4netns"},
+		{"nft", "nftables"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_autorun_ struct run_result result =
+			run_sbx("--ro-bind", "/", "/", "--allow-userns", "--tmpfs",
+				"/usr/local/bin", "--mask-try", "/usr/bin/fuse-overlayfs",
+				"--mask-try", "/usr/bin/slirp4netns", "--mask-try", "/usr/sbin/nft",
+				"--mask-try", "/usr/bin/nft", DOCTOR(names[i][0]));
+		_autofree_ char *remedy = NULL;
+
+		cr_assert_gt(asprintf(&remedy, " %s\n", names[i][1]), 0);
+		cr_expect_eq(result.status, 1, "%d: %s", result.status, result.err);
+		cr_expect(strstr(result.out, " is not installed\n"), "%s", result.out);
+		cr_expect(strstr(result.out, "mend "), "%s", result.out);
+		cr_expect(strstr(result.out, remedy), "%s", result.out);
+	}
+}
+
+/* The program is run: one that tells an older version, or breaks, is found out. */
+Test(doctor, helpers_are_asked_for_their_version)
+{
+	static const char old[] = "#!/bin/sh\necho slirp4netns version 0.4.7\n";
+	static const char broken[] = "#!/bin/sh\necho cannot be >&2\nexit 3\n";
+	_autoclose_ int tree = tmp_tree("old/x=", "broken/x=");
+	static const struct {
+		const char *dir, *text, *status, *words;
+	} rows[] = {
+		{"old/slirp4netns", old, "limited slirp4netns ", "is version 0.4.7; the oldest"},
+		{"broken/slirp4netns", broken, "fails   slirp4netns ",
+		 "failed with exit status 3: cannot be"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoclose_ int fd =
+			openat(tree, rows[i].dir, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+		_autofree_ char *path = tree_path(tree, rows[i].dir);
+		_autorun_ struct run_result result = {0};
+
+		cr_assert_eq(write(fd, rows[i].text, strlen(rows[i].text)),
+			     (ssize_t)strlen(rows[i].text));
+		close(take_fd(&fd));
+		path[strlen(path) - strlen("/slirp4netns")] = '\0';
+		/* Where the real one is, it comes first. */
+		result = like_the_host("--ro-bind", path, "/usr/local/bin", "--mask-try",
+				       "/usr/bin/slirp4netns", "--mask-try",
+				       "/usr/sbin/slirp4netns", DOCTOR("slirp4netns"));
+		cr_expect(begins_with(result.out, rows[i].status), "%s%s", result.out, result.err);
+		cr_expect(strstr(result.out, rows[i].words), "%s", result.out);
+	}
+}
+
+Test(doctor, the_reader_of_profiles_is_looked_for_beside_sbx)
+{
+	_autoclose_ int tree = tmp_tree("profile.json={}");
+	_autofree_ char *place = tree_path(tree, "sbx");
+	_autofree_ char *profile = tree_path(tree, "profile.json");
+	_autorun_ struct run_result copied = run_program("cp", sbx_program(), place);
+	_autorun_ struct run_result doctor = run_program(place, "doctor", "sbx-seccomp");
+	_autorun_ struct run_result launch = run_program(place, "--seccomp", profile, "--", "true");
+
+	expect_success(copied);
+	skip_unless(doctor.status != 0, "another sbx is installed, with its sbx-seccomp");
+	expect_same(doctor, launch, "sbx-seccomp: which reads profile files, is not installed",
+		    "it comes with sbx where that was built with jansson");
+}
+
+/* ---- quotas ---- */
+
+#define with_limit(limit, ...) run_program("prlimit", limit, sbx_program(), __VA_ARGS__)
+
+Test(doctor, a_limit_on_processes_is_named)
+{
+	_autorun_ struct run_result doctor = with_limit("--nproc=1:1", "doctor", "processes");
+	_autorun_ struct run_result launch = with_limit("--nproc=1:1", "--", "true");
+
+	skip_unless(geteuid() != 0, "the kernel counts no processes of root");
+	expect_same(doctor, launch, "", "the limit on processes is reached; see \"ulimit -u\"");
+	cr_expect(strstr(doctor.out, "0 more, enough for 0 sandboxes, by \"ulimit -u\""), "%s",
+		  doctor.out);
+}
+
+/* What cannot be tried for the same reason says so, and does not hang. */
+Test(doctor, with_no_process_left_probes_that_need_one_fail)
+{
+	_autorun_ struct run_result result =
+		with_limit("--nproc=1:1", "doctor", "user-namespaces", "seccomp", "launch");
+
+	skip_unless(geteuid() != 0, "the kernel counts no processes of root");
+	cr_expect_eq(result.status, 1, "%d: %s", result.status, result.err);
+	cr_expect(strstr(result.out, "cannot create a user namespace: Resource temporarily"), "%s",
+		  result.out);
+	cr_expect(strstr(result.out, "\nfails   launch "), "%s", result.out);
+}
+
+Test(doctor, a_limit_on_open_files_is_named)
+{
+	_autorun_ struct run_result low = with_limit("--nofile=40:40", "doctor", "open-files");
+	_autorun_ struct run_result enough = with_limit("--nofile=64:64", "doctor", "open-files");
+
+	expect_finding(low, 0, "limited open-files ");
+	cr_expect(strstr(low.out, "ulimit -n 1024"), "%s", low.out);
+	expect_finding(enough, 0, "works   open-files ");
+}
+
+/* ---- records ---- */
+
+static struct run_result with_runtime_dir(const char *dir, const char *home)
+{
+	_autofree_ char *run = NULL, *home_env = NULL;
+	struct run_options options = {0};
+
+	cr_assert_gt(asprintf(&run, "XDG_RUNTIME_DIR=%s", dir), 0);
+	cr_assert_gt(asprintf(&home_env, "HOME=%s", home), 0);
+	options.env = (const char *const[]){home_env, "PATH=/usr/bin:/bin", run, NULL};
+	return run_sbx_with(&options, "doctor", "records");
+}
+
+Test(doctor, a_runtime_directory_has_to_be_the_callers_alone)
+{
+	_autoclose_ int tree = tmp_tree("home/", "own/", "open/", "file=");
+	_autofree_ char *home = tree_path(tree, "home"), *own = tree_path(tree, "own"),
+			*open_dir = tree_path(tree, "open"), *none = tree_path(tree, "none"),
+			*file = tree_path(tree, "file");
+	_autorun_ struct run_result good = {0}, open_result = {0}, missing = {0}, no_dir = {0},
+				    other = {0};
+
+	cr_assert_eq(chmod(own, 0700), 0);
+	cr_assert_eq(chmod(open_dir, 0755), 0);
+	good = with_runtime_dir(own, home);
+	open_result = with_runtime_dir(open_dir, home);
+	missing = with_runtime_dir(none, home);
+	no_dir = with_runtime_dir(file, home);
+	other = with_runtime_dir("/usr", home);
+	expect_finding(good, 0, "works   records ");
+	expect_finding(open_result, 0, "limited records ");
+	cr_expect(strstr(open_result.out, "mend  chmod 0700 "), "%s", open_result.out);
+	expect_finding(missing, 0, "limited records ");
+	cr_expect(strstr(missing.out, "does not exist"), "%s", missing.out);
+	expect_finding(no_dir, 0, "limited records ");
+	cr_expect(strstr(no_dir.out, "is not a directory; records are kept in "), "%s", no_dir.out);
+	expect_finding(other, 0, "limited records ");
+	if (geteuid() != 0)
+		cr_expect(strstr(other.out, "is somebody else's"), "%s", other.out);
+}
+
+Test(doctor, without_a_place_for_records_names_are_refused)
+{
+	const char *const env[] = {"HOME=/proc/none", "PATH=/usr/bin:/bin", NULL};
+	const struct run_options options = {.env = env};
+	_autorun_ struct run_result doctor = run_sbx_with(&options, "doctor", "records");
+	_autorun_ struct run_result launch =
+		in_usr_with(&options, "--name", "sbxtest-doctor", "--", "true");
+
+	expect_same(doctor, launch, "cannot record the sandbox",
+		    "give sbx a directory of yours with XDG_RUNTIME_DIR");
+}
