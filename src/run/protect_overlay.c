@@ -201,7 +201,8 @@ static bool overlay_step_mounts(enum plan_step_kind kind)
 {
 	return kind == PLAN_STEP_BIND || kind == PLAN_STEP_TMPFS || kind == PLAN_STEP_PROC ||
 	       kind == PLAN_STEP_DEV || kind == PLAN_STEP_SYS || kind == PLAN_STEP_CGROUP ||
-	       kind == PLAN_STEP_MQUEUE || kind == PLAN_STEP_BIND_DATA || kind == PLAN_STEP_MASK;
+	       kind == PLAN_STEP_MQUEUE || kind == PLAN_STEP_LAYERS ||
+	       kind == PLAN_STEP_BIND_DATA || kind == PLAN_STEP_MASK;
 }
 
 /*

@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/mountinfo.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -48,7 +49,6 @@ enum {
 	WALK_EXPLAIN_SECONDS = 10,
 	WALK_SOCKETS_MAX = 4096, /* each is a mount of the sandbox */
 	WALK_MOUNTINFO_MAX_BYTES = 16 << 20,
-	WALK_MOUNT_POINT_FIELD = 5,
 };
 
 /* Values of statfs(2) that <linux/magic.h> does not have everywhere. */
@@ -335,34 +335,6 @@ static int walk_dirs(struct walk *k)
 
 /* ---- mount points ---- */
 
-/* The mount point of a line of /proc/self/mountinfo, its \040 undone; cuts the line. */
-static char *walk_mount_point(char *line)
-{
-	char *to, *name = line;
-
-	for (int field = 1; field < WALK_MOUNT_POINT_FIELD && name; field++) {
-		name = strchr(name, ' ');
-		name += name ? 1 : 0;
-	}
-	if (!name)
-		return NULL;
-	name[strcspn(name, " ")] = '\0';
-	to = name;
-	for (const char *from = name; *from; to++) {
-		unsigned byte = 0;
-		int n = 0;
-
-		while (*from == '\\' && n < 3 && from[1 + n] >= '0' && from[1 + n] <= '7')
-			byte = byte * 8 + (unsigned)(from[1 + n++] - '0');
-		*to = *from;
-		if (n == 3)
-			*to = (char)byte;
-		from += n == 3 ? 4 : 1;
-	}
-	*to = '\0';
-	return name;
-}
-
 /* Sockets that are mounted on a file of another kind, which is what its directory says. */
 static int walk_mounts(struct walk *k)
 {
@@ -379,7 +351,7 @@ static int walk_mounts(struct walk *k)
 		end = line + strcspn(line, "\n");
 		if (*end)
 			*end++ = '\0';
-		point = walk_mount_point(line);
+		point = mountinfo_cut_point(line);
 		if (!point || !path_is_below(point, k->w->source) || point[source_len] == '\0' ||
 		    lstat(point, &st) < 0 || !S_ISSOCK(st.st_mode))
 			continue;

@@ -8,6 +8,6 @@
 #include "sbx/base/err.h"
 
 /* Beside the step kinds, what else fails and is no step. */
-enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3, HINT_BUS = -4 };
+enum hint_place { HINT_ANY = -1, HINT_CLONE = -2, HINT_IDMAP = -3, HINT_BUS = -4, HINT_FUSE = -5 };
 
 void hint_add(struct sbx_err *err, int place);
