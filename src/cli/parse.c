@@ -1143,6 +1143,10 @@ static int parse_options(struct parser *p, struct words *words, struct sbx_err *
 
 int parser_take_command(struct parser *p, struct words *words, struct sbx_err *err)
 {
+	int checked = parser_check_layers(p, NULL, err);
+
+	if (checked < 0)
+		return checked;
 	if (words->next == words->count) {
 		err_usage(err, NULL, "no command was given");
 		err_hint(err, "for a shell: sbx --ro-bind /usr /usr -- bash");

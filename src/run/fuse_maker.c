@@ -6,17 +6,19 @@
  *
  * The maker joins the sandbox's user namespace, so that the helper sees the sandbox's
  * ids and may mount, and makes a mount namespace of its own, which is a copy of the host's: the
- * layers are there, and nothing of the sandbox is kept alive by it. In that copy
- * everything is read-only, and a tmpfs lies on a directory that every system has:
+ * layers are there, and nothing of the sandbox is kept alive by it. Of that copy a root is made
+ * with what the helper needs and no more:
  *
- *     /sys/0, /sys/1, ...   the layers, read-only, with what is mounted below them
- *     /sys/rw               the directory above the upper layer and the place to work in,
- *     /sys/upper, /sys/work links into it (or, with --tmp-overlay, directories)
- *     /sys/mount            where fuse-overlayfs mounts itself
+ *     /0, /1, ...      the layers, read-only, with what is mounted below them
+ *     /rw              the directory above the upper layer and the place to work in,
+ *     /upper, /work    links into it (or, with --tmp-overlay, directories)
+ *     /mount           where fuse-overlayfs mounts itself
+ *     /helper          the program; /usr and its like, /proc, /dev/fuse and /dev/null
  *
  * So no name that the caller chose is part of an option, in which a colon, a comma and a
- * backslash mean something; and a helper that is talked into something can write to
- * the upper layer and nowhere else, and has no network.
+ * backslash mean something. A helper that follows a link which the command has made, or that
+ * is talked into something, finds nothing of the host but the layers, can write to the upper
+ * one only, and has no network.
  *
  * The helper is a sibling of the maker and so a child of the monitor, which owns it. When it
  * has mounted and answers, the maker clones the mount, takes the original away, and sends
@@ -50,12 +52,15 @@ enum { FUSE_WORDS_BYTES = 4096, FUSE_POLL_MS = 1000 };
 
 static const char fuse_work_name[] = "fuse-overlayfs"; /* below WORKDIR */
 
-/* Of a place that is being furnished. */
+/* Of the helper's root. */
+static const char fuse_program[] = "/helper";
+static const char fuse_mount_point[] = "/mount";
+
+/* The root that is being made for the helper. */
 struct fuse_place {
-	const char *path; /* "/sys" */
-	int root_fd;	  /* owned; the root of the copy */
-	int fd;		  /* owned; of the tmpfs */
-	uint64_t id;	  /* of its mount */
+	int host_fd; /* owned; the root of the copy of the host's mounts */
+	int fd;	     /* owned; of the tmpfs that becomes the root */
+	uint64_t id; /* of its mount */
 };
 
 /* ---- namespaces ---- */
@@ -85,7 +90,7 @@ static int fuse_open_dir(const struct fuse_place *place, const char *path, int *
 {
 	_autoclose_ int fd = -1;
 	struct sys_mount what;
-	int r = mount_open_source(place->root_fd, path, &fd);
+	int r = mount_open_source(place->host_fd, path, &fd);
 
 	if (r < 0)
 		return err_system(err, -r, path, "cannot open source");
@@ -240,7 +245,7 @@ static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *p
 		return r;
 	top->above = fuse_common_dir(top->upper, top->work);
 	(void)snprintf(above, sizeof(above), "%.*s/", (int)top->above, top->upper);
-	r = path_open(place->root_fd, above, &fd);
+	r = path_open(place->host_fd, above, &fd);
 	if (r == 0)
 		r = mount_clone(fd, "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
 				&top->tree_fd);
@@ -255,28 +260,20 @@ static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *p
 
 /* ---- the place ---- */
 
+/* On top of the copy's root, which stays what paths are resolved from. */
 static int fuse_make_tmpfs(struct fuse_place *place, struct sbx_err *err)
 {
-	static const char *const dirs[] = {"/sys", "/mnt", "/srv", "/tmp"};
-	const struct plan_step tmpfs = {.mode = 0700,
+	const struct plan_step tmpfs = {.mode = 0755,
 					.attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
-	_autoclose_ int at = -1;
 	struct sys_mount what;
 	int r = mount_make_tmpfs(&tmpfs, &place->fd, err);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs) && at < 0; i++) {
-		place->path = dirs[i];
-		at = openat(place->root_fd, dirs[i] + 1,
-			    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
 	if (r < 0)
 		return r;
-	if (at < 0 || sys_move_mount(place->fd, "", at, "",
-				     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return err_system(err, errno, place->path,
-				  "cannot make a place for fuse-overlayfs there");
-	if (sys_statx_mount(place->fd, "", &what) < 0)
-		return err_system(err, errno, place->path, "cannot look at what was mounted");
+	if (sys_move_mount(place->fd, "", place->host_fd, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ||
+	    sys_statx_mount(place->fd, "", &what) < 0)
+		return err_system(err, errno, "/", "cannot make a root for fuse-overlayfs");
 	place->id = what.mount_id;
 	return 0;
 }
@@ -308,48 +305,131 @@ static int fuse_link_top(const struct fuse_place *place, const struct fuse_top *
 	return 0;
 }
 
-static int fuse_make_read_only(const struct fuse_place *place, struct sbx_err *err)
+/* What the program is loaded with, as far as the host has it: directories, and links to them. */
+static int fuse_bind_system(const struct fuse_place *place, struct sbx_err *err)
 {
-	const struct mount_attr attrs = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID};
+	static const char *const names[] = {"usr", "lib",  "lib32", "lib64", "libx32",
+					    "bin", "sbin", "nix",   "gnu"};
+	const uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
-	if (sys_mount_setattr(place->root_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attrs) < 0)
-		return err_system(err, errno, "/", "cannot be made read-only for fuse-overlayfs");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_autoclose_ int tree = -1;
+		char target[PATH_MAX];
+		ssize_t n = readlinkat(place->host_fd, names[i], target, sizeof(target) - 1);
+		int r;
+
+		if (n > 0) {
+			target[n] = '\0';
+			if (symlinkat(target, place->fd, names[i]) < 0)
+				return err_system(err, errno, names[i],
+						  "cannot make a link for fuse-overlayfs");
+			continue;
+		}
+		r = mount_clone(place->host_fd, names[i], attrs, &tree);
+		if (r == -ENOENT)
+			continue;
+		if (r < 0)
+			return err_system(err, -r, names[i], "cannot clone for fuse-overlayfs");
+		r = fuse_furnish(place, names[i], tree, err);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
-/* In the order that matters: cloned, then all is read-only, then placed on top. */
+/* One file of the host. */
+static int fuse_bind_file(const struct fuse_place *place, const char *source, const char *name,
+			  uint64_t attrs, struct sbx_err *err)
+{
+	_autoclose_ int fd = -1, tree = -1;
+	int r = path_open(place->host_fd, source, &fd);
+
+	if (r == 0)
+		r = mount_clone(fd, "", attrs, &tree);
+	if (r < 0)
+		return err_system(err, -r, source, "cannot clone for fuse-overlayfs");
+	if (mknodat(place->fd, name, S_IFREG | 0444, 0) < 0 ||
+	    sys_move_mount(tree, "", place->fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, errno, source, "cannot show to fuse-overlayfs");
+	return 0;
+}
+
+static int fuse_bind_programs(const struct fuse_maker *m, const struct fuse_place *place,
+			      struct sbx_err *err)
+{
+	const uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
+	_autoclose_ int proc = -1;
+	int r = fuse_bind_system(place, err);
+
+	if (r == 0)
+		r = fuse_bind_file(place, m->plan->fuse_overlayfs, fuse_program + 1,
+				   attrs | MOUNT_ATTR_NODEV, err);
+	if (r == 0)
+		r = fuse_furnish(place, "dev", -1, err);
+	if (r == 0)
+		r = fuse_bind_file(place, "/dev/fuse", "dev/fuse", attrs | MOUNT_ATTR_NOEXEC, err);
+	if (r == 0)
+		r = fuse_bind_file(place, "/dev/null", "dev/null", attrs | MOUNT_ATTR_NOEXEC, err);
+	if (r < 0)
+		return r;
+	r = mount_clone(place->host_fd, "proc", attrs | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+			&proc);
+	if (r < 0)
+		return err_system(err, -r, "/proc", "cannot clone for fuse-overlayfs");
+	return fuse_furnish(place, "proc", proc, err);
+}
+
+/* As in step_run_pivot(): the host's tree goes away without ever having had a name. */
+static int fuse_pivot(const struct fuse_place *place, struct sbx_err *err)
+{
+	if (fchdir(place->fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount_detach(".") < 0 ||
+	    chdir("/") < 0)
+		return err_system(err, errno, "/", "cannot enter the root of fuse-overlayfs");
+	return 0;
+}
+
+static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_place *place,
+			       const int *trees, const struct fuse_top *top, struct sbx_err *err)
+{
+	const struct plan_layers *layers = m->step->layers;
+	int r = fuse_furnish(place, fuse_mount_point + 1, -1, err);
+
+	for (size_t i = 0; i < layers->n_lower && r == 0; i++) {
+		char name[24];
+
+		(void)snprintf(name, sizeof(name), "%zu", i);
+		r = fuse_furnish(place, name, trees[i], err);
+	}
+	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
+		r = fuse_link_top(place, top, err);
+	if (r == 0 && layers->top == PLAN_LAYERS_TMP)
+		r = fuse_furnish(place, "upper", -1, err);
+	if (r == 0 && layers->top == PLAN_LAYERS_TMP)
+		r = fuse_furnish(place, "work", -1, err);
+	return r;
+}
+
+/* The layers are cloned before anything lies on the root: one of them may be the root. */
 static int fuse_make_place(const struct fuse_maker *m, struct fuse_place *place, int *trees,
 			   struct fuse_top *top, struct sbx_err *err)
 {
 	const struct plan_layers *layers = m->step->layers;
-	char name[24];
 	int r = 0;
 
-	place->root_fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (place->root_fd < 0)
+	place->host_fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (place->host_fd < 0)
 		return err_system(err, errno, "/", "cannot open the host's root");
 	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
 		r = fuse_clone_lower(place, layers->lower[i], &trees[i], err);
 	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
 		r = fuse_clone_top(m, place, top, err);
 	if (r == 0)
-		r = fuse_make_read_only(place, err);
-	if (r == 0)
 		r = fuse_make_tmpfs(place, err);
 	if (r == 0)
-		r = fuse_furnish(place, "mount", -1, err);
-	for (size_t i = 0; i < layers->n_lower && r == 0; i++) {
-		(void)snprintf(name, sizeof(name), "%zu", i);
-		r = fuse_furnish(place, name, trees[i], err);
-	}
-	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
-		r = fuse_link_top(place, top, err);
-	if (r == 0 && layers->top == PLAN_LAYERS_TMP) {
-		r = fuse_furnish(place, "upper", -1, err);
-		if (r == 0)
-			r = fuse_furnish(place, "work", -1, err);
-	}
-	return r;
+		r = fuse_furnish_layers(m, place, trees, top, err);
+	if (r == 0)
+		r = fuse_bind_programs(m, place, err);
+	return r < 0 ? r : fuse_pivot(place, err);
 }
 
 /* ---- the helper ---- */
@@ -378,12 +458,11 @@ static int fuse_keep_caps(void)
 	return 0;
 }
 
-static noreturn void fuse_helper_main(const struct fuse_maker *m, const char *options,
-				      const char *mount_point)
+static noreturn void fuse_helper_main(const struct fuse_maker *m, const char *options)
 {
 	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
-	const char *const argv[] = {
-		m->plan->fuse_overlayfs, "-f", "-o", options, mount_point, NULL};
+	const char *const argv[] = {m->plan->fuse_overlayfs, "-f", "-o", options,
+				    fuse_mount_point,	     NULL};
 
 	/* The monitor may have died before that, and nobody is left to own this. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != m->monitor)
@@ -391,25 +470,23 @@ static noreturn void fuse_helper_main(const struct fuse_maker *m, const char *op
 	if (fuse_keep_caps() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fuse_fail("cannot be given its privileges");
 	(void)sigprocmask(SIG_SETMASK, m->sigmask, NULL);
-	(void)execve(m->plan->fuse_overlayfs, (char *const *)(uintptr_t)argv,
-		     (char *const *)(uintptr_t)env);
+	(void)execve(fuse_program, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
 	fuse_fail("cannot be executed");
 }
 
-static int fuse_options(const struct plan_layers *layers, const char *place, struct str_buf *out)
+static int fuse_options(const struct plan_layers *layers, struct str_buf *out)
 {
 	/* For commands of another id than the caller's; the kernel lets in nobody from outside. */
 	str_buf_puts(out, "allow_other,lowerdir=");
 	for (size_t i = layers->n_lower; i > 0; i--)
-		str_buf_printf(out, "%s/%zu%s", place, i - 1, i > 1 ? ":" : "");
+		str_buf_printf(out, "/%zu%s", i - 1, i > 1 ? ":" : "");
 	if (layers->top != PLAN_LAYERS_RO)
-		str_buf_printf(out, ",upperdir=%s/upper,workdir=%s/work", place, place);
+		str_buf_puts(out, ",upperdir=/upper,workdir=/work");
 	return out->cut ? -E2BIG : 0;
 }
 
 /* A sibling of this process, and so the monitor's child. */
-static int fuse_spawn(const struct fuse_maker *m, const struct fuse_place *place,
-		      const char *mount_point, struct sbx_err *err)
+static int fuse_spawn(const struct fuse_maker *m, struct sbx_err *err)
 {
 	char room[FUSE_WORDS_BYTES];
 	struct str_buf options = STR_BUF_ON_STACK(room);
@@ -417,13 +494,13 @@ static int fuse_spawn(const struct fuse_maker *m, const struct fuse_place *place
 	struct clone_args args = {.flags = CLONE_PARENT | CLONE_PIDFD,
 				  .pidfd = (uint64_t)(uintptr_t)&pidfd};
 	pid_t pid;
-	int r = fuse_options(m->step->layers, place->path, &options);
+	int r = fuse_options(m->step->layers, &options);
 
 	if (r < 0)
 		return err_refuse(err, E2BIG, NULL, "there are too many layers");
 	pid = (pid_t)sys_clone3(&args);
 	if (pid == 0)
-		fuse_helper_main(m, options.data, mount_point);
+		fuse_helper_main(m, options.data);
 	if (pid < 0)
 		return err_system(err, errno, m->plan->fuse_overlayfs, "cannot start");
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_FUSE_HELPER, pidfd);
@@ -437,7 +514,7 @@ static int fuse_is_mounted(const struct fuse_place *place)
 {
 	struct sys_mount what;
 
-	if (sys_statx_mount(place->fd, "mount", &what) < 0)
+	if (sys_statx_mount(AT_FDCWD, fuse_mount_point, &what) < 0)
 		return -errno;
 	return what.mount_id != place->id;
 }
@@ -463,23 +540,22 @@ static int fuse_await_mount(const struct fuse_place *place, struct sbx_err *err)
 }
 
 /* It answers: what was opened is closed again. */
-static int fuse_ask(const char *mount_point, struct sbx_err *err)
+static int fuse_ask(struct sbx_err *err)
 {
-	_autoclose_ int fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_autoclose_ int fd = open(fuse_mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? err_system(err, errno, NULL, "fuse-overlayfs does not answer") : 0;
 }
 
-static int fuse_take_mount(const struct fuse_maker *m, const struct fuse_place *place,
-			   const char *mount_point, struct sbx_err *err)
+static int fuse_take_mount(const struct fuse_maker *m, struct sbx_err *err)
 {
 	_autoclose_ int mount = -1;
-	int r = fuse_ask(mount_point, err);
+	int r = fuse_ask(err);
 
 	if (r < 0)
 		return r;
-	r = mount_clone(place->fd, "mount", m->step->attrs, &mount);
-	if (r == 0 && sys_umount_detach(mount_point) < 0)
+	r = mount_clone(AT_FDCWD, fuse_mount_point, m->step->attrs, &mount);
+	if (r == 0 && sys_umount_detach(fuse_mount_point) < 0)
 		r = -errno;
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot take the mount of fuse-overlayfs");
@@ -492,11 +568,10 @@ static int fuse_take_mount(const struct fuse_maker *m, const struct fuse_place *
 
 static int fuse_make(const struct fuse_maker *m, struct sbx_err *err)
 {
-	struct fuse_place place = {.root_fd = -1, .fd = -1};
+	struct fuse_place place = {.host_fd = -1, .fd = -1};
 	struct fuse_top top = {.upper_fd = -1, .work_fd = -1, .tree_fd = -1};
 	size_t n = m->step->layers->n_lower;
 	_autofree_ int *trees = calloc(n, sizeof(*trees));
-	char mount_point[64];
 	int r;
 
 	if (!trees)
@@ -506,18 +581,16 @@ static int fuse_make(const struct fuse_maker *m, struct sbx_err *err)
 	r = fuse_enter(m, err);
 	if (r == 0)
 		r = fuse_make_place(m, &place, trees, &top, err);
-	if (r == 0) {
-		(void)snprintf(mount_point, sizeof(mount_point), "%s/mount", place.path);
-		r = fuse_spawn(m, &place, mount_point, err);
-	}
+	if (r == 0)
+		r = fuse_spawn(m, err);
 	if (r == 0)
 		r = fuse_await_mount(&place, err);
 	if (r == 0)
-		r = fuse_take_mount(m, &place, mount_point, err);
+		r = fuse_take_mount(m, err);
 	for (size_t i = 0; i < n; i++)
 		defs_cleanup_fd(&trees[i]);
 	fuse_top_finish(&top);
-	defs_cleanup_fd(&place.root_fd);
+	defs_cleanup_fd(&place.host_fd);
 	defs_cleanup_fd(&place.fd);
 	return r;
 }

@@ -6,7 +6,8 @@
  * errno agree; the first that does wins. In its text stand %S and %D for the step's
  * source and destination, %N for the destination where bubblewrap mounts it (which
  * sbx does nowhere), %T for its text, %M for its mode, %P for the object of the error,
- * %E for its errno in words, %O for the options of an overlay, %X for what sbx says behind a colon.
+ * %E for its errno in words, %O for the options of an overlay, %W for what sbx says, %X for what
+ * sbx says behind a colon.
  */
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static const struct words_row words_of_steps[] = {
 	 "Can't make overlay mount on %N with options %O: Overlay directories may not overlap"},
 	{PLAN_STEP_LAYERS, "the kernel cannot make the overlay", 0,
 	 "Can't make overlay mount on %N with options %O: %E"},
+	{PLAN_STEP_LAYERS, NULL, 0, "Can't make overlay mount on %N with options %O: %P: %W"},
 	{PLAN_STEP_DIR, NULL, 0, "Can't mkdir %D"},
 	{PLAN_STEP_FILE, "cannot fill", 0, "Can't write data to file %D"},
 	{PLAN_STEP_FILE, NULL, 0, "Can't create file %D"},
@@ -200,6 +202,9 @@ static void words_put(struct str_buf *out, char letter, const struct plan_step *
 		break;
 	case 'P':
 		str_buf_puts(out, err->path);
+		break;
+	case 'W':
+		str_buf_puts(out, err->what);
 		break;
 	case 'O':
 		words_put_options(out, step->layers);
