@@ -35,7 +35,6 @@ enum bwrap_flag {
 	TAKES_SIZE = 1 << 3,   /* and --size */
 	ONE_ARGUMENT = 1 << 4, /* "takes one argument", where the others take "an argument" */
 	NO_LABELS = 1 << 5,    /* refused, as where bubblewrap was built without SELinux */
-	NO_LAYERS = 1 << 6,    /* refused */
 };
 
 static const struct bwrap_option {
@@ -81,10 +80,10 @@ static const struct bwrap_option {
 	{.name = "--bind-fd"},
 	{.name = "--ro-bind-fd"},
 	{.name = "--remount-ro", .flags = ONE_ARGUMENT},
-	{.name = "--overlay-src", .flags = NO_LAYERS, .args = " SRC"},
-	{.name = "--overlay", .flags = NO_LAYERS, .args = " RWSRC WORKDIR DEST"},
-	{.name = "--tmp-overlay", .flags = NO_LAYERS, .args = " DEST"},
-	{.name = "--ro-overlay", .flags = NO_LAYERS, .args = " DEST"},
+	{.name = "--overlay-src"},
+	{.name = "--overlay"},
+	{.name = "--tmp-overlay"},
+	{.name = "--ro-overlay"},
 	{.name = "--exec-label", .flags = NO_LABELS, .args = " LABEL"},
 	{.name = "--file-label", .flags = NO_LABELS, .args = " LABEL"},
 	{.name = "--proc"},
@@ -189,10 +188,11 @@ static int bwrap_refuse_arg(const struct use *use, size_t index, struct sbx_err 
 	case CLI_ARG_HOSTNAME:
 		return err_system(err, EINVAL, NULL, "Can't set hostname to %s", text);
 	case CLI_ARG_SOURCE:
+	case CLI_ARG_DIR:
+	case CLI_ARG_WORK:
 		return err_system(err, ENOENT, NULL, "Can't find source path %s", text);
 	case CLI_ARG_NONE:
 	case CLI_ARG_TEXT:
-	case CLI_ARG_DIR:
 	case CLI_ARG_DEST:
 	case CLI_ARG_SIZE:
 	case CLI_ARG_USER:
@@ -369,9 +369,8 @@ static const struct bwrap_option *bwrap_find(const char *word, struct sbx_err *e
 /* An option that bubblewrap has and cli_options has not, when its arguments are there. */
 static int bwrap_refuse_option(const struct bwrap_option *row, struct sbx_err *err)
 {
-	if (row->flags & NO_LABELS)
-		return err_usage(err, NULL, "labeling not supported on this system");
-	return err_usage(err, NULL, "%s is not available in this version", row->name);
+	assert(row->flags & NO_LABELS);
+	return err_usage(err, NULL, "labeling not supported on this system");
 }
 
 /* What went wrong inside of --args, in bubblewrap's words. */
@@ -395,7 +394,7 @@ static int bwrap_parse_option(struct parser *p, struct words *words, struct sbx_
 
 	if (!row)
 		return -EINVAL;
-	if ((row->flags & (NO_LABELS | NO_LAYERS)) == 0)
+	if ((row->flags & NO_LABELS) == 0)
 		use.option = cli_find_option(row->name, strlen(row->name));
 	assert(use.option || row->args); /* a test sees to it that there is one */
 	r = bwrap_take_args(row, &use, words, err);
@@ -412,7 +411,8 @@ static int bwrap_parse_option(struct parser *p, struct words *words, struct sbx_
 	if (r < 0)
 		return r;
 	p->has_filter |= use.option->args[0].kind == CLI_ARG_FILTER;
-	return bwrap_act(p, &use, err);
+	r = bwrap_act(p, &use, err);
+	return r < 0 || p->answered ? r : parser_check_layers(p, use.option, err);
 }
 
 /* All words count, those of the command too, and those of every --args stream. */
@@ -540,6 +540,9 @@ int cli_parse_bwrap(int argc, char *const *argv, struct cli_run *run, struct sbx
 	r = bwrap_parse_options(&p, &words, err);
 	if (r < 0 || p.answered)
 		return r;
+	r = parser_check_layers(&p, NULL, err);
+	if (r < 0)
+		return r;
 	if (words.next == words.count) {
 		run->action = CLI_USAGE;
 		return 0;
@@ -567,8 +570,6 @@ static void bwrap_show_option(const struct bwrap_option *row, struct str_buf *ou
 	str_buf_puts(out, "\n");
 	if (row->flags & NO_LABELS)
 		str_buf_puts(out, "        not available: built without SELinux\n");
-	else if (row->flags & NO_LAYERS)
-		str_buf_puts(out, "        not available in this version\n");
 	else if (option)
 		str_buf_printf(out, "        %s\n", option->help);
 }

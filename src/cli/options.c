@@ -86,7 +86,8 @@ static const struct cli_word seccomp_words[] = {
 };
 
 static const struct cli_word helper_words[] = {
-	{"newuidmap", 0}, {"newgidmap", 0}, {"sbx-seccomp", 0}, {"xdg-dbus-proxy", 0}, {NULL, 0},
+	{"newuidmap", 0},      {"newgidmap", 0},      {"sbx-seccomp", 0},
+	{"xdg-dbus-proxy", 0}, {"fuse-overlayfs", 0}, {NULL, 0},
 };
 
 static const struct cli_word *const word_lists[CLI_WORDS_COUNT_] = {
@@ -264,6 +265,21 @@ const struct cli_option cli_options[] = {
 	{.name = "--mqueue", .group = CLI_FILESYSTEM,
 	 .args = {DEST}, OP(MQUEUE, 0),
 	 .help = "a new mqueue filesystem at DEST"},
+	{.name = "--overlay-src", .group = CLI_FILESYSTEM,
+	 .args = {{"SRC", CLI_ARG_DIR}}, OP(OVERLAY_SRC, 0),
+	 .help = "a layer of the overlay that follows"},
+	{.name = "--overlay", .group = CLI_FILESYSTEM,
+	 .args = {{"RWSRC", CLI_ARG_DIR}, {"WORKDIR", CLI_ARG_WORK}, DEST}, OP(OVERLAY, 0),
+	 .help = "layers at DEST; what is written goes to RWSRC"},
+	{.name = "--tmp-overlay", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(TMP_OVERLAY, 0),
+	 .help = "layers at DEST; what is written is forgotten"},
+	{.name = "--ro-overlay", .group = CLI_FILESYSTEM,
+	 .args = {DEST}, OP(RO_OVERLAY, SPEC_OP_RO),
+	 .help = "layers at DEST, read-only"},
+	{.name = "--overlay-driver", .group = CLI_FILESYSTEM,
+	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(OVERLAY_DRIVER),
+	 .help = "what puts the layers of overlays together"},
 	{.name = "--mask", .group = CLI_FILESYSTEM,
 	 .args = {{"PATH", CLI_ARG_DEST}}, OP(MASK, 0),
 	 .help = "hide PATH, a file or directory inside"},
@@ -471,10 +487,6 @@ const struct cli_advice cli_advices[] = {
 	/* bubblewrap's that are not there yet */
 	{"--exec-label", NOT_YET},
 	{"--file-label", NOT_YET},
-	{"--overlay", NOT_YET},
-	{"--overlay-src", NOT_YET},
-	{"--ro-overlay", NOT_YET},
-	{"--tmp-overlay", NOT_YET},
 	/* docker's and podman's habits */
 	{"--cidfile", "is not available: sbx ps -q tells ids, and --name chooses a name"},
 	{"--cpus", "is not available: there are no resource limits in this version"},

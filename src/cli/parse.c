@@ -390,6 +390,7 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_TEXT] = check_text,
 	[CLI_ARG_SOURCE] = check_path,
 	[CLI_ARG_DIR] = check_path,
+	[CLI_ARG_WORK] = check_path,
 	[CLI_ARG_DEST] = check_dest,
 	[CLI_ARG_FD] = check_fd,
 	[CLI_ARG_OCTAL] = check_octal,
@@ -444,6 +445,9 @@ static const unsigned op_takes[SPEC_OP_COUNT_] = {
 	[SPEC_OP_DIR] = 1 << MOD_PERMS,
 	[SPEC_OP_FILE] = 1 << MOD_PERMS,
 	[SPEC_OP_BIND_DATA] = 1 << MOD_PERMS | 1 << MOD_MOUNT,
+	[SPEC_OP_OVERLAY] = 1 << MOD_MOUNT,
+	[SPEC_OP_TMP_OVERLAY] = 1 << MOD_MOUNT,
+	[SPEC_OP_RO_OVERLAY] = 1 << MOD_MOUNT,
 };
 
 static bool is_transparent(const struct cli_option *option)
@@ -557,6 +561,46 @@ static int act_unshare_all(struct parser *p, const struct use *use, struct sbx_e
 	return 0;
 }
 
+/* How many layers an operation takes at least; 0: it is none that does. */
+static const unsigned op_layers[SPEC_OP_COUNT_] = {
+	[SPEC_OP_OVERLAY] = 1,
+	[SPEC_OP_TMP_OVERLAY] = 1,
+	[SPEC_OP_RO_OVERLAY] = 2,
+};
+
+/* Layers are named right before the overlay that is made of them, as bubblewrap has it. */
+static int count_layers(struct parser *p, const struct spec_op *op, struct sbx_err *err)
+{
+	static const char *const numbers[] = {"", "one", "two"};
+	unsigned wanted = op_layers[op->kind];
+
+	if (p->n_layers < wanted)
+		return err_usage(err, NULL, "%s requires at least %s --overlay-src", op->option,
+				 numbers[wanted]);
+	if (op->kind == SPEC_OP_OVERLAY_SRC)
+		p->n_layers++;
+	else if (wanted)
+		p->n_layers = 0;
+	return 0;
+}
+
+/**
+ * Refuse layers that no overlay follows.
+ * @option: the one behind them, done already; NULL: the command
+ *
+ * Return: 0, or -EINVAL with *err filled.
+ */
+int parser_check_layers(const struct parser *p, const struct cli_option *option,
+			struct sbx_err *err)
+{
+	if (p->n_layers == 0 ||
+	    (option && option->act == CLI_ACT_OP && option->op == SPEC_OP_OVERLAY_SRC))
+		return 0;
+	return err_usage(err, NULL,
+			 "--overlay-src must be followed by another --overlay-src or one of "
+			 "--overlay, --tmp-overlay, or --ro-overlay");
+}
+
 static int act_op(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	struct spec_op op = {
@@ -577,6 +621,8 @@ static int act_op(struct parser *p, const struct use *use, struct sbx_err *err)
 
 		if (kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR)
 			op.source = use->args[i];
+		else if (kind == CLI_ARG_WORK)
+			op.work = use->args[i];
 		else if (kind == CLI_ARG_DEST ||
 			 (kind == CLI_ARG_PROTECT && protect_is_path(use->args[i])))
 			op.dest = use->args[i];
@@ -587,7 +633,8 @@ static int act_op(struct parser *p, const struct use *use, struct sbx_err *err)
 		else if (kind == CLI_ARG_OCTAL)
 			op.perms = (int64_t)use->numbers[i];
 	}
-	return spec_add_op(&p->run->spec, &op, err);
+	r = count_layers(p, &op, err);
+	return r < 0 ? r : spec_add_op(&p->run->spec, &op, err);
 }
 
 static int act_perms(struct parser *p, const struct use *use, struct sbx_err *err)
@@ -1124,6 +1171,8 @@ static int parse_option(struct parser *p, struct words *words, struct sbx_err *e
 		r = parser_check_modifiers(p, use.option->name, err);
 	if (r == 0)
 		r = parser_act(p, &use, err);
+	if (r == 0 && use.option->group != CLI_MODIFIERS && !p->answered)
+		r = parser_check_layers(p, use.option, err);
 	return r;
 }
 
@@ -1149,6 +1198,10 @@ static int parse_options(struct parser *p, struct words *words, struct sbx_err *
 
 int parser_take_command(struct parser *p, struct words *words, struct sbx_err *err)
 {
+	int checked = parser_check_layers(p, NULL, err);
+
+	if (checked < 0)
+		return checked;
 	if (words->next == words->count) {
 		err_usage(err, NULL, "no command was given");
 		err_hint(err, "for a shell: sbx --ro-bind /usr /usr -- bash");

@@ -370,8 +370,8 @@ static bool is_path(const struct cli_option *option, size_t index)
 	kind = option->args[index].kind;
 	if (option->act == CLI_ACT_OP && option->op == SPEC_OP_SYMLINK && index == 0)
 		return false; /* a link's text means what it says, inside */
-	return kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR || kind == CLI_ARG_DEST ||
-	       kind == CLI_ARG_PROTECT || kind == CLI_ARG_FILTER;
+	return kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR || kind == CLI_ARG_WORK ||
+	       kind == CLI_ARG_DEST || kind == CLI_ARG_PROTECT || kind == CLI_ARG_FILTER;
 }
 
 static const struct cli_option *find_named(const char *word, size_t len, struct arena *arena)

@@ -36,16 +36,16 @@ static const struct verb {
 
 /* How the scripts call a kind of argument. */
 static const char *const kind_names[CLI_ARG_KIND_COUNT_] = {
-	[CLI_ARG_NONE] = "none",     [CLI_ARG_TEXT] = "none",	   [CLI_ARG_SOURCE] = "path",
-	[CLI_ARG_DIR] = "dir",	     [CLI_ARG_DEST] = "path",	   [CLI_ARG_FD] = "fd",
-	[CLI_ARG_OCTAL] = "none",    [CLI_ARG_SIZE] = "none",	   [CLI_ARG_ID] = "none",
-	[CLI_ARG_USER] = "user",     [CLI_ARG_HOSTNAME] = "none",  [CLI_ARG_WORD] = "word",
-	[CLI_ARG_WORDS] = "words",   [CLI_ARG_ENV] = "env",	   [CLI_ARG_ENV_SET] = "env",
-	[CLI_ARG_CAP] = "cap",	     [CLI_ARG_HELPER] = "helper",  [CLI_ARG_PROTECT] = "path",
-	[CLI_ARG_FILTER] = "word",   [CLI_ARG_SYSCALLS] = "calls", [CLI_ARG_PROFILE] = "profile",
-	[CLI_ARG_BUS_NAME] = "none", [CLI_ARG_BUS_RULE] = "none",  [CLI_ARG_NAME] = "none",
-	[CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",	   [CLI_ARG_OOM_SCORE] = "none",
-	[CLI_ARG_DURATION] = "none",
+	[CLI_ARG_NONE] = "none",       [CLI_ARG_TEXT] = "none",	    [CLI_ARG_SOURCE] = "path",
+	[CLI_ARG_DIR] = "dir",	       [CLI_ARG_WORK] = "dir",	    [CLI_ARG_DEST] = "path",
+	[CLI_ARG_FD] = "fd",	       [CLI_ARG_OCTAL] = "none",    [CLI_ARG_SIZE] = "none",
+	[CLI_ARG_ID] = "none",	       [CLI_ARG_USER] = "user",	    [CLI_ARG_HOSTNAME] = "none",
+	[CLI_ARG_WORD] = "word",       [CLI_ARG_WORDS] = "words",   [CLI_ARG_ENV] = "env",
+	[CLI_ARG_ENV_SET] = "env",     [CLI_ARG_CAP] = "cap",	    [CLI_ARG_HELPER] = "helper",
+	[CLI_ARG_PROTECT] = "path",    [CLI_ARG_FILTER] = "word",   [CLI_ARG_SYSCALLS] = "calls",
+	[CLI_ARG_PROFILE] = "profile", [CLI_ARG_BUS_NAME] = "none", [CLI_ARG_BUS_RULE] = "none",
+	[CLI_ARG_NAME] = "none",       [CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",
+	[CLI_ARG_OOM_SCORE] = "none",  [CLI_ARG_DURATION] = "none",
 };
 
 /* What completes a kind in zsh, as the last part of an _arguments specification. */
@@ -54,6 +54,7 @@ static const char *const zsh_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_TEXT] = " ",
 	[CLI_ARG_SOURCE] = "_files",
 	[CLI_ARG_DIR] = "_files -/",
+	[CLI_ARG_WORK] = "_files -/",
 	[CLI_ARG_DEST] = "_files",
 	[CLI_ARG_FD] = "_file_descriptors",
 	[CLI_ARG_OCTAL] = " ",
@@ -83,6 +84,7 @@ static const char *const fish_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_TEXT] = "-x",
 	[CLI_ARG_SOURCE] = "-rF",
 	[CLI_ARG_DIR] = "-x -a '(__fish_complete_directories (__sbx_value))'",
+	[CLI_ARG_WORK] = "-x",
 	[CLI_ARG_DEST] = "-rF",
 	[CLI_ARG_FD] = "-x -a '(__sbx_fds)'",
 	[CLI_ARG_OCTAL] = "-x",

@@ -270,6 +270,7 @@ static int read_op(struct read *read, const json_t *value)
 		MEMBER(struct spec_op, nr_inodes, "nr-inodes", uint, .min = 1, .max = INT64_MAX),
 		MEMBER(struct spec_op, fd, "fd", int, .max = INT_MAX),
 		MEMBER(struct spec_op, source, "source", text, .required = false),
+		MEMBER(struct spec_op, work, "work", text, .required = false),
 		MEMBER(struct spec_op, dest, "dest", text, .required = false),
 		{.key = NULL},
 	};
@@ -278,7 +279,8 @@ static int read_op(struct read *read, const json_t *value)
 
 	if (r < 0)
 		return r;
-	if (!op.dest && !(op.flags & SPEC_OP_SAME) && op.kind != SPEC_OP_PROTECT)
+	if (!op.dest && !(op.flags & SPEC_OP_SAME) && op.kind != SPEC_OP_PROTECT &&
+	    op.kind != SPEC_OP_OVERLAY_SRC)
 		return read_refuse(read, "dest", "is missing");
 	return spec_add_op(read->spec, &op, read->err);
 }

@@ -208,6 +208,8 @@ static int words_add_op_arg(struct words *words, enum cli_arg_kind kind, const s
 		return words_add_octal(words, op->perms);
 	if ((kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR) && op->source)
 		return words_add(words, op->source);
+	if (kind == CLI_ARG_WORK && op->work)
+		return words_add(words, op->work);
 	if ((kind == CLI_ARG_DEST || kind == CLI_ARG_PROTECT) && op->dest)
 		return words_add(words, op->dest);
 	if (kind == CLI_ARG_PROTECT && op->source)
@@ -231,6 +233,7 @@ static bool words_op_fits(const struct cli_option *option, const struct spec_op 
 	    !str_equal(op->dest ? op->dest : "", option->dest))
 		return false;
 	return (op->source == NULL || has_source) &&
+	       (op->work == NULL || words_has_arg(option, CLI_ARG_WORK)) &&
 	       (op->fd < 0 || words_has_arg(option, CLI_ARG_FD));
 }
 

@@ -106,6 +106,13 @@ static int init_tie_to_monitor(struct init *in, struct sbx_err *err)
 int init_await(const struct run_context *ctx, enum handshake_state state, enum handshake_type type,
 	       struct sbx_err *err)
 {
+	return init_await_fd(ctx, state, type, NULL, err);
+}
+
+/* The same of an answer with a descriptor; @ret_fd: NULL where it has none. */
+int init_await_fd(const struct run_context *ctx, enum handshake_state state,
+		  enum handshake_type type, int *ret_fd, struct sbx_err *err)
+{
 	struct handshake_msg msg;
 	int r;
 
@@ -114,7 +121,11 @@ int init_await(const struct run_context *ctx, enum handshake_state state, enum h
 	} while (r == 1 && msg.type != type);
 	if (r == 0)
 		_exit(ERR_EXIT_FAILED);
-	return r < 0 ? err_system(err, -r, NULL, "cannot hear from the monitor") : 0;
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot hear from the monitor");
+	if (ret_fd)
+		*ret_fd = msg.fd;
+	return 0;
 }
 
 static int init_wait_for_ids(struct init *in, struct sbx_err *err)

@@ -57,6 +57,7 @@
 #include "sbx/run/bus.h"
 #include "sbx/run/control.h"
 #include "sbx/run/detach.h"
+#include "sbx/run/fuse.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/idmap.h"
 #include "sbx/run/init.h"
@@ -73,6 +74,7 @@
 enum {
 	LAUNCH_HELPER_TIMEOUT_MS = 20 * 1000,
 	LAUNCH_BUS_TIMEOUT_MS = 10 * 1000,
+	LAUNCH_FUSE_TIMEOUT_MS = 20 * 1000,
 	LAUNCH_FDS_NEEDED = 64, /* descriptors that sbx has open at most, with room */
 };
 
@@ -105,6 +107,9 @@ enum launch_source {
 	LAUNCH_PTY,
 	LAUNCH_DETACH, /* the first of DETACH_SOURCES */
 	LAUNCH_DETACH_LAST = LAUNCH_DETACH + DETACH_SOURCES - 1,
+	LAUNCH_FUSE_MAKER,
+	LAUNCH_FUSE, /* the first of PLAN_FUSE_MAX */
+	LAUNCH_FUSE_LAST = LAUNCH_FUSE + PLAN_FUSE_MAX - 1,
 	LAUNCH_SOURCE_COUNT_,
 };
 
@@ -122,6 +127,7 @@ struct monitor {
 	enum launch_overtime overtime;
 	struct idmap_job idmap;
 	struct bus_job bus;
+	struct fuse_jobs fuse;
 	struct terminal terminal;
 	struct relay *relay; /* owned; NULL without --pty */
 	struct placeholder_box placeholders;
@@ -155,6 +161,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	m->exit_code = -1;
 	idmap_job_init(&m->idmap);
 	bus_job_init(&m->bus);
+	fuse_init(&m->fuse);
 	placeholder_init(&m->placeholders);
 	register_init(&m->record);
 	control_init(&m->control);
@@ -186,6 +193,7 @@ static void monitor_finish(struct monitor *m)
 	detach_finish(&m->detach);
 	register_finish(&m->record);
 	bus_job_finish(&m->bus);
+	fuse_finish(&m->fuse, m->end.si_pid != 0);
 	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
 	defs_cleanup_fd(&m->sock_fd);
@@ -322,7 +330,8 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 /* PID 1 waits for something, and what is sent to the command would find none. */
 static bool launch_is_starting(const struct monitor *m)
 {
-	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus);
+	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus) ||
+	       fuse_is_awaited(&m->fuse);
 }
 
 /* Which signals are read now: what is for the command waits until it can be told. */
@@ -415,6 +424,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		return r;
 	m->bus.plan = m->plan;
 	m->bus.sigmask = &ctx->caller_sigmask;
+	m->fuse.plan = m->plan;
+	m->fuse.sigmask = &ctx->caller_sigmask;
 	m->terminal.fd = -1;
 	if (!m->plan->pty)
 		terminal_note(&m->terminal);
@@ -681,6 +692,9 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 	}
 	if (msg.type == HANDSHAKE_HELLO)
 		return launch_on_hello(m, err);
+	/* The processes of fuse-overlayfs are ours, so what the command left is waited for. */
+	if (msg.type == HANDSHAKE_EXITED && fuse_is_running(&m->fuse))
+		return 0;
 	if (msg.type == HANDSHAKE_EXITED) {
 		m->exit_code = msg.number;
 		return 0;
@@ -700,8 +714,44 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
 		return bus_job_start(&m->bus, &msg.fd, err);
 	}
+	if (msg.type == HANDSHAKE_LAYERS) {
+		m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
+		return fuse_start(&m->fuse, msg.number, m->pidfd, err);
+	}
+	if (msg.type == HANDSHAKE_LAYERS_DONE) {
+		fuse_note_done(&m->fuse);
+		return 0;
+	}
 	*err = msg.err;
 	return -ECANCELED;
+}
+
+/* The maker of a fuse-overlayfs has something to say; a mount is PID 1's. */
+static int launch_on_fuse_maker(struct monitor *m, struct sbx_err *err)
+{
+	_autoclose_ int mount = -1;
+	int r = fuse_hear(&m->fuse, &mount, err);
+
+	if (r < 0 || mount < 0 || m->sock_fd < 0)
+		return r;
+	r = handshake_send_fd(m->sock_fd, HANDSHAKE_LAYERS_READY, mount);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
+/* Some fuse-overlayfs has ended, or its maker speaks: that one first, it may say why. */
+static int launch_on_fuse(struct monitor *m, const struct pollfd pfds[LAUNCH_SOURCE_COUNT_],
+			  struct sbx_err *err)
+{
+	int r = 0;
+
+	if (pfds[LAUNCH_FUSE_MAKER].revents)
+		r = launch_on_fuse_maker(m, err);
+	for (size_t i = 0; i < m->fuse.n_helpers && r == 0; i++)
+		if (pfds[LAUNCH_FUSE + i].revents)
+			r = fuse_reap(&m->fuse, i, err);
+	return r;
 }
 
 /* A call to be refused; or nobody is left whom the filter holds. */
@@ -814,6 +864,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 		m->idmap.helpers[0].pid ? m->plan->gid_map.helper : m->plan->uid_map.helper;
 	int r;
 
+	if (m->state != LAUNCH_MAPPING && fuse_is_starting(&m->fuse))
+		return fuse_timed_out(&m->fuse, LAUNCH_FUSE_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING)
 		return bus_job_timed_out(&m->bus, LAUNCH_BUS_TIMEOUT_MS / 1000, err);
 	r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
@@ -827,7 +879,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 
 static bool launch_awaits_helper(const struct monitor *m)
 {
-	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus);
+	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus) ||
+	       fuse_is_starting(&m->fuse);
 }
 
 /* What poll(2) is to wait at most. */
@@ -897,6 +950,10 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		pfds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	relay_fill_poll(m->relay, &pfds[LAUNCH_TERMINAL], &pfds[LAUNCH_PTY]);
 	detach_fill_poll(&m->detach, &pfds[LAUNCH_DETACH]);
+	pfds[LAUNCH_FUSE_MAKER] = (struct pollfd){.fd = m->fuse.maker_fd, .events = POLLIN};
+	for (int i = 0; i < PLAN_FUSE_MAX; i++)
+		pfds[LAUNCH_FUSE + i] =
+			(struct pollfd){.fd = m->fuse.helpers[i].pidfd, .events = POLLIN};
 	if (m->continuing)
 		pfds[LAUNCH_TERMINAL].events &= ~POLLIN;
 }
@@ -933,6 +990,8 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 		r = launch_answer(m, HANDSHAKE_BUS_READY, err);
 	if (r == 0 && pfds[LAUNCH_BUS].revents)
 		r = bus_job_reap(&m->bus, err);
+	if (r == 0 && !m->init_ended)
+		r = launch_on_fuse(m, pfds, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)
 		r = launch_on_signal(m);
 	if (m->child_changed)

@@ -192,19 +192,19 @@ int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd)
 }
 
 /* Where relative sources start: the caller's working directory, which PID 1 still has. */
-static int mount_open_source(const struct run_context *ctx, const char *source, int *ret_fd)
+int mount_open_source(int host_root_fd, const char *source, int *ret_fd)
 {
 	char cwd[PATH_MAX], full[PATH_MAX];
 	int n;
 
 	if (source[0] == '/')
-		return path_open(ctx->host_root_fd, source, ret_fd);
+		return path_open(host_root_fd, source, ret_fd);
 	if (!getcwd(cwd, sizeof(cwd)))
 		return -errno;
 	n = snprintf(full, sizeof(full), "%s/%s", cwd, source);
 	if (n < 0 || (size_t)n >= sizeof(full))
 		return -ENAMETOOLONG;
-	return path_open(ctx->host_root_fd, full, ret_fd);
+	return path_open(host_root_fd, full, ret_fd);
 }
 
 /*
@@ -249,7 +249,7 @@ static int mount_open_step_source(const struct run_context *ctx, const struct pl
 		r = mount_open_fd(ctx, step->fd, ret_fd, err);
 		return r < 0 ? r : 1;
 	}
-	r = mount_open_source(ctx, step->source, ret_fd);
+	r = mount_open_source(ctx->host_root_fd, step->source, ret_fd);
 	if (r == -ENOENT && (step->flags & PLAN_STEP_TRY))
 		return 0;
 	return r < 0 ? err_system(err, -r, step->source, "cannot open source") : 1;
@@ -264,7 +264,7 @@ static int mount_lowest(const struct run_context *ctx)
 }
 
 /* A new root, on top of what is the root now; later steps resolve their paths below it. */
-static int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_err *err)
+int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_err *err)
 {
 	int below = ctx->root_fd >= 0	 ? ctx->root_fd
 		    : ctx->store_fd >= 0 ? ctx->store_fd

@@ -20,9 +20,6 @@
  * The kernel wants an empty directory on the same mount as the upper layer to work
  * in. That one is made beside the records of placeholders, is recorded as they are, and is
  * removed with them.
- *
- * userxattr (Linux 5.11) is what an ordinary user gets overlays with; uuid=off (5.14)
- * keeps the kernel from writing an attribute to the host's directory.
  */
 
 #include <assert.h>
@@ -36,6 +33,7 @@
 #include "sbx/base/path.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/mount.h"
+#include "sbx/run/overlay.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/protect.h"
 #include "sbx/run/steps.h"
@@ -183,14 +181,6 @@ static int overlay_make_work(const struct protect *p, const struct sys_file *upp
 
 /* ---- the mount ---- */
 
-static int overlay_set_layer(int fs, const char *key, int fd)
-{
-	char path[32];
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return sys_fsconfig_string(fs, key, path) < 0 ? -errno : 0;
-}
-
 /* The attributes that the directory's own mount has. Return: 0 or -errno. */
 static int overlay_attrs(int dir_fd, uint64_t *ret_attrs)
 {
@@ -204,27 +194,6 @@ static int overlay_attrs(int dir_fd, uint64_t *ret_attrs)
 	return 0;
 }
 
-static int overlay_mount(int lower, int upper, int work, uint64_t attrs, int *ret_fd)
-{
-	_autoclose_ int fs = sys_fsopen("overlay");
-	int r;
-
-	if (fs < 0)
-		return -errno;
-	r = overlay_set_layer(fs, "lowerdir", lower);
-	if (r == 0)
-		r = overlay_set_layer(fs, "upperdir", upper);
-	if (r == 0)
-		r = overlay_set_layer(fs, "workdir", work);
-	if (r < 0)
-		return r;
-	if (sys_fsconfig_string(fs, "userxattr", NULL) < 0 ||
-	    sys_fsconfig_string(fs, "uuid", "off") < 0 || sys_fsconfig_create(fs) < 0)
-		return -errno;
-	*ret_fd = sys_fsmount(fs, attrs);
-	return *ret_fd < 0 ? -errno : 0;
-}
-
 /* ---- mounts below ---- */
 
 /* Kinds of steps that mount something at their destination, or over what is there. */
@@ -232,7 +201,8 @@ static bool overlay_step_mounts(enum plan_step_kind kind)
 {
 	return kind == PLAN_STEP_BIND || kind == PLAN_STEP_TMPFS || kind == PLAN_STEP_PROC ||
 	       kind == PLAN_STEP_DEV || kind == PLAN_STEP_SYS || kind == PLAN_STEP_CGROUP ||
-	       kind == PLAN_STEP_MQUEUE || kind == PLAN_STEP_BIND_DATA || kind == PLAN_STEP_MASK;
+	       kind == PLAN_STEP_MQUEUE || kind == PLAN_STEP_LAYERS ||
+	       kind == PLAN_STEP_BIND_DATA || kind == PLAN_STEP_MASK;
 }
 
 /*
@@ -315,6 +285,7 @@ int protect_overlay(struct protect *p, const char *name, const char *host, struc
 {
 	_autoclose_ int lower = -1, upper = -1, work = -1, mount = -1;
 	const char *dest = p->step->dest;
+	struct overlay_layers layers;
 	struct sys_file file;
 	uint64_t attrs = 0;
 	int r;
@@ -336,9 +307,10 @@ int protect_overlay(struct protect *p, const char *name, const char *host, struc
 	r = overlay_make_work(p, &file, &work, err);
 	if (r < 0)
 		return r;
+	layers = (struct overlay_layers){&lower, 1, upper, work};
 	r = overlay_attrs(p->dir_fd, &attrs);
 	if (r == 0)
-		r = overlay_mount(lower, upper, work, attrs, &mount);
+		r = overlay_mount(&layers, attrs, &mount);
 	if (r < 0)
 		return err_system(err, -r, dest, "cannot mount an overlay over its directory");
 	if (sys_move_mount(mount, "", p->dir_fd, "",

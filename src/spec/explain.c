@@ -595,6 +595,26 @@ static bool explain_uses_caps(enum plan_step_kind kind)
 	       kind == PLAN_STEP_REAPER_PRIVILEGES;
 }
 
+static void explain_json_layers(struct json_out *json, const struct plan_layers *layers)
+{
+	static const struct explain_bit drivers[] = {
+		{PLAN_LAYERS_KERNEL, "kernel"}, {PLAN_LAYERS_FUSE, "fuse"}, {0, NULL}};
+
+	json_open_object(json, "layers");
+	json_open_array(json, "lower");
+	for (size_t i = 0; i < layers->n_lower; i++)
+		json_add_string(json, NULL, layers->lower[i]);
+	json_close(json);
+	if (layers->upper) {
+		json_add_string(json, "upper", layers->upper);
+		json_add_string(json, "work", layers->work);
+	}
+	json_add_bool(json, "writable", layers->top != PLAN_LAYERS_RO);
+	explain_json_bits(json, "drivers", drivers, layers->drivers);
+	json_add_string(json, "why", layers->why);
+	json_close(json);
+}
+
 /* The arguments of a step, without those that its kind does not use or that were not given. */
 static void explain_json_arguments(struct json_out *json, const struct plan_step *step)
 {
@@ -608,6 +628,8 @@ static void explain_json_arguments(struct json_out *json, const struct plan_step
 		json_add_string(json, "dest", step->dest);
 	if (step->text)
 		json_add_string(json, "text", step->text);
+	if (step->layers)
+		explain_json_layers(json, step->layers);
 	if (step->program)
 		json_add_uint(json, "instructions", step->program->n_insns);
 	if (step->flags)

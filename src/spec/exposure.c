@@ -93,7 +93,8 @@ static int exposure_step(struct exposure *e, struct sbx_plan *plan, struct sbx_e
 static bool exposure_covers(const struct plan_step *step)
 {
 	static const enum plan_step_kind kinds[] = {
-		PLAN_STEP_BIND, PLAN_STEP_TMPFS, PLAN_STEP_PROC, PLAN_STEP_DEV, PLAN_STEP_SYS,
+		PLAN_STEP_BIND, PLAN_STEP_TMPFS, PLAN_STEP_PROC,
+		PLAN_STEP_DEV,	PLAN_STEP_SYS,	 PLAN_STEP_LAYERS,
 	};
 
 	if (step->kind == PLAN_STEP_MASK)

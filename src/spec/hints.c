@@ -144,6 +144,16 @@ static const char hint_bus[] =
 	"see that xdg-dbus-proxy is installed and works, and that the bus at\n"
 	"DBUS_SESSION_BUS_ADDRESS answers; --no-dbus-session does without";
 
+static const char hint_fuse[] =
+	"see that fuse-overlayfs works: it needs /dev/fuse, and a WORKDIR on the filesystem of "
+	"RWSRC;\n"
+	"--overlay-driver=kernel does without";
+static const char hint_overlay[] =
+	"the kernel takes no layer with mounts below it, no RWSRC on an overlay or on some other\n"
+	"filesystems, and WORKDIR only on the same mount as RWSRC; --overlay-driver=fuse, or fewer "
+	"layers,\n"
+	"may do";
+
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_CLONE, EPERM, probe_clone_switch_off,
@@ -250,6 +260,13 @@ static const struct hint hints[] = {
 	 "\"fuser\", and try again"},
 	{PLAN_STEP_PROTECT, ESTALE, NULL,
 	 "a program outside is changing the same directories; try again"},
+	{HINT_FUSE_OVERLAYFS, 0, NULL, hint_fuse},
+	{PLAN_STEP_LAYERS, EINVAL, NULL, hint_overlay},
+	{PLAN_STEP_LAYERS, EPERM, NULL, hint_overlay},
+	{PLAN_STEP_LAYERS, ENODEV, NULL,
+	 "this kernel has no overlayfs; --overlay-driver=fuse does without"},
+	{PLAN_STEP_LAYERS, ENOENT, NULL, "check the paths of the layers; none is made by sbx"},
+	{PLAN_STEP_LAYERS, EBUSY, NULL, "another sandbox uses RWSRC or WORKDIR"},
 	{PLAN_STEP_USERNS_LIMIT, EROFS, NULL,
 	 "the caller's /proc/sys is read-only (as in a container); use --allow-userns to do "
 	 "without\n"

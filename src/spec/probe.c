@@ -398,6 +398,34 @@ const char *probe_own_helper(const struct probe_host *host, const struct sbx_spe
 	return arena_printf(host->arena, "%s/%s", SBX_LIBEXECDIR, name);
 }
 
+/* The kernel's version, as 6012 for Linux 6.12; 0 where it does not say. */
+unsigned probe_kernel(const struct probe_host *host)
+{
+	struct utsname uts;
+	unsigned major = 0, minor = 0;
+
+	if (host->kernel)
+		return host->kernel;
+	if (uname(&uts) < 0 || sscanf(uts.release, "%u.%u", &major, &minor) != 2)
+		return 0;
+	return major * 1000 + minor;
+}
+
+/* Can /dev/fuse be opened? Return: 0, or -1 and errno. */
+int probe_fuse(const struct probe_host *host)
+{
+	int fd;
+
+	if (host->fuse) {
+		errno = host->fuse < 0 ? -host->fuse : 0;
+		return host->fuse < 0 ? -1 : 0;
+	}
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? -1 : 0;
+}
+
 /* The ABI of the kernel's Landlock, or -errno. Asked only where there is something to scope. */
 int probe_landlock(const struct probe_host *host)
 {

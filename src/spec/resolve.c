@@ -34,6 +34,7 @@
 #include "sbx/spec/env.h"
 #include "sbx/spec/filter.h"
 #include "sbx/spec/idmap.h"
+#include "sbx/spec/layers.h"
 #include "sbx/spec/limits.h"
 #include "sbx/spec/passwd.h"
 #include "sbx/spec/protect.h"
@@ -599,7 +600,8 @@ static bool resolve_changes_ids(const struct resolve *r)
 static bool resolve_op_makes(const struct spec_op *op)
 {
 	return op->kind != SPEC_OP_CHMOD && op->kind != SPEC_OP_REMOUNT &&
-	       op->kind != SPEC_OP_MASK && op->kind != SPEC_OP_PROTECT && op->kind != SPEC_OP_LOCK;
+	       op->kind != SPEC_OP_MASK && op->kind != SPEC_OP_PROTECT &&
+	       op->kind != SPEC_OP_LOCK && op->kind != SPEC_OP_OVERLAY_SRC;
 }
 
 /* Is the path taken from the caller's working directory where it is relative? */
@@ -650,6 +652,8 @@ static int resolve_dests(struct resolve *r)
 		bool same = resolve_op_from_cwd(op);
 		const char *dest = op->flags & SPEC_OP_SAME ? op->source : op->dest;
 
+		if (op->kind == SPEC_OP_OVERLAY_SRC)
+			continue;
 		if (!dest) {
 			r->preset = op;
 			continue;
@@ -667,7 +671,8 @@ static int resolve_dests(struct resolve *r)
 		if (op->kind == SPEC_OP_MASK && path_is_root(r->dests[i]))
 			return err_usage(r->err, op->option, "cannot hide the root of the sandbox");
 		if (resolve_op_makes(op) && path_is_root(r->dests[i]) && op->kind != SPEC_OP_DIR) {
-			if (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_TMPFS)
+			if (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_TMPFS &&
+			    !layers_is_overlay(op))
 				return err_usage(r->err, op->option,
 						 "cannot be the root of the sandbox");
 			if (r->defaults->runs_covered && i > 0)
@@ -748,6 +753,12 @@ static const struct {
 	[SPEC_OP_MASK] = {PLAN_STEP_MASK, 0, -1, SPEC_NS_COUNT_},
 	[SPEC_OP_PROTECT] = {PLAN_STEP_PROTECT, 0, -1, SPEC_NS_COUNT_},
 	[SPEC_OP_LOCK] = {PLAN_STEP_LOCK, 0, -1, SPEC_NS_COUNT_},
+	[SPEC_OP_OVERLAY] = {PLAN_STEP_LAYERS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
+			     SPEC_NS_COUNT_},
+	[SPEC_OP_TMP_OVERLAY] = {PLAN_STEP_LAYERS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
+				 SPEC_NS_COUNT_},
+	[SPEC_OP_RO_OVERLAY] = {PLAN_STEP_LAYERS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
+				SPEC_NS_COUNT_},
 };
 
 static int resolve_check_fd(struct resolve *r, int64_t fd, const char *option)
@@ -958,6 +969,15 @@ static uint64_t resolve_hardening(const struct plan_step *step)
 	return 0;
 }
 
+/* The upper layer is the step's source only there. */
+static int resolve_layers(struct resolve *r, size_t index, struct plan_step *step)
+{
+	const struct layers_wanted wanted = {r->spec, r->host, r->defaults, index};
+
+	step->source = NULL;
+	return layers_choose(&wanted, r->plan, step, r->err);
+}
+
 static int resolve_op(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
@@ -967,8 +987,8 @@ static int resolve_op(struct resolve *r, size_t index)
 
 	if (op->kind == SPEC_OP_PROTECT)
 		return resolve_protect(r, index);
-	if (op->kind == SPEC_OP_LOCK)
-		return 0; /* see resolve_locks() */
+	if (op->kind == SPEC_OP_LOCK || op->kind == SPEC_OP_OVERLAY_SRC)
+		return 0; /* see resolve_locks(), resolve_layers() */
 	step = resolve_add(r, resolve_ops[op->kind].kind, op->option);
 	if (!step)
 		return err_oom(r->err);
@@ -997,6 +1017,8 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->attrs &= ~resolve_hardening(step);
 	if (op->kind == SPEC_OP_PROC)
 		return resolve_proc_cover(r, op);
+	if (layers_is_overlay(op))
+		return resolve_layers(r, index, step);
 	if (op->fd >= 0) {
 		int e;
 
@@ -1045,6 +1067,7 @@ static bool resolve_has_data(const struct resolve *r)
 {
 	for (size_t i = r->first_op; i < r->spec->n_ops; i++)
 		if (r->spec->ops[i].kind == SPEC_OP_BIND_DATA ||
+		    r->spec->ops[i].kind == SPEC_OP_TMP_OVERLAY ||
 		    (r->spec->ops[i].kind == SPEC_OP_PROTECT &&
 		     r->spec->protect_by == SPEC_PROTECT_BY_OVERLAY))
 			return true;
@@ -1555,11 +1578,13 @@ static int resolve_guards(struct resolve *r)
 {
 	for (size_t i = 0; i < r->plan->n_steps && r->spec->n_guards; i++) {
 		const struct plan_step *step = &r->plan->steps[i];
+		const char *source = step->layers ? step->layers->upper : step->source;
 		struct stat st;
 
-		if (step->kind != PLAN_STEP_BIND || (step->attrs & MOUNT_ATTR_RDONLY))
+		if ((step->kind != PLAN_STEP_BIND && !(step->layers && source)) ||
+		    (step->attrs & MOUNT_ATTR_RDONLY))
 			continue;
-		if ((step->fd >= 0 ? fstat(step->fd, &st) : stat(step->source, &st)) < 0)
+		if ((step->fd >= 0 ? fstat(step->fd, &st) : stat(source, &st)) < 0)
 			continue; /* the step will tell */
 		for (size_t g = 0; g < r->spec->n_guards; g++)
 			if (r->spec->guards[g].dev == st.st_dev &&

@@ -19,20 +19,33 @@ static const char *const spec_ns_mode_names[] = {"default", "new", "try", "share
 static const char *const spec_map_names[] = {"auto", "range", "single", NULL};
 static const char *const spec_mask_sockets_names[] = {"off", "all", "listed", NULL};
 static const char *const spec_protect_by_names[] = {"placeholder", "overlay", NULL};
+static const char *const spec_overlay_driver_names[] = {"auto", "kernel", "fuse", NULL};
 static const char *const spec_on_exit_names[] = {"kill", "wait", NULL};
 static const char *const spec_pty_names[] = {"default", "on", "off", NULL};
 static const char *const spec_dbus_names[] = {"default", "on", "try", "off", NULL};
 static const char *const spec_landlock_names[] = {"auto", "off", "require", NULL};
 
 const char *const spec_op_names[SPEC_OP_COUNT_ + 1] = {
-	[SPEC_OP_BIND] = "bind",       [SPEC_OP_TMPFS] = "tmpfs",
-	[SPEC_OP_PROC] = "proc",       [SPEC_OP_DEV] = "dev",
-	[SPEC_OP_SYS] = "sys",	       [SPEC_OP_CGROUP] = "cgroup",
-	[SPEC_OP_MQUEUE] = "mqueue",   [SPEC_OP_DIR] = "dir",
-	[SPEC_OP_FILE] = "file",       [SPEC_OP_BIND_DATA] = "bind-data",
-	[SPEC_OP_SYMLINK] = "symlink", [SPEC_OP_CHMOD] = "chmod",
-	[SPEC_OP_REMOUNT] = "remount", [SPEC_OP_MASK] = "mask",
-	[SPEC_OP_PROTECT] = "protect", [SPEC_OP_LOCK] = "lock",
+	[SPEC_OP_BIND] = "bind",
+	[SPEC_OP_TMPFS] = "tmpfs",
+	[SPEC_OP_PROC] = "proc",
+	[SPEC_OP_DEV] = "dev",
+	[SPEC_OP_SYS] = "sys",
+	[SPEC_OP_CGROUP] = "cgroup",
+	[SPEC_OP_MQUEUE] = "mqueue",
+	[SPEC_OP_DIR] = "dir",
+	[SPEC_OP_FILE] = "file",
+	[SPEC_OP_BIND_DATA] = "bind-data",
+	[SPEC_OP_SYMLINK] = "symlink",
+	[SPEC_OP_CHMOD] = "chmod",
+	[SPEC_OP_REMOUNT] = "remount",
+	[SPEC_OP_MASK] = "mask",
+	[SPEC_OP_PROTECT] = "protect",
+	[SPEC_OP_LOCK] = "lock",
+	[SPEC_OP_OVERLAY_SRC] = "overlay-src",
+	[SPEC_OP_OVERLAY] = "overlay",
+	[SPEC_OP_TMP_OVERLAY] = "tmp-overlay",
+	[SPEC_OP_RO_OVERLAY] = "ro-overlay",
 };
 const char *const spec_op_flag_names[] = {"ro", "devices", "try", "same", NULL};
 const char *const spec_mount_opt_names[] = {"ro",	  "noexec",	 "noatime",
@@ -82,6 +95,8 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_NS_NET] = NS_FIELD("ns.net", SPEC_NS_NET),
 	[SPEC_FIELD_MAP] = ENUM_FIELD("map", map, spec_map_names),
 	[SPEC_FIELD_PROTECT_BY] = ENUM_FIELD("protect-by", protect_by, spec_protect_by_names),
+	[SPEC_FIELD_OVERLAY_DRIVER] =
+		ENUM_FIELD("overlay-driver", overlay_driver, spec_overlay_driver_names),
 	[SPEC_FIELD_ON_EXIT] = ENUM_FIELD("on-exit", on_exit, spec_on_exit_names),
 	[SPEC_FIELD_PTY] = ENUM_FIELD("pty", pty, spec_pty_names),
 	[SPEC_FIELD_DBUS] = ENUM_FIELD("dbus-session", dbus, spec_dbus_names),

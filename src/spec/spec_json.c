@@ -68,6 +68,7 @@ static void spec_json_add_op(struct json_out *json, const struct sbx_spec *spec,
 	if (op->fd >= 0)
 		json_add_int(json, "fd", op->fd);
 	spec_json_add_optional(json, "source", op->source);
+	spec_json_add_optional(json, "work", op->work);
 	spec_json_add_optional(json, "dest", op->dest);
 	json_close(json);
 }

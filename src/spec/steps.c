@@ -179,6 +179,32 @@ static void step_describe_mqueue(const struct plan_step *step, struct str_buf *o
 	describe_mount(out, "mqueue", step);
 }
 
+static void step_describe_layers(const struct plan_step *step, struct str_buf *out)
+{
+	static const char *const drivers[] = {
+		[PLAN_LAYERS_KERNEL] = "the kernel",
+		[PLAN_LAYERS_FUSE] = "fuse-overlayfs",
+		[PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE] = "the kernel or fuse-overlayfs",
+	};
+	const struct plan_layers *layers = step->layers;
+
+	str_buf_puts(out, "layer ");
+	for (size_t i = 0; i < layers->n_lower; i++) {
+		str_buf_puts(out, i ? ", " : "");
+		describe_path(out, layers->lower[i]);
+	}
+	str_buf_puts(out, " at ");
+	describe_path(out, step->dest);
+	describe_attrs(out, step->attrs);
+	if (layers->upper) {
+		str_buf_puts(out, ", changes go to ");
+		describe_path(out, layers->upper);
+	} else if (layers->top == PLAN_LAYERS_TMP) {
+		str_buf_puts(out, ", changes are forgotten");
+	}
+	str_buf_printf(out, ", by %s", drivers[layers->drivers]);
+}
+
 static void step_describe_dir(const struct plan_step *step, struct str_buf *out)
 {
 	str_buf_puts(out, "make directory ");
@@ -447,6 +473,8 @@ void step_describe_cause(const struct plan_step *step, struct str_buf *out)
 		str_buf_printf(out, " %d", step->fd);
 	if (step->kind == PLAN_STEP_CHMOD)
 		str_buf_printf(out, " %04o", (unsigned)step->mode);
+	if (step->layers && step->layers->upper)
+		str_buf_printf(out, " %s %s", step->layers->upper, step->layers->work);
 	if (step->source && step->kind != PLAN_STEP_DEV)
 		str_buf_printf(out, " %s", step->source);
 	if (step->dest && strcmp(step->cause, "--rw") != 0 && strcmp(step->cause, "--ro") != 0 &&

@@ -6,7 +6,8 @@
  * errno agree; the first that does wins. In its text stand %S and %D for the step's
  * source and destination, %N for the destination where bubblewrap mounts it (which
  * sbx does nowhere), %T for its text, %M for its mode, %P for the object of the error,
- * %E for its errno in words, %X for what sbx says behind a colon.
+ * %E for its errno in words, %O for the options of an overlay, %W for what sbx says, %X for what
+ * sbx says behind a colon.
  */
 
 #include <errno.h>
@@ -51,6 +52,12 @@ static const struct words_row words_of_steps[] = {
 	 "Can't bind mount /oldroot/%P on %N: Unable to mount source on destination: %E"},
 	{PLAN_STEP_DEV, "cannot mount the new devpts", 0, "Can't mount devpts on %N/pts"},
 	{PLAN_STEP_MQUEUE, NULL, 0, "Can't mount mqueue on %N"},
+	{PLAN_STEP_LAYERS, "cannot open source", 0, "Can't find source path %P"},
+	{PLAN_STEP_LAYERS, "the kernel cannot make the overlay: Overlay", 0,
+	 "Can't make overlay mount on %N with options %O: Overlay directories may not overlap"},
+	{PLAN_STEP_LAYERS, "the kernel cannot make the overlay", 0,
+	 "Can't make overlay mount on %N with options %O: %E"},
+	{PLAN_STEP_LAYERS, NULL, 0, "Can't make overlay mount on %N with options %O: %P: %W"},
 	{PLAN_STEP_DIR, NULL, 0, "Can't mkdir %D"},
 	{PLAN_STEP_FILE, "cannot fill", 0, "Can't write data to file %D"},
 	{PLAN_STEP_FILE, NULL, 0, "Can't create file %D"},
@@ -150,6 +157,20 @@ static const char *words_skip_slashes(const char *path)
 	return path + strspn(path, "/");
 }
 
+/* The mount options that bubblewrap would have used. */
+static void words_put_options(struct str_buf *out, const struct plan_layers *layers)
+{
+	if (layers->upper)
+		str_buf_printf(out, "upperdir=/oldroot%s,workdir=/oldroot%s,", layers->upper,
+			       layers->work);
+	else if (layers->top == PLAN_LAYERS_TMP)
+		str_buf_puts(out, "upperdir=/tmp-overlay-upper-0,workdir=/tmp-overlay-work-0,");
+	str_buf_puts(out, "lowerdir=");
+	for (size_t i = layers->n_lower; i > 0; i--)
+		str_buf_printf(out, "/oldroot%s%s", layers->lower[i - 1], i > 1 ? ":" : "");
+	str_buf_puts(out, ",userxattr");
+}
+
 /* What one letter stands for. */
 static void words_put(struct str_buf *out, char letter, const struct plan_step *step,
 		      const struct sbx_err *err)
@@ -181,6 +202,12 @@ static void words_put(struct str_buf *out, char letter, const struct plan_step *
 		break;
 	case 'P':
 		str_buf_puts(out, err->path);
+		break;
+	case 'W':
+		str_buf_puts(out, err->what);
+		break;
+	case 'O':
+		words_put_options(out, step->layers);
 		break;
 	case 'X': /* what sbx's own message says behind its colon */
 		str_buf_puts(out, colon ? colon + 2 : "");

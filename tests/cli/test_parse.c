@@ -206,11 +206,42 @@ Test(parse, habits_from_other_tools_get_our_option)
 		{{"--seccomp-deny", "read,mont", "sh"}, "--seccomp-deny", "did you mean mount?"},
 		{{"--seccomp-allow", "@mounts", "sh"}, "--seccomp-allow", "did you mean @mount?"},
 		{{"--seccomp-allow", "read,", "sh"}, "--seccomp-allow", "no system call"},
-		{{"--overlay-src", "/x"}, "--overlay-src", "not available in this version"},
 		{{"--exec-label", "x"}, "--exec-label", "not available in this version"},
 	};
 
 	expect_wrong(cases, ARRAY_SIZE(cases));
+}
+
+Test(parse, layers_stand_in_front_of_their_overlay)
+{
+	static const struct wrong cases[] = {
+		{{"--overlay-src", "/a", "true"}, "", "--overlay-src must be followed by another"},
+		{{"--overlay-src", "/a"}, "", "--overlay-src must be followed by another"},
+		{{"--overlay-src", "/a", "--dir", "/x", "true"}, "", "--overlay-src must be"},
+		{{"--overlay-src", "/a", "--chdir", "/", "true"}, "", "--overlay-src must be"},
+		{{"--tmp-overlay", "/x", "true"}, "", "--tmp-overlay requires at least one"},
+		{{"--overlay", "/u", "/w", "/x", "true"}, "", "--overlay requires at least one"},
+		{{"--overlay-src", "/a", "--ro-overlay", "/x", "true"},
+		 "",
+		 "--ro-overlay requires at least two"},
+		{{"--overlay-src", "", "--tmp-overlay", "/x", "true"}, "--overlay-src", "empty"},
+		{{"--overlay-driver=disk", "true"}, "--overlay-driver", "auto, kernel, fuse"},
+	};
+	_autorunline_ struct cli_run run;
+
+	expect_wrong(cases, ARRAY_SIZE(cases));
+	parse_ok(&run, "--overlay-src", "/a", "--overlay-src", "/b", "--mount-opt", "noexec",
+		 "--overlay", "/u", "/w", "/x", "--overlay-driver=fuse", "true");
+	cr_assert_eq(run.spec.n_ops, 3);
+	cr_expect_eq(run.spec.ops[0].kind, SPEC_OP_OVERLAY_SRC);
+	cr_expect_str_eq(run.spec.ops[0].source, "/a");
+	cr_expect_null(run.spec.ops[0].dest);
+	cr_expect_eq(run.spec.ops[2].kind, SPEC_OP_OVERLAY);
+	cr_expect_str_eq(run.spec.ops[2].source, "/u");
+	cr_expect_str_eq(run.spec.ops[2].work, "/w");
+	cr_expect_str_eq(run.spec.ops[2].dest, "/x");
+	cr_expect_eq(run.spec.ops[2].mount_opts, SPEC_MOUNT_NOEXEC);
+	cr_expect_eq(run.spec.overlay_driver, SPEC_OVERLAY_DRIVER_FUSE);
 }
 
 Test(parse, v_alone_is_verbose)

@@ -32,7 +32,8 @@ static void pair_close(struct pair *pair)
 static bool has_fd(enum handshake_type type)
 {
 	return type == HANDSHAKE_LISTENER || type == HANDSHAKE_PTY || type == HANDSHAKE_BUS ||
-	       type == HANDSHAKE_PAYLOAD;
+	       type == HANDSHAKE_PAYLOAD || type == HANDSHAKE_LAYERS_READY ||
+	       type == HANDSHAKE_FUSE_HELPER || type == HANDSHAKE_FUSE_MOUNT;
 }
 
 static int send_type(int fd, enum handshake_type type)
@@ -57,6 +58,12 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 		[HANDSHAKE_INIT_BUS] = {[HANDSHAKE_BUS_READY] = true,
 					[HANDSHAKE_SIGNAL] = true,
 					[HANDSHAKE_FOREGROUND] = true},
+		[HANDSHAKE_INIT_LAYERS] = {[HANDSHAKE_LAYERS_READY] = true,
+					   [HANDSHAKE_SIGNAL] = true,
+					   [HANDSHAKE_FOREGROUND] = true},
+		[HANDSHAKE_FUSE_MAKER] = {[HANDSHAKE_FAILED] = true,
+					  [HANDSHAKE_FUSE_HELPER] = true,
+					  [HANDSHAKE_FUSE_MOUNT] = true},
 		[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true,
 					    [HANDSHAKE_STOP_KNOWN] = true,
 					    [HANDSHAKE_WHO] = true,
@@ -69,6 +76,8 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 				       [HANDSHAKE_LISTENER] = true,
 				       [HANDSHAKE_PTY] = true,
 				       [HANDSHAKE_PAYLOAD] = true,
+				       [HANDSHAKE_LAYERS] = true,
+				       [HANDSHAKE_LAYERS_DONE] = true,
 				       [HANDSHAKE_BUS] = true},
 	};
 

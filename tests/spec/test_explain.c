@@ -209,6 +209,9 @@ Test(explain, json_has_the_arguments_of_each_step)
 Test(explain, every_kind_of_step_can_be_printed)
 {
 	static const struct seccomp_program program = {.n_insns = 0};
+	static const char *lower[] = {"/low"};
+	static const struct plan_layers layers = {
+		.lower = lower, .n_lower = 1, .drivers = PLAN_LAYERS_FUSE, .why = "why"};
 	struct fixture f;
 
 	fixture_init(&f);
@@ -217,6 +220,7 @@ Test(explain, every_kind_of_step_can_be_printed)
 
 		step->source = step->dest = step->text = "/x";
 		step->program = &program;
+		step->layers = kind == PLAN_STEP_LAYERS ? &layers : NULL;
 	}
 	(void)printed(&f, explain_print_text);
 	(void)printed(&f, explain_print_json);

@@ -150,6 +150,7 @@ static const char *sample_argument(const struct cli_option *option, enum cli_arg
 		[CLI_ARG_TEXT] = "some text",
 		[CLI_ARG_SOURCE] = "/src",
 		[CLI_ARG_DIR] = "/dir",
+		[CLI_ARG_WORK] = "/work",
 		[CLI_ARG_DEST] = "/dest",
 		[CLI_ARG_PROTECT] = "/protected",
 		[CLI_ARG_FD] = "7",
@@ -189,14 +190,24 @@ Test(spec_json, every_option_survives_the_round_trip)
 {
 	for (size_t i = 0; i < cli_n_options; i++) {
 		const struct cli_option *option = &cli_options[i];
-		const char *words[CLI_ARGS_MAX + 3];
+		const char *words[CLI_ARGS_MAX + 7];
 		size_t n = 0;
 
 		if (!is_in_spec(option))
 			continue;
+		/* Overlays need layers in front of them. */
+		for (int k = 0;
+		     option->act == CLI_ACT_OP && strstr(option->name, "overlay") && k < 2; k++) {
+			words[n++] = "--overlay-src";
+			words[n++] = "/layer";
+		}
 		words[n++] = option->name;
 		for (size_t k = 0; !option->arg_optional && k < cli_option_n_args(option); k++)
 			words[n++] = sample_argument(option, option->args[k].kind);
+		if (strcmp(option->name, "--overlay-src") == 0) {
+			words[n++] = "--tmp-overlay";
+			words[n++] = "/dest";
+		}
 		if (option->group == CLI_MODIFIERS) {
 			words[n++] = "--tmpfs";
 			words[n++] = "/tmp";
@@ -236,6 +247,9 @@ Test(spec_json, texts_of_any_bytes_survive_the_round_trip)
 Test(spec_json, modifiers_stay_with_their_operation)
 {
 	EXPECT_ROUND_TRIP("--perms", "0", "--tmpfs", "/a", "--tmpfs", "/b");
+	EXPECT_ROUND_TRIP("--overlay-src", "/a", "--overlay-src", "/b", "--overlay", "/c", "/d",
+			  "/e", "--overlay-src", "/a", "--tmp-overlay", "/f");
+	EXPECT_ROUND_TRIP("--overlay-src", "/a", "--mount-opt", "noexec", "--tmp-overlay", "/f");
 	EXPECT_ROUND_TRIP("--size", "1", "--perms", "7777", "--mount-opt", "noatime,nosymfollow",
 			  "--tmpfs", "/a", "--dir", "/b");
 	EXPECT_ROUND_TRIP("--size", "9223372036854775807", "--tmpfs", "/a");

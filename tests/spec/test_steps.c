@@ -14,6 +14,17 @@ static struct plan_step full_step(enum plan_step_kind kind)
 {
 	static const struct seccomp_program program = {.n_insns = 0};
 
+	static const char *lower[] = {"/low", "/high"};
+	static const struct plan_layers layers = {
+		.lower = lower,
+		.n_lower = 2,
+		.top = PLAN_LAYERS_HOST,
+		.upper = "/upper",
+		.work = "/work",
+		.drivers = PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE,
+		.why = "why",
+	};
+
 	return (struct plan_step){
 		.kind = kind,
 		.program = &program,
@@ -26,6 +37,7 @@ static struct plan_step full_step(enum plan_step_kind kind)
 		.size_bytes = 4096,
 		.nr_inodes = 9,
 		.keep = 1,
+		.layers = kind == PLAN_STEP_LAYERS ? &layers : NULL,
 		.source = "/source",
 		.dest = "/dest",
 		.text = "text",

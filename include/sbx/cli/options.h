@@ -21,6 +21,7 @@ enum cli_arg_kind {
 	CLI_ARG_TEXT,	  /* anything */
 	CLI_ARG_SOURCE,	  /* a path of the host (or a link's text); an operation's source */
 	CLI_ARG_DIR,	  /* likewise, a directory */
+	CLI_ARG_WORK,	  /* a directory of the host, beside the source */
 	CLI_ARG_DEST,	  /* a path inside; an operation's destination */
 	CLI_ARG_FD,	  /* a descriptor's number; an operation's fd */
 	CLI_ARG_OCTAL,	  /* permission bits; an operation's perms */

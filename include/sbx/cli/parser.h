@@ -61,6 +61,7 @@ struct parser {
 	const struct source *source;   /* borrowed */
 	unsigned n_profiles;
 	bool answered;		    /* --help or --version: the rest does not matter */
+	unsigned n_layers;	    /* --overlay-src, whose overlay has not come yet */
 	bool has_filter;	    /* bwrap.c: --seccomp was given */
 	size_t n_words;		    /* bwrap.c: of the command line and all streams */
 	bool seen[PARSER_SEEN_MAX]; /* bwrap.c: by row of its table */
@@ -79,5 +80,7 @@ void parser_set_words(struct words *words, int argc, char *const *argv);
 int parser_check_arg(const struct cli_option *option, size_t index, const char *text,
 		     uint64_t *ret_number, struct sbx_err *err);
 int parser_check_modifiers(const struct parser *p, const char *found, struct sbx_err *err);
+int parser_check_layers(const struct parser *p, const struct cli_option *option,
+			struct sbx_err *err);
 int parser_act(struct parser *p, const struct use *use, struct sbx_err *err);
 int parser_take_command(struct parser *p, struct words *words, struct sbx_err *err);

@@ -9,10 +9,13 @@
  *     to PID 1    waiting for its ids    MAPPED
  *                 hello                  HELLO_KNOWN, and what it may pass over
  *                 waiting for its bus    BUS_READY, and what it may pass over
+ *                 waiting for layers     LAYERS_READY (a descriptor), and the same
  *                 running                SIGNAL, STOP_KNOWN, FOREGROUND, WHO
  *     to monitor  any time               FAILED (the last word of whoever sends it)
  *                 once, before running   HELLO; BUS, LISTENER, PTY (each with a descriptor)
+ *                 per layers step        LAYERS or LAYERS_DONE, where it may use fuse-overlayfs
  *                 running                STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor)
+ *     from the maker of a fuse-overlayfs (run/fuse.c): FUSE_HELPER, FUSE_MOUNT, or FAILED
  *
  * Runs in: monitor, PID 1; the payload sends FAILED until it has executed.
  */
@@ -35,10 +38,15 @@ enum handshake_type {
 	HANDSHAKE_EXITED,     /* number: the command's exit code; PID 1 waits for what is left */
 	HANDSHAKE_HELLO,      /* the namespaces are there; PID 1 waits for the answer */
 	HANDSHAKE_HELLO_KNOWN,
-	HANDSHAKE_BUS,	     /* fd: a directory, for the socket of a bus (--dbus-session) */
-	HANDSHAKE_BUS_READY, /* it is there */
-	HANDSHAKE_WHO,	     /* who is the command? Somebody wants to join it */
-	HANDSHAKE_PAYLOAD,   /* fd: a pidfd of it */
+	HANDSHAKE_BUS,		/* fd: a directory, for the socket of a bus (--dbus-session) */
+	HANDSHAKE_BUS_READY,	/* it is there */
+	HANDSHAKE_WHO,		/* who is the command? Somebody wants to join it */
+	HANDSHAKE_PAYLOAD,	/* fd: a pidfd of it */
+	HANDSHAKE_LAYERS,	/* number: the step; PID 1 waits for its mount */
+	HANDSHAKE_LAYERS_READY, /* fd: that */
+	HANDSHAKE_LAYERS_DONE,	/* number: the step; the kernel has made the mount */
+	HANDSHAKE_FUSE_HELPER,	/* fd: a pidfd of fuse-overlayfs */
+	HANDSHAKE_FUSE_MOUNT,	/* fd: its mount */
 	HANDSHAKE_TYPE_COUNT_,
 };
 
@@ -53,8 +61,10 @@ enum handshake_state {
 	HANDSHAKE_INIT_UNMAPPED,
 	HANDSHAKE_INIT_HELLO,
 	HANDSHAKE_INIT_BUS,
+	HANDSHAKE_INIT_LAYERS,
 	HANDSHAKE_INIT_RUNNING,
 	HANDSHAKE_MONITOR,
+	HANDSHAKE_FUSE_MAKER,
 	HANDSHAKE_STATE_COUNT_,
 };
 
@@ -62,7 +72,7 @@ struct handshake_msg {
 	uint32_t type;	    /* enum handshake_type */
 	int32_t number;	    /* 0 where the type has none */
 	struct sbx_err err; /* sent only with FAILED */
-	int fd; /* sent beside BUS, LISTENER, PTY and PAYLOAD; owned by the receiver; -1: none */
+	int fd; /* sent beside BUS, LISTENER and others, always; owned by the receiver; -1: none */
 };
 
 int handshake_open(int ret_fds[2]);

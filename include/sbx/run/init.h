@@ -12,3 +12,5 @@ noreturn void init_main(struct run_context *ctx, struct launch_title title, int 
 uint64_t init_late_namespaces(const struct sbx_plan *plan);
 int init_await(const struct run_context *ctx, enum handshake_state state, enum handshake_type type,
 	       struct sbx_err *err);
+int init_await_fd(const struct run_context *ctx, enum handshake_state state,
+		  enum handshake_type type, int *ret_fd, struct sbx_err *err);

@@ -14,6 +14,8 @@ struct mount_option {
 	const char *key, *value; /* NULL value: a flag */
 };
 
+int mount_open_source(int host_root_fd, const char *source, int *ret_fd);
+int mount_become_root(struct run_context *ctx, int *mount_fd, struct sbx_err *err);
 int mount_new(const char *type, const struct mount_option *options, size_t n_options,
 	      uint64_t attrs, int *ret_fd, struct sbx_err *err);
 int mount_place(const struct run_context *ctx, int mount_fd, const struct plan_step *step,

@@ -42,6 +42,7 @@
 	X(bool, keeps_env, false, true)                                                        \
 	X(bool, passes_fds, false, true)    /* descriptors without FD_CLOEXEC */               \
 	X(bool, runs_magic, false, true)    /* a command like /proc/self/exe */                \
+	X(bool, tries_kernel, false, true)  /* for layers, whatever is known of it */          \
 	X(bool, hardens_mounts, true, false) /* nothing is executed in /dev, a host's /proc, a  \
 						mqueue, which has no devices either */          \
 	X(mode_t, shm_mode, 01777, 0755)    /* /dev/shm */                                     \

@@ -18,6 +18,7 @@ enum hint_place {
 	HINT_FUSE = -7,	    /* opening /dev/fuse */
 	HINT_TUN = -8,	    /* opening /dev/net/tun */
 	HINT_LISTENER = -9, /* loading a filter that reports */
+	HINT_FUSE_OVERLAYFS = -10,
 };
 
 void hint_add(struct sbx_err *err, int place);

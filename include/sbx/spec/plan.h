@@ -58,6 +58,7 @@ enum plan_phase {
 	X(SYS, sys, SETUP)                       /* dest, attrs, PLAN_STEP_HOST */               \
 	X(CGROUP, cgroup, SETUP)                 /* dest, attrs */                               \
 	X(MQUEUE, mqueue, SETUP)                 /* dest, attrs */                               \
+	X(LAYERS, layers, SETUP)                 /* layers, dest ("/": new root), attrs */       \
 	X(DIR, dir, SETUP)                       /* dest, mode */                                \
 	X(FILE, file, SETUP)                     /* fd or text, dest, mode */                    \
 	X(BIND_DATA, bind_data, SETUP)           /* fd, dest, mode, attrs */                     \
@@ -120,6 +121,22 @@ enum plan_step_flag {
 	PLAN_STEP_IF_IN_REACH = 1 << 11, /* mask: what PID 1 cannot get at skips the step */
 };
 
+/* What is on top of the layers of an overlay, and takes what is written. */
+enum plan_layers_top { PLAN_LAYERS_RO, PLAN_LAYERS_HOST, PLAN_LAYERS_TMP };
+
+enum plan_layers_driver { PLAN_LAYERS_KERNEL = 1 << 0, PLAN_LAYERS_FUSE = 1 << 1 };
+
+enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
+
+struct plan_layers {
+	const char **lower; /* paths of the host; the lowest first */
+	size_t n_lower;
+	enum plan_layers_top top;
+	const char *upper, *work; /* of PLAN_LAYERS_HOST, paths of the host; else NULL */
+	uint32_t drivers; /* enum plan_layers_driver; both: the kernel, where it does not refuse */
+	const char *why;  /* those */
+};
+
 struct plan_step {
 	enum plan_step_kind kind;
 	uint32_t flags;	     /* enum plan_step_flag */
@@ -132,6 +149,7 @@ struct plan_step {
 	uint64_t nr_inodes;  /* 0: the kernel's default */
 	uint64_t keep;	     /* capabilities, bit n is capability n */
 	const struct seccomp_program *program;
+	const struct plan_layers *layers;
 	const char *source;
 	const char *dest; /* inside the new root */
 	const char *text;
@@ -241,6 +259,8 @@ struct sbx_plan {
 
 	struct plan_filter filter;
 	struct plan_dbus dbus;
+	const char *fuse_overlayfs; /* absolute path; NULL: not used */
+	unsigned n_fuse;	    /* layers steps that may use it */
 
 	const char *command;	     /* what is looked up; argv[0] may be something else */
 	int sync_fd;		     /* kept open by PID 1, borrowed; -1: none */

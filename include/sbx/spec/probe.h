@@ -31,8 +31,10 @@ struct probe_host {
 		*root_prefix;  /* "" on a real host; a directory in tests, before every path read */
 	char *const *environ_; /* borrowed */
 	bool no_new_privs;
-	int landlock;  /* set by tests; else 0, see probe_landlock() */
-	int terminals; /* set by tests; else -1, see probe_terminals() */
+	unsigned kernel; /* set by tests; else 0, see probe_kernel() */
+	int fuse;	 /* set by tests: 1, or -errno; else 0, see probe_fuse() */
+	int landlock;	 /* set by tests; else 0, see probe_landlock() */
+	int terminals;	 /* set by tests; else -1, see probe_terminals() */
 };
 
 struct probe_range {
@@ -49,6 +51,8 @@ const char *probe_helper_remedy(const struct probe_host *host, const char *name)
 uint64_t probe_caps(void);
 const char *probe_own_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			     const char *name);
+unsigned probe_kernel(const struct probe_host *host);
+int probe_fuse(const struct probe_host *host);
 int probe_landlock(const struct probe_host *host);
 uint32_t probe_terminals(const struct probe_host *host);
 const char *probe_env(char *const *environ_, const char *name);

@@ -41,6 +41,11 @@ enum spec_map { SPEC_MAP_AUTO, SPEC_MAP_RANGE, SPEC_MAP_SINGLE };
 enum spec_landlock { SPEC_LANDLOCK_AUTO, SPEC_LANDLOCK_OFF, SPEC_LANDLOCK_REQUIRE };
 enum spec_mask_sockets { SPEC_MASK_SOCKETS_OFF, SPEC_MASK_SOCKETS_ALL, SPEC_MASK_SOCKETS_LISTED };
 enum spec_protect_by { SPEC_PROTECT_BY_PLACEHOLDER, SPEC_PROTECT_BY_OVERLAY };
+enum spec_overlay_driver {
+	SPEC_OVERLAY_DRIVER_AUTO,
+	SPEC_OVERLAY_DRIVER_KERNEL,
+	SPEC_OVERLAY_DRIVER_FUSE
+};
 enum spec_pty { SPEC_PTY_DEFAULT, SPEC_PTY_ON, SPEC_PTY_OFF };
 enum spec_dbus { SPEC_DBUS_DEFAULT, SPEC_DBUS_ON, SPEC_DBUS_TRY, SPEC_DBUS_OFF };
 enum spec_on_exit { SPEC_ON_EXIT_KILL, SPEC_ON_EXIT_WAIT };
@@ -58,17 +63,21 @@ enum spec_op_kind {
 	SPEC_OP_PROC,  /* --proc */
 	SPEC_OP_DEV,   /* --dev */
 	SPEC_OP_SYS,   /* --sys */
-	SPEC_OP_CGROUP,	   /* --cgroup */
-	SPEC_OP_MQUEUE,	   /* --mqueue */
-	SPEC_OP_DIR,	   /* --dir */
-	SPEC_OP_FILE,	   /* --file */
-	SPEC_OP_BIND_DATA, /* --bind-data, --ro-bind-data */
-	SPEC_OP_SYMLINK,   /* --symlink; source is the link's text */
-	SPEC_OP_CHMOD,	   /* --chmod */
-	SPEC_OP_REMOUNT,   /* --remount-ro */
-	SPEC_OP_MASK,	   /* --mask */
-	SPEC_OP_PROTECT,   /* --protect; source is a preset's name, or dest the path */
-	SPEC_OP_LOCK,	   /* --lock-file; not done in its order but at the end */
+	SPEC_OP_CGROUP,	     /* --cgroup */
+	SPEC_OP_MQUEUE,	     /* --mqueue */
+	SPEC_OP_DIR,	     /* --dir */
+	SPEC_OP_FILE,	     /* --file */
+	SPEC_OP_BIND_DATA,   /* --bind-data, --ro-bind-data */
+	SPEC_OP_SYMLINK,     /* --symlink; source is the link's text */
+	SPEC_OP_CHMOD,	     /* --chmod */
+	SPEC_OP_REMOUNT,     /* --remount-ro */
+	SPEC_OP_MASK,	     /* --mask */
+	SPEC_OP_PROTECT,     /* --protect; source is a preset's name, or dest the path */
+	SPEC_OP_LOCK,	     /* --lock-file; not done in its order but at the end */
+	SPEC_OP_OVERLAY_SRC, /* --overlay-src: a layer of the overlay that follows; no dest */
+	SPEC_OP_OVERLAY,     /* --overlay; source is the upper layer */
+	SPEC_OP_TMP_OVERLAY, /* --tmp-overlay */
+	SPEC_OP_RO_OVERLAY,  /* --ro-overlay */
 	SPEC_OP_COUNT_,
 };
 
@@ -97,7 +106,8 @@ struct spec_op {
 	uint64_t nr_inodes;  /* tmpfs: 0 not given */
 	int64_t fd;	     /* -1: none */
 	const char *source;  /* as typed; NULL: none */
-	const char *dest;    /* as typed; NULL only with SPEC_OP_SAME and a preset */
+	const char *work;    /* overlay: the directory to work in, as typed; else NULL */
+	const char *dest;    /* as typed; NULL only with SPEC_OP_SAME, a preset, a layer */
 	const char *option;  /* which option made it, with its dashes: "--ro-bind" */
 	const char *origin;  /* the profile's line it came from: "build:12"; NULL: typed */
 };
@@ -182,6 +192,7 @@ enum spec_field_id {
 	SPEC_FIELD_NS_NET,
 	SPEC_FIELD_MAP,
 	SPEC_FIELD_PROTECT_BY,
+	SPEC_FIELD_OVERLAY_DRIVER,
 	SPEC_FIELD_ON_EXIT,
 	SPEC_FIELD_LANDLOCK,
 	SPEC_FIELD_PTY,
@@ -230,6 +241,7 @@ struct sbx_spec {
 	int64_t map;		    /* enum spec_map */
 	int64_t protect_by;	    /* enum spec_protect_by */
 	int64_t mask_sockets;	    /* enum spec_mask_sockets */
+	int64_t overlay_driver;	    /* enum spec_overlay_driver */
 	int64_t on_exit;	    /* enum spec_on_exit */
 	int64_t landlock;	    /* enum spec_landlock */
 	int64_t pty;		    /* enum spec_pty */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * overlay: the kernel's overlayfs, out of directories that are open. Used by what shows
+ * layers and by --protect-by=overlay. Runs in: PID 1, before pivot_root.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sbx/base/err.h"
+
+enum { OVERLAY_LOWER_MAX = 128 };
+
+struct overlay_layers {
+	const int *lower; /* borrowed; the topmost first */
+	size_t n_lower;
+	int upper; /* borrowed; -1: nothing can be written */
+	int work;  /* borrowed; an empty directory on the same mount as upper; -1 without that */
+};
+
+int overlay_mount(const struct overlay_layers *layers, uint64_t attrs, int *ret_fd);

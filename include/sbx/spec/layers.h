@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layers: what an overlay is made of, and who puts it together: the kernel or
+ * fuse-overlayfs(1). Runs in: the caller's process.
+ */
+#pragma once
+
+#include "sbx/spec/defaults.h"
+#include "sbx/spec/plan.h"
+#include "sbx/spec/probe.h"
+
+struct layers_wanted {
+	const struct sbx_spec *spec;
+	const struct probe_host *host;
+	const struct spec_defaults *defaults;
+	size_t op; /* of the spec: the overlay; its layers stand in front of it */
+};
+
+bool layers_is_overlay(const struct spec_op *op);
+int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, struct plan_step *step,
+		  struct sbx_err *err);

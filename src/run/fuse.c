@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuse: the processes of fuse-overlayfs that a sandbox has.
+ *
+ * Theory of operation
+ *
+ *     PID 1                  monitor                 maker                 fuse-overlayfs
+ *     LAYERS, a step   ──►   forks the maker   ──►   enters the user
+ *                                                    namespace, starts  ─► mounts itself
+ *                            owns the helper   ◄──   FUSE_HELPER, a pidfd
+ *                                              ◄──   FUSE_MOUNT, a clone, and ends
+ *     LAYERS_READY     ◄──   passes it on
+ *     places the mount
+ *
+ * The monitor is the helper's parent and holds it by a pidfd; it dies with the monitor
+ * (PR_SET_PDEATHSIG). At the end of the sandbox its mount goes, and it ends by itself with
+ * all written; only one that does not is killed. Should it die before, the command is
+ * left with directories that answer "Transport endpoint is not connected": then the
+ * sandbox is ended, and it is said why.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/proc.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/fuse.h"
+#include "sbx/run/fuse_maker.h"
+#include "sbx/run/handshake.h"
+#include "sbx/spec/hints.h"
+#include "sbx/spec/steps.h"
+
+enum { FUSE_END_MS = 10 * 1000 };
+
+void fuse_init(struct fuse_jobs *jobs)
+{
+	*jobs = (struct fuse_jobs){.maker_fd = -1};
+	for (size_t i = 0; i < PLAN_FUSE_MAX; i++)
+		jobs->helpers[i].pidfd = jobs->helpers[i].error_fd = -1;
+}
+
+/* The maker has done its work, or is not wanted any more. */
+static void fuse_end_maker(struct fuse_jobs *jobs)
+{
+	int status;
+
+	defs_cleanup_fd(&jobs->maker_fd);
+	jobs->maker_fd = -1;
+	if (jobs->maker <= 0)
+		return;
+	(void)kill(jobs->maker, SIGKILL);
+	(void)proc_wait(jobs->maker, &status);
+	jobs->maker = 0;
+}
+
+static void fuse_forget(struct fuse_helper *helper)
+{
+	defs_cleanup_fd(&helper->pidfd);
+	defs_cleanup_fd(&helper->error_fd);
+	helper->pidfd = helper->error_fd = -1;
+}
+
+static void fuse_kill(struct fuse_helper *helper)
+{
+	int r;
+
+	(void)sys_pidfd_send_signal(helper->pidfd, SIGKILL);
+	do {
+		r = waitid(P_PIDFD, (id_t)helper->pidfd, NULL, WEXITED);
+	} while (r < 0 && errno == EINTR);
+	fuse_forget(helper);
+}
+
+static int64_t fuse_now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Let it end by itself, as it does when its mount is gone; until then, and no longer. */
+static void fuse_await_end(const struct fuse_helper *helper, int64_t until_ms)
+{
+	struct pollfd pfd = {.fd = helper->pidfd, .events = POLLIN};
+	int64_t left;
+
+	while ((left = until_ms - fuse_now_ms()) > 0)
+		if (poll(&pfd, 1, (int)left) >= 0 || errno != EINTR)
+			return;
+}
+
+/**
+ * End what is there.
+ * @sandbox_is_gone: nothing has the mounts any more, so that the helpers end by themselves
+ */
+void fuse_finish(struct fuse_jobs *jobs, bool sandbox_is_gone)
+{
+	int64_t until_ms = fuse_now_ms() + FUSE_END_MS;
+
+	fuse_end_maker(jobs);
+	for (size_t i = 0; i < jobs->n_helpers; i++) {
+		struct fuse_helper *helper = &jobs->helpers[i];
+
+		if (helper->pidfd < 0)
+			continue;
+		if (helper->ready && sandbox_is_gone)
+			fuse_await_end(helper, until_ms);
+		fuse_kill(helper);
+	}
+	jobs->n_helpers = 0;
+}
+
+/* ---- start ---- */
+
+/* Above the standard descriptors, whose numbers the monitor has free. */
+static int fuse_raise(int fds[2])
+{
+	int r = 0;
+
+	for (int i = 0; i < 2; i++) {
+		int high = fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+		if (high < 0)
+			r = -errno;
+		close(fds[i]);
+		fds[i] = high;
+	}
+	if (r < 0)
+		for (int i = 0; i < 2; i++)
+			defs_cleanup_fd(&fds[i]);
+	return r;
+}
+
+static int fuse_fork(struct fuse_jobs *jobs, const struct fuse_maker *maker)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		fuse_maker_main(maker);
+	jobs->maker = pid;
+	return 0;
+}
+
+static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, int init_pidfd)
+{
+	struct fuse_maker maker = {.plan = jobs->plan,
+				   .step = helper->step,
+				   .sigmask = jobs->sigmask,
+				   .monitor = getpid(),
+				   .init_pidfd = init_pidfd};
+	int socks[2], errors[2], r;
+
+	r = handshake_open(socks);
+	if (r == 0)
+		r = fuse_raise(socks);
+	if (r < 0)
+		return r;
+	/* Not to wait for who reads it: a helper with much to say must not stop over that. */
+	r = pipe2(errors, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : fuse_raise(errors);
+	if (r == 0) {
+		maker.sock_fd = socks[1];
+		maker.error_fd = errors[1];
+		r = fuse_fork(jobs, &maker);
+		close(errors[1]);
+		helper->error_fd = errors[0];
+	}
+	close(socks[1]);
+	jobs->maker_fd = socks[0];
+	return r;
+}
+
+/**
+ * Make the overlay of a step, for PID 1, which waits.
+ * @step:       the index of a layers step that may use fuse-overlayfs
+ * @init_pidfd: borrowed; PID 1's
+ *
+ * Return: 0, or -errno with *err filled; then fuse_finish() cleans up.
+ */
+int fuse_start(struct fuse_jobs *jobs, int step, int init_pidfd, struct sbx_err *err)
+{
+	const struct sbx_plan *plan = jobs->plan;
+	struct fuse_helper *helper = &jobs->helpers[jobs->n_helpers];
+	int r;
+
+	if (!plan || step < 0 || (size_t)step >= plan->n_steps || !plan->steps[step].layers ||
+	    !(plan->steps[step].layers->drivers & PLAN_LAYERS_FUSE) ||
+	    jobs->n_helpers >= PLAN_FUSE_MAX || jobs->maker > 0)
+		return err_refuse(err, EPROTO, NULL, "PID 1 asks for layers that are not planned");
+	helper->step = &plan->steps[step];
+	jobs->n_helpers++;
+	r = fuse_start_maker(jobs, helper, init_pidfd);
+	return r < 0 ? err_system(err, -r, plan->fuse_overlayfs, "cannot start") : 0;
+}
+
+/* A step that may have needed a helper has its mount. */
+void fuse_note_done(struct fuse_jobs *jobs)
+{
+	jobs->n_done++;
+}
+
+/* Are there steps left that may need one? */
+bool fuse_is_awaited(const struct fuse_jobs *jobs)
+{
+	return jobs->plan && jobs->n_done < jobs->plan->n_fuse;
+}
+
+bool fuse_is_starting(const struct fuse_jobs *jobs)
+{
+	return jobs->maker > 0;
+}
+
+bool fuse_is_running(const struct fuse_jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->n_helpers; i++)
+		if (jobs->helpers[i].pidfd >= 0)
+			return true;
+	return false;
+}
+
+/* ---- what it comes to ---- */
+
+/* Put the step's words around an error, as PID 1 would have. */
+static int fuse_blame(const struct fuse_jobs *jobs, const struct fuse_helper *helper, int r,
+		      struct sbx_err *err)
+{
+	err_blame_step(err, jobs->plan, (size_t)(helper->step - jobs->plan->steps));
+	return r;
+}
+
+/* The last line of what it has said: libfuse warns of options first. */
+static void fuse_read_complaint(int fd, char *text, size_t size)
+{
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+	char *last;
+
+	text[n > 0 ? n : 0] = '\0';
+	while (n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	last = strrchr(text, '\n');
+	if (last)
+		memmove(text, last + 1, strlen(last + 1) + 1);
+}
+
+static void fuse_describe_end(const struct fuse_helper *helper, const siginfo_t *end,
+			      struct str_buf *out)
+{
+	char complaint[512];
+
+	fuse_read_complaint(helper->error_fd, complaint, sizeof(complaint));
+	if (end->si_code != CLD_EXITED)
+		str_buf_printf(out, "was killed by signal %d", end->si_status);
+	else
+		str_buf_printf(out, "has ended with exit status %d", end->si_status);
+	str_buf_puts(out, complaint[0] ? ": " : "");
+	str_buf_escape(out, complaint, strlen(complaint));
+}
+
+/**
+ * A helper has ended. One whose mount has gone ends well, with the sandbox.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int fuse_reap(struct fuse_jobs *jobs, size_t index, struct sbx_err *err)
+{
+	struct fuse_helper *helper = &jobs->helpers[index];
+	char room[1024];
+	struct str_buf how = STR_BUF_ON_STACK(room);
+	siginfo_t end = {.si_pid = 0};
+	int r;
+
+	if (helper->pidfd < 0 ||
+	    waitid(P_PIDFD, (id_t)helper->pidfd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
+		return 0;
+	if (helper->ready && end.si_code == CLD_EXITED && end.si_status == 0) {
+		fuse_forget(helper);
+		return 0;
+	}
+	fuse_describe_end(helper, &end, &how);
+	fuse_forget(helper);
+	r = err_refuse(err, ECANCELED, jobs->plan->fuse_overlayfs, "%s%s", how.data,
+		       helper->ready ? "; the sandbox cannot go on without its layers" : "");
+	if (!helper->ready)
+		hint_add(err, HINT_FUSE_OVERLAYFS);
+	return fuse_blame(jobs, helper, r, err);
+}
+
+/**
+ * Hear from the maker.
+ * @ret_mount_fd: a mount for PID 1, owned by the caller; untouched where there is none (yet)
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
+{
+	struct fuse_helper *helper = &jobs->helpers[jobs->n_helpers - 1];
+	struct handshake_msg msg;
+	int r = handshake_receive(jobs->maker_fd, HANDSHAKE_FUSE_MAKER, false, &msg);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 1 && msg.type == HANDSHAKE_FUSE_HELPER) {
+		defs_cleanup_fd(&helper->pidfd);
+		helper->pidfd = msg.fd;
+		return 0;
+	}
+	if (r == 1 && msg.type == HANDSHAKE_FUSE_MOUNT) {
+		*ret_mount_fd = msg.fd;
+		helper->ready = true;
+		jobs->n_done++;
+		fuse_end_maker(jobs);
+		return 0;
+	}
+	/* A helper that has ended is the cause of what the maker says, if it says anything. */
+	if (helper->pidfd >= 0) {
+		int e = fuse_reap(jobs, jobs->n_helpers - 1, err);
+
+		if (e < 0)
+			return e;
+	}
+	if (r == 1)
+		*err = msg.err;
+	else
+		(void)err_refuse(err, ECANCELED, NULL,
+				 "the process that starts fuse-overlayfs has ended");
+	return fuse_blame(jobs, helper, -ECANCELED, err);
+}
+
+int fuse_timed_out(const struct fuse_jobs *jobs, int seconds, struct sbx_err *err)
+{
+	int r = err_refuse(err, ETIMEDOUT, jobs->plan->fuse_overlayfs,
+			   "has not mounted after %d seconds", seconds);
+
+	hint_add(err, HINT_FUSE_OVERLAYFS);
+	return fuse_blame(jobs, &jobs->helpers[jobs->n_helpers - 1], r, err);
+}

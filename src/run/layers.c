@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layers: the step that shows several directories of the host as one.
+ *
+ * Runs in: PID 1. The kernel puts the layers together (overlay.c), or a process of
+ * fuse-overlayfs does, which the monitor starts and owns (fuse.c): PID 1 asks for it and is given
+ * a mount that is nowhere yet.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "sbx/base/fd.h"
+#include "sbx/base/path.h"
+#include "sbx/base/sys.h"
+#include "sbx/run/handshake.h"
+#include "sbx/run/init.h"
+#include "sbx/run/mount.h"
+#include "sbx/run/overlay.h"
+#include "sbx/run/steps.h"
+
+/* The layers, open. */
+struct layers_open {
+	int lower[OVERLAY_LOWER_MAX]; /* owned; the topmost first */
+	size_t n_lower;
+	int upper, work; /* owned; -1: none */
+};
+
+static void layers_close(struct layers_open *open)
+{
+	for (size_t i = 0; i < open->n_lower; i++)
+		close(open->lower[i]);
+	defs_cleanup_fd(&open->upper);
+	defs_cleanup_fd(&open->work);
+}
+
+/* A directory of the host. Return: 0, or -errno with *err filled. */
+static int layers_open_dir(const struct run_context *ctx, const char *path, int *ret_fd,
+			   struct sbx_err *err)
+{
+	_autoclose_ int fd = -1;
+	struct sys_mount what;
+	int r = mount_open_source(ctx->host_root_fd, path, &fd);
+
+	if (r < 0)
+		return err_system(err, -r, path, "cannot open source");
+	if (sys_statx_mount(fd, "", &what) < 0)
+		return err_system(err, errno, path, "cannot look at the source");
+	if (!what.is_dir)
+		return err_refuse(err, ENOTDIR, path,
+				  "is not a directory, so it cannot be a layer");
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* A directory in the tmpfs that nobody sees. */
+static int layers_make_dir(struct run_context *ctx, int *ret_fd, struct sbx_err *err)
+{
+	char name[24];
+
+	assert(ctx->store_fd >= 0);
+	(void)snprintf(name, sizeof(name), "%u", ctx->n_store++);
+	if (mkdirat(ctx->store_fd, name, 0755) < 0)
+		return err_system(err, errno, NULL, "cannot make a directory for what is written");
+	*ret_fd = openat(ctx->store_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return err_system(err, errno, NULL, "cannot open what is written to");
+	return 0;
+}
+
+static int layers_open_top(struct run_context *ctx, const struct plan_layers *layers,
+			   struct layers_open *open, struct sbx_err *err)
+{
+	int r;
+
+	if (layers->top == PLAN_LAYERS_RO)
+		return 0;
+	if (layers->top == PLAN_LAYERS_TMP) {
+		r = layers_make_dir(ctx, &open->upper, err);
+		return r < 0 ? r : layers_make_dir(ctx, &open->work, err);
+	}
+	r = layers_open_dir(ctx, layers->upper, &open->upper, err);
+	return r < 0 ? r : layers_open_dir(ctx, layers->work, &open->work, err);
+}
+
+static int layers_open_all(struct run_context *ctx, const struct plan_layers *layers,
+			   struct layers_open *open, struct sbx_err *err)
+{
+	assert(layers->n_lower <= OVERLAY_LOWER_MAX);
+	for (size_t i = layers->n_lower; i > 0; i--) {
+		int r = layers_open_dir(ctx, layers->lower[i - 1], &open->lower[open->n_lower],
+					err);
+
+		if (r < 0)
+			return r;
+		open->n_lower++;
+	}
+	return layers_open_top(ctx, layers, open, err);
+}
+
+/* Why the kernel has refused, where its errno says little. */
+static int layers_blame_kernel(int number, const char *dest, struct sbx_err *err)
+{
+	if (number == ELOOP)
+		return err_refuse(err, ELOOP, dest,
+				  "the kernel cannot make the overlay: Overlay directories may not "
+				  "overlap");
+	return err_system(err, number, dest, "the kernel cannot make the overlay");
+}
+
+/*
+ * Where the kernel may fail and fuse-overlayfs take its place, a source that cannot be
+ * opened is still an error of its own.
+ *
+ * Return: 1; 0 where the kernel has refused and somebody else may try; or -errno with *err filled.
+ */
+static int layers_by_kernel(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
+			    struct sbx_err *err)
+{
+	struct layers_open open = {.upper = -1, .work = -1};
+	struct overlay_layers layers;
+	int r = layers_open_all(ctx, step->layers, &open, err);
+
+	if (r == 0) {
+		layers = (struct overlay_layers){open.lower, open.n_lower, open.upper, open.work};
+		r = overlay_mount(&layers, step->attrs, ret_fd);
+		if (r < 0 && (step->layers->drivers & PLAN_LAYERS_FUSE) && r != -ELOOP)
+			r = 0;
+		else
+			r = r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
+	}
+	layers_close(&open);
+	return r;
+}
+
+/* The monitor starts fuse-overlayfs, and sends its mount. */
+static int layers_by_fuse(const struct run_context *ctx, const struct plan_step *step, int *ret_fd,
+			  struct sbx_err *err)
+{
+	int r = handshake_send(ctx->sock_fd, HANDSHAKE_LAYERS, (int)(step - ctx->plan->steps));
+
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot ask for fuse-overlayfs");
+	return init_await_fd(ctx, HANDSHAKE_INIT_LAYERS, HANDSHAKE_LAYERS_READY, ret_fd, err);
+}
+
+/* Where both may do it the monitor is told that its help is not needed. */
+static int layers_make(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
+		       struct sbx_err *err)
+{
+	uint32_t drivers = step->layers->drivers;
+	int r = drivers & PLAN_LAYERS_KERNEL ? layers_by_kernel(ctx, step, ret_fd, err) : 0;
+
+	if (r == 0)
+		return layers_by_fuse(ctx, step, ret_fd, err);
+	if (r < 0 || !(drivers & PLAN_LAYERS_FUSE))
+		return r < 0 ? r : 0;
+	r = handshake_send(ctx->sock_fd, HANDSHAKE_LAYERS_DONE, (int)(step - ctx->plan->steps));
+	return r < 0 ? err_system(err, -r, NULL, "cannot tell the monitor") : 0;
+}
+
+int step_run_layers(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int mount = -1;
+	int r = layers_make(ctx, step, &mount, err);
+
+	if (r < 0)
+		return r;
+	if (path_is_root(step->dest))
+		return mount_become_root(ctx, &mount, err);
+	r = mount_place(ctx, mount, step, MOUNT_TARGET_DIR, err);
+	return r < 0 ? r : mount_note_bind(ctx, mount, -1, err);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layers: choose the driver of an overlay.
+ *
+ * The kernel's overlayfs is fast and needs no process. For an ordinary user it cannot do
+ * everything, and where that shows only in the middle of the command's work, it is found
+ * out here: what each driver cannot do is a text (NULL: it can), which is what --explain
+ * tells and what a refusal says. What cannot be known before the overlay is mounted
+ * (an upper layer on a filesystem that the kernel does not take) is tried by PID 1, which
+ * goes on with fuse-overlayfs then, where that may be used.
+ */
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "sbx/base/mountinfo.h"
+#include "sbx/base/path.h"
+#include "sbx/base/str.h"
+#include "sbx/spec/layers.h"
+
+enum {
+	LAYERS_MAX = 64, /* of one overlay */
+	LAYERS_KERNEL_USERXATTR = 5011,
+	LAYERS_KERNEL_TMPFS_XATTR = 6006,
+};
+
+struct layers {
+	const struct layers_wanted *wanted;
+	struct sbx_plan *plan;
+	struct plan_layers *out;
+	struct sbx_err *err;
+};
+
+bool layers_is_overlay(const struct spec_op *op)
+{
+	return op->kind == SPEC_OP_OVERLAY || op->kind == SPEC_OP_TMP_OVERLAY ||
+	       op->kind == SPEC_OP_RO_OVERLAY;
+}
+
+/* The host's name of a source, without links where it exists. NULL: no memory. */
+static const char *layers_real_path(const struct layers *l, const char *source)
+{
+	char real[PATH_MAX];
+
+	if (realpath(source, real))
+		return arena_dup(&l->plan->arena, real);
+	return path_normalise(&l->plan->arena, l->wanted->host->cwd, source);
+}
+
+/* Are the host's mounts locked together for the sandbox, as for everybody but root? */
+static bool layers_in_userns(const struct layers *l)
+{
+	return (l->plan->namespaces & CLONE_NEWUSER) || l->wanted->spec->userns_fd >= 0;
+}
+
+/* ---- what the kernel cannot do ---- */
+
+/* A mount point below the directory; NULL: none, or nothing is known of mounts. */
+static const char *layers_find_mount(const struct layers *l, const char *dir)
+{
+	const char *table = probe_text(l->wanted->host, "/proc/self/mountinfo");
+	char *text = table ? arena_dup(&l->plan->arena, table) : NULL, *point = NULL;
+
+	while (text && (point = mountinfo_next(&text)))
+		if (path_is_below(point, dir) && !str_equal(point, dir))
+			return point;
+	return NULL;
+}
+
+static const char *layers_mount_obstacle(const struct layers *l, const char *source)
+{
+	const char *dir = source ? layers_real_path(l, source) : NULL;
+	const char *point = dir ? layers_find_mount(l, dir) : NULL;
+
+	if (!point)
+		return NULL;
+	return arena_printf(&l->plan->arena,
+			    "the kernel shows no layer with mounts below it: %s has %s", source,
+			    point);
+}
+
+/* An upper layer keeps what the kernel must know of it in attributes. */
+static const char *layers_xattr_obstacle(const struct layers *l)
+{
+	const struct plan_layers *out = l->out;
+
+	if (out->top == PLAN_LAYERS_TMP &&
+	    probe_kernel(l->wanted->host) < LAYERS_KERNEL_TMPFS_XATTR)
+		return "before Linux 6.6 the kernel cannot keep its marks on a tmpfs, so a "
+		       "directory that was removed could not be made again";
+	if (out->top == PLAN_LAYERS_HOST &&
+	    getxattr(out->upper, "user.overlay.opaque", NULL, 0) < 0 && errno == EOPNOTSUPP)
+		return arena_printf(&l->plan->arena,
+				    "the kernel cannot keep its marks in %s, whose filesystem has "
+				    "no user attributes",
+				    out->upper);
+	return NULL;
+}
+
+static const char *layers_kernel_obstacle(const struct layers *l)
+{
+	const char *why = NULL;
+
+	if (probe_kernel(l->wanted->host) < LAYERS_KERNEL_USERXATTR)
+		return "before Linux 5.11 the kernel lets no ordinary user make overlays";
+	for (size_t i = 0; layers_in_userns(l) && i < l->out->n_lower && !why; i++)
+		why = layers_mount_obstacle(l, l->out->lower[i]);
+	return why ? why : layers_xattr_obstacle(l);
+}
+
+/* ---- what fuse-overlayfs cannot do ---- */
+
+static const char *layers_fuse_obstacle(const struct layers *l, const char **ret_hint)
+{
+	const char *helper = probe_helper(l->wanted->host, l->wanted->spec, "fuse-overlayfs");
+	struct arena *arena = &l->plan->arena;
+
+	*ret_hint = "install it: the package is fuse-overlayfs; --overlay-driver=kernel does "
+		    "without";
+	if (!helper)
+		return "fuse-overlayfs is not installed";
+	if (access(helper, X_OK) < 0)
+		return arena_printf(arena, "%s cannot be executed: %s", helper, strerror(errno));
+	*ret_hint = "it needs /dev/fuse: as root, \"modprobe fuse\", and \"chmod 666 /dev/fuse\", "
+		    "which udev does\nby itself; a container has to be given that device";
+	if (probe_fuse(l->wanted->host) < 0)
+		return arena_printf(arena, "fuse-overlayfs cannot open /dev/fuse: %s",
+				    strerror(errno));
+	*ret_hint = "put layers together outside, or bind what need not be one";
+	if (l->plan->n_fuse >= PLAN_FUSE_MAX)
+		return arena_printf(arena, "there are %d processes of fuse-overlayfs already",
+				    PLAN_FUSE_MAX);
+	l->plan->fuse_overlayfs = helper;
+	return NULL;
+}
+
+/* ---- the layers ---- */
+
+static int layers_refuse(const struct layers *l, const char *what, const char *hint)
+{
+	const struct spec_op *op = &l->wanted->spec->ops[l->wanted->op];
+	bool asked = l->wanted->spec->overlay_driver != SPEC_OVERLAY_DRIVER_AUTO;
+
+	(void)err_refuse(l->err, EOPNOTSUPP, op->dest, "%s", what);
+	err_set_option(l->err, asked ? "--overlay-driver" : op->option);
+	err_hint(l->err, "%s", hint);
+	return -EOPNOTSUPP;
+}
+
+/* The operations in front of the overlay that name its layers, as bubblewrap counts them. */
+static int layers_collect(const struct layers *l)
+{
+	const struct sbx_spec *spec = l->wanted->spec;
+	size_t end = l->wanted->op, first = end;
+	const char **lower;
+
+	while (first > 0 && spec->ops[first - 1].kind == SPEC_OP_OVERLAY_SRC)
+		first--;
+	if (end - first > LAYERS_MAX)
+		return err_usage(l->err, spec->ops[end].option, "takes at most %d layers",
+				 LAYERS_MAX);
+	lower = arena_alloc(&l->plan->arena, (end - first + 1) * sizeof(*lower));
+	if (!lower)
+		return err_oom(l->err);
+	for (size_t i = first; i < end; i++)
+		lower[i - first] = spec->ops[i].source;
+	l->out->lower = lower;
+	l->out->n_lower = end - first;
+	l->out->upper = spec->ops[end].source;
+	l->out->work = spec->ops[end].work;
+	l->out->top = spec->ops[end].kind == SPEC_OP_OVERLAY	   ? PLAN_LAYERS_HOST
+		      : spec->ops[end].kind == SPEC_OP_TMP_OVERLAY ? PLAN_LAYERS_TMP
+								   : PLAN_LAYERS_RO;
+	return 0;
+}
+
+/* Neither driver goes through a mount in what is written to: names could not be moved there. */
+static int layers_check_upper(const struct layers *l)
+{
+	const char *upper = l->out->upper ? layers_real_path(l, l->out->upper) : NULL;
+	const char *point = upper ? layers_find_mount(l, upper) : NULL;
+
+	if (!point || !layers_in_userns(l) || !l->wanted->defaults->explains)
+		return 0;
+	return layers_refuse(l,
+			     arena_printf(&l->plan->arena,
+					  "what is written cannot go to %s, below which %s is "
+					  "mounted",
+					  l->out->upper, point),
+			     "use a directory without mounts below it for RWSRC");
+}
+
+static bool layers_maps_owner(const struct plan_map *map, uint32_t outside)
+{
+	for (size_t i = 0; i < map->n_lines; i++)
+		if (outside >= map->lines[i].outside &&
+		    outside - map->lines[i].outside < map->lines[i].count)
+			return true;
+	return false;
+}
+
+/* A file is copied up with its owner. Whoever has no id inside cannot be given one. */
+static int layers_remark_owners(const struct layers *l)
+{
+	const struct sbx_spec *spec = l->wanted->spec;
+	struct stat st;
+
+	if (l->out->top == PLAN_LAYERS_RO || !(l->plan->namespaces & CLONE_NEWUSER) ||
+	    spec->userns_block_fd >= 0)
+		return 0;
+	for (size_t i = 0; i < l->out->n_lower; i++) {
+		bool user;
+
+		if (stat(l->out->lower[i], &st) < 0)
+			continue; /* the step will tell */
+		user = !layers_maps_owner(&l->plan->uid_map, st.st_uid);
+		if (!user && layers_maps_owner(&l->plan->gid_map, st.st_gid))
+			continue;
+		if (plan_add_remark(l->plan, "layers",
+				    "%s belongs to %s %u, who has no id inside: what is theirs can "
+				    "be read and not changed",
+				    l->out->lower[i], user ? "user" : "group",
+				    user ? st.st_uid : st.st_gid) < 0)
+			return err_oom(l->err);
+	}
+	return 0;
+}
+
+/* ---- the choice ---- */
+
+static int layers_choose_asked(const struct layers *l, bool kernel)
+{
+	const char *hint = "--overlay-driver=fuse can";
+	const char *why = kernel ? layers_kernel_obstacle(l) : layers_fuse_obstacle(l, &hint);
+
+	if (why)
+		return layers_refuse(l, why, hint);
+	l->out->drivers = kernel ? PLAN_LAYERS_KERNEL : PLAN_LAYERS_FUSE;
+	l->out->why = "--overlay-driver";
+	return 0;
+}
+
+static int layers_choose_best(const struct layers *l)
+{
+	bool tries = l->wanted->defaults->tries_kernel;
+	const char *hint, *no_fuse = layers_fuse_obstacle(l, &hint);
+	const char *no_kernel = tries ? NULL : layers_kernel_obstacle(l);
+
+	if (no_kernel && no_fuse)
+		return layers_refuse(
+			l, arena_printf(&l->plan->arena, "%s; and %s", no_kernel, no_fuse), hint);
+	l->out->drivers = (no_kernel ? 0 : PLAN_LAYERS_KERNEL) | (no_fuse ? 0 : PLAN_LAYERS_FUSE);
+	l->out->why = no_kernel ? no_kernel
+		      : no_fuse ? no_fuse
+				: "the kernel can do what is asked, as far as can be told before";
+	return 0;
+}
+
+static int layers_remark_choice(const struct layers *l, const char *dest)
+{
+	static const char *const names[] = {
+		[PLAN_LAYERS_KERNEL] = "the kernel",
+		[PLAN_LAYERS_FUSE] = "fuse-overlayfs",
+		[PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE] =
+			"the kernel, or by fuse-overlayfs where it refuses",
+	};
+
+	return plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names[l->out->drivers],
+			       l->out->why) < 0
+		       ? err_oom(l->err)
+		       : 0;
+}
+
+/**
+ * Fill step->layers: the layers of an overlay, and who puts them together.
+ * @plan: its namespaces and ids are there already
+ * @step: one of the plan's, with its destination
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, struct plan_step *step,
+		  struct sbx_err *err)
+{
+	struct plan_layers *out = arena_alloc(&plan->arena, sizeof(*out));
+	const struct layers l = {wanted, plan, out, err};
+	int64_t driver = wanted->spec->overlay_driver;
+	int r;
+
+	if (!out)
+		return err_oom(err);
+	*out = (struct plan_layers){0};
+	r = layers_collect(&l);
+	if (r == 0)
+		r = layers_check_upper(&l);
+	if (r < 0)
+		return r;
+	r = driver == SPEC_OVERLAY_DRIVER_AUTO
+		    ? layers_choose_best(&l)
+		    : layers_choose_asked(&l, driver == SPEC_OVERLAY_DRIVER_KERNEL);
+	if (r < 0)
+		return r;
+	if (out->drivers & PLAN_LAYERS_FUSE)
+		plan->n_fuse++;
+	step->layers = out;
+	r = layers_remark_choice(&l, step->dest);
+	return r < 0 ? r : layers_remark_owners(&l);
+}
