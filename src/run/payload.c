@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sbx/base/str.h"
@@ -170,6 +171,13 @@ static int payload_let_go(const struct run_context *ctx, struct sbx_err *err)
 	return ctx->n_raw ? payload_restore(ctx, err) : 0;
 }
 
+/* A filter of the caller's may refuse even the end: a fault it cannot refuse. */
+static noreturn void payload_end(int exit_code)
+{
+	(void)syscall(SYS_exit_group, exit_code);
+	__builtin_trap();
+}
+
 /**
  * Go through the payload's steps; the last one executes the command.
  * @sock_fd: taken by the process; for FAILED
@@ -185,5 +193,5 @@ noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
 	if (r == 0)
 		(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
 	(void)handshake_send_err(sock_fd, &err);
-	_exit(err.exit_code);
+	payload_end(err.exit_code);
 }

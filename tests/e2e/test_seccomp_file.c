@@ -106,6 +106,8 @@ Test(seccomp_file, what_is_no_profile_is_an_error)
 		{"dir", "is a directory"},
 		{"fifo", "not a regular file"},
 		{"open", "can be written by others"},
+		{"all", "the profile refuses execve: the command could not be started"},
+		{"kill", "the profile refuses execve: the command could not be started"},
 	};
 	_autoclose_ int tree = tmp_tree(
 		"p.json=" NO_MKDIR, "cut={\"defaultAction\":", "open=" NO_MKDIR, "dir/",
@@ -115,6 +117,8 @@ Test(seccomp_file, what_is_no_profile_is_an_error)
 		"\"action\": \"SCMP_ACT_LOG\", \"args\": [{\"index\": 0, \"op\": \"EQ\"}]}]}",
 		"member={\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": "
 		"[\"sync\"], \"action\": \"SCMP_ACT_LOG\", \"inclules\": {}}]}",
+		"all={\"defaultAction\": \"SCMP_ACT_ERRNO\"}",
+		"kill={\"defaultAction\": \"SCMP_ACT_KILL\"}",
 		"notify={\"defaultAction\": \"SCMP_ACT_NOTIFY\"}", "large");
 	_autofree_ char *good = tree_path(tree, "p.json"), *fifo = tree_path(tree, "fifo");
 	_autofree_ char *large = tree_path(tree, "large"), *open = tree_path(tree, "open");
@@ -180,14 +184,18 @@ Test(seccomp_file, a_reader_that_fails_is_an_error)
 	}
 }
 
-/* What it is given: no privileges to gain, no file but its three descriptors, little time. */
+/*
+ * What it is given: no privileges to gain, no file but its three descriptors, little time. The
+ * shell looks at those of the process that it is there: its parent may still have the pipe.
+ */
 Test(seccomp_file, the_reader_is_confined)
 {
 	_autoclose_ int tree = tmp_tree(
 		"p.json=" NO_MKDIR,
 		"reader=#!/bin/sh\n{ grep NoNewPrivs: /proc/self/status; ulimit -t; ulimit -c;\n"
-		"for fd in 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || [ $(readlink "
-		"/proc/$$/fd/$fd) = $0 ] || echo $fd; done; } | tr '\\n\\t' '; ' >&2; exit 1\n");
+		"for fd in 3 4 5 6 7 8 9; do [ ! -e /proc/self/fd/$fd ] ||"
+		" [ /proc/self/fd/$fd -ef $0 ] || echo $fd; done; } | tr '\\n\\t' '; ' >&2;"
+		" exit 1\n");
 	_autofree_ char *path = tree_path(tree, "p.json"), *program = tree_path(tree, "reader");
 	const struct run_options options = {.fds = {{tree, 7}}};
 	char helper[4096 + 32];
