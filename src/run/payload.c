@@ -28,7 +28,7 @@
 #include "sbx/run/payload.h"
 #include "sbx/run/steps.h"
 
-/* PWD in the environment: the room for it is envp[0]. */
+/* PWD in the environment: the room for it is envp[0], its place perhaps further down. */
 static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
 {
 	const size_t name = sizeof("PWD=") - 1;
@@ -36,7 +36,9 @@ static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
 	memcpy(ctx->pwd, "PWD=", name);
 	if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
 		return err_system(err, errno, NULL, "cannot tell the working directory");
-	ctx->plan->envp[0] = ctx->pwd;
+	for (size_t i = 0; i < ctx->plan->pwd_at; i++)
+		ctx->plan->envp[i] = ctx->plan->envp[i + 1];
+	ctx->plan->envp[ctx->plan->pwd_at] = ctx->pwd;
 	return 0;
 }
 
