@@ -41,25 +41,26 @@ static const struct bwrap_option {
 	const char *name;
 	uint32_t flags;	  /* enum bwrap_flag */
 	const char *args; /* of the refused, which have no row in cli_options */
+	const char *help; /* where that row's would not be true here */
 } bwrap_options[] = {
 	{.name = "--help"},
-	{.name = "--version"},
+	{.name = "--version", .help = "print the version"},
 	{.name = "--args"},
 	{.name = "--argv0", .flags = ONCE | ONE_ARGUMENT},
 	{.name = "--level-prefix"},
-	{.name = "--unshare-all"},
-	{.name = "--share-net"},
-	{.name = "--unshare-user"},
+	{.name = "--unshare-all", .help = "all new namespaces that there are"},
+	{.name = "--share-net", .help = "but for the network, behind --unshare-all"},
+	{.name = "--unshare-user", .help = "new user namespace"},
 	{.name = "--unshare-user-try"},
-	{.name = "--unshare-ipc"},
-	{.name = "--unshare-pid"},
-	{.name = "--unshare-net"},
-	{.name = "--unshare-uts"},
-	{.name = "--unshare-cgroup"},
+	{.name = "--unshare-ipc", .help = "new ipc namespace"},
+	{.name = "--unshare-pid", .help = "new pid namespace"},
+	{.name = "--unshare-net", .help = "no network but lo"},
+	{.name = "--unshare-uts", .help = "new namespace for the host name"},
+	{.name = "--unshare-cgroup", .help = "new cgroup namespace"},
 	{.name = "--unshare-cgroup-try"},
 	{.name = "--userns", .flags = LAST_COUNTS},
 	{.name = "--userns2", .flags = LAST_COUNTS},
-	{.name = "--disable-userns"},
+	{.name = "--disable-userns", .help = "user namespaces cannot be made in it"},
 	{.name = "--assert-userns-disabled"},
 	{.name = "--pidns", .flags = LAST_COUNTS},
 	{.name = "--uid", .flags = LAST_COUNTS},
@@ -75,10 +76,10 @@ static const struct bwrap_option {
 	{.name = "--bind-try"},
 	{.name = "--dev-bind"},
 	{.name = "--dev-bind-try"},
-	{.name = "--ro-bind"},
+	{.name = "--ro-bind", .help = "--bind, read-only"},
 	{.name = "--ro-bind-try"},
 	{.name = "--bind-fd"},
-	{.name = "--ro-bind-fd"},
+	{.name = "--ro-bind-fd", .help = "--bind-fd, read-only"},
 	{.name = "--remount-ro", .flags = ONE_ARGUMENT},
 	{.name = "--overlay-src"},
 	{.name = "--overlay"},
@@ -95,14 +96,16 @@ static const struct bwrap_option {
 	{.name = "--bind-data", .flags = TAKES_PERMS},
 	{.name = "--ro-bind-data", .flags = TAKES_PERMS},
 	{.name = "--symlink"},
-	{.name = "--seccomp", .flags = LAST_COUNTS},
-	{.name = "--add-seccomp-fd"},
+	{.name = "--seccomp",
+	 .flags = LAST_COUNTS,
+	 .help = "load the system call filter that FD holds"},
+	{.name = "--add-seccomp-fd", .help = "the same, any number of times"},
 	{.name = "--block-fd", .flags = LAST_COUNTS},
 	{.name = "--userns-block-fd", .flags = LAST_COUNTS},
 	{.name = "--info-fd", .flags = LAST_COUNTS},
 	{.name = "--json-status-fd", .flags = LAST_COUNTS},
 	{.name = "--new-session"},
-	{.name = "--die-with-parent"},
+	{.name = "--die-with-parent", .help = "end when the parent of bwrap ends"},
 	{.name = "--as-pid-1"},
 	{.name = "--cap-add"},
 	{.name = "--cap-drop"},
@@ -571,7 +574,7 @@ static void bwrap_show_option(const struct bwrap_option *row, struct str_buf *ou
 	if (row->flags & NO_LABELS)
 		str_buf_puts(out, "        not available: built without SELinux\n");
 	else if (option)
-		str_buf_printf(out, "        %s\n", option->help);
+		str_buf_printf(out, "        %s\n", row->help ? row->help : option->help);
 }
 
 /* What bwrap --help prints, and bwrap alone. */

@@ -85,6 +85,16 @@ static char *profile_program_dir(struct arena *arena)
 	return arena_dup(arena, path);
 }
 
+/* A build has its profiles beside the program, an installation that was moved one higher. */
+static const char *profile_dir_beside(struct arena *arena, const char *program)
+{
+	const char *beside = arena_printf(arena, "%s/share/sbx/profiles", program);
+
+	return beside && access(beside, F_OK) == 0
+		       ? beside
+		       : arena_printf(arena, "%s/../share/sbx/profiles", program);
+}
+
 /**
  * The folders that profiles are looked for in, first things first. They need not exist.
  *
@@ -100,8 +110,7 @@ size_t profile_dirs(struct arena *arena, const char *ret_dirs[PROFILE_MAX_DIRS])
 					   : NULL,
 		SBX_SYSCONFDIR "/sbx/profiles",
 		SBX_DATADIR "/sbx/profiles",
-		program ? arena_printf(arena, "%s/share/sbx/profiles", program) : NULL,
-		program ? arena_printf(arena, "%s/../share/sbx/profiles", program) : NULL,
+		program ? profile_dir_beside(arena, program) : NULL,
 	};
 	size_t n = 0;
 

@@ -147,7 +147,12 @@ static int filter_load_raw(const struct seccomp_program *program, struct sbx_err
 
 int step_run_raw_filter(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	return filter_load_raw(filter_raw(ctx, step), err);
+	const struct seccomp_program *program = filter_raw(ctx, step);
+
+	if (!filter_can_start(program))
+		return err_refuse(err, EINVAL, NULL,
+				  "the filter refuses execve: the command could not be started");
+	return filter_load_raw(program, err);
 }
 
 int step_run_reaper_raw_filter(struct run_context *ctx, const struct plan_step *step,

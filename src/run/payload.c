@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sbx/base/str.h"
@@ -27,7 +28,7 @@
 #include "sbx/run/payload.h"
 #include "sbx/run/steps.h"
 
-/* PWD in the environment: the room for it is envp[0]. */
+/* PWD in the environment: the room for it is envp[0], its place perhaps further down. */
 static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
 {
 	const size_t name = sizeof("PWD=") - 1;
@@ -35,7 +36,9 @@ static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
 	memcpy(ctx->pwd, "PWD=", name);
 	if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
 		return err_system(err, errno, NULL, "cannot tell the working directory");
-	ctx->plan->envp[0] = ctx->pwd;
+	for (size_t i = 0; i < ctx->plan->pwd_at; i++)
+		ctx->plan->envp[i] = ctx->plan->envp[i + 1];
+	ctx->plan->envp[ctx->plan->pwd_at] = ctx->pwd;
 	return 0;
 }
 
@@ -170,6 +173,13 @@ static int payload_let_go(const struct run_context *ctx, struct sbx_err *err)
 	return ctx->n_raw ? payload_restore(ctx, err) : 0;
 }
 
+/* A filter of the caller's may refuse even the end: a fault it cannot refuse. */
+static noreturn void payload_end(int exit_code)
+{
+	(void)syscall(SYS_exit_group, exit_code);
+	__builtin_trap();
+}
+
 /**
  * Go through the payload's steps; the last one executes the command.
  * @sock_fd: taken by the process; for FAILED
@@ -185,5 +195,5 @@ noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
 	if (r == 0)
 		(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
 	(void)handshake_send_err(sock_fd, &err);
-	_exit(err.exit_code);
+	payload_end(err.exit_code);
 }

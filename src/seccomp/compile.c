@@ -38,6 +38,7 @@
 enum {
 	NO_RULE = -1,
 	NEAR_MAX = 254, /* one less than a jump reaches: its other target may need an insn */
+	LISTS_MAX = 8,	/* lists of rules that are looked through for an equal one */
 };
 
 /* What happens to a number: an action, or where its list of rules begins. */
@@ -54,6 +55,12 @@ struct segment {
 	struct verdict verdict, exception_verdict;
 };
 
+/* Where the rules from this one on have been placed. */
+struct emitted_list {
+	int rule;
+	size_t place;
+};
+
 struct compiler {
 	const struct seccomp_profile *profile;
 	const struct seccomp_arch *arch; /* the one that is worked on */
@@ -63,6 +70,8 @@ struct compiler {
 	int *next_rule; /* per rule of the arch: the next for the same number */
 	struct segment *segments;
 	size_t n_segments;
+	struct emitted_list lists[LISTS_MAX];
+	size_t n_lists;
 };
 
 /* ---- instructions ---- */
@@ -201,6 +210,34 @@ static size_t emit_rules(struct compiler *c, int index)
 	return yes;
 }
 
+static bool rule_equal(const struct seccomp_rule *a, const struct seccomp_rule *b)
+{
+	return a->action == b->action && a->n_cmps == b->n_cmps && a->cmps == b->cmps;
+}
+
+static bool list_equal(const struct compiler *c, int a, int b)
+{
+	while (a != NO_RULE && b != NO_RULE && rule_equal(&c->arch->rules[a], &c->arch->rules[b])) {
+		a = c->next_rule[a];
+		b = c->next_rule[b];
+	}
+	return a == b; /* NO_RULE both */
+}
+
+/* The rules of a number; one judged as another, as socketpair(2) is as socket(2), shares its. */
+static size_t emit_list(struct compiler *c, int index)
+{
+	size_t place;
+
+	for (size_t i = 0; i < c->n_lists; i++)
+		if (list_equal(c, c->lists[i].rule, index))
+			return c->lists[i].place;
+	place = emit_rules(c, index);
+	if (c->n_lists < LISTS_MAX)
+		c->lists[c->n_lists++] = (struct emitted_list){index, place};
+	return place;
+}
+
 /* ---- numbers ---- */
 
 static bool verdict_equal(const struct verdict *a, const struct verdict *b)
@@ -284,7 +321,7 @@ static int segments_make(struct compiler *c, struct arena *arena, struct sbx_err
 static size_t emit_verdict(struct compiler *c, const struct verdict *verdict)
 {
 	return verdict->rule == NO_RULE ? emit_return(c, verdict->action)
-					: emit_rules(c, verdict->rule);
+					: emit_list(c, verdict->rule);
 }
 
 static size_t emit_segment(struct compiler *c, const struct segment *segment)
@@ -317,6 +354,7 @@ static int emit_arch(struct compiler *c, const struct seccomp_arch *arch, struct
 	int r;
 
 	c->arch = arch;
+	c->n_lists = 0;
 	r = segments_make(c, arena, err);
 	if (r < 0)
 		return r;

@@ -32,6 +32,9 @@ enum {
 	TERMINAL_LINUX = 0x541C, /* TIOCLINUX */
 	NETLINK_OF_ROUTES = 0,
 	NETLINK_OF_DEVICES = 15, /* NETLINK_KOBJECT_UEVENT */
+	TYPE_BITS = 0xf,	 /* SOCK_TYPE_MASK: what of a type is no flag */
+	TYPE_PACKET = 10,	 /* SOCK_PACKET, see packet(7) */
+	PROTOCOL_SMC = 256,	 /* IPPROTO_SMC, 6.11 */
 };
 
 enum group_number {
@@ -159,6 +162,29 @@ static const struct judgement judgements[] = {
 	 * here").
 	 */
 	{JUDGE_SOCKET, IN_BOTH, 1, NEVER, SECCOMP_RET_ALLOW, {IS(0, AF_UNIX)}},
+	/*
+	 * Two of the families have a second name among the internet's: packet sockets the type
+	 * of Linux 2.0, for which the kernel changes the family itself, and SMC a protocol.
+	 */
+	{JUDGE_SOCKET,
+	 IN_DEFAULT,
+	 2,
+	 NEVER,
+	 SECCOMP_ERRNO(EPROTONOSUPPORT),
+	 {IS(0, AF_INET), IS(2, PROTOCOL_SMC)}},
+	{JUDGE_SOCKET,
+	 IN_DEFAULT,
+	 2,
+	 NEVER,
+	 SECCOMP_ERRNO(EPROTONOSUPPORT),
+	 {IS(0, AF_INET6), IS(2, PROTOCOL_SMC)}},
+	{JUDGE_SOCKET, IN_DEFAULT, 1, CAP(NET_RAW), SECCOMP_RET_ALLOW, {IS(0, AF_INET)}},
+	{JUDGE_SOCKET,
+	 IN_DEFAULT,
+	 2,
+	 NEVER,
+	 SECCOMP_ERRNO(EAFNOSUPPORT),
+	 {IS(0, AF_INET), {1, SECCOMP_OP_EQ, TYPE_BITS, TYPE_PACKET}}},
 	{JUDGE_SOCKET, IN_DEFAULT, 1, NEVER, SECCOMP_RET_ALLOW, {IS(0, AF_INET)}},
 	{JUDGE_SOCKET, IN_DEFAULT, 1, NEVER, SECCOMP_RET_ALLOW, {IS(0, AF_INET6)}},
 	{JUDGE_SOCKET, IN_BOTH, 1, CAP(NET_ADMIN), SECCOMP_RET_ALLOW, {IS(0, AF_NETLINK)}},

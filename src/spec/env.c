@@ -5,7 +5,8 @@
  *
  * The result is a copy in the plan's arena, because PID 1 wipes the memory that
  * the caller's environment lies in. Its first entry is empty room for PWD, which
- * is known only inside.
+ * is known only inside. bubblewrap sets PWD last of all: it stays where the caller's
+ * stood, or is the last; the payload puts it there.
  */
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct env_list {
 	struct arena *arena;
 	char **vars; /* [0] is the room for PWD */
 	size_t count;
+	bool with_pwd; /* the caller's keeps its place, for env_take_pwd() */
 };
 
 static size_t env_name_len(const char *var)
@@ -48,9 +50,10 @@ static int env_append(struct env_list *list, const char *var)
 	return 0;
 }
 
-static void env_remove(struct env_list *list, const char *name, size_t len)
+/* Remove it from the place `from` on. */
+static void env_remove(struct env_list *list, const char *name, size_t len, size_t from)
 {
-	for (size_t i = 1; i < list->count; i++) {
+	for (size_t i = from; i < list->count; i++) {
 		if (strncmp(list->vars[i], name, len) != 0 || list->vars[i][len] != '=')
 			continue;
 		memmove(&list->vars[i], &list->vars[i + 1],
@@ -60,25 +63,42 @@ static void env_remove(struct env_list *list, const char *name, size_t len)
 	}
 }
 
-static bool env_has(const struct env_list *list, const char *name)
+/* Its place; `count` where there is none. */
+static size_t env_find(const struct env_list *list, const char *name, size_t len)
 {
-	size_t len = strlen(name);
+	size_t i = 1;
 
-	for (size_t i = 1; i < list->count; i++)
-		if (env_name_len(list->vars[i]) == len && strncmp(list->vars[i], name, len) == 0)
-			return true;
-	return false;
+	while (i < list->count &&
+	       (env_name_len(list->vars[i]) != len || strncmp(list->vars[i], name, len) != 0))
+		i++;
+	return i;
 }
 
 /* Put "NAME=VALUE" in, in the place of an earlier one. PWD is not the caller's to set. */
 static int env_put(struct env_list *list, const char *var)
 {
-	size_t len = env_name_len(var);
+	size_t len = env_name_len(var), at = env_find(list, var, len);
+	char *copy;
 
-	if (len == 3 && strncmp(var, "PWD", 3) == 0)
+	if (len == 3 && strncmp(var, "PWD", 3) == 0 && !list->with_pwd)
 		return 0;
-	env_remove(list, var, len);
-	return env_append(list, var);
+	if (at == list->count)
+		return env_append(list, var);
+	copy = arena_dup(list->arena, var);
+	if (!copy)
+		return -ENOMEM;
+	list->vars[at] = copy;
+	env_remove(list, var, len, at + 1);
+	return 0;
+}
+
+/* Which place PWD is to have when all is done. */
+static size_t env_take_pwd(struct env_list *list)
+{
+	size_t at = env_find(list, "PWD", 3);
+
+	env_remove(list, "PWD", 3, 1);
+	return list->with_pwd ? at - 1 : 0;
 }
 
 static bool env_is_kept(const char *var)
@@ -173,7 +193,7 @@ static int env_apply(struct env_list *list, const struct probe_host *host,
 		var = arena_printf(list->arena, "%s=%s", op->name, op->value);
 		return var ? env_put(list, var) : -ENOMEM;
 	case SPEC_ENV_UNSET:
-		env_remove(list, op->name, strlen(op->name));
+		env_remove(list, op->name, strlen(op->name), 1);
 		return 0;
 	case SPEC_ENV_PASS:
 		return env_pass(list, host->environ_, op->name);
@@ -193,33 +213,38 @@ static int env_apply(struct env_list *list, const struct probe_host *host,
 /**
  * The command's environment.
  * @ret_envp: in the arena, NULL-terminated; [0] is NULL's stand-in "" for PWD
+ * @ret_pwd_at: where the payload is to put that, the others in front of it moved by one
  *
  * Return: 0, or -errno with *err filled (a file that cannot be read).
  */
 int env_build(const struct sbx_spec *spec, const struct probe_host *host, struct arena *arena,
-	      char ***ret_envp, struct sbx_err *err)
+	      char ***ret_envp, size_t *ret_pwd_at, struct sbx_err *err)
 {
 	bool keeps_all = spec_get_defaults(spec)->keeps_env;
-	struct env_list list = {.arena = arena};
+	struct env_list list = {.arena = arena, .with_pwd = keeps_all};
+	size_t pwd_at;
 	char *home;
 	int r;
 
 	r = env_append(&list, "");
 	if (r == 0)
 		r = env_take(&list, host->environ_, keeps_all);
-	if (r == 0 && host->home && !keeps_all && !env_has(&list, "HOME")) {
+	if (r == 0 && host->home && !keeps_all && env_find(&list, "HOME", 4) == list.count) {
 		home = arena_printf(arena, "HOME=%s", host->home);
 		r = home ? env_put(&list, home) : -ENOMEM;
 	}
 	for (size_t i = 0; i < spec->n_env && r == 0; i++)
 		r = env_apply(&list, host, &spec->env[i], err);
+	pwd_at = r == 0 ? env_take_pwd(&list) : 0;
 	if (r == 0)
 		r = env_append(&list, NULL);
 	if (r == -ENOMEM)
 		return err_oom(err);
-	if (r == 0)
-		*ret_envp = list.vars;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_envp = list.vars;
+	*ret_pwd_at = pwd_at;
+	return 0;
 }
 
 /* The value of a variable, or NULL. */

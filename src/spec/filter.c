@@ -233,6 +233,23 @@ bool filter_init_survives(const struct seccomp_program *program)
 	return filter_lets_all(program, filter_needs_of_init, ARRAY_SIZE(filter_needs_of_init));
 }
 
+/*
+ * May the command be started behind a raw filter, or its process at least say why it cannot,
+ * and end? One that is killed for it needs neither.
+ */
+bool filter_can_start(const struct seccomp_program *program)
+{
+	int call = seccomp_find_call("execve", strlen("execve"));
+	const struct seccomp_data data = {
+		.nr = seccomp_call_number((size_t)call, seccomp_native_arch),
+		.arch = seccomp_native_arch,
+	};
+	uint32_t action = seccomp_run(program, &data) & SECCOMP_RET_ACTION_FULL;
+
+	return (action != SECCOMP_RET_ERRNO && action != SECCOMP_RET_TRAP) ||
+	       (filter_lets(program, "sendto") && filter_lets(program, "exit_group"));
+}
+
 static bool filter_start_survives(const struct seccomp_program *program)
 {
 	return filter_init_survives(program) &&
@@ -294,6 +311,15 @@ static int filter_choose_own(const struct filter_wanted *wanted, enum seccomp_ba
 	return seccomp_program_for(&table, &plan->arena, &filter->reaper, err);
 }
 
+static int filter_refuse_profile(const char *path, struct sbx_err *err)
+{
+	(void)err_refuse(err, EINVAL, path,
+			 "the profile refuses execve: the command could not be started");
+	err_set_option(err, opt_seccomp);
+	err_hint(err, "let it through there, as Docker's and podman's files do");
+	return -EINVAL;
+}
+
 /*
  * The filter of a file is the command's: PID 1 does not live by it before the command is
  * started, for whoever wrote it knows nothing of PID 1. Behind that it gets the same,
@@ -310,6 +336,8 @@ static int filter_choose_file(const struct filter_wanted *wanted, struct sbx_pla
 		r = filter_read_file(wanted, plan, &filter->program, err);
 	if (r < 0)
 		return r;
+	if (!filter_lets(&filter->program, "execve"))
+		return filter_refuse_profile(wanted->spec->seccomp, err);
 	filter->profile = wanted->spec->seccomp;
 	filter->of_file = true;
 	if (filter_init_survives(&filter->program)) {

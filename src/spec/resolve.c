@@ -1506,7 +1506,7 @@ static int resolve_command(struct resolve *r)
 		if (!argv[0])
 			return err_oom(r->err);
 	}
-	e = env_build(spec, r->host, r->arena, &r->plan->envp, r->err);
+	e = env_build(spec, r->host, r->arena, &r->plan->envp, &r->plan->pwd_at, r->err);
 	if (e < 0)
 		return e;
 	e = dbus_choose(spec, r->host, r->plan, r->err);

@@ -207,8 +207,17 @@ static const char try_sockets[] =
 	      "netlink = [p for p in range(32) if call(NR['socket'], 16, 3, p) == 0]\n"
 	      "print(*sorted(set(families)), '/', *netlink)\n";
 
+/* The old name of packet sockets, in a network where the command has every capability. */
+static const char try_packets[] =
+	CALLS "call(NR['unshare'], 0x50000000)\n"
+	      "print(*[call(NR['socket'], f, t | flags, 0x300) for f, t in ((17, 3), (2, 10))\n"
+	      "        for flags in (0, 0x80800, 1 << 32)])\n";
+
 Test(filter, exotic_sockets_cannot_be_made)
 {
+	_autorun_ struct run_result old =
+		in_usr("--seccomp=none", "--allow-userns", PYTHON(try_packets));
+	_autorun_ struct run_result old_refused = in_usr("--allow-userns", PYTHON(try_packets));
 	_autorun_ struct run_result none = in_usr("--seccomp=none", PYTHON(try_sockets));
 	_autorun_ struct run_result plain = in_usr(PYTHON(try_sockets));
 	_autorun_ struct run_result strict = in_usr("--seccomp=strict", PYTHON(try_sockets));
@@ -218,6 +227,8 @@ Test(filter, exotic_sockets_cannot_be_made)
 	cr_expect_gt(strlen(none.out), strlen(plain.out), "%s", none.out);
 	expect_out(plain, "1 2 10 16 / 0 15\n");
 	expect_out(strict, "1 /\n");
+	expect_out(old, "0 0 0 0 0 0\n");
+	expect_out(old_refused, "97 97 97 97 97 97\n");
 }
 
 /* $1 is sbx: a session keyring that holds a secret, as a login's does. */

@@ -187,9 +187,9 @@ Test(profiles, explain_names_the_line_of_every_setting)
 
 Test(profiles, explain_names_the_line_behind_steps_that_a_setting_makes)
 {
-	PLACE("home/.config/sbx/profiles/guard=# steps\nprotect dev\nbind ~/work /work\n"
+	PLACE("home/.config/sbx/profiles/guard=# steps\nprotect dev\nbind ~/project /project\n"
 	      "new-session\nseccomp-deny @keyring\ncap-add chown\n",
-	      "home/work/.git/hooks/", "home/work/.git/config=[core]\n");
+	      "home/project/.git/hooks/", "home/project/.git/config=[core]\n");
 	static const char *const lines[] = {
 		"[--protect=dev (guard:2)]",  "[--bind (guard:3)]",    "[--new-session (guard:4)]",
 		"[--seccomp-deny (guard:5)]", "[--cap-add (guard:6)]",

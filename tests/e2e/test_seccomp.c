@@ -2,6 +2,7 @@
 /* e2e seccomp: which system calls work, and how that is chosen and told. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -225,6 +226,41 @@ Test(seccomp, the_command_need_not_be_opened_behind_the_filter)
 	expect_out(raw, "ran\n");
 	expect_failure(magic, 126, "leads through a magic link of /proc");
 	expect_failure(execve, 125, "the command could not be started");
+}
+
+/* Nor is it waited for where it could not even end. */
+Test(seccomp, a_filter_that_refuses_everything_is_an_error)
+{
+	static const struct sock_filter all[] = {
+		{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM}};
+	static const struct sock_filter kill[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL}};
+	_autoclose_ int fd1 = file_of(all, sizeof(all)), fd2 = file_of(all, sizeof(all));
+	_autoclose_ int fd3 = file_of(all, sizeof(all)), fd4 = file_of(kill, sizeof(kill));
+	const struct run_options with = {.fds = {{fd1, 6}, {fd2, 7}, {fd3, 8}, {fd4, 9}}};
+	_autorun_ struct run_result only = in_usr_with(&with, "--seccomp", "6", "--", "true");
+	_autorun_ struct run_result added =
+		in_usr_with(&with, "--add-seccomp-fd", "7", "--", "true");
+	_autorun_ struct run_result first =
+		in_usr_with(&with, "--as-pid-1", "--seccomp", "8", "--", "true");
+	_autorun_ struct run_result killed = in_usr_with(&with, "--seccomp", "9", "--", "true");
+
+	expect_failure(only, 125, "the command could not be started");
+	expect_failure(added, 125, "the command could not be started");
+	expect_failure(first, 125, "the command could not be started");
+	cr_expect_eq(killed.status, 128 + SIGSYS, "%s", killed.err);
+}
+
+/* Three filters, none of which keeps the command from being started and ended, but all do. */
+Test(seccomp, what_can_neither_run_nor_exit_ends)
+{
+	_autoclose_ int end_fd = filter_without(SYS_exit_group), old_fd = filter_without(SYS_exit);
+	_autoclose_ int exec_fd = filter_without(SYS_execve);
+	const struct run_options with = {.fds = {{end_fd, 7}, {old_fd, 8}, {exec_fd, 9}}};
+	_autorun_ struct run_result r =
+		in_usr_with(&with, "--add-seccomp-fd", "7", "--add-seccomp-fd", "8",
+			    "--add-seccomp-fd", "9", "--", "true");
+
+	expect_failure(r, 126, strerror(EDOM));
 }
 
 Test(seccomp, explain_tells)

@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.environ_ = (char *const *)(uintptr_t)caller,
 	};
 	char path[64], **envp = NULL;
+	size_t pwd_at = 0;
 	struct spec_env file = {.kind = SPEC_ENV_FILE, .value = path};
 	struct sbx_spec spec;
 	struct sbx_err err;
@@ -50,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	spec_init(&spec);
 	assert(spec_add_env(&spec, &file, &err) == 0);
-	if (env_build(&spec, &host, &arena, &envp, &err) == 0)
+	if (env_build(&spec, &host, &arena, &envp, &pwd_at, &err) == 0)
 		check_environment(envp);
 	spec_finish(&spec);
 	return 0;

@@ -14,7 +14,7 @@ static const struct seccomp_program program = {insns, ARRAY_SIZE(insns)};
 
 static void fill(struct sbx_plan *plan)
 {
-	static const char *dirs[] = {"/work", "/", NULL};
+	static const char *dirs[] = {"/project", "/", NULL};
 	static char room[] = "", key[] = "KEY=a b\n", empty[] = "EMPTY=";
 	static char *envp[] = {room, key, empty, NULL};
 	struct plan_step *step;
@@ -53,7 +53,7 @@ Test(pack, what_is_written_is_read)
 	cr_expect_eq(read.payload_uid, 1000);
 	cr_expect_eq(read.payload_gid, 100);
 	cr_expect(read.init_is_payload && read.own_pid_ns && !read.passes_fds && !read.runs_magic);
-	cr_expect_str_eq(read.workdirs[0], "/work");
+	cr_expect_str_eq(read.workdirs[0], "/project");
 	cr_expect_null(read.workdirs[2]);
 	cr_expect_str_eq(read.envp[0], "", "room for PWD");
 	cr_expect_str_eq(read.envp[1], "KEY=a b\n");

@@ -48,6 +48,20 @@ static void tell_namespaces(scmp_filter_ctx ctx, const struct seccomp_wanted *wa
 			    SCMP_A0_64(SCMP_CMP_MASKED_EQ, UINT64_C(1) << bit, UINT64_C(1) << bit));
 }
 
+/* What the internet's two families have that is another one in truth: SMC, packet sockets. */
+static void tell_internet(scmp_filter_ctx ctx, const struct seccomp_wanted *wanted, int nr,
+			  int family)
+{
+	bool packets = family == AF_INET6 || has_cap(wanted, 13);
+
+	ADD(ctx, SCMP_ACT_ERRNO(EPROTONOSUPPORT), nr, INT_IS(0, family),
+	    SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, 256, 256));
+	for (unsigned int type = 0; type < 16; type++)
+		ADD(ctx, type != 10 || packets ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), nr,
+		    INT_IS(0, family), SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, 0xf, type),
+		    SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, 256, 0));
+}
+
 /* Families up to 64 are told one by one; the others are left to the caller's eye. */
 static void tell_sockets(scmp_filter_ctx ctx, const struct seccomp_wanted *wanted, int nr)
 {
@@ -66,6 +80,10 @@ static void tell_sockets(scmp_filter_ctx ctx, const struct seccomp_wanted *wante
 					    ? SCMP_ACT_ALLOW
 					    : SCMP_ACT_ERRNO(EPROTONOSUPPORT),
 				    nr, INT_IS(0, family), INT_IS(2, protocol));
+			continue;
+		}
+		if (allowed && (family == AF_INET || family == AF_INET6)) {
+			tell_internet(ctx, wanted, nr, family);
 			continue;
 		}
 		ADD(ctx, allowed ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), nr,
@@ -193,6 +211,24 @@ static void compare_arguments(const struct seccomp_program *ours,
 	}
 }
 
+/* Every type, with flags and without, of a few protocols. */
+static void compare_internet(const struct seccomp_program *ours,
+			     const struct seccomp_program *theirs, int nr, uint64_t family)
+{
+	static const uint64_t flags[] = {0, 0x80000, 0x800, 1ULL << 32, 1ULL << 63};
+	static const uint64_t protocols[] = {0, 6, 255, 256, 256 | 1ULL << 32};
+
+	for (uint64_t type = 0; type < 16; type++)
+		for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+			for (size_t j = 0; j < ARRAY_SIZE(protocols); j++)
+				expect_same(ours, theirs,
+					    &(struct seccomp_data){
+						    .nr = nr,
+						    .arch = seccomp_native_arch,
+						    .args = {family, type | flags[i], protocols[j]},
+					    });
+}
+
 static int number_of(const char *name)
 {
 	return seccomp_call_number((size_t)seccomp_find_call(name, strlen(name)),
@@ -216,6 +252,8 @@ static void compare_judged(const struct seccomp_program *ours, const struct secc
 	compare_arguments(ours, theirs, number_of("unshare"), 0, bits, 64);
 	compare_arguments(ours, theirs, number_of("socket"), 0, families, 64);
 	compare_arguments(ours, theirs, number_of("socketpair"), 0, families, 64);
+	compare_internet(ours, theirs, number_of("socket"), AF_INET);
+	compare_internet(ours, theirs, number_of("socketpair"), AF_INET6 | 1ULL << 32);
 	compare_arguments(ours, theirs, number_of("ioctl"), 1, requests, ARRAY_SIZE(requests));
 	compare_arguments(ours, theirs, number_of("personality"), 0, personalities,
 			  ARRAY_SIZE(personalities));

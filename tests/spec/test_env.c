@@ -92,7 +92,7 @@ Test(env, options_act_in_order)
 		{"--env SECRET", "PATH=/usr/bin|HOME=/home/me|SECRET=token"},
 		{"--env SECRE --env SECRETS --env NONE", "PATH=/usr/bin|HOME=/home/me"},
 		{"--setenv A 1 --setenv A 2", "PATH=/usr/bin|HOME=/home/me|A=2"},
-		{"--setenv PATH /x", "HOME=/home/me|PATH=/x"},
+		{"--setenv PATH /x", "PATH=/x|HOME=/home/me"},
 		{"--setenv A 1 --unsetenv A", "PATH=/usr/bin|HOME=/home/me"},
 		{"--unsetenv A --setenv A 1", "PATH=/usr/bin|HOME=/home/me|A=1"},
 		{"--setenv AB 1 --unsetenv A", "PATH=/usr/bin|HOME=/home/me|AB=1"},

@@ -24,5 +24,6 @@ int filter_add_payload(struct sbx_plan *plan, struct sbx_err *err);
 int filter_add_reaper(struct sbx_plan *plan, struct sbx_err *err);
 bool filter_guards_terminal(const struct sbx_plan *plan);
 bool filter_init_survives(const struct seccomp_program *program);
+bool filter_can_start(const struct seccomp_program *program);
 bool filter_leaves_open(const struct sbx_plan *plan, const char *call, uint64_t arg0,
 			uint64_t arg1);

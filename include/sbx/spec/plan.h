@@ -268,7 +268,8 @@ struct sbx_plan {
 	int userns_block_fd; /* the monitor waits for it; who writes, maps ids; borrowed; -1: none
 			      */
 	const char **argv;   /* NULL-terminated; copies: PID 1 wipes the originals */
-	char **envp; /* likewise; without PWD, which the payload puts in the room of envp[0] */
+	char **envp;	     /* likewise; without PWD, for which envp[0] is room */
+	size_t pwd_at;	     /* where the payload puts PWD; what was in front of it moves by one */
 	const char **workdirs; /* tried in order, NULL-terminated */
 	bool workdir_required; /* --chdir: the first must work */
 	const int *pass_fds;
