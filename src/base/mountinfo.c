@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mountinfo: see mountinfo.h. */
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "sbx/base/mountinfo.h"
@@ -12,26 +13,28 @@ static char *mountinfo_field(char *line, int number)
 {
 	for (int i = 1; i < number && line; i++) {
 		line = strchr(line, ' ');
-		line += line ? 1 : 0;
+		if (line)
+			line++;
 	}
 	if (line)
 		line[strcspn(line, " ")] = '\0';
 	return line;
 }
 
-/* The byte that \040 and its like stand for; -1: that is none. */
-static int mountinfo_escape(const char *text)
+/* Is this \040 or its like? Then it stands for a byte. */
+static bool mountinfo_escape(const char *text, unsigned char *ret_byte)
 {
-	int byte = 0;
+	unsigned byte = 0;
 
 	if (*text != '\\')
-		return -1;
+		return false;
 	for (int i = 1; i <= 3; i++) {
 		if (text[i] < '0' || text[i] > '7')
-			return -1;
-		byte = byte * 8 + (text[i] - '0');
+			return false;
+		byte = byte * 8 + (unsigned)(text[i] - '0');
 	}
-	return byte & 0xff;
+	*ret_byte = (unsigned char)byte;
+	return true;
 }
 
 static void mountinfo_unescape(char *text)
@@ -39,10 +42,10 @@ static void mountinfo_unescape(char *text)
 	char *to = text;
 
 	for (const char *from = text; *from; to++) {
-		int byte = mountinfo_escape(from);
+		unsigned char byte = (unsigned char)*from;
 
-		*to = byte < 0 ? *from : (char)byte;
-		from += byte < 0 ? 1 : 4;
+		from += mountinfo_escape(from, &byte) ? 4 : 1;
+		*to = (char)byte;
 	}
 	*to = '\0';
 }

@@ -1110,14 +1110,22 @@ static int take_equals(struct use *use, const char *value, struct sbx_err *err)
 			 form.data);
 }
 
-/* Nobody means a path by that: an argument was forgotten (a path of that name is ./--). */
-static bool ends_early(const struct use *use, const char *word)
+/*
+ * A path called -- that has no other -- behind it is none: an argument was forgotten, and
+ * what follows is the command.
+ */
+static bool ends_early(const struct use *use, const struct words *words)
 {
 	enum cli_arg_kind kind = use->option->args[use->n_args].kind;
 	bool is_path = kind == CLI_ARG_SOURCE || kind == CLI_ARG_DIR || kind == CLI_ARG_DEST ||
 		       kind == CLI_ARG_PROTECT;
 
-	return is_path && str_equal(word, "--");
+	if (!is_path || !str_equal(words->list[words->next], "--"))
+		return false;
+	for (size_t i = words->next + 1; i < words->count; i++)
+		if (str_equal(words->list[i], "--"))
+			return false;
+	return true;
 }
 
 static int take_args(struct use *use, struct words *words, struct sbx_err *err)
@@ -1127,7 +1135,7 @@ static int take_args(struct use *use, struct words *words, struct sbx_err *err)
 	struct str_buf form = STR_BUF_ON_STACK(room);
 
 	while (use->n_args < wanted) {
-		if (words->next == words->count || ends_early(use, words->list[words->next])) {
+		if (words->next == words->count || ends_early(use, words)) {
 			cli_option_show(use->option, &form);
 			return err_usage(err, use->option->name, "%s is missing: write %s",
 					 use->option->args[use->n_args].metavar, form.data);

@@ -398,8 +398,10 @@ int main(int argc, char **argv)
 	bench.programs.range_count = bench.user.range_count;
 	if (chdir("/") < 0)
 		measure_die("/");
+	user_begin_session(&bench.user);
 	for (size_t i = 0; i < COUNT_OF(modes); i++)
 		if (is_wanted(&modes[i], argv + 1))
 			run_mode(&bench, &modes[i]);
+	user_end_session();
 	return 0;
 }

@@ -3,10 +3,12 @@
  * user: see user.h. Root's sandboxes are no measure of anybody else's, so what
  * root starts runs as SBX_TEST_USER, by default the user of the tests.
  */
+#include <ftw.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "user.h"
@@ -46,6 +48,33 @@ void user_find(struct bench_user *user)
 		exit(1);
 	}
 	read_range(user);
+}
+
+static char user_runtime[] = "/dev/shm/sbx-bench-XXXXXX";
+
+/*
+ * What a login gives: a runtime directory, which is in memory. Without one sbx keeps its
+ * records on the disk of the home directory, and root's is not the user's.
+ */
+void user_begin_session(const struct bench_user *user)
+{
+	if (!mkdtemp(user_runtime) ||
+	    chown(user_runtime, user->passwd->pw_uid, user->passwd->pw_gid) < 0 ||
+	    setenv("XDG_RUNTIME_DIR", user_runtime, 1) < 0) {
+		perror("bench: /dev/shm");
+		exit(1);
+	}
+}
+
+static int user_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+void user_end_session(void)
+{
+	(void)nftw(user_runtime, user_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Return: 0, or -1 with errno. */

@@ -13,3 +13,5 @@ struct bench_user {
 
 void user_find(struct bench_user *user);
 int user_become(const struct bench_user *user);
+void user_begin_session(const struct bench_user *user);
+void user_end_session(void);

@@ -167,6 +167,16 @@ Test(parse, missing_arguments_are_named)
 	expect_wrong(cases, ARRAY_SIZE(cases));
 }
 
+Test(parse, a_path_may_be_called_like_the_end_of_options)
+{
+	_autorunline_ struct cli_run run;
+
+	parse_ok(&run, "--ro-bind", "--", "--", "--", "sh");
+	cr_assert_eq(run.spec.n_ops, 1);
+	cr_expect_str_eq(run.spec.ops[0].source, "--");
+	cr_expect_str_eq(run.spec.ops[0].dest, "--");
+}
+
 Test(parse, unknown_options_get_one_good_suggestion)
 {
 	static const struct wrong cases[] = {
