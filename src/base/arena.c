@@ -17,7 +17,7 @@
 
 #include "sbx/base/arena.h"
 
-enum { ARENA_CHUNK_BYTES = 32768, ARENA_ALIGN = 16 };
+enum { ARENA_CHUNK_BYTES = 32768, ARENA_ALIGN = 16, ARENA_FIRST_ITEMS = 8 };
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -88,7 +88,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 /**
  * Room for one more item behind an array of `count`.
  *
- * The array doubles whenever `count` is a power of two, so it must have been
+ * The array doubles whenever `count` is a power of two and no small one, so it must have been
  * made by this function, one item at a time.
  *
  * Return: the array, perhaps at another address, or NULL.
@@ -97,14 +97,28 @@ void *arena_grow(struct arena *arena, void *old, size_t count, size_t item_size)
 {
 	void *grown;
 
-	if (count > 0 && (count & (count - 1)) != 0)
+	if (count > 0 && (count < ARENA_FIRST_ITEMS || (count & (count - 1)) != 0))
 		return old;
 	if (count > SIZE_MAX / 4 / item_size)
 		return NULL;
-	grown = arena_alloc(arena, (count ? count * 2 : 1) * item_size);
+	grown = arena_alloc(arena, (count ? count * 2 : ARENA_FIRST_ITEMS) * item_size);
 	if (grown && count)
 		memcpy(grown, old, count * item_size);
 	return grown;
+}
+
+/* The parts one behind the other, up to a NULL: what arena_printf() of %s is slow at. */
+char *arena_join(struct arena *arena, const char *const *parts)
+{
+	size_t len = 0;
+	char *joined, *to;
+
+	for (const char *const *part = parts; *part; part++)
+		len += strlen(*part);
+	to = joined = arena_alloc(arena, len + 1);
+	for (const char *const *part = parts; joined && *part; part++)
+		to = stpcpy(to, *part);
+	return joined;
 }
 
 char *arena_dup(struct arena *arena, const char *text)

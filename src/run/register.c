@@ -288,7 +288,8 @@ static void register_remove(int dir_fd, const char *file, const struct label *la
 	char names[3][LABEL_FILE_SIZE];
 
 	register_socket_name(label, names[0]);
-	log_names(label, names[1], names[2]);
+	if (has_log)
+		log_names(label, names[1], names[2]);
 	for (size_t i = 0; i < (has_log ? ARRAY_SIZE(names) : 1); i++)
 		if (unlinkat(dir_fd, names[i], 0) < 0 && errno != ENOENT)
 			return;

@@ -13,6 +13,12 @@ static const char *records_user_dir(const struct probe_host *host, const char *n
 	return dir && dir[0] == '/' ? dir : NULL;
 }
 
+static const char *records_name(struct arena *arena, const char *dir, const char *place,
+				const char *kind)
+{
+	return arena_join(arena, (const char *const[]){dir, place, kind, NULL});
+}
+
 /* The directories of one kind of records. */
 static int records_add(const struct probe_host *host, struct arena *arena, const char *kind,
 		       const char *dirs[PLAN_RECORD_DIRS])
@@ -22,11 +28,11 @@ static int records_add(const struct probe_host *host, struct arena *arena, const
 	size_t n = 0;
 
 	if (runtime)
-		dirs[n++] = arena_printf(arena, "%s/sbx/%s", runtime, kind);
+		dirs[n++] = records_name(arena, runtime, "/sbx/", kind);
 	if (state)
-		dirs[n++] = arena_printf(arena, "%s/sbx/%s", state, kind);
+		dirs[n++] = records_name(arena, state, "/sbx/", kind);
 	else if (host->home)
-		dirs[n++] = arena_printf(arena, "%s/.local/state/sbx/%s", host->home, kind);
+		dirs[n++] = records_name(arena, host->home, "/.local/state/sbx/", kind);
 	for (size_t i = 0; i < n; i++)
 		if (!dirs[i])
 			return -ENOMEM;

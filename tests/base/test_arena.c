@@ -105,3 +105,12 @@ Test(arena, can_be_used_again_after_finish)
 	arena_finish(&arena);
 	cr_expect_str_eq(arena_dup(&arena, "again"), "again");
 }
+
+Test(arena, parts_are_joined)
+{
+	_autoarena_ struct arena arena = {.chunks = NULL};
+
+	cr_expect_str_eq(arena_join(&arena, (const char *const[]){"/a", "", "/b/", "c", NULL}),
+			 "/a/b/c");
+	cr_expect_str_eq(arena_join(&arena, (const char *const[]){NULL}), "");
+}

@@ -387,11 +387,14 @@ Test(processes, a_limit_that_is_too_low_is_named)
 		const char *limits, *words;
 	} rows[] = {
 		{"ulimit -n 5", "ulimit -n 1024"},  {"ulimit -n 8", "ulimit -n 1024"},
+		{"ulimit -n 10", "ulimit -n 1024"}, {"ulimit -f 0", "ulimit -f"},
 		{"ulimit -s 16", "ulimit -s 8192"}, {"ulimit -s 64", "ulimit -s 8192"},
-		{"ulimit -f 0", "ulimit -f"},
 	};
+	_autorun_ struct run_result version = run_sbx("--version");
+	/* A sanitizer takes more of the stack than that before main(). */
+	size_t n = ARRAY_SIZE(rows) - (strstr(version.out, "+ASAN") ? 2 : 0);
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < n; i++) {
 		_autorun_ struct run_result r =
 			run_program("bash", "-c", "$0 && exec \"$@\"", rows[i].limits,
 				    sbx_program(), "--ro-bind", "/usr", "/usr", "--", "true");

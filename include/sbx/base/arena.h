@@ -24,6 +24,7 @@ void *arena_alloc(struct arena *arena, size_t size);
 void *arena_grow(struct arena *arena, void *old, size_t count, size_t item_size);
 char *arena_dup(struct arena *arena, const char *text);
 char *arena_dup_n(struct arena *arena, const char *text, size_t len);
+char *arena_join(struct arena *arena, const char *const *parts);
 char *arena_printf(struct arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define _autoarena_ __attribute__((cleanup(arena_finish)))
