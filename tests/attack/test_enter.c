@@ -22,7 +22,7 @@ enum { ROUNDS = 25 };
  * the one who enters has open, and in its command line.
  */
 static const char lie_in_wait[] =
-	"import ctypes, os\n"
+	"import ctypes, os, sys\n"
 	"libc = ctypes.CDLL(None)\n"
 	"own = set(p for p in os.listdir('/proc') if p.isdigit())\n"
 	"seen = set()\n"
@@ -44,7 +44,8 @@ static const char lie_in_wait[] =
 	"        try:\n"
 	"            if os.readlink('/proc/%s/root' % p) != '/': seen.add('root')\n"
 	"        except OSError: pass\n"
-	"print('seen', sorted(seen), flush=True)\n";
+	"print('seen', sorted(seen), flush=True)\n"
+	"sys.stdin.read()\n"; /* what said so has to end in peace, not with the sandbox */
 
 struct site {
 	int tree; /* owned */
