@@ -37,6 +37,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "sbx/base/fd.h"
@@ -47,6 +48,7 @@
 #include "sbx/run/fuse_maker.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/mount.h"
+#include "sbx/run/overlay.h"
 
 enum { FUSE_WORDS_BYTES = 4096, FUSE_POLL_MS = 1000 };
 
@@ -144,13 +146,6 @@ static size_t fuse_common_dir(const char *a, const char *b)
 	return slash;
 }
 
-static bool fuse_overlap(const char *a, const char *b)
-{
-	const char *x = *a ? a : "/", *y = *b ? b : "/";
-
-	return path_is_below(x, y) || path_is_below(y, x);
-}
-
 static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *place,
 			 struct fuse_top *top, struct sbx_err *err)
 {
@@ -172,34 +167,25 @@ static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *pl
 	if (upper.mount_id != work.mount_id)
 		return err_refuse(err, EXDEV, layers->work, "is not on the same mount as %s",
 				  layers->upper);
-	if (fuse_overlap(top->upper, top->work))
-		return err_refuse(err, ELOOP, layers->work,
-				  "Overlay directories may not overlap: it is in %s, or around it",
-				  layers->upper);
-	return 0;
+	return overlay_check_apart(layers->work, top->work_fd, layers->upper, top->upper_fd, err);
 }
 
-/* fuse-overlayfs would find what is written among what it reads. */
 static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_place *place,
 			      const struct fuse_top *top, struct sbx_err *err)
 {
 	const struct plan_layers *layers = m->step->layers;
 
 	for (size_t i = 0; i < layers->n_lower; i++) {
-		_autofree_ char *name = NULL;
 		_autoclose_ int fd = -1;
-		int r = fuse_open_dir(place, layers->lower[i], &fd, err);
+		const char *lower = layers->lower[i];
+		int r = fuse_open_dir(place, lower, &fd, err);
 
+		if (r == 0)
+			r = overlay_check_apart(layers->upper, top->upper_fd, lower, fd, err);
+		if (r == 0)
+			r = overlay_check_apart(layers->work, top->work_fd, lower, fd, err);
 		if (r < 0)
 			return r;
-		r = mount_name_fd(fd, &name);
-		if (r < 0)
-			return err_system(err, -r, layers->lower[i],
-					  "cannot tell where the layer is");
-		if (fuse_overlap(name, top->upper) || fuse_overlap(name, top->work))
-			return err_refuse(err, ELOOP, layers->lower[i],
-					  "Overlay directories may not overlap: RWSRC or WORKDIR "
-					  "is in it, or around it");
 	}
 	return 0;
 }
@@ -231,6 +217,22 @@ static int fuse_make_work(const struct fuse_top *top, const char *work, struct s
 	return 0;
 }
 
+/*
+ * Leave a mark in the upper layer that it is fuse-overlayfs's: the kernel's overlayfs does not
+ * know a directory that was made anew by what that leaves in it. Where there are no
+ * attributes, the kernel takes no upper layer.
+ */
+static int fuse_mark_upper(const struct fuse_top *top, const char *upper, struct sbx_err *err)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", top->upper_fd);
+	if (setxattr(path, PLAN_LAYERS_FUSE_MARK, "fuse", strlen("fuse"), 0) < 0 &&
+	    errno != EOPNOTSUPP)
+		return err_system(err, errno, upper, "cannot be marked as fuse-overlayfs's");
+	return 0;
+}
+
 static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *place,
 			  struct fuse_top *top, struct sbx_err *err)
 {
@@ -255,7 +257,8 @@ static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *p
 	    !fuse_is_same(top->tree_fd, top->work + top->above + 1, top->work_fd))
 		return err_refuse(err, ESTALE, layers->upper,
 				  "was moved while its overlay was being made");
-	return fuse_make_work(top, layers->work, err);
+	r = fuse_make_work(top, layers->work, err);
+	return r < 0 ? r : fuse_mark_upper(top, layers->upper, err);
 }
 
 /* ---- the place ---- */
