@@ -71,6 +71,16 @@ function __sbx_kinds -a option
 			string split ' ' 'path'
 		case --mqueue
 			string split ' ' 'path'
+		case --overlay-src
+			string split ' ' 'dir'
+		case --overlay
+			string split ' ' 'dir dir path'
+		case --tmp-overlay
+			string split ' ' 'path'
+		case --ro-overlay
+			string split ' ' 'path'
+		case --overlay-driver
+			string split ' ' 'word'
 		case --mask
 			string split ' ' 'path'
 		case --mask-try
@@ -836,7 +846,7 @@ function __sbx_in_verb -a verb
 end
 
 set -g __sbx_words ro noexec noatime nodiratime nosymfollow size= mode= nr_inodes=
-set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy
+set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy fuse-overlayfs
 
 complete -c sbx -f
 complete -c sbx -n '__sbx_at first' -a exec -d 'run a command in a sandbox that runs'
@@ -903,6 +913,11 @@ complete -c sbx -n __sbx_in_options -l dev -rF -d 'a new minimal /dev at DEST'
 complete -c sbx -n __sbx_in_options -l sys -rF -d 'a read-only /sys at DEST'
 complete -c sbx -n __sbx_in_options -l cgroup -rF -d 'a read-only cgroup tree at DEST'
 complete -c sbx -n __sbx_in_options -l mqueue -rF -d 'a new mqueue filesystem at DEST'
+complete -c sbx -n __sbx_in_options -l overlay-src -x -a '(__fish_complete_directories (__sbx_value))' -d 'a layer of the overlay that follows'
+complete -c sbx -n __sbx_in_options -l overlay -d 'layers at DEST; what is written goes to RWSRC'
+complete -c sbx -n __sbx_in_options -l tmp-overlay -rF -d 'layers at DEST; what is written is forgotten'
+complete -c sbx -n __sbx_in_options -l ro-overlay -rF -d 'layers at DEST, read-only'
+complete -c sbx -n __sbx_in_options -l overlay-driver -x -a 'auto kernel fuse' -d 'what puts the layers of overlays together'
 complete -c sbx -n __sbx_in_options -l mask -rF -d 'hide PATH, a file or directory inside'
 complete -c sbx -n __sbx_in_options -l mask-try -rF -d 'the same, skipped if PATH does not exist'
 complete -c sbx -n __sbx_in_options -l protect -rF -d 'PATH cannot be changed, nor made; or dev'
