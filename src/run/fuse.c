@@ -330,6 +330,8 @@ int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
 	}
 	if (r == 1)
 		*err = msg.err;
+	else if (r < 0)
+		(void)err_system(err, -r, NULL, "cannot hear from the maker of fuse-overlayfs");
 	else
 		(void)err_refuse(err, ECANCELED, NULL,
 				 "the process that starts fuse-overlayfs has ended");

@@ -328,7 +328,9 @@ static int fuse_bind_system(const struct fuse_place *place, struct sbx_err *err)
 						  "cannot make a link for fuse-overlayfs");
 			continue;
 		}
-		r = mount_clone(place->host_fd, names[i], attrs, &tree);
+		if (errno != EINVAL && errno != ENOENT)
+			return err_system(err, errno, names[i], "cannot look at the host's link");
+		r = errno == ENOENT ? -ENOENT : mount_clone(place->host_fd, names[i], attrs, &tree);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)
@@ -598,16 +600,23 @@ static int fuse_make(const struct fuse_maker *m, struct sbx_err *err)
 	return r;
 }
 
-static int fuse_leave_monitor(const struct fuse_maker *m)
+/* What is the monitor's stays behind, and what the terminal sends is not for the helper. */
+static int fuse_leave_monitor(const struct fuse_maker *m, struct sbx_err *err)
 {
 	const int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, m->sock_fd, m->init_pidfd};
 	_autoclose_ int opened = open("/dev/null", O_RDWR | O_CLOEXEC);
 	/* A copy onto itself would close on exec. */
 	int null_fd = opened < 0 ? -1 : fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
-	if (null_fd < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != m->monitor ||
-	    setsid() < 0)
-		return -1;
+	if (null_fd < 0)
+		return err_system(err, errno, "/dev/null", "cannot open");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_system(err, errno, NULL,
+				  "cannot ask for a signal at the monitor's death");
+	if (getppid() != m->monitor)
+		_exit(ERR_EXIT_FAILED);
+	if (setsid() < 0)
+		return err_system(err, errno, NULL, "cannot start a session for fuse-overlayfs");
 	(void)dup2(m->error_fd, STDERR_FILENO);
 	(void)dup2(null_fd, STDIN_FILENO);
 	(void)dup2(null_fd, STDOUT_FILENO);
@@ -621,10 +630,8 @@ noreturn void fuse_maker_main(const struct fuse_maker *m)
 {
 	struct sbx_err err;
 
-	if (fuse_leave_monitor(m) < 0)
-		_exit(ERR_EXIT_FAILED);
 	(void)umask(0);
-	if (fuse_make(m, &err) < 0) {
+	if (fuse_leave_monitor(m, &err) < 0 || fuse_make(m, &err) < 0) {
 		(void)handshake_send_err(m->sock_fd, &err);
 		_exit(ERR_EXIT_FAILED);
 	}

@@ -101,12 +101,23 @@ static const char *layers_mark_obstacle(const struct layers *l)
 	for (size_t i = 0; i <= out->n_lower; i++) {
 		const char *dir = i < out->n_lower ? out->lower[i] : out->upper;
 
-		if (dir && getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) >= 0)
+		if (!dir)
+			continue;
+		if (getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) < 0) {
+			/* What is not there its step will tell. */
+			if (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT ||
+			    errno == ENOTDIR)
+				continue;
 			return arena_printf(
 				&l->plan->arena,
-				"fuse-overlayfs has written to %s, and the kernel does not "
-				"read all of its marks",
-				dir);
+				"it cannot be told whether fuse-overlayfs has written to "
+				"%s: %s",
+				dir, strerror(errno));
+		}
+		return arena_printf(&l->plan->arena,
+				    "fuse-overlayfs has written to %s, and the kernel does not "
+				    "read all of its marks",
+				    dir);
 	}
 	return NULL;
 }
