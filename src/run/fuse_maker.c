@@ -190,13 +190,17 @@ static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_plac
 	return 0;
 }
 
-/* Is what the clone has at `path` the very directory that was opened? */
-static bool fuse_is_same(int tree_fd, const char *path, int fd)
+/* What the clone has at `path` must be the very directory that was opened. */
+static int fuse_check_same(int tree_fd, const char *path, int fd, const char *name,
+			   struct sbx_err *err)
 {
 	struct stat want, have;
 
-	return fstatat(tree_fd, path, &have, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &want) == 0 &&
-	       want.st_dev == have.st_dev && want.st_ino == have.st_ino;
+	if (fstatat(tree_fd, path, &have, AT_SYMLINK_NOFOLLOW) < 0 || fstat(fd, &want) < 0)
+		return err_system(err, errno, name, "cannot be found in the clone of its mount");
+	if (want.st_dev != have.st_dev || want.st_ino != have.st_ino)
+		return err_refuse(err, ESTALE, name, "was moved while its overlay was being made");
+	return 0;
 }
 
 /*
@@ -253,11 +257,13 @@ static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *p
 				&top->tree_fd);
 	if (r < 0)
 		return err_system(err, -r, above, "cannot clone the mount of the upper layer");
-	if (!fuse_is_same(top->tree_fd, top->upper + top->above + 1, top->upper_fd) ||
-	    !fuse_is_same(top->tree_fd, top->work + top->above + 1, top->work_fd))
-		return err_refuse(err, ESTALE, layers->upper,
-				  "was moved while its overlay was being made");
-	r = fuse_make_work(top, layers->work, err);
+	r = fuse_check_same(top->tree_fd, top->upper + top->above + 1, top->upper_fd, layers->upper,
+			    err);
+	if (r == 0)
+		r = fuse_check_same(top->tree_fd, top->work + top->above + 1, top->work_fd,
+				    layers->work, err);
+	if (r == 0)
+		r = fuse_make_work(top, layers->work, err);
 	return r < 0 ? r : fuse_mark_upper(top, layers->upper, err);
 }
 

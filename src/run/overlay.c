@@ -120,6 +120,7 @@ int overlay_check_apart(const char *a, int a_fd, const char *b, int b_fd, struct
 		r = mount_name_fd(b_fd, &b_name);
 	if (r < 0)
 		return err_system(err, -r, a, "cannot tell where the layer is");
+	assert(a_name && b_name);
 	x = *a_name ? a_name : "/";
 	y = *b_name ? b_name : "/";
 	if (!path_is_below(x, y) && !path_is_below(y, x))
