@@ -295,6 +295,15 @@ int fuse_reap(struct fuse_jobs *jobs, size_t index, struct sbx_err *err)
 	return fuse_blame(jobs, helper, r, err);
 }
 
+/* Its mount may have gone with a maker that could not hand it over. */
+static bool fuse_has_ended_well(const struct fuse_helper *helper)
+{
+	siginfo_t end = {.si_pid = 0};
+
+	return waitid(P_PIDFD, (id_t)helper->pidfd, &end, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       end.si_pid != 0 && end.si_code == CLD_EXITED && end.si_status == 0;
+}
+
 /**
  * Hear from the maker.
  * @ret_mount_fd: a mount for PID 1, owned by the caller; untouched where there is none (yet)
@@ -321,8 +330,8 @@ int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
 		fuse_end_maker(jobs);
 		return 0;
 	}
-	/* A helper that has ended is the cause of what the maker says, if it says anything. */
-	if (helper->pidfd >= 0) {
+	/* A helper that has failed is the cause of what the maker says, if it says anything. */
+	if (helper->pidfd >= 0 && !(r == 1 && fuse_has_ended_well(helper))) {
 		int e = fuse_reap(jobs, jobs->n_helpers - 1, err);
 
 		if (e < 0)
@@ -330,6 +339,8 @@ int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
 	}
 	if (r == 1)
 		*err = msg.err;
+	else if (r < 0)
+		(void)err_system(err, -r, NULL, "cannot hear from the maker of fuse-overlayfs");
 	else
 		(void)err_refuse(err, ECANCELED, NULL,
 				 "the process that starts fuse-overlayfs has ended");

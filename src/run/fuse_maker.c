@@ -37,6 +37,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "sbx/base/fd.h"
@@ -47,6 +48,7 @@
 #include "sbx/run/fuse_maker.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/mount.h"
+#include "sbx/run/overlay.h"
 
 enum { FUSE_WORDS_BYTES = 4096, FUSE_POLL_MS = 1000 };
 
@@ -144,13 +146,6 @@ static size_t fuse_common_dir(const char *a, const char *b)
 	return slash;
 }
 
-static bool fuse_overlap(const char *a, const char *b)
-{
-	const char *x = *a ? a : "/", *y = *b ? b : "/";
-
-	return path_is_below(x, y) || path_is_below(y, x);
-}
-
 static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *place,
 			 struct fuse_top *top, struct sbx_err *err)
 {
@@ -172,45 +167,40 @@ static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *pl
 	if (upper.mount_id != work.mount_id)
 		return err_refuse(err, EXDEV, layers->work, "is not on the same mount as %s",
 				  layers->upper);
-	if (fuse_overlap(top->upper, top->work))
-		return err_refuse(err, ELOOP, layers->work,
-				  "Overlay directories may not overlap: it is in %s, or around it",
-				  layers->upper);
-	return 0;
+	return overlay_check_apart(layers->work, top->work_fd, layers->upper, top->upper_fd, err);
 }
 
-/* fuse-overlayfs would find what is written among what it reads. */
 static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_place *place,
 			      const struct fuse_top *top, struct sbx_err *err)
 {
 	const struct plan_layers *layers = m->step->layers;
 
 	for (size_t i = 0; i < layers->n_lower; i++) {
-		_autofree_ char *name = NULL;
 		_autoclose_ int fd = -1;
-		int r = fuse_open_dir(place, layers->lower[i], &fd, err);
+		const char *lower = layers->lower[i];
+		int r = fuse_open_dir(place, lower, &fd, err);
 
+		if (r == 0)
+			r = overlay_check_apart(layers->upper, top->upper_fd, lower, fd, err);
+		if (r == 0)
+			r = overlay_check_apart(layers->work, top->work_fd, lower, fd, err);
 		if (r < 0)
 			return r;
-		r = mount_name_fd(fd, &name);
-		if (r < 0)
-			return err_system(err, -r, layers->lower[i],
-					  "cannot tell where the layer is");
-		if (fuse_overlap(name, top->upper) || fuse_overlap(name, top->work))
-			return err_refuse(err, ELOOP, layers->lower[i],
-					  "Overlay directories may not overlap: RWSRC or WORKDIR "
-					  "is in it, or around it");
 	}
 	return 0;
 }
 
-/* Is what the clone has at `path` the very directory that was opened? */
-static bool fuse_is_same(int tree_fd, const char *path, int fd)
+/* What the clone has at `path` must be the very directory that was opened. */
+static int fuse_check_same(int tree_fd, const char *path, int fd, const char *name,
+			   struct sbx_err *err)
 {
 	struct stat want, have;
 
-	return fstatat(tree_fd, path, &have, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &want) == 0 &&
-	       want.st_dev == have.st_dev && want.st_ino == have.st_ino;
+	if (fstatat(tree_fd, path, &have, AT_SYMLINK_NOFOLLOW) < 0 || fstat(fd, &want) < 0)
+		return err_system(err, errno, name, "cannot be found in the clone of its mount");
+	if (want.st_dev != have.st_dev || want.st_ino != have.st_ino)
+		return err_refuse(err, ESTALE, name, "was moved while its overlay was being made");
+	return 0;
 }
 
 /*
@@ -228,6 +218,22 @@ static int fuse_make_work(const struct fuse_top *top, const char *work, struct s
 	if (!S_ISDIR(st.st_mode))
 		return err_refuse(err, ENOTDIR, work, "holds something else called %s",
 				  fuse_work_name);
+	return 0;
+}
+
+/*
+ * Leave a mark in the upper layer that it is fuse-overlayfs's: the kernel's overlayfs does not
+ * know a directory that was made anew by what that leaves in it. Where there are no
+ * attributes, the kernel takes no upper layer.
+ */
+static int fuse_mark_upper(const struct fuse_top *top, const char *upper, struct sbx_err *err)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", top->upper_fd);
+	if (setxattr(path, PLAN_LAYERS_FUSE_MARK, "fuse", strlen("fuse"), 0) < 0 &&
+	    errno != EOPNOTSUPP)
+		return err_system(err, errno, upper, "cannot be marked as fuse-overlayfs's");
 	return 0;
 }
 
@@ -251,11 +257,14 @@ static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *p
 				&top->tree_fd);
 	if (r < 0)
 		return err_system(err, -r, above, "cannot clone the mount of the upper layer");
-	if (!fuse_is_same(top->tree_fd, top->upper + top->above + 1, top->upper_fd) ||
-	    !fuse_is_same(top->tree_fd, top->work + top->above + 1, top->work_fd))
-		return err_refuse(err, ESTALE, layers->upper,
-				  "was moved while its overlay was being made");
-	return fuse_make_work(top, layers->work, err);
+	r = fuse_check_same(top->tree_fd, top->upper + top->above + 1, top->upper_fd, layers->upper,
+			    err);
+	if (r == 0)
+		r = fuse_check_same(top->tree_fd, top->work + top->above + 1, top->work_fd,
+				    layers->work, err);
+	if (r == 0)
+		r = fuse_make_work(top, layers->work, err);
+	return r < 0 ? r : fuse_mark_upper(top, layers->upper, err);
 }
 
 /* ---- the place ---- */
@@ -325,7 +334,9 @@ static int fuse_bind_system(const struct fuse_place *place, struct sbx_err *err)
 						  "cannot make a link for fuse-overlayfs");
 			continue;
 		}
-		r = mount_clone(place->host_fd, names[i], attrs, &tree);
+		if (errno != EINVAL && errno != ENOENT)
+			return err_system(err, errno, names[i], "cannot look at the host's link");
+		r = errno == ENOENT ? -ENOENT : mount_clone(place->host_fd, names[i], attrs, &tree);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)
@@ -595,16 +606,23 @@ static int fuse_make(const struct fuse_maker *m, struct sbx_err *err)
 	return r;
 }
 
-static int fuse_leave_monitor(const struct fuse_maker *m)
+/* What is the monitor's stays behind, and what the terminal sends is not for the helper. */
+static int fuse_leave_monitor(const struct fuse_maker *m, struct sbx_err *err)
 {
 	const int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, m->sock_fd, m->init_pidfd};
 	_autoclose_ int opened = open("/dev/null", O_RDWR | O_CLOEXEC);
 	/* A copy onto itself would close on exec. */
 	int null_fd = opened < 0 ? -1 : fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
-	if (null_fd < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != m->monitor ||
-	    setsid() < 0)
-		return -1;
+	if (null_fd < 0)
+		return err_system(err, errno, "/dev/null", "cannot open");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_system(err, errno, NULL,
+				  "cannot ask for a signal at the monitor's death");
+	if (getppid() != m->monitor)
+		_exit(ERR_EXIT_FAILED);
+	if (setsid() < 0)
+		return err_system(err, errno, NULL, "cannot start a session for fuse-overlayfs");
 	(void)dup2(m->error_fd, STDERR_FILENO);
 	(void)dup2(null_fd, STDIN_FILENO);
 	(void)dup2(null_fd, STDOUT_FILENO);
@@ -618,10 +636,8 @@ noreturn void fuse_maker_main(const struct fuse_maker *m)
 {
 	struct sbx_err err;
 
-	if (fuse_leave_monitor(m) < 0)
-		_exit(ERR_EXIT_FAILED);
 	(void)umask(0);
-	if (fuse_make(m, &err) < 0) {
+	if (fuse_leave_monitor(m, &err) < 0 || fuse_make(m, &err) < 0) {
 		(void)handshake_send_err(m->sock_fd, &err);
 		_exit(ERR_EXIT_FAILED);
 	}

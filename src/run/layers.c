@@ -85,7 +85,21 @@ static int layers_open_top(struct run_context *ctx, const struct plan_layers *la
 		return r < 0 ? r : layers_make_dir(ctx, &open->work, err);
 	}
 	r = layers_open_dir(ctx, layers->upper, &open->upper, err);
-	return r < 0 ? r : layers_open_dir(ctx, layers->work, &open->work, err);
+	if (r == 0)
+		r = layers_open_dir(ctx, layers->work, &open->work, err);
+	/* As bubblewrap, whose callers are left to what the kernel takes. */
+	if (r < 0 || ctx->plan->bwrap_words)
+		return r;
+	r = overlay_check_apart(layers->work, open->work, layers->upper, open->upper, err);
+	for (size_t i = 0; i < open->n_lower && r == 0; i++) {
+		const char *lower = layers->lower[layers->n_lower - 1 - i];
+
+		r = overlay_check_apart(layers->upper, open->upper, lower, open->lower[i], err);
+		if (r == 0)
+			r = overlay_check_apart(layers->work, open->work, lower, open->lower[i],
+						err);
+	}
+	return r;
 }
 
 static int layers_open_all(struct run_context *ctx, const struct plan_layers *layers,

@@ -22,10 +22,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/run/mount.h"
 #include "sbx/run/overlay.h"
 
 enum { OVERLAY_STRING_MAX = 255 };
@@ -98,6 +101,32 @@ static int overlay_try(const struct overlay_layers *layers, bool one_by_one, uin
 		return r;
 	*ret_fd = sys_fsmount(fs, attrs);
 	return *ret_fd < 0 ? -errno : 0;
+}
+
+/**
+ * Two directories of an overlay of which one is written to must lie outside of each other:
+ * what is written would be found among what is read.
+ * @a, @b: their names, as typed
+ *
+ * Return: 0, or -errno with *err filled (ELOOP).
+ */
+int overlay_check_apart(const char *a, int a_fd, const char *b, int b_fd, struct sbx_err *err)
+{
+	_autofree_ char *a_name = NULL, *b_name = NULL;
+	int r = mount_name_fd(a_fd, &a_name);
+	const char *x, *y;
+
+	if (r == 0)
+		r = mount_name_fd(b_fd, &b_name);
+	if (r < 0)
+		return err_system(err, -r, a, "cannot tell where the layer is");
+	assert(a_name && b_name);
+	x = *a_name ? a_name : "/";
+	y = *b_name ? b_name : "/";
+	if (!path_is_below(x, y) && !path_is_below(y, x))
+		return 0;
+	return err_refuse(err, ELOOP, a,
+			  "Overlay directories may not overlap: it is in %s, or around it", b);
 }
 
 /**

@@ -86,6 +86,35 @@ static const char *layers_mount_obstacle(const struct layers *l, const char *sou
 			    point);
 }
 
+/* fuse-overlayfs marks a directory that was made anew in a way of its own. */
+static const char *layers_mark_obstacle(const struct layers *l)
+{
+	const struct plan_layers *out = l->out;
+
+	for (size_t i = 0; i <= out->n_lower; i++) {
+		const char *dir = i < out->n_lower ? out->lower[i] : out->upper;
+
+		if (!dir)
+			continue;
+		if (getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) < 0) {
+			/* What is not there its step will tell. */
+			if (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT ||
+			    errno == ENOTDIR)
+				continue;
+			return arena_printf(
+				&l->plan->arena,
+				"it cannot be told whether fuse-overlayfs has written to "
+				"%s: %s",
+				dir, strerror(errno));
+		}
+		return arena_printf(&l->plan->arena,
+				    "fuse-overlayfs has written to %s, and the kernel does not "
+				    "read all of its marks",
+				    dir);
+	}
+	return NULL;
+}
+
 /* An upper layer keeps what the kernel must know of it in attributes. */
 static const char *layers_xattr_obstacle(const struct layers *l)
 {
@@ -112,6 +141,8 @@ static const char *layers_kernel_obstacle(const struct layers *l)
 		return "before Linux 5.11 the kernel lets no ordinary user make overlays";
 	for (size_t i = 0; layers_in_userns(l) && i < l->out->n_lower && !why; i++)
 		why = layers_mount_obstacle(l, l->out->lower[i]);
+	if (!why)
+		why = layers_mark_obstacle(l);
 	return why ? why : layers_xattr_obstacle(l);
 }
 
@@ -251,7 +282,7 @@ static int layers_choose_best(const struct layers *l)
 {
 	bool tries = l->wanted->defaults->tries_kernel;
 	const char *hint, *no_fuse = layers_fuse_obstacle(l, &hint);
-	const char *no_kernel = tries ? NULL : layers_kernel_obstacle(l);
+	const char *no_kernel = tries ? layers_mark_obstacle(l) : layers_kernel_obstacle(l);
 
 	if (no_kernel && no_fuse)
 		return layers_refuse(

@@ -398,7 +398,8 @@ const char *probe_own_helper(const struct probe_host *host, const struct sbx_spe
 	return arena_printf(host->arena, "%s/%s", SBX_LIBEXECDIR, name);
 }
 
-/* The kernel's version, as 6012 for Linux 6.12; 0 where it does not say. */
+/* The kernel's version, as 6012 for Linux 6.12; UINT_MAX where it does not say: it will be tried.
+ */
 unsigned probe_kernel(const struct probe_host *host)
 {
 	struct utsname uts;
@@ -407,7 +408,7 @@ unsigned probe_kernel(const struct probe_host *host)
 	if (host->kernel)
 		return host->kernel;
 	if (uname(&uts) < 0 || sscanf(uts.release, "%u.%u", &major, &minor) != 2)
-		return 0;
+		return UINT_MAX;
 	return major * 1000 + minor;
 }
 

@@ -210,6 +210,11 @@ class SessionBus:
             os.kill(self.pid, signal.SIGTERM)
 
 
+def can_use_fuse():
+    """Is fuse-overlayfs there, and what it needs?"""
+    return bool(shutil.which("fuse-overlayfs")) and os.access("/dev/fuse", os.R_OK | os.W_OK)
+
+
 def can_map_range(sbx):
     """Can the caller have a range of ids here?"""
     return run([sbx, "--map=range", "--ro-bind", "/usr", "/usr", "--", "/usr/bin/true"]).code == 0

@@ -64,7 +64,7 @@ HARMLESS = [
     # A working directory that cannot be told (it was removed, say) gives way to the next one.
     ("payload", "chdir", "", r"^PWD=|^/"),
     # The caller's directory is the first of several that will do.
-    ("monitor|init", "getrandom", "", None),
+    ("monitor|init|helper", "getrandom", "", None),
     # libc's allocator takes a fixed seed instead.
     ("monitor", "ioctl", r"^\d+ (21505|21519) ", None),
     # TCGETS, TIOCGPGRP: no terminal, so none to be given back or to be shown as the console.
@@ -100,6 +100,14 @@ HARMLESS = [
     # The placeholders of --protect are looked for and removed; what fails the next sbx does.
     ("init", "faccessat2", "", None),
     # Asks whether a placeholder is needed; where none can be made, making it says so.
+    ("monitor", "readlink", r"/tmp($|/)", None),
+    # A layer's name is taken as it was typed; what is mounted below it the kernel refuses, too.
+    ("monitor", "newfstatat", r"/(low|high|source)$", None),
+    # Whom a layer belongs to: a remark.
+    ("helper", "close_range", "", None),
+    # What stays open in the maker of a fuse-overlayfs goes with it, and with its exec.
+    ("monitor", "waitid|pidfd_send_signal", "", None),
+    # A fuse-overlayfs that has ended, or ends with the mount; the end of PID 1 is told elsewhere.
     ("monitor", "wait4", "", None),
     # A helper that has ended is asked for again in the next turn.
     ("monitor", "kill", r"^\d+ 9 ", None),
@@ -128,7 +136,7 @@ CONSEQUENCES = [
 # What the command tells about its surroundings.
 SCRIPT = r"""exec 2>&1
 cat /proc/self/status /proc/self/uid_map /proc/self/gid_map /proc/sys/user/max_user_namespaces
-echo -- mounts; cut -d' ' -f4- /proc/self/mountinfo
+echo -- mounts; cut -d' ' -f4- /proc/self/mountinfo | sed 's#/proc/self/fd/[0-9]*#FD#g'
 echo -- descriptors; ls /proc/self/fd
 echo -- namespaces; readlink /proc/self/ns/*
 echo -- environment; env
@@ -194,6 +202,17 @@ def scenarios(scratch, bus):
     yield Scenario("rootfs", ["--map=single", "--rootfs", root] + usr)
     yield Scenario("bus", ["--map=single", "--dbus-session", "--dbus-talk", "org.example.A"] + usr,
                    bus=bus)
+    layers = [os.path.join(scratch.path, name) for name in ("low", "high", "up", "work")]
+    for name in layers:
+        os.makedirs(name)
+    low, high, up, work = layers
+    yield Scenario("layers", ["--map=single", "--overlay-driver=kernel"] + usr + [
+        "--overlay-src", low, "--overlay-src", high, "--ro-overlay", "/l",
+        "--overlay-src", source, "--tmp-overlay", "/t", "--dir", "/data", "--dir", "/file"])
+    if faults.can_use_fuse():
+        yield Scenario("fuse", ["--map=single", "--overlay-driver=fuse"] + usr + [
+            "--overlay-src", low, "--overlay", up, work, "/l",
+            "--overlay-src", source, "--tmp-overlay", "/t", "--dir", "/data", "--dir", "/file"])
     yield Scenario("shared", ["--map=single", "--share-pid", "--share-net", "--on-exit=wait"] + usr)
 
 

@@ -25,8 +25,8 @@ void planning_init(struct planning *p)
 			   "me:x:1000:1000:Me:/home/me:/bin/zsh\nyou:x:1001:1002::/home/you:\n",
 			   "etc/group=root:x:0:\nme:x:1000:\nteam:x:2000:me\n",
 			   "etc/subuid=me:100000:65536\n", "etc/subgid=me:200000:65536\n",
-			   "usr/bin/newuidmap=#!", "usr/bin/newgidmap=#!", "bin -> usr/bin",
-			   "lib64 -> usr/lib64");
+			   "usr/bin/newuidmap=#!", "usr/bin/newgidmap=#!",
+			   "usr/bin/fuse-overlayfs=#!", "bin -> usr/bin", "lib64 -> usr/lib64");
 	cr_assert_eq(fchmodat(p->tree, "usr/bin/newuidmap", 04755, 0), 0);
 	cr_assert_eq(fchmodat(p->tree, "usr/bin/newgidmap", 04755, 0), 0);
 	p->tree_root = tree_path(p->tree, "");
@@ -46,6 +46,8 @@ void planning_init(struct planning *p)
 		.root_prefix = p->tree_root,
 		.environ_ = p->host_env,
 		.landlock = 6,
+		.kernel = 6012,
+		.fuse = 1,
 	};
 }
 

@@ -19,4 +19,5 @@ struct overlay_layers {
 	int work;  /* borrowed; an empty directory on the same mount as upper; -1 without that */
 };
 
+int overlay_check_apart(const char *a, int a_fd, const char *b, int b_fd, struct sbx_err *err);
 int overlay_mount(const struct overlay_layers *layers, uint64_t attrs, int *ret_fd);

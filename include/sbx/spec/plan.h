@@ -126,6 +126,9 @@ enum plan_layers_top { PLAN_LAYERS_RO, PLAN_LAYERS_HOST, PLAN_LAYERS_TMP };
 
 enum plan_layers_driver { PLAN_LAYERS_KERNEL = 1 << 0, PLAN_LAYERS_FUSE = 1 << 1 };
 
+/* The attribute of an upper layer that fuse-overlayfs has written to. */
+#define PLAN_LAYERS_FUSE_MARK "user.fuseoverlayfs.sbx"
+
 enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
 
 struct plan_layers {

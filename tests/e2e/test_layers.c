@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * e2e layers: overlays, by both drivers. Each script runs once with either, with $S for sbx,
+ * and has to print the same.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "e2e.h"
+
+static const char *const drivers[] = {"kernel", "fuse"};
+
+#define EACH_DRIVER(driver_)                                                                       \
+	for (size_t i_ = 0; i_ < ARRAY_SIZE(drivers); i_++)                                        \
+		for (const char *driver_ = drivers[i_]; (driver_); (driver_) = NULL)
+
+/* Two layers, an upper one, and a place to work in. */
+#define LAYERS                                                                                     \
+	"low/only-low=low", "low/both=low", "low/dir/file=file", "low/dir/other=other",            \
+		"low/link -> both", "high/both=high", "high/only-high=high", "up/", "work/"
+
+static void skip_without_fuse(void)
+{
+	skip_unless(access("/usr/bin/fuse-overlayfs", X_OK) == 0, "fuse-overlayfs is needed");
+	skip_unless(access("/dev/fuse", R_OK | W_OK) == 0,
+		    "/dev/fuse has to be open to everybody, as udev makes it");
+}
+
+/* The kernel takes no upper layer on an overlay, which a container's directories are on. */
+static void skip_without_upper(int tree)
+{
+	_autofree_ char *cwd = tree_path(tree, "");
+	const struct run_options options = {.cwd = cwd};
+	_autorun_ struct run_result r =
+		in_usr_with(&options, "--overlay-driver=kernel", "--overlay-src", "low",
+			    "--overlay", "up", "work", "/x", "--", "true");
+
+	skip_unless(r.status == 0, "the kernel takes no upper layer in the tests' directory");
+}
+
+static struct run_result in_tree(int tree, const char *driver, const char *script)
+{
+	_autofree_ char *cwd = tree_path(tree, "");
+	char sbx[1200];
+	const char *const env[] = {"PATH=/usr/bin:/bin", "HOME=/tmp", sbx, NULL};
+	const struct run_options options = {.cwd = cwd, .env = env};
+
+	(void)snprintf(sbx, sizeof(sbx), "S=%s --ro-bind /usr /usr%s%s", sbx_program(),
+		       driver ? " --overlay-driver=" : "", driver ? driver : "");
+	return run_argv(&options, (const char *const[]){"bash", "-c", script, NULL});
+}
+
+Test(layers, the_later_layer_wins_and_directories_are_merged)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		_autorun_ struct run_result r =
+			in_tree(tree, driver,
+				"$S --overlay-src low --overlay-src high --ro-overlay /x -- sh -c "
+				"'cd /x; ls | xargs; cat only-low both link only-high dir/file'");
+
+		expect_out(r, "both dir link only-high only-low\nlowhighhighhighfile");
+	}
+}
+
+Test(layers, a_read_only_overlay_cannot_be_written)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		_autorun_ struct run_result r = in_tree(
+			tree, driver,
+			"$S --overlay-src low --overlay-src high --ro-overlay /x -- sh -c '"
+			"for f in /x/new /x/both /x/dir/new; do echo > $f; done; rm /x/both' 2>&1 "
+			"| grep -c 'Read-only file system'; ls low high");
+
+		expect_out(r, "4\nhigh:\nboth\nonly-high\n\nlow:\nboth\ndir\nlink\nonly-low\n");
+	}
+}
+
+#define CHANGE                                                                                     \
+	"'cd /x; echo new > new; echo more >> only-low; rm both; rm -r dir; mkdir dir; "           \
+	"echo > dir/mine; mv only-high moved; chmod 600 moved; ls | xargs; ls dir; cat only-low'"
+
+Test(layers, what_is_written_over_a_tmpfs_is_forgotten)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		_autorun_ struct run_result r = in_tree(
+			tree, driver,
+			"tar c low high | sha256sum > before; "
+			"$S --overlay-src low --overlay-src high --tmp-overlay /x -- sh -c " CHANGE
+			"; tar c low high | sha256sum | cmp - before && ls up work");
+
+		expect_out(r, "dir link moved new only-low\nmine\nlowmore\nup:\n\nwork:\n");
+	}
+}
+
+/* The kernel does not read all that fuse-overlayfs writes, and is not asked to. */
+Test(layers, what_is_written_is_there_for_the_next_one)
+{
+	skip_without_fuse();
+	for (int first = 0; first < 4; first++) {
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		char script[1024];
+
+		skip_without_upper(tree);
+		(void)snprintf(
+			script, sizeof(script),
+			"L='--overlay-src low --overlay-src high --overlay up work /x'; "
+			"tar c low high | sha256sum > before; "
+			"$S --overlay-driver=%s $L -- sh -c " CHANGE " > /dev/null; "
+			"$S --overlay-driver=%s $L -- sh -c 'cd /x; ls | xargs; ls -A dir; cat "
+			"only-low new; stat -c %%a moved'; "
+			"tar c low high | sha256sum | cmp - before",
+			drivers[first / 2], first % 2 ? "fuse" : "auto");
+		_autorun_ struct run_result r = in_tree(tree, NULL, script);
+
+		expect_out(r, "dir link moved new only-low\nmine\nlowmore\nnew\n600\n");
+	}
+}
+
+Test(layers, what_fuse_has_written_is_not_for_the_kernel)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS);
+
+	skip_without_upper(tree);
+	_autorun_ struct run_result r = in_tree(
+		tree, NULL,
+		"$S --overlay-driver=fuse --overlay-src low --overlay up work /x -- true; "
+		"$S --overlay-driver=kernel --overlay-src low --overlay up work /x -- echo ran; "
+		"echo "
+		"$?; $S --overlay-driver=kernel --overlay-src up --tmp-overlay /x -- echo ran");
+
+	cr_expect_str_eq(r.out, "125\n");
+	expect_failure(r, 125, "fuse-overlayfs has written to up");
+}
+
+Test(layers, one_can_be_the_root)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree("root/etc/", "root/proc/", "root/dev/", "root/usr/",
+						"root/bin -> usr/bin", "root/lib -> usr/lib",
+						"root/lib64 -> usr/lib64", "root/file=here");
+		_autorun_ struct run_result r =
+			in_tree(tree, NULL,
+				"D=--overlay-driver; ${S%% *} $D=kernel --overlay-src root "
+				"--tmp-overlay / --ro-bind /usr /usr -- sh -c 'cat /file; echo "
+				"more > /etc/x; ls /etc /'; ls -A root/etc");
+
+		(void)driver;
+		expect_out(r, "here/:\nbin\ndev\netc\nfile\nlib\nlib64\nproc\nusr\n\n/etc:\nx\n");
+	}
+}
+
+Test(layers, mounts_below_a_layer_are_shown_or_refused)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree("low/mnt/", "low/file=low");
+	_autorun_ struct run_result r = in_tree(
+		tree, NULL,
+		"unshare -Urm bash -c 'mount -t tmpfs t low/mnt; echo mounted > low/mnt/file; "
+		"L=\"--overlay-src low --tmp-overlay /x -- cat /x/file /x/mnt/file\"; "
+		"$S --map=single $L; $S --map=single --overlay-driver=kernel $L; echo $?; "
+		"$S --map=single --explain=json $L | jq -r \".remarks[].text\" | grep ^/x' 2>&1 | "
+		"sed \"s#$PWD##\"");
+
+	expect_out(r,
+		   "lowmounted\n"
+		   "sbx: --overlay-driver: /x: the kernel shows no layer with mounts below it: "
+		   "low has /low/mnt\n"
+		   "     hint:  --overlay-driver=fuse can\n"
+		   "125\n"
+		   "/x by fuse-overlayfs: the kernel shows no layer with mounts below it: low has "
+		   "/low/mnt\n");
+}
+
+Test(layers, what_the_kernel_refuses_when_it_mounts_is_done_by_fuse)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree("low/file=low", "more/other=more");
+	/* An overlay cannot be the upper layer of another. */
+	_autorun_ struct run_result r = in_tree(
+		tree, NULL,
+		"unshare -Urm bash -c 'mount -t tmpfs t more; mkdir more/u more/w m; "
+		"mount -t overlay -o userxattr,lowerdir=low,upperdir=more/u,workdir=more/w o m && "
+		"mkdir m/up m/work m/new; S=\"$S --map=single --overlay-src low\"; "
+		"$S --overlay m/up m/work /x -- sh -c \"echo new > /x/new; cat /x/file\"; cat "
+		"m/up/new; "
+		"${S/--map/--overlay-driver=kernel --map} --overlay m/new m/work /x -- true 2>&1 | "
+		"grep -c \"the kernel cannot make the overlay: Invalid\"'");
+
+	expect_out(r, "lownew\n1\n");
+}
+
+/* ---- ids ---- */
+
+Test(layers, every_map_works)
+{
+	static const char *const maps[] = {"--map=auto", "--map=single", "--root", "--user 5",
+					   "--uid 7 --gid 8"};
+
+	skip_without_fuse();
+	for (size_t k = 0; k < ARRAY_SIZE(maps) * 2; k++) {
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		char script[512];
+
+		(void)snprintf(script, sizeof(script),
+			       "chmod 777 . low; $S %s --overlay-src low --tmp-overlay /x -- sh -c "
+			       "'cat /x/both; stat -c %%u /x/both; id -u'",
+			       maps[k / 2]);
+		_autorun_ struct run_result r = in_tree(tree, drivers[k % 2], script);
+
+		cr_expect_eq(r.status, 0, "%s %s: %s", maps[k / 2], drivers[k % 2], r.err);
+		cr_expect(strncmp(r.out, "low", 3) == 0, "%s", r.out);
+	}
+}
+
+Test(layers, a_user_namespace_inside_can_use_them)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		_autorun_ struct run_result r =
+			in_tree(tree, driver,
+				"$S --allow-userns --overlay-src low --tmp-overlay /x -- unshare "
+				"-Urm sh -c 'echo k > /x/k; cat /x/k /x/both; umount /x 2>&1 | "
+				"grep -c umount'");
+
+		expect_out(r, "k\nlow1\n");
+	}
+}
+
+/* ---- what is wrong ---- */
+
+Test(layers, what_cannot_be_is_refused_by_name)
+{
+	static const struct {
+		const char *options, *words;
+	} cases[] = {
+		{"--overlay-src none --tmp-overlay /x", "none"},
+		{"--overlay-src low/both --tmp-overlay /x", "low/both"},
+		{"--overlay-src low --overlay none work /x", "none"},
+		{"--overlay-src low --overlay up none /x", "none"},
+		{"--overlay-src low --overlay low/dir work /x", "overlap"},
+		{"--overlay-src low --overlay up up /x", "overlap"},
+		{"--overlay-src low --overlay up /dev/shm /x", "/dev/shm"},
+	};
+
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+
+		skip_without_upper(tree);
+		for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+			char script[256];
+
+			(void)snprintf(script, sizeof(script), "$S %s -- echo ran",
+				       cases[k].options);
+			_autorun_ struct run_result r = in_tree(tree, driver, script);
+
+			cr_expect_eq(r.status, 125, "%s %s: %s", driver, cases[k].options, r.err);
+			cr_expect_str_eq(r.out, "", "%s", cases[k].options);
+			cr_expect(strstr(r.err, "overlay"), "%s", r.err);
+			if (strcmp(driver, "fuse") == 0)
+				cr_expect(strstr(r.err, cases[k].words), "no %s in: %s",
+					  cases[k].words, r.err);
+		}
+	}
+}
+
+/* ---- the helper ---- */
+
+/* sbx with this as fuse-overlayfs, in the shell's words. */
+#define HELPER(path) "--helper fuse-overlayfs=" path " "
+#define SHOWN "--overlay-src low --tmp-overlay /x "
+/* The helper of the sandbox whose monitor this is. */
+#define HELPER_OF(pid) "pgrep -P " pid " -f -- -f.-o.allow_other"
+
+Test(layers, a_helper_that_is_missing_or_fails_is_named)
+{
+	skip_without_fuse();
+	_autoclose_ int tree =
+		tmp_tree(LAYERS, "fails=#!/bin/sh\necho warned >&2\necho no way >&2\nexit 3\n",
+			 "killed=#!/bin/sh\nkill -9 $$\n", "text=no program");
+	_autorun_ struct run_result r =
+		in_tree(tree, "fuse",
+			"for h in none fails killed text; do $S " HELPER("$PWD/$h") SHOWN
+			"-- echo ran; echo $?; done 2>&1 | sed \"s#$PWD##\" | grep -v -e hint -e "
+			"while -e does");
+
+	expect_out(
+		r,
+		"sbx: --overlay-driver: /x: /none cannot be executed: No such file or directory\n"
+		"125\n"
+		"sbx: --tmp-overlay /x: /fails: has ended with exit status 3: no way\n125\n"
+		"sbx: --tmp-overlay /x: /killed: was killed by signal 9\n125\n"
+		"sbx: --overlay-driver: /x: /text cannot be executed: Permission denied\n125\n");
+}
+
+Test(layers, a_helper_that_never_mounts_does_not_outlive_the_launch)
+{
+	skip_without_fuse();
+	_autoclose_ int tree =
+		tmp_tree(LAYERS, "hangs=#!/bin/sh\necho > up/began\nexec sleep 1000\n");
+	_autorun_ struct run_result r =
+		in_tree(tree, "fuse",
+			"$S " HELPER("$PWD/hangs") SHOWN
+			"-- echo ran & p=$!; "
+			"until h=$(" HELPER_OF(
+				"$p") " || pgrep -P $p sleep); do sleep 0.01; done; kill $p; "
+				      "wait $p; echo $?; while kill -0 $h 2> /dev/null; do sleep "
+				      "0.01; done; echo gone");
+
+	expect_out(r, "143\ngone\n");
+}
+
+Test(layers, the_end_of_the_helper_ends_the_sandbox)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS);
+	_autorun_ struct run_result r = in_tree(
+		tree, "fuse",
+		"mkfifo q; $S --bind . /p " SHOWN
+		"-- sh -c 'echo > /p/q; sleep 1000' 2> said & p=$!; "
+		"read x < q; kill -9 $(" HELPER_OF(
+			"$p") "); wait $p; echo $?; "
+			      "grep -c 'killed by signal 9; the sandbox cannot go on' said");
+
+	expect_out(r, "125\n1\n");
+}
+
+Test(layers, nothing_is_left_whoever_is_killed)
+{
+	static const char *const victims[] = {"$p", "$h", "$i"};
+
+	skip_without_fuse();
+	for (size_t k = 0; k < ARRAY_SIZE(victims); k++) {
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		char script[1024];
+
+		(void)snprintf(script, sizeof(script),
+			       "mkfifo q; $S --bind . /p " SHOWN
+			       "-- sh -c 'echo > /p/q; exec sleep 1000' 2> /dev/null & p=$!; "
+			       "read x < q; h=$(" HELPER_OF(
+				       "$p") "); i=$(pgrep -P $p | grep -vx $h); "
+					     "kill -9 %s; wait $p; "
+					     "while kill -0 $h || kill -0 $i; do sleep 0.01; done "
+					     "2> /dev/null; "
+					     "grep -c fuse-overlayfs /proc/self/mountinfo; true",
+			       victims[k]);
+		_autorun_ struct run_result r = in_tree(tree, "fuse", script);
+
+		expect_out(r, "0\n");
+	}
+}
+
+/* What was written is in the upper layer when sbx has ended, also without a close. */
+Test(layers, nothing_that_was_written_is_lost)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+
+		skip_without_upper(tree);
+		_autorun_ struct run_result r = in_tree(
+			tree, driver,
+			"$S --overlay-src low --overlay up work /x -- sh -c 'exec 3> /x/big; "
+			"head -c 3000000 /dev/zero >&3; kill -9 $$'; echo $?; stat -c %s up/big");
+
+		expect_out(r, "137\n3000000\n");
+	}
+}
+
+Test(layers, several_helpers_and_no_more)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS);
+	_autorun_ struct run_result r = in_tree(
+		tree, "fuse",
+		"L=; for i in 1 2 3; do L=\"$L --overlay-src low --tmp-overlay /x$i\"; done; "
+		"$S $L -- sh -c 'echo > /x1/a; ls /x1/a /x2/a /x3/a 2>&1 | grep -c cannot'; "
+		"L=; for i in $(seq 17); do L=\"$L --overlay-src low --tmp-overlay /x$i\"; done; "
+		"$S $L -- true 2>&1 | grep -c 'there are 16 processes'");
+
+	expect_out(r, "2\n1\n");
+}
+
+Test(layers, signals_reach_a_command_that_began_behind_a_helper)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS);
+	_autorun_ struct run_result r = in_tree(tree, "fuse",
+						"mkfifo q; $S --bind . /p " SHOWN
+						"-- sh -c 'trap \"exit 7\" TERM; echo > /p/q; "
+						"while :; do sleep 0.05; done' & p=$!; "
+						"read x < q; kill $p; wait $p; echo $?");
+
+	expect_out(r, "7\n");
+}
+
+/* ---- what is told ---- */
+
+Test(layers, explain_says_who_does_it_and_why)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS);
+	_autorun_ struct run_result r = in_tree(
+		tree, NULL,
+		"$S --overlay-src low --overlay-src high --overlay up work /x --explain -- true | "
+		"grep -o -e 'layer low.*fuse-overlayfs' -e '^  layers .* refuses:'; "
+		"$S --overlay-driver=fuse --overlay-src low --tmp-overlay /x --explain=json -- "
+		"true "
+		"| jq -c '.steps[] | select(.kind == \"layers\") | .layers'");
+
+	expect_out(r, "layer low, high at /x, changes go to up, by the kernel or fuse-overlayfs\n"
+		      "  layers          /x by the kernel, or by fuse-overlayfs where it refuses:\n"
+		      "{\"lower\":[\"low\"],\"writable\":true,\"drivers\":[\"fuse\"],\"why\":\"--"
+		      "overlay-driver\"}\n");
+}
