@@ -2,8 +2,8 @@
 /*
  * doctor: `sbx doctor [PROBE...]`: what works here, what does not, and what to do.
  *
- * The probes are a table (src/doctor/table.c). Each is made, shown at once, and counted;
- * the worst of them is the exit code.
+ * The probes are a table (sbx/doctor/table.h). Each is made, shown and counted; the worst
+ * of them is the exit code.
  */
 
 #include <stdio.h>
@@ -32,9 +32,9 @@ enum { DOCTOR_OPTION_MAX = 48, DOCTOR_TEXT_MAX = 8192 };
 /* What was asked for, and what has come of it. */
 struct visit {
 	const struct cmd_words *words;
-	bool quiet, colour;
+	bool quiet, colour, for_programs;
 	struct sink *sink;
-	struct json_out *json; /* NULL: for people */
+	struct json_out json;
 	size_t count[DOCTOR_STATUS_COUNT_];
 	bool launch_fails, option_fails;
 };
@@ -183,8 +183,8 @@ static void doctor_note(struct visit *v, const struct doctor_probe *probe,
 	}
 	if (v->quiet && !bad)
 		return;
-	if (v->json)
-		doctor_add_json(v->json, probe, finding);
+	if (v->for_programs)
+		doctor_add_json(&v->json, probe, finding);
 	else
 		doctor_add_text(v, probe, finding);
 }
@@ -258,20 +258,18 @@ static void doctor_examine(struct visit *v, struct doctor *doctor)
 
 static int doctor_report(struct visit *v, struct doctor *doctor, struct sbx_err *err)
 {
-	struct json_out json = JSON_OUT(v->sink);
 	int r;
 
-	if (v->words->value[CMD_OPT_JSON]) {
-		v->json = &json;
-		json_open_object(&json, NULL);
-		json_add_string(&json, "sbx", SBX_VERSION);
-		json_open_array(&json, "probes");
+	if (v->for_programs) {
+		json_open_object(&v->json, NULL);
+		json_add_string(&v->json, "sbx", SBX_VERSION);
+		json_open_array(&v->json, "probes");
 	}
 	doctor_examine(v, doctor);
-	if (v->json) {
-		json_close(&json);
-		json_add_bool(&json, "works", !v->launch_fails);
-		json_close(&json);
+	if (v->for_programs) {
+		json_close(&v->json);
+		json_add_bool(&v->json, "works", !v->launch_fails);
+		json_close(&v->json);
 		sink_puts(v->sink, "\n");
 	} else {
 		doctor_sum_up(v);
@@ -285,7 +283,10 @@ int cmd_doctor(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	char room[16384];
 	struct sink sink = SINK_TO_FD(STDOUT_FILENO, room);
 	struct cmd_words words = {.n_given = 0};
-	struct visit visit = {.words = &words, .colour = doctor_wants_colour(), .sink = &sink};
+	struct visit visit = {.words = &words,
+			      .colour = doctor_wants_colour(),
+			      .sink = &sink,
+			      .json = JSON_OUT(&sink)};
 	struct doctor doctor;
 	int r = cmd_words_read(argc, argv, &words, err);
 
@@ -294,6 +295,7 @@ int cmd_doctor(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (r < 0)
 		return r;
 	visit.quiet = words.value[CMD_OPT_QUIET] != NULL;
+	visit.for_programs = words.value[CMD_OPT_JSON] != NULL;
 	r = doctor_init(&doctor, environ, err);
 	if (r == 0)
 		r = doctor_report(&visit, &doctor, err);

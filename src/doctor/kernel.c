@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -63,10 +64,10 @@ static int kernel_use_userns(struct doctor *d, const struct doctor_probe *probe,
 	(void)d;
 	(void)probe;
 	(void)answer;
-	if (unshare(CLONE_NEWNS) == 0)
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0) == 0)
 		return 0;
 	(void)err_system(err, errno, NULL, "the user namespace gives no rights");
-	hint_add(err, errno == ENOSPC ? HINT_CLONE : HINT_IDMAP);
+	hint_add(err, HINT_IDMAP);
 	return -err->number;
 }
 
@@ -263,7 +264,7 @@ static int kernel_use_overlay(struct doctor *d, const struct doctor_probe *probe
 	     unlinkat(overlay, "d", AT_REMOVEDIR) < 0))
 		r = err_system(err, errno, NULL, "an overlay was mounted and cannot be written");
 	if (r < 0)
-		hint_add(err, errno == ENODEV ? PLAN_STEP_PROTECT : HINT_ANY);
+		hint_add(err, err->number == ENODEV ? PLAN_STEP_PROTECT : HINT_ANY);
 	else if (mkdirat(overlay, "d", 0755) < 0)
 		str_copy(answer->text, sizeof(answer->text),
 			 "one was mounted; with a layer on tmpfs, a directory that was removed "

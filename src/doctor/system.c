@@ -27,6 +27,7 @@ enum { SYSTEM_TEXT_MAX = 64 << 10 };
 /* Controllers that limits are made with, and where each is from. */
 static const char *const system_controllers[] = {"cpu", "cpuset", "io", "memory", "pids"};
 
+static const char system_cgroup_place[] = "/sys/fs/cgroup";
 static const char system_unified[] =
 	"boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line";
 static const char system_delegate_all[] =
@@ -51,7 +52,7 @@ const char *doctor_parse_cgroup(const char *text, struct arena *arena)
 /* Where the v2 hierarchy is; NULL: nowhere that sbx looks. */
 static const char *system_find_cgroup2(void)
 {
-	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	static const char *const places[] = {system_cgroup_place, "/sys/fs/cgroup/unified"};
 	struct statfs fs;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
@@ -178,11 +179,15 @@ static void system_not_delegated(struct doctor *d, const char *mount, const char
 	const char *user = d->host.user ? d->host.user : "USER";
 
 	doctor_say(ret, DOCTOR_FAILS, "%s is not delegated to you: %s", dir, strerror(number));
-	if (!system_has_systemd())
+	/* A hierarchy beside that of version 1 has no controllers to delegate. */
+	if (!str_equal(mount, system_cgroup_place))
+		doctor_mend(ret, "%s", system_unified);
+	else if (!system_has_systemd())
 		doctor_mend(ret,
-			    "as root: mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
+			    "as root: echo +cpu +io +memory +pids >%s/cgroup.subtree_control &&\n"
+			    "  mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
 			    "  echo PID >%s/sbx/shell/cgroup.procs, PID being that of your shell",
-			    mount, user, mount, mount);
+			    mount, mount, user, mount, mount);
 	else if (system_connect_bus(d) == 0)
 		doctor_say(ret, DOCTOR_LIMITED,
 			   "%s is not delegated to you: systemd has to be asked", dir);
@@ -222,8 +227,8 @@ DOCTOR_PROBE(cgroup)
 		doctor_say(ret, DOCTOR_LIMITED, "%s is delegated, without the controllers %s", dir,
 			   missing);
 		doctor_mend(ret, "%s",
-			    str_equal(mount, "/sys/fs/cgroup") ? system_delegate_all
-							       : system_unified);
+			    str_equal(mount, system_cgroup_place) ? system_delegate_all
+								  : system_unified);
 	} else {
 		doctor_say(ret, DOCTOR_WORKS, "%s is delegated, with all controllers", dir);
 	}

@@ -170,6 +170,11 @@ static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, NULL,
 	 "a security module or an outer sandbox forbids user namespaces, or this is a chroot; the\n"
 	 "kernel's log may tell which (dmesg | tail)"},
+	{HINT_CLONE, EACCES, probe_apparmor_restricts, hint_apparmor},
+	{HINT_CLONE, EACCES, NULL,
+	 "a security module (SELinux, AppArmor) forbids this program user namespaces; which rule "
+	 "it\n"
+	 "is, tells as root: ausearch -m avc -ts recent, or dmesg | tail"},
 	{HINT_CLONE, ENOSPC, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, ENOSPC, NULL,
 	 "the limit on namespaces is reached, or this is inside a sandbox that allows none; see\n"

@@ -55,6 +55,7 @@ Test(hints, steps_have_remedies_of_their_own)
 		{PLAN_STEP_DEV, ENFILE, "fs.file-max"},
 		{HINT_ANY, EMFILE, "ulimit -n"},
 		{HINT_CLONE, EUSERS, "32 deep"},
+		{HINT_CLONE, EACCES, "ausearch -m avc"},
 		{HINT_CLONE, EINVAL, "CONFIG_USER_NS"},
 		{HINT_CLONE, EAGAIN, "ulimit -u"},
 		{HINT_IDMAP, EINVAL, NULL},
