@@ -20,6 +20,9 @@
 
 /* clang-format off */
 const struct cmd_option cmd_options[] = {
+	WITH("attach", DETACH_KEYS, "--detach-keys", NULL, "KEYS", TEXT, "what to type to detach; ctrl-p,ctrl-q"),
+	FLAG("attach", NO_STDIN, "--no-stdin", NULL, "only watch"),
+	WITH("attach", SIG_PROXY, "--sig-proxy", NULL, "true|false", TEXT, "pass signals on; true"),
 	WITH("exec", CHDIR, "--chdir", "-w", "DIR", TEXT, "start there"),
 	FLAG("exec", DETACH, "--detach", "-d", "do not wait for the command"),
 	WITH("exec", ENV, "--env", "-e", "NAME[=VALUE]", ENV, "one more variable"),

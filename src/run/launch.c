@@ -148,6 +148,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	register_init(&m->record);
 	control_init(&m->control);
 	detach_init(&m->detach);
+	m->detach.control = &m->control;
 }
 
 static void monitor_wait_for_child(struct monitor *m)
@@ -369,7 +370,9 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		return err_system(err, -r, NULL, "cannot block signals");
 	launch_raise_nofile(ctx);
 	r = launch_watch_parent(m, caller->parent, err);
-	if (r == 0 && m->plan->pty)
+	if (r == 0 && m->plan->pty && m->plan->detach)
+		detach_begin_terminal(&ctx->pty);
+	else if (r == 0 && m->plan->pty)
 		r = relay_open(m->plan, &m->relay, &ctx->pty, err);
 	/* PID 1 must not find, and use, what is about to be removed. */
 	if (r == 0 && m->plan->protects) {
@@ -381,7 +384,7 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	if (r == 0 && m->plan->needs_record)
 		r = register_claim(&m->record, m->plan, err);
 	if (r == 0 && m->plan->detach)
-		r = detach_open(&m->detach, caller->notify_fd, err);
+		r = detach_open(&m->detach, m->plan, caller->notify_fd, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
 	if (r == 0 && m->plan->uid_map.helper)
@@ -394,6 +397,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	r = launch_record(m, err);
 	if (r < 0)
 		return r;
+	if (!m->plan->pty)
+		m->control.input_fd = m->detach.input_fd;
 	m->bus.plan = m->plan;
 	m->bus.sigmask = &ctx->caller_sigmask;
 	m->terminal.fd = -1;
@@ -432,13 +437,18 @@ static void launch_close_others(const struct monitor *m)
 			    m->detach.read_fds[0],
 			    m->detach.read_fds[1],
 			    m->detach.read_fds[2],
+			    m->detach.read_fds[3],
+			    m->detach.input_fd,
 			    m->detach.null_fd,
 			    m->detach.notify_fd,
 			    m->detach.log.fd,
 			    m->plan->info_fd,
 			    m->plan->json_status_fd,
 			    m->plan->userns_block_fd,
-			    STDERR_FILENO};
+			    STDERR_FILENO,
+			    /* Until they are replaced: nothing else must get these numbers. */
+			    m->plan->detach ? STDIN_FILENO : -1,
+			    m->plan->detach ? STDOUT_FILENO : -1};
 
 	fd_close_all_but(keep, ARRAY_SIZE(keep));
 }
@@ -573,6 +583,19 @@ static void launch_on_relayed_stop(struct monitor *m, int sig)
 		launch_continue(m);
 }
 
+/*
+ * Nobody waits for a detached command who could continue it as a shell does: the keys of its
+ * terminal have no effect, as in an orphaned group. One that was sent SIGSTOP has that from
+ * somebody who can continue it. The monitor goes on, for those who ask.
+ */
+static void launch_on_detached_stop(const struct monitor *m, int sig)
+{
+	if (!signals_stop_a_process(sig))
+		return;
+	(void)handshake_send(m->sock_fd, HANDSHAKE_FOREGROUND, HANDSHAKE_FOREGROUND_COMMAND);
+	launch_forward(m, -SIGCONT);
+}
+
 /* A command that is our own child tells nobody that it has stopped but the kernel. */
 static void launch_on_child(struct monitor *m)
 {
@@ -651,6 +674,8 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		(void)handshake_send(m->sock_fd, HANDSHAKE_STOP_KNOWN, 0);
 		if (relay_is_running(m->relay))
 			launch_on_relayed_stop(m, msg.number);
+		else if (m->plan->detach)
+			launch_on_detached_stop(m, msg.number);
 		else
 			launch_stop(msg.number, false);
 		return 0;
@@ -674,6 +699,8 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		control_give_payload(&m->control, &msg.fd);
 		return 0;
 	}
+	if (msg.type == HANDSHAKE_PTY && m->plan->detach)
+		return detach_take_terminal(&m->detach, &msg.fd, err);
 	if (msg.type == HANDSHAKE_PTY)
 		return relay_start(m->relay, &msg.fd, err);
 	if (msg.type == HANDSHAKE_BUS) {
@@ -731,6 +758,10 @@ static int launch_on_control(struct monitor *m)
 		return 0;
 	if (order.kind == CONTROL_ORDER_WHO) {
 		launch_ask_who(m);
+		return 0;
+	}
+	if (order.kind == CONTROL_ORDER_CLOSE_INPUT) {
+		detach_close_input(&m->detach);
 		return 0;
 	}
 	/* Without a pid namespace only PID 1 can end them all, and does so with the command. */

@@ -21,6 +21,7 @@ int cmd_bwrap_version(int *ret_exit_code, struct sbx_err *err);
 int cmd_fail(const char *argv0, const struct sbx_err *err);
 int cmd_run(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_version(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_attach(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_kill(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);

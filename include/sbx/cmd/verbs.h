@@ -8,6 +8,7 @@
 
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
+	X("attach", "NAME", "connect with the command of a detached sandbox", cmd_attach)          \
 	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
 	X("help", "", "print the usage and all options", cmd_help)                                 \
 	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \

@@ -839,6 +839,7 @@ set -g __sbx_words ro noexec noatime nodiratime nosymfollow size= mode= nr_inode
 set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy
 
 complete -c sbx -f
+complete -c sbx -n '__sbx_at first' -a attach -d 'connect with the command of a detached sandbox'
 complete -c sbx -n '__sbx_at first' -a exec -d 'run a command in a sandbox that runs'
 complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
 complete -c sbx -n '__sbx_at first' -a inspect -d 'print all that is known of a sandbox, as JSON'
@@ -943,9 +944,11 @@ complete -c sbx -n __sbx_in_options -l pidns -x -a '(__sbx_fds)' -d 'use the pid
 complete -c sbx -n __sbx_in_options -l userns-block-fd -x -a '(__sbx_fds)' -d 'write no id maps; go on when FD is written to'
 complete -c sbx -n __sbx_in_options -l lock-file -rF -d 'hold a read lock on DEST while the sandbox lives'
 complete -c sbx -n __sbx_in_options -l pass-fd -x -a '(__sbx_fds)' -d 'the command keeps this descriptor too'
-complete -c sbx -n __sbx_in_options -l pty -d 'a terminal of its own, relayed to the caller'\''s'
+complete -c sbx -n __sbx_in_options -l pty -s t -d 'a terminal of its own, relayed to the caller'\''s'
 complete -c sbx -n __sbx_in_options -l no-pty -d 'share the caller'\''s terminal in any case'
 complete -c sbx -n __sbx_in_options -l detach -s d -d 'do not wait for it; print its id, keep its output'
+complete -c sbx -n __sbx_in_options -l interactive -s i -d 'with --detach: sbx attach can write to it'
+complete -c sbx -n __sbx_in_options -l keep-record -d 'what is known of it stays when it has ended'
 complete -c sbx -n __sbx_in_options -l new-session -d 'a new terminal session (setsid)'
 complete -c sbx -n __sbx_in_options -l die-with-parent -d 'end when the parent of sbx ends'
 complete -c sbx -n __sbx_in_options -l as-pid-1 -d 'the command is PID 1 itself'
@@ -959,7 +962,10 @@ complete -c sbx -n __sbx_in_options -l dbus-own -x -d 'the command may be this s
 complete -c sbx -n __sbx_in_options -l dbus-call -x -d 'some methods of a service may be called'
 complete -c sbx -n __sbx_in_options -l dbus-broadcast -x -d 'some signals of a service are heard'
 complete -c sbx -n __sbx_in_options -l helper -x -a '(__sbx_helper)' -d 'use PATH as newuidmap or another helper'
-set -g __sbx_with --chdir -w --env -e --uid -u --signal -s --since --tail -n --filter -f --format --time -t
+set -g __sbx_with --detach-keys --sig-proxy --chdir -w --env -e --uid -u --signal -s --since --tail -n --filter -f --format --time -t
+complete -c sbx -n '__sbx_in_verb attach' -l detach-keys -x -d 'what to type to detach; ctrl-p,ctrl-q'
+complete -c sbx -n '__sbx_in_verb attach' -l no-stdin -d 'only watch'
+complete -c sbx -n '__sbx_in_verb attach' -l sig-proxy -x -d 'pass signals on; true'
 complete -c sbx -n '__sbx_in_verb exec' -l chdir -s w -x -d 'start there'
 complete -c sbx -n '__sbx_in_verb exec' -l detach -s d -d 'do not wait for the command'
 complete -c sbx -n '__sbx_in_verb exec' -l env -s e -x -a '(set -nx)' -d 'one more variable'
@@ -979,6 +985,7 @@ complete -c sbx -n '__sbx_in_verb ps' -l quiet -s q -d 'ids only'
 complete -c sbx -n '__sbx_in_verb ps' -l watch -s w -d 'again and again, until interrupted'
 complete -c sbx -n '__sbx_in_verb stop' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb stop' -l time -s t -x -d 'how long to wait before killing; 10'
+complete -c sbx -n '__sbx_in_verb attach' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb exec; and not __sbx_is_named' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb exec; and __sbx_is_named' -xa '(__sbx_complete_named)'
 complete -c sbx -n '__sbx_in_verb inspect' -xa '(__sbx_names)'
