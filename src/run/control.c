@@ -274,10 +274,14 @@ static int control_answer_close_input(struct control_answer *a,
 
 static int (*const control_answers[CONTROL_TYPE_COUNT_])(struct control_answer *a,
 							 const struct control_request *request) = {
-	[CONTROL_FACTS] = control_answer_facts,	    [CONTROL_SIGNAL] = control_answer_signal,
-	[CONTROL_END] = control_answer_end,	    [CONTROL_WAIT] = control_answer_wait,
-	[CONTROL_INSPECT] = control_answer_inspect, [CONTROL_JOIN] = control_answer_join,
-	[CONTROL_ATTACH] = control_answer_attach, [CONTROL_CLOSE_INPUT] = control_answer_close_input,
+	[CONTROL_FACTS] = control_answer_facts,
+	[CONTROL_SIGNAL] = control_answer_signal,
+	[CONTROL_END] = control_answer_end,
+	[CONTROL_WAIT] = control_answer_wait,
+	[CONTROL_INSPECT] = control_answer_inspect,
+	[CONTROL_JOIN] = control_answer_join,
+	[CONTROL_ATTACH] = control_answer_attach,
+	[CONTROL_CLOSE_INPUT] = control_answer_close_input,
 };
 
 /* Room for the descriptors beside an answer. */

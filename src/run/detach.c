@@ -4,8 +4,8 @@
  *
  * The command's standard output and error are pipes to the monitor, whose poll(2) carries
  * what comes to the log, and to who is attached (control.c). With --pty there is a terminal in
- * their place, whose master is the monitor's. A third pipe is the sign of the start: its one end is in PID 1,
- * which closes it when it has forked the command, and in the command's process, where
+ * their place, whose master is the monitor's. A third pipe is the sign of the start: its one end is
+ * in PID 1, which closes it when it has forked the command, and in the command's process, where
  * execve(2) closes it. So its end of file says that the command has been executed, or that
  * it could not be, and then that has been said on PID 1's socket before.
  */

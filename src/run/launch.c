@@ -419,36 +419,16 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
  */
 static void launch_close_others(const struct monitor *m)
 {
-	const int keep[] = {m->pidfd,
-			    m->sock_fd,
-			    m->signal_fd,
-			    m->listener_fd,
-			    m->parent_fd,
-			    m->terminal.fd,
-			    relay_terminal_fd(m->relay),
-			    m->idmap.error_fd,
-			    m->idmap.helpers[0].pidfd,
-			    m->idmap.helpers[1].pidfd,
-			    m->placeholders.dir_fd,
-			    m->placeholders.record_fd,
-			    m->record.dir_fd,
-			    m->record.record_fd,
-			    m->control.listen_fd,
-			    m->detach.read_fds[0],
-			    m->detach.read_fds[1],
-			    m->detach.read_fds[2],
-			    m->detach.read_fds[3],
-			    m->detach.input_fd,
-			    m->detach.null_fd,
-			    m->detach.notify_fd,
-			    m->detach.log.fd,
-			    m->plan->info_fd,
-			    m->plan->json_status_fd,
-			    m->plan->userns_block_fd,
-			    STDERR_FILENO,
-			    /* Until they are replaced: nothing else must get these numbers. */
-			    m->plan->detach ? STDIN_FILENO : -1,
-			    m->plan->detach ? STDOUT_FILENO : -1};
+	const int keep[] = {
+		m->pidfd, m->sock_fd, m->signal_fd, m->listener_fd, m->parent_fd, m->terminal.fd,
+		relay_terminal_fd(m->relay), m->idmap.error_fd, m->idmap.helpers[0].pidfd,
+		m->idmap.helpers[1].pidfd, m->placeholders.dir_fd, m->placeholders.record_fd,
+		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->detach.read_fds[0],
+		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
+		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
+		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd, STDERR_FILENO,
+		/* Until they are replaced: nothing else must get these numbers. */
+		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
 	fd_close_all_but(keep, ARRAY_SIZE(keep));
 }

@@ -41,8 +41,8 @@ Test(detach_keys, the_form_is_dockers)
 Test(detach_keys, what_is_no_key_is_refused)
 {
 	static const char *const wrong[] = {
-		",", "a,", ",a", "ab", "ctrl-", "ctrl-A", "ctrl-ab", "ctrl-1", " ",
-		"a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a"};
+		",",	  "a,",	     ",a",     "ab", "ctrl-",
+		"ctrl-A", "ctrl-ab", "ctrl-1", " ",  "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a"};
 	struct detach_keys keys = {.count = 7};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)

@@ -59,11 +59,11 @@ struct control_request {
 struct control_facts {
 	char id[16], name[64];
 	int32_t monitor_pid, init_pid;
-	int32_t starting;    /* the command cannot have begun yet */
-	int32_t exit_code;   /* with WAIT */
-	int64_t created_ms;  /* since 1970 */
-	int32_t own_network; /* it has a network namespace of its own */
-	int32_t own_pids;    /* likewise, of pids */
+	int32_t starting;     /* the command cannot have begun yet */
+	int32_t exit_code;    /* with WAIT */
+	int64_t created_ms;   /* since 1970 */
+	int32_t own_network;  /* it has a network namespace of its own */
+	int32_t own_pids;     /* likewise, of pids */
 	int32_t has_terminal; /* with ATTACH: the command is on a terminal of the sandbox's own */
 	int32_t command_is_cut;
 	uint32_t command_len;
@@ -99,11 +99,11 @@ struct control_order {
 };
 
 struct control_client {
-	int fd;	      /* owned; -1: free */
-	bool waiting; /* for the end */
-	bool joining; /* for a pidfd of the command */
+	int fd;	       /* owned; -1: free */
+	bool waiting;  /* for the end */
+	bool joining;  /* for a pidfd of the command */
 	bool attached; /* it gets what the command prints */
-	bool behind; /* attached, and has not got the last of it yet */
+	bool behind;   /* attached, and has not got the last of it yet */
 };
 
 struct control {
@@ -114,9 +114,9 @@ struct control {
 	int log_fds[CONTROL_FDS_MAX]; /* owned; of the log, for who waited; -1: none */
 	int payload_fd; /* owned; a pidfd of the command; -1: PID 1 has not been asked yet */
 	struct control_client clients[CONTROL_CLIENTS_MAX];
-	int input_fd;		      /* borrowed; what the command reads from; -1: nothing */
-	bool has_terminal;	      /* and it is the master of its terminal */
-	struct control_output *last;  /* owned; what was printed last; NULL: nobody has attached */
+	int input_fd;		     /* borrowed; what the command reads from; -1: nothing */
+	bool has_terminal;	     /* and it is the master of its terminal */
+	struct control_output *last; /* owned; what was printed last; NULL: nobody has attached */
 	size_t last_len;
 	size_t next_victim; /* where the search for one that only sits there begins */
 };
