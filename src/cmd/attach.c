@@ -353,7 +353,7 @@ int cmd_attach(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (r == 0)
 		r = attach_read_options(&words, &a, err);
 	if (r == 0)
-		r = box_find(boxes.dirs, boxes.arena, words.operands[0], &a.box, err);
+		r = box_find(boxes.dirs, BOX_RUNNING, boxes.arena, words.operands[0], &a.box, err);
 	if (r == 0)
 		r = attach_connect(&a, words.value[CMD_OPT_NO_STDIN] != NULL, err);
 	if (r == 0)

@@ -147,8 +147,8 @@ static void control_fill_command(struct control_facts *facts, const struct sbx_p
 	facts->command_len = (uint32_t)used;
 }
 
-static void control_fill_facts(const struct control *control, bool starting,
-			       struct control_facts *facts)
+/* What the monitor knows of its sandbox. @facts: zero */
+void control_fill_facts(const struct control *control, bool starting, struct control_facts *facts)
 {
 	const struct register_entry *record = control->record;
 
@@ -161,6 +161,17 @@ static void control_fill_facts(const struct control *control, bool starting,
 	facts->own_network = (record->plan->namespaces & CLONE_NEWNET) != 0;
 	facts->own_pids = record->plan->own_pid_ns;
 	control_fill_command(facts, record->plan);
+}
+
+/* For who reads them: strings get their ends, whoever has written them. */
+void control_check_facts(struct control_facts *facts)
+{
+	facts->id[sizeof(facts->id) - 1] = '\0';
+	facts->name[sizeof(facts->name) - 1] = '\0';
+	if (facts->command_len > sizeof(facts->command))
+		facts->command_len = sizeof(facts->command);
+	if (facts->command_len)
+		facts->command[facts->command_len - 1] = '\0';
 }
 
 static int control_answer_facts(struct control_answer *a, const struct control_request *request)

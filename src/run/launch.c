@@ -59,6 +59,7 @@
 #include "sbx/run/idmap.h"
 #include "sbx/run/init.h"
 #include "sbx/run/join.h"
+#include "sbx/run/kept.h"
 #include "sbx/run/launch.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/refused.h"
@@ -332,6 +333,36 @@ static int launch_take_signals(struct monitor *m, const struct run_context *ctx,
 	return 0;
 }
 
+/* What stays of it, from the beginning. */
+static int launch_keep(struct monitor *m, struct sbx_err *err)
+{
+	struct control_facts facts = {.starting = 0};
+
+	control_fill_facts(&m->control, false, &facts);
+	return kept_begin(&m->record, &facts, err);
+}
+
+/* How it ended; of a try that another follows, nothing stays. */
+static void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err)
+{
+	bool again = r < 0 && !m->interrupted && m->helper_failed && m->plan->map_may_fall_back;
+
+	if (!m->record.kept)
+		return;
+	if (again) {
+		(void)kept_remove(m->record.dir_fd, &m->record.label);
+		m->record.kept = false;
+		return;
+	}
+	if (r >= 0)
+		kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
+	else if (m->interrupted)
+		kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
+	else
+		kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
+	m->detach.log.stays = true;
+}
+
 /*
  * Have a record, while PID 1 is at work. One that cannot be had matters only to who has
  * asked for a name, or leaves it alone: it protects nobody.
@@ -350,6 +381,8 @@ static int launch_record(struct monitor *m, struct sbx_err *err)
 		r = control_open(&m->control, &m->record, m->child, err);
 	if (r == 0)
 		r = register_publish(&m->record, m->child, err);
+	if (r == 0 && m->plan->keeps_record)
+		r = launch_keep(m, err);
 	if (r == 0)
 		register_sweep(&m->record);
 	if (r == 0 || m->plan->needs_record)
@@ -981,6 +1014,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 		log_open_readers(&m.detach.log, log_fds);
 		control_keep_log(&m.control, log_fds);
 	}
+	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	monitor_finish(&m);
 	terminal_restore(&m.terminal);
 	if (r == 0) {

@@ -39,6 +39,7 @@
 #include "sbx/base/json.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/run/kept.h"
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
 
@@ -313,7 +314,7 @@ void register_remove_dead(int dir_fd, const char *file, const struct label *labe
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
 	    fcntl(fd, F_SETLK, &lock) == 0)
-		register_remove(dir_fd, file, label, true);
+		register_remove(dir_fd, file, label, !kept_is_there(dir_fd, label));
 }
 
 /* Return: false: it is no record of another sandbox. */
@@ -351,7 +352,8 @@ void register_sweep(const struct register_entry *entry)
 void register_finish(struct register_entry *entry)
 {
 	if (entry->record_fd >= 0)
-		register_remove(entry->dir_fd, entry->file, &entry->label, entry->plan->detach);
+		register_remove(entry->dir_fd, entry->file, &entry->label,
+				entry->plan->detach && !entry->kept);
 	defs_cleanup_fd(&entry->record_fd);
 	defs_cleanup_fd(&entry->dir_fd);
 	register_init(entry);

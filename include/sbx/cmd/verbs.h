@@ -16,6 +16,7 @@
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
 	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \
+	X("rm", "[NAME...]", "remove what was kept of a sandbox that has ended", cmd_rm)           \
 	X("stop", "[NAME...]", "end a sandbox, and kill it if it does not end", cmd_stop)          \
 	X("top", "NAME", "list the processes in a sandbox", cmd_top)                               \
 	X("version", "", "print the version and what was compiled in", cmd_version)                \

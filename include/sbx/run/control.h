@@ -130,6 +130,8 @@ void control_give_payload(struct control *control, int *payload_fd);
 void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX]);
 void control_close(struct control *control);
 void control_conclude(struct control *control, int exit_code);
+void control_fill_facts(const struct control *control, bool starting, struct control_facts *facts);
+void control_check_facts(struct control_facts *facts);
 bool control_is_heard(const struct control *control);
 void control_print(struct control *control, bool is_error, const char *data, size_t len);
 void control_await_readers(struct control *control);

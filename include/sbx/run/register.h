@@ -21,6 +21,7 @@ struct register_entry {
 	struct label label;
 	char file[LABEL_FILE_SIZE + 1]; /* the record's name now; a claim has a dot in front */
 	int64_t created_ms;		/* since 1970 */
+	bool kept;			/* what stays of it is there (kept.h) */
 };
 
 void register_init(struct register_entry *entry);
