@@ -37,7 +37,8 @@ static const char pretend[] =
 
 /*
  * The monitor is stopped; a process connects and asks it to signal its command by 9. By the
- * time that the monitor goes on, that process is there or not, and the socket in any case.
+ * time that the monitor goes on, that process lives, has died (its number is still its own,
+ * and its user namespace the right one), or has gone. The socket is there in any case.
  */
 static const char ask_while_stopped[] =
 	"import os, signal, socket, struct, sys\n"
@@ -160,6 +161,9 @@ Test(records, who_has_gone_is_not_answered)
 	snprintf(monitor, sizeof(monitor), "%d", victim.pid);
 	_autorun_ struct run_result gone =
 		run_argv(&options, (const char *const[]){"python3", "-c", ask_while_stopped, path,
+							 monitor, "goes", NULL});
+	_autorun_ struct run_result dead =
+		run_argv(&options, (const char *const[]){"python3", "-c", ask_while_stopped, path,
 							 monitor, "dies", NULL});
 	_autorun_ struct run_result list = run_sbx_with(&options, "ps", "--format", "{{.Status}}");
 	_autorun_ struct run_result there =
@@ -168,6 +172,7 @@ Test(records, who_has_gone_is_not_answered)
 	struct run_result end = session_finish(&victim);
 
 	expect_out(gone, "answer -1\n");
+	expect_out(dead, "answer -1\n");
 	expect_out(list, "running\n");
 	expect_out(there, "answer 0\n");
 	cr_expect_eq(end.status, 128 + 9, "%d", end.status);
