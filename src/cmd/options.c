@@ -35,6 +35,7 @@ const struct cmd_option cmd_options[] = {
 	WITH("logs", SINCE, "--since", NULL, "TIME", TEXT, "not what is older: 90s, 5m, 2h, 1d"),
 	WITH("logs", TAIL, "--tail", "-n", "N", TEXT, "the last lines only"),
 	FLAG("logs", TIMESTAMPS, "--timestamps", "-t", "begin lines with their time"),
+	FLAG("pause", ALL, "--all", "-a", "every running sandbox"),
 	FLAG("ps", ALL, "--all", "-a", "also those that have ended and were to be kept"),
 	WITH("ps", FILTER, "--filter", "-f", "KEY=VALUE", TEXT, "only those: name=, id=, status="),
 	WITH("ps", FORMAT, "--format", NULL, "TEXT", TEXT, "a line for each, with {{.Name}} and the like"),
@@ -45,6 +46,7 @@ const struct cmd_option cmd_options[] = {
 	FLAG("rm", FORCE, "--force", "-f", "end those that run first"),
 	FLAG("stop", ALL, "--all", "-a", "every running sandbox"),
 	WITH("stop", TIME, "--time", "-t", "SECONDS", TEXT, "how long to wait before killing; 10"),
+	FLAG("unpause", ALL, "--all", "-a", "every running sandbox"),
 };
 /* clang-format on */
 

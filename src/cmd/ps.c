@@ -18,6 +18,7 @@
 
 #include "sbx/base/io.h"
 #include "sbx/base/json.h"
+#include "sbx/box/freeze.h"
 #include "sbx/box/procs.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
@@ -36,6 +37,7 @@ enum ps_status {
 	PS_RUNNING,
 	PS_STARTING,
 	PS_STOPPED,
+	PS_PAUSED,
 	PS_SILENT,
 	/* those that have ended */
 	PS_EXITED,
@@ -46,9 +48,9 @@ enum ps_status {
 };
 
 static const char *const ps_status_names[PS_STATUS_COUNT_] = {
-	[PS_RUNNING] = "running",  [PS_STARTING] = "starting", [PS_STOPPED] = "stopped",
-	[PS_SILENT] = "no answer", [PS_EXITED] = "exited",     [PS_KILLED] = "killed",
-	[PS_FAILED] = "failed",	   [PS_LOST] = "lost",
+	[PS_RUNNING] = "running", [PS_STARTING] = "starting", [PS_STOPPED] = "stopped",
+	[PS_PAUSED] = "paused",	  [PS_SILENT] = "no answer",  [PS_EXITED] = "exited",
+	[PS_KILLED] = "killed",	  [PS_FAILED] = "failed",     [PS_LOST] = "lost",
 };
 
 static const enum ps_status ps_ends[KEPT_END_COUNT_] = {
@@ -277,6 +279,8 @@ static int ps_look(struct boxes *boxes, bool all_of_them, struct ps_row **ret_ro
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		rows[i].now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+		if (rows[i].status == PS_RUNNING && freeze_is_frozen(&rows[i].facts, boxes->arena))
+			rows[i].status = PS_PAUSED;
 		if (rows[i].has_facts && !rows[i].box->ended)
 			r = procs_of(&all, rows[i].facts.init_pid, rows[i].facts.own_pids,
 				     boxes->arena, &rows[i].procs);

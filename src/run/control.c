@@ -109,7 +109,7 @@ int control_open(struct control *control, const struct register_entry *record, p
 	if (fd < 0 || fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, CONTROL_BACKLOG) < 0)
-		return err_system(err, errno, record->dir, "cannot make the control socket");
+		return register_fail(record, errno, "cannot make the control socket", err);
 	control->record = record;
 	control->init = init;
 	control->listen_fd = take_fd(&fd);

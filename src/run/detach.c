@@ -113,7 +113,7 @@ int detach_begin(struct detach *detach, const struct register_entry *record, str
 			close(take_fd(&detach->write_fds[i]));
 	if (detach->stdin_fd >= 0)
 		close(take_fd(&detach->stdin_fd));
-	return r < 0 ? err_system(err, -r, record->dir, "cannot make the log") : 0;
+	return r < 0 ? register_fail(record, -r, "cannot make the log", err) : 0;
 }
 
 /**

@@ -65,8 +65,9 @@ static int kept_fill(int fd, const struct register_entry *record, const struct c
 	r = kept_write(fd, &kept);
 	if (r == 0 && lseek(fd, sizeof(kept), SEEK_SET) < 0)
 		r = -errno;
-	return r < 0 ? err_system(err, -r, record->dir, "cannot keep a record of the sandbox")
-		     : explain_print_json(record->plan, record->plan->spec, fd, err);
+	if (r == 0)
+		r = explain_print_json(record->plan, record->plan->spec, fd, err);
+	return r < 0 ? register_fail(record, -r, "cannot keep a record of the sandbox", err) : 0;
 }
 
 /**
@@ -85,7 +86,7 @@ int kept_begin(struct register_entry *record, const struct control_facts *facts,
 	fd = openat(record->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	if (fd < 0)
-		return err_system(err, errno, record->dir, "cannot keep a record of the sandbox");
+		return register_fail(record, errno, "cannot keep a record of the sandbox", err);
 	r = kept_fill(fd, record, facts, err);
 	if (r < 0)
 		(void)unlinkat(record->dir_fd, name, 0);

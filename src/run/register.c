@@ -82,6 +82,18 @@ int register_lock_holder(int fd, pid_t *ret_pid)
 	return 1;
 }
 
+/* A file that cannot be made beside the others, or written. Return: -number, *err filled. */
+int register_fail(const struct register_entry *entry, int number, const char *what,
+		  struct sbx_err *err)
+{
+	int r = err_system(err, number, entry->dir, "%s", what);
+
+	if (number == ENOSPC || number == EDQUOT)
+		err_hint(err, "make room there (df, df -i), or give sbx another directory with "
+			      "XDG_RUNTIME_DIR");
+	return r;
+}
+
 /* ---- the claim ---- */
 
 static int register_open_dir(struct register_entry *entry)
@@ -222,7 +234,7 @@ int register_claim(struct register_entry *entry, const struct sbx_plan *plan, st
 		r = plan->name ? register_claim_name(entry, &rival) : register_make_claim(entry);
 	} while (r == -EEXIST && ++tries < REGISTER_TRIES);
 	if (r < 0)
-		return err_system(err, -r, entry->dir, "cannot record the sandbox");
+		return register_fail(entry, -r, "cannot record the sandbox", err);
 	return plan->name && r == 0 ? register_refuse_name(entry, &rival, err) : 0;
 }
 
@@ -281,7 +293,7 @@ int register_publish(struct register_entry *entry, pid_t init, struct sbx_err *e
 	    sys_rename_noreplace(entry->dir_fd, entry->file, entry->dir_fd, entry->file + 1) < 0)
 		r = -errno;
 	if (r < 0)
-		return err_system(err, -r, entry->dir, "cannot record the sandbox");
+		return register_fail(entry, -r, "cannot record the sandbox", err);
 	memmove(entry->file, entry->file + 1, strlen(entry->file));
 	return 0;
 }

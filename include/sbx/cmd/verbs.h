@@ -14,10 +14,12 @@
 	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \
 	X("kill", "[NAME...]", "send a signal to the command of a sandbox", cmd_kill)              \
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
+	X("pause", "[NAME...]", "freeze all processes of a sandbox", cmd_pause)                    \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
 	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \
 	X("rm", "[NAME...]", "remove what was kept of a sandbox that has ended", cmd_rm)           \
 	X("stop", "[NAME...]", "end a sandbox, and kill it if it does not end", cmd_stop)          \
 	X("top", "NAME", "list the processes in a sandbox", cmd_top)                               \
+	X("unpause", "[NAME...]", "let a sandbox that was paused go on", cmd_unpause)              \
 	X("version", "", "print the version and what was compiled in", cmd_version)                \
 	X("wait", "NAME...", "wait for the end of a sandbox, and print its exit code", cmd_wait)

@@ -31,4 +31,6 @@ void register_sweep(const struct register_entry *entry);
 void register_remove_dead(int dir_fd, const char *file, const struct label *label);
 void register_finish(struct register_entry *entry);
 void register_socket_name(const struct label *label, char ret_name[LABEL_FILE_SIZE]);
+int register_fail(const struct register_entry *entry, int number, const char *what,
+		  struct sbx_err *err);
 int register_lock_holder(int fd, pid_t *ret_pid);
