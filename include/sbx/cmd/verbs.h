@@ -6,6 +6,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <string.h>
+
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
 	X("attach", "NAME", "connect with the command of a detached sandbox", cmd_attach)          \
@@ -23,3 +26,9 @@
 	X("unpause", "[NAME...]", "let a sandbox that was paused go on", cmd_unpause)              \
 	X("version", "", "print the version and what was compiled in", cmd_version)                \
 	X("wait", "NAME...", "wait for the end of a sandbox, and print its exit code", cmd_wait)
+
+/* What runs a command, or ends with one, has the exit codes of the run form. */
+static inline bool cmd_verb_exits_as_a_run(const char *name, const char *args)
+{
+	return strstr(args, "COMMAND") || strcmp(name, "attach") == 0;
+}

@@ -798,9 +798,12 @@ SYS
 ')
 end
 
-# The sandboxes that run: their names, or ids where they have none.
+# The sandboxes that run: their names, or ids where they have none. For the verbs that know
+# those that have ended, these too.
 function __sbx_names
-	sbx ps --format '{{.ID}} {{.Name}}' 2>/dev/null | string replace -r '^\S+ (?=.)' '' | string trim
+	set -l all
+	contains -- (commandline -opc)[2] inspect logs rm wait; and set all --all
+	sbx ps $all --format '{{.ID}} {{.Name}}' 2>/dev/null | string replace -r '^\S+ (?=.)' '' | string trim
 end
 
 # The words behind the first operand of a verb; fails where that is not there yet.
