@@ -101,6 +101,17 @@ static void attach_release_terminal(struct attach *a)
 	a->taken = false;
 }
 
+/*
+ * Stopped by somebody, not by a key, or for want of the terminal: it is left to the shell until
+ * we are continued.
+ */
+static void attach_stop(struct attach *a)
+{
+	attach_release_terminal(a);
+	(void)kill(getpid(), SIGSTOP);
+	attach_take_terminal(a);
+}
+
 /* ---- bytes ---- */
 
 static bool attach_has_text(const struct attach *a)
@@ -143,8 +154,8 @@ static int attach_read_typed(struct attach *a, struct sbx_err *err)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n < 0 && errno == EIO && a->at_terminal && !attach_is_in_foreground()) {
-		a->taken = false; /* somebody took the foreground from us */
+	if (n < 0 && errno == EIO && !attach_is_in_foreground()) {
+		attach_stop(a); /* as SIGTTIN does, which is blocked */
 		return 0;
 	}
 	if (n <= 0 && a->at_terminal) {
@@ -192,12 +203,16 @@ static int attach_hear(struct attach *a, struct sbx_err *err)
 
 /* ---- signals ---- */
 
-/* Stopped by somebody, not by a key: leave the terminal to the shell, and come back. */
-static void attach_stop(struct attach *a)
+/*
+ * Continued: in the foreground with the terminal. In the background there is no use for
+ * one who is to type, and nobody tells us when the shell makes it the foreground.
+ */
+static void attach_come_back(struct attach *a)
 {
-	attach_release_terminal(a);
-	(void)kill(getpid(), SIGSTOP);
-	attach_take_terminal(a);
+	if (a->at_terminal && !a->input_ended && !attach_is_in_foreground())
+		attach_stop(a);
+	else
+		attach_take_terminal(a);
 }
 
 static int attach_on_signal(struct attach *a, struct sbx_err *err)
@@ -208,8 +223,12 @@ static int attach_on_signal(struct attach *a, struct sbx_err *err)
 	if (read(a->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return 0;
 	sig = (int)info.ssi_signo;
-	if (sig == SIGWINCH || sig == SIGCONT) {
+	if (sig == SIGWINCH) {
 		attach_take_terminal(a);
+		return 0;
+	}
+	if (sig == SIGCONT) {
+		attach_come_back(a);
 		return 0;
 	}
 	if (signals_stop_a_process(sig)) {
@@ -295,6 +314,13 @@ static int attach_connect(struct attach *a, bool no_stdin, struct sbx_err *err)
 	return 0;
 }
 
+/* Begun in the background of our terminal: as one who reads from it, before it holds anybody up. */
+static void attach_await_foreground(bool no_stdin)
+{
+	if (!no_stdin && isatty(STDIN_FILENO) == 1 && !attach_is_in_foreground())
+		(void)kill(getpid(), SIGTTIN);
+}
+
 static int attach_read_options(const struct cmd_words *words, struct attach *a, struct sbx_err *err)
 {
 	const char *keys = words->value[CMD_OPT_DETACH_KEYS];
@@ -354,6 +380,8 @@ int cmd_attach(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = attach_read_options(&words, &a, err);
 	if (r == 0)
 		r = box_find(boxes.dirs, BOX_RUNNING, boxes.arena, words.operands[0], &a.box, err);
+	if (r == 0)
+		attach_await_foreground(words.value[CMD_OPT_NO_STDIN] != NULL);
 	if (r == 0)
 		r = attach_connect(&a, words.value[CMD_OPT_NO_STDIN] != NULL, err);
 	if (r == 0)

@@ -10,6 +10,7 @@
  * it could not be, and then that has been said on PID 1's socket before.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 
 #include "sbx/base/str.h"
 #include "sbx/run/detach.h"
+
+static_assert((int)LOG_ENTRY_MAX <= (int)CONTROL_OUTPUT_MAX, "what is logged is sent at once");
 
 enum { DETACH_OUT, DETACH_ERR, DETACH_TERMINAL, DETACH_STARTED };
 

@@ -453,3 +453,40 @@ Test(attach, a_terminal_that_hangs_up_is_not_the_commands)
 	type_line(&again, "echo mark=$mark");
 	expect_text(&again, "mark=here");
 }
+
+/* In the background it stops, as whatever reads from the terminal; in front it goes on. */
+Test(attach, job_control_is_that_of_the_shell)
+{
+	_autosession_ struct session s;
+	_autoplace_ struct place p;
+	char line[1024];
+
+	place_start(&p);
+	_autorun_ struct run_result start = shell_in(&p);
+
+	expect_success(start);
+	shell_start(&s);
+	snprintf(line, sizeof(line), "export %s; %s attach web &", p.runtime, sbx_program());
+	type_line(&s, line);
+	type_line(&s, "until jobs | grep Stop''ped; do :; done");
+	expect_text(&s, "Stopped");
+	type_line(&s, "fg");
+	cr_assert(wait_until(is_raw, &s));
+	type_line(&s, "mark=her''e; echo se''t");
+	expect_text(&s, "set");
+	/* Not a key: somebody stops it. The shell has its terminal back, and the job can go on. */
+	_autorun_ struct run_result stop =
+		run_program("sh", "-c", "kill -TSTP $(pgrep -P $0 -x sbx)",
+			    (snprintf(line, sizeof(line), "%d", s.pid), line));
+	expect_success(stop);
+	expect_text(&s, "Stopped");
+	type_line(&s, "bg; until jobs | grep Stop''ped; do :; done");
+	expect_text(&s, "Stopped");
+	type_line(&s, "fg");
+	cr_assert(wait_until(is_raw, &s));
+	type_line(&s, "echo mark=$mark");
+	expect_text(&s, "mark=here");
+	type_line(&s, "exit 6");
+	expect_text(&s, "outer> ");
+	expect_status(&s, "6");
+}
