@@ -154,17 +154,6 @@ static int ask_read(const struct ask *ask, struct control_reply *reply, int fds[
 	return n < 0 ? -errno : n == 0 ? -ESRCH : -EPROTO;
 }
 
-/* The monitor is one of ours, and yet its strings get their ends here. */
-static void ask_check(struct control_facts *facts)
-{
-	facts->id[sizeof(facts->id) - 1] = '\0';
-	facts->name[sizeof(facts->name) - 1] = '\0';
-	if (facts->command_len > sizeof(facts->command))
-		facts->command_len = sizeof(facts->command);
-	if (facts->command_len)
-		facts->command[facts->command_len - 1] = '\0';
-}
-
 /**
  * Wait for the answer.
  * @ret_fds: what came beside it, owned by the caller; -1: none
@@ -190,7 +179,8 @@ int ask_receive(const struct ask *ask, int timeout_ms, struct control_reply *ret
 		return err_refuse(err, ESRCH, NULL, "the sandbox has ended");
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot hear from the sandbox's monitor");
-	ask_check(&ret_reply->facts);
+	/* The monitor is one of ours, and yet its strings get their ends here. */
+	control_check_facts(&ret_reply->facts);
 	if (ret_reply->result < 0)
 		return err_system(err, -ret_reply->result, NULL, "the sandbox's monitor refuses");
 	return 0;

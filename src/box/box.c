@@ -19,6 +19,7 @@
 #include "sbx/base/dirs.h"
 #include "sbx/base/str.h"
 #include "sbx/box/box.h"
+#include "sbx/run/kept.h"
 #include "sbx/run/register.h"
 
 enum { BOX_MAX = 65536 };
@@ -27,6 +28,7 @@ enum { BOX_MAX = 65536 };
 struct box_reading {
 	const char *dir;
 	int dir_fd; /* borrowed */
+	enum box_kind kind;
 	struct arena *arena;
 	struct box_list *list;
 };
@@ -46,30 +48,42 @@ static int box_check(const struct box_reading *reading, const char *file, struct
 	r = register_lock_holder(fd, &ret_box->monitor);
 	if (r == 0)
 		register_remove_dead(reading->dir_fd, file, &ret_box->label);
-	ret_box->dir = reading->dir;
+	ret_box->ended = false;
 	return r;
 }
 
-static int box_read_one(struct box_reading *reading, const char *file)
+static int box_add(const struct box_reading *reading, const struct box *box)
 {
 	struct box_list *list = reading->list;
-	struct box box, *grown;
+	struct box *grown;
 
-	if (box_check(reading, file, &box) != 1 || file[0] == '.' || list->n_boxes == BOX_MAX)
+	if (list->n_boxes == BOX_MAX)
 		return 0;
 	grown = arena_grow(reading->arena, list->boxes, list->n_boxes, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	grown[list->n_boxes++] = box;
+	grown[list->n_boxes++] = *box;
 	list->boxes = grown;
 	return 0;
 }
 
+static int box_read_one(const struct box_reading *reading, const char *file)
+{
+	struct box box = {.dir = reading->dir, .ended = true};
+
+	if (kept_label_from_file(file, &box.label))
+		return reading->kind == BOX_RUNNING ? 0 : box_add(reading, &box);
+	if (box_check(reading, file, &box) != 1 || file[0] == '.')
+		return 0;
+	return box_add(reading, &box);
+}
+
 /* Return: 0 or -errno. A directory that is not there has no records. */
-static int box_read_dir(const char *path, struct arena *arena, struct box_list *list)
+static int box_read_dir(const char *path, enum box_kind kind, struct arena *arena,
+			struct box_list *list)
 {
 	_autoclose_ int fd = dirs_open_own(path);
-	struct box_reading reading = {path, fd, arena, list};
+	struct box_reading reading = {path, fd, kind, arena, list};
 	int copy, r = 0;
 	DIR *dir;
 
@@ -88,82 +102,160 @@ static int box_read_dir(const char *path, struct arena *arena, struct box_list *
 	return r;
 }
 
+/* By id; of one that is about to end there are both, and the running one comes first. */
 static int box_compare(const void *a, const void *b)
 {
-	return strcmp(((const struct box *)a)->label.id, ((const struct box *)b)->label.id);
+	const struct box *x = a, *y = b;
+	int order = strcmp(x->label.id, y->label.id);
+
+	return order ? order : (int)x->ended - (int)y->ended;
+}
+
+/* One that runs has a kept file too, which is not to be seen yet. */
+static void box_leave_out(struct box_list *list, enum box_kind kind)
+{
+	size_t n = 0;
+	const char *last = "";
+
+	for (size_t i = 0; i < list->n_boxes; i++) {
+		const struct box *box = &list->boxes[i];
+		bool again = strcmp(last, box->label.id) == 0;
+
+		last = box->label.id;
+		if (!again && (kind == BOX_ANY || box->ended == (kind == BOX_ENDED)))
+			list->boxes[n++] = *box;
+	}
+	list->n_boxes = n;
 }
 
 /**
- * Which sandboxes run. What dead ones have left is removed.
+ * Which sandboxes there are. What dead ones have left is removed.
  * @dirs: of records; NULL: none
  *
  * Return: 0, or -errno with *err filled.
  */
-int box_list(const char *const dirs[BOX_DIRS], struct arena *arena, struct box_list *ret_list,
-	     struct sbx_err *err)
+int box_list(const char *const dirs[BOX_DIRS], enum box_kind kind, struct arena *arena,
+	     struct box_list *ret_list, struct sbx_err *err)
 {
 	struct box_list list = {.n_boxes = 0};
 
 	for (size_t i = 0; i < BOX_DIRS; i++) {
-		int r = dirs[i] ? box_read_dir(dirs[i], arena, &list) : 0;
+		int r = dirs[i] ? box_read_dir(dirs[i], kind, arena, &list) : 0;
 
 		if (r < 0)
-			return err_system(err, -r, dirs[i], "cannot look for running sandboxes");
+			return err_system(err, -r, dirs[i], "cannot look for sandboxes");
 	}
 	if (list.n_boxes)
 		qsort(list.boxes, list.n_boxes, sizeof(*list.boxes), box_compare);
+	box_leave_out(&list, kind);
 	*ret_list = list;
 	return 0;
 }
 
-static int box_refuse_many(const struct box_list *list, const char *word, struct sbx_err *err)
+static bool box_has_name(const struct box *box, const char *word)
+{
+	return box->label.name[0] && strcmp(box->label.name, word) == 0;
+}
+
+static bool box_has_prefix(const struct box *box, const char *word)
+{
+	return label_has_prefix(&box->label, word);
+}
+
+static int box_refuse_many(const struct box_list *list, const char *word,
+			   bool (*fits)(const struct box *box, const char *word),
+			   struct sbx_err *err)
 {
 	char room[256];
 	struct str_buf ids = STR_BUF_ON_STACK(room);
+	bool by_name = fits == box_has_name;
 	int r;
 
 	for (size_t i = 0; i < list->n_boxes; i++)
-		if (label_has_prefix(&list->boxes[i].label, word))
+		if (fits(&list->boxes[i], word))
 			str_buf_printf(&ids, " %s", list->boxes[i].label.id);
-	r = err_refuse(err, EINVAL, word, "more than one id begins so:%s", ids.data);
-	err_hint(err, "write more digits, or the name");
+	r = err_refuse(err, EINVAL, word, "%s:%s",
+		       by_name ? "more than one that has ended was called so"
+			       : "more than one id begins so",
+		       ids.data);
+	err_hint(err, by_name ? "write its id" : "write more digits, or the name");
+	return r;
+}
+
+/* Return: how many fit; *ret_box is one that runs, if any of them does. */
+static size_t box_match(const struct box_list *list, const char *word,
+			bool (*fits)(const struct box *box, const char *word),
+			const struct box **ret_box)
+{
+	size_t count = 0;
+
+	*ret_box = NULL;
+	for (size_t i = 0; i < list->n_boxes; i++) {
+		if (!fits(&list->boxes[i], word))
+			continue;
+		count++;
+		if (!*ret_box || (*ret_box)->ended)
+			*ret_box = &list->boxes[i];
+	}
+	return count;
+}
+
+static int box_refuse_none(const char *const dirs[BOX_DIRS], enum box_kind kind,
+			   struct arena *arena, const char *word, struct sbx_err *err)
+{
+	struct box_list all = {.n_boxes = 0};
+	const struct box *box;
+	int r;
+
+	if (kind == BOX_RUNNING && box_list(dirs, BOX_ENDED, arena, &all, err) == 0 &&
+	    (box_match(&all, word, box_has_name, &box) ||
+	     box_match(&all, word, box_has_prefix, &box)))
+		r = err_refuse(err, ESRCH, word, "has ended, there is only its record");
+	else
+		r = err_refuse(err, ESRCH, word, "no %ssandbox has this name or id",
+			       kind == BOX_RUNNING ? "running " : "");
+	err_hint(err, "sbx ps%s shows which there are", kind == BOX_RUNNING ? "" : " --all");
 	return r;
 }
 
 /**
- * The sandbox that is meant by a word: its name, its id, or how its id alone begins.
+ * The sandbox that is meant by a word: its name, its id, or how its id alone begins. A
+ * name is first of all that of one that runs.
  *
  * Return: 0, or -errno with *err filled (-ESRCH: there is none).
  */
-int box_find(const char *const dirs[BOX_DIRS], struct arena *arena, const char *word,
-	     struct box *ret_box, struct sbx_err *err)
+int box_find(const char *const dirs[BOX_DIRS], enum box_kind kind, struct arena *arena,
+	     const char *word, struct box *ret_box, struct sbx_err *err)
 {
-	const struct box *by_id = NULL;
 	struct box_list list = {.n_boxes = 0};
-	bool many = false;
-	int r = box_list(dirs, arena, &list, err);
+	const struct box *box;
+	size_t count;
+	int r = box_list(dirs, kind, arena, &list, err);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < list.n_boxes; i++) {
-		const struct box *box = &list.boxes[i];
+	count = box_match(&list, word, box_has_name, &box);
+	if (count > 1 && box->ended)
+		return box_refuse_many(&list, word, box_has_name, err);
+	if (count == 0) {
+		count = box_match(&list, word, box_has_prefix, &box);
+		if (count > 1)
+			return box_refuse_many(&list, word, box_has_prefix, err);
+	}
+	if (count == 0)
+		return box_refuse_none(dirs, kind, arena, word, err);
+	*ret_box = *box;
+	return 0;
+}
 
-		if (box->label.name[0] && strcmp(box->label.name, word) == 0) {
-			*ret_box = *box;
-			return 0;
-		}
-		if (!label_has_prefix(&box->label, word))
-			continue;
-		many = by_id != NULL;
-		by_id = box;
-	}
-	if (many)
-		return box_refuse_many(&list, word, err);
-	if (by_id) {
-		*ret_box = *by_id;
-		return 0;
-	}
-	r = err_refuse(err, ESRCH, word, "no running sandbox has this name or id");
-	err_hint(err, "sbx ps shows which there are");
-	return r;
+/* What was kept of one that has ended. Return: 0, or -errno with *err filled. */
+int box_read_kept(const struct box *box, struct kept *ret_kept, struct sbx_err *err)
+{
+	_autoclose_ int dir_fd = dirs_open_own(box->dir);
+	int r = dir_fd < 0 ? dir_fd : kept_read(dir_fd, &box->label, ret_kept);
+
+	if (r == -EINVAL)
+		return err_refuse(err, EINVAL, box->label.id,
+				  "what was kept of it is not what sbx has written");
+	return r < 0 ? err_system(err, -r, box->label.id, "cannot read what was kept of it") : 0;
 }

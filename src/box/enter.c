@@ -14,6 +14,7 @@
 #include "sbx/base/str.h"
 #include "sbx/box/ask.h"
 #include "sbx/box/enter.h"
+#include "sbx/box/freeze.h"
 #include "sbx/run/pack.h"
 
 static int enter_refuse(const struct box *box, int number, struct sbx_err *err)
@@ -28,6 +29,21 @@ static int enter_refuse(const struct box *box, int number, struct sbx_err *err)
 				 "is still starting, there is nothing to enter yet");
 	}
 	return -number;
+}
+
+/* PID 1 could not tell who the command is, and so the monitor has not answered. */
+static int enter_refuse_paused(const struct box *box, struct arena *arena, struct sbx_err *err)
+{
+	int fds[CONTROL_FDS_MAX] = {-1, -1};
+	struct control_reply reply;
+	struct sbx_err other;
+
+	if (ask(box, CONTROL_FACTS, 0, &reply, fds, &other) < 0 ||
+	    !freeze_is_frozen(&reply.facts, arena))
+		return -ETIMEDOUT;
+	(void)err_refuse(err, EAGAIN, box->label.id, "is paused");
+	err_hint(err, "sbx unpause %s lets it go on", box->label.id);
+	return -EAGAIN;
 }
 
 /* Copies: the originals lie in the command line, which is wiped in the process that enters. */
@@ -185,6 +201,8 @@ int enter_plan(const struct box *box, const struct enter *enter, struct sbx_plan
 	r = ask(box, CONTROL_JOIN, 0, &reply, fds, err);
 	pidfd = fds[0];
 	pack_fd = fds[1];
+	if (r == -ETIMEDOUT)
+		return enter_refuse_paused(box, &plan->arena, err);
 	if (r < 0)
 		return reply.result < 0 ? enter_refuse(box, -reply.result, err) : r;
 	if (pidfd < 0 || pack_fd < 0)

@@ -408,7 +408,7 @@ const struct cli_option cli_options[] = {
 	{.name = "--pass-fd", .group = CLI_PROCESS,
 	 .args = {FD}, .act = CLI_ACT_PASS_FD,
 	 .help = "the command keeps this descriptor too"},
-	{.name = "--pty", .group = CLI_PROCESS,
+	{.name = "--pty", .letter = "-t", .group = CLI_PROCESS,
 	 SET(PTY, SPEC_PTY_ON),
 	 .help = "a terminal of its own, relayed to the caller's"},
 	{.name = "--no-pty", .group = CLI_PROCESS,
@@ -417,6 +417,12 @@ const struct cli_option cli_options[] = {
 	{.name = "--detach", .letter = "-d", .group = CLI_PROCESS,
 	 SET(DETACH, true),
 	 .help = "do not wait for it; print its id, keep its output"},
+	{.name = "--interactive", .letter = "-i", .group = CLI_PROCESS,
+	 SET(INTERACTIVE, true),
+	 .help = "with --detach: sbx attach can write to it"},
+	{.name = "--keep-record", .group = CLI_PROCESS,
+	 SET(KEEP_RECORD, true),
+	 .help = "what is known of it stays when it has ended"},
 	{.name = "--new-session", .group = CLI_PROCESS,
 	 SET(NEW_SESSION, true),
 	 .help = "a new terminal session (setsid)"},
@@ -480,6 +486,7 @@ const struct cli_option cli_options[] = {
 const size_t cli_n_options = ARRAY_SIZE(cli_options);
 
 #define NOT_YET "is not available in this version"
+#define ONE_BY_ONE "is written with a word for each letter: -d -i -t"
 #define SHARED_TTY "is not needed: the command has the caller's terminal; --pty gives it its own"
 
 /* The text goes behind the word: "-e: use --env NAME=VALUE". */
@@ -492,7 +499,6 @@ const struct cli_advice cli_advices[] = {
 	{"--cpus", "is not available: there are no resource limits in this version"},
 	{"--cwd", "is called --chdir DIR"},
 	{"--entrypoint", "is not needed: write the command after --"},
-	{"--interactive", SHARED_TTY},
 	{"--memory", "is not available: there are no resource limits in this version"},
 	{"--mount", "is called --bind SRC DEST, --ro-bind SRC DEST or --tmpfs DEST"},
 	{"--network", "is called --net=none or --net=host"},
@@ -511,12 +517,14 @@ const struct cli_advice cli_advices[] = {
 	{"--volume", "is called --bind SRC DEST (or --ro-bind SRC DEST)"},
 	{"--workdir", "is called --chdir DIR"},
 	{"-V", "is called --version"},
+	{"-dit", ONE_BY_ONE},
+	{"-dt", ONE_BY_ONE},
 	{"-e", "is called --env NAME[=VALUE]"},
-	{"-i", SHARED_TTY},
 	{"-it", SHARED_TTY},
+	{"-itd", ONE_BY_ONE},
 	{"-m", "is not available: there are no resource limits in this version"},
 	{"-p", "is not available: there is no network but the host's (--net=host)"},
-	{"-t", SHARED_TTY},
+	{"-td", ONE_BY_ONE},
 	{"-ti", SHARED_TTY},
 	{"-u", "is called --user U[:G]"},
 	{"-v", "takes no value: a volume is given as --bind SRC DEST (or --ro-bind SRC DEST)"},

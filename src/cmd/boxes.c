@@ -18,7 +18,10 @@
 
 extern char **environ;
 
-enum { BOXES_END_MS = 5000 };
+enum {
+	BOXES_END_MS = 5000,
+	BOXES_BATCH = 64, /* monitors that are told at once: two descriptors each */
+};
 
 /* Find out where records are. Return: 0, or -errno with *err filled. */
 int boxes_init(struct boxes *boxes, struct sbx_err *err)
@@ -54,8 +57,8 @@ void boxes_finish(struct boxes *boxes)
  *
  * Return: 0, or -errno with *err filled.
  */
-int boxes_choose(struct boxes *boxes, const struct cmd_words *words, struct box_list *ret_list,
-		 struct sbx_err *err)
+int boxes_choose(struct boxes *boxes, const struct cmd_words *words, enum box_kind kind,
+		 struct box_list *ret_list, struct sbx_err *err)
 {
 	struct box_list list = {.n_boxes = (size_t)words->n_operands};
 
@@ -64,7 +67,7 @@ int boxes_choose(struct boxes *boxes, const struct cmd_words *words, struct box_
 				 "takes the place of --all, or the other "
 				 "way round");
 	if (words->value[CMD_OPT_ALL])
-		return box_list(boxes->dirs, boxes->arena, ret_list, err);
+		return box_list(boxes->dirs, kind, boxes->arena, ret_list, err);
 	if (words->n_operands == 0)
 		return err_usage(err, NULL, "sbx %s needs the name or id of a sandbox, or --all",
 				 words->verb->name);
@@ -72,8 +75,8 @@ int boxes_choose(struct boxes *boxes, const struct cmd_words *words, struct box_
 	if (!list.boxes)
 		return err_oom(err);
 	for (size_t i = 0; i < list.n_boxes; i++) {
-		int r = box_find(boxes->dirs, boxes->arena, words->operands[i], &list.boxes[i],
-				 err);
+		int r = box_find(boxes->dirs, kind, boxes->arena, words->operands[i],
+				 &list.boxes[i], err);
 
 		if (r < 0)
 			return r;
@@ -90,30 +93,96 @@ bool boxes_await_end(const struct ask *ask, int timeout_ms)
 	return poll(&pfd, 1, timeout_ms) == 1;
 }
 
+/*
+ * A sandbox that is stopped, as a job of a shell is, would hear of a signal only when it is
+ * continued. So it is, but for a signal that is to stop it; a shell's kill does the same.
+ */
+static int boxes_send_signal(const struct box *box, int sig, struct ask *ask, struct sbx_err *err)
+{
+	enum control_type type = sig == SIGKILL ? CONTROL_END : CONTROL_SIGNAL;
+	int r = ask_send(box, type, sig, ask, err);
+
+	if (r == 0 && !signals_stop_a_process(sig) && sig != SIGSTOP && ask_is_stopped(ask))
+		(void)sys_pidfd_send_signal(ask->pidfd, SIGCONT);
+	return r;
+}
+
+static int boxes_conclude_signal(const struct box *box, int sig, const struct ask *ask,
+				 struct sbx_err *err)
+{
+	int fds[CONTROL_FDS_MAX] = {-1, -1}, r;
+	struct control_reply reply;
+
+	r = ask_receive(ask, ASK_TIMEOUT_MS, &reply, fds, err);
+	if (r == 0 && sig == SIGKILL && !boxes_await_end(ask, BOXES_END_MS))
+		return err_refuse(err, ETIMEDOUT, box->label.id, "has not ended yet");
+	return r;
+}
+
 /**
  * Send a signal to the command; SIGKILL ends the whole sandbox at once, and is waited for.
- *
- * A sandbox that is stopped, as a job of a shell is, would hear of it only when it is
- * continued. So it is, but for a signal that is to stop it; a shell's kill does the same.
  *
  * Return: 0, or -errno with *err filled (-ESRCH: it has ended).
  */
 int boxes_signal(const struct box *box, int sig, struct sbx_err *err)
 {
-	enum control_type type = sig == SIGKILL ? CONTROL_END : CONTROL_SIGNAL;
 	_autoask_ struct ask ask = ASK_NONE;
-	int fds[CONTROL_FDS_MAX] = {-1, -1}, r;
-	struct control_reply reply;
+	int r = boxes_send_signal(box, sig, &ask, err);
 
-	r = ask_send(box, type, sig, &ask, err);
-	if (r < 0)
-		return r;
-	if (!signals_stop_a_process(sig) && sig != SIGSTOP && ask_is_stopped(&ask))
-		(void)sys_pidfd_send_signal(ask.pidfd, SIGCONT);
-	r = ask_receive(&ask, ASK_TIMEOUT_MS, &reply, fds, err);
-	if (r == 0 && sig == SIGKILL && !boxes_await_end(&ask, BOXES_END_MS))
-		return err_refuse(err, ETIMEDOUT, box->label.id, "has not ended yet");
-	return r;
+	return r < 0 ? r : boxes_conclude_signal(box, sig, &ask, err);
+}
+
+/* Of `n` sandboxes. Return: the first failure, with *err filled; others are tried all the same. */
+static int boxes_signal_batch(const struct box *boxes, size_t n, int sig, bool may_have_ended,
+			      struct sbx_err *err)
+{
+	struct ask asks[BOXES_BATCH];
+	int results[BOXES_BATCH], first = 0;
+	struct sbx_err later;
+
+	for (size_t i = 0; i < n; i++) {
+		asks[i] = ASK_NONE;
+		results[i] = boxes[i].ended ? 0
+					    : boxes_send_signal(&boxes[i], sig, &asks[i],
+								first < 0 ? &later : err);
+		if (results[i] == -ESRCH && may_have_ended)
+			results[i] = 0;
+		first = first < 0 ? first : results[i];
+	}
+	for (size_t i = 0; i < n; i++) {
+		int r = results[i];
+
+		if (asks[i].sock_fd >= 0)
+			r = boxes_conclude_signal(&boxes[i], sig, &asks[i],
+						  first < 0 ? &later : err);
+		if (r == -ESRCH && may_have_ended)
+			r = 0;
+		first = first < 0 ? first : r;
+		ask_finish(&asks[i]);
+	}
+	return first;
+}
+
+/**
+ * The same for many: all of a batch are told before any is waited for, and one that cannot
+ * be told keeps no other from it.
+ * @may_have_ended: then that is no failure
+ *
+ * Return: 0, or the first failure, -errno with *err filled.
+ */
+int boxes_signal_all(const struct box_list *list, int sig, bool may_have_ended, struct sbx_err *err)
+{
+	struct sbx_err later;
+	int first = 0;
+
+	for (size_t i = 0; i < list->n_boxes; i += BOXES_BATCH) {
+		size_t left = list->n_boxes - i;
+		int r = boxes_signal_batch(&list->boxes[i], left < BOXES_BATCH ? left : BOXES_BATCH,
+					   sig, may_have_ended, first < 0 ? &later : err);
+
+		first = first < 0 ? first : r;
+	}
+	return first;
 }
 
 /* The processes of one sandbox. Return: 0, or -errno with *err filled. */

@@ -124,7 +124,7 @@ int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (r == 0)
 		r = exec_read(&words, boxes.arena, &enter, err);
 	if (r == 0)
-		r = box_find(boxes.dirs, boxes.arena, words.operands[0], &box, err);
+		r = box_find(boxes.dirs, BOX_RUNNING, boxes.arena, words.operands[0], &box, err);
 	if (r < 0)
 		return r;
 	plan_init(&plan);

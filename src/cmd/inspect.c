@@ -8,11 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
 #include "sbx/base/json.h"
+#include "sbx/box/freeze.h"
 #include "sbx/box/procs.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/run/kept.h"
 
 enum { INSPECT_PLAN_MAX = 16 << 20, INSPECT_COMMAND_MAX = 1 << 17 };
 
@@ -39,16 +42,21 @@ static int inspect_facts(struct json_out *json, const struct control_facts *fact
 			 struct arena *arena, struct sbx_err *err)
 {
 	struct procs procs = {.count = 0};
+	const char *cgroup;
 	int r = boxes_find_procs(facts, arena, &procs, err);
 
 	if (r < 0)
 		return r;
 	json_add_string(json, "id", facts->id);
 	json_add_string(json, "name", facts->name[0] ? facts->name : NULL);
-	json_add_string(json, "status", facts->starting ? "starting" : "running");
+	json_add_string(json, "status",
+			facts->starting			 ? "starting"
+			: freeze_is_frozen(facts, arena) ? "paused"
+							 : "running");
 	json_add_int(json, "created-ms", facts->created_ms);
 	json_add_string(json, "network", facts->own_network ? "none" : "host");
-	json_add_string(json, "cgroup", NULL);
+	(void)freeze_has_own_cgroup(facts, arena, &cgroup);
+	json_add_string(json, "cgroup", cgroup);
 	boxes_json_command(json, facts->command, facts->command_len);
 	json_add_bool(json, "command-is-cut", facts->command_is_cut);
 	inspect_process(json, "monitor", facts->monitor_pid, arena);
@@ -88,6 +96,44 @@ static int inspect_one(const struct box *box, struct json_out *json, struct aren
 	return 0;
 }
 
+static const char *const inspect_ends[KEPT_END_COUNT_] = {
+	[KEPT_LOST] = "lost",
+	[KEPT_EXITED] = "exited",
+	[KEPT_KILLED] = "killed",
+	[KEPT_FAILED] = "failed",
+};
+
+/* One that has ended: as far as it was kept. */
+static int inspect_kept(const struct box *box, struct json_out *json, struct arena *arena,
+			struct sbx_err *err)
+{
+	_autoclose_ int dir_fd = dirs_open_own(box->dir);
+	struct kept kept;
+	char *plan = NULL;
+	size_t len = 0;
+	int r = box_read_kept(box, &kept, err);
+
+	if (r < 0)
+		return r;
+	json_open_object(json, NULL);
+	json_add_string(json, "id", kept.facts.id);
+	json_add_string(json, "name", kept.facts.name[0] ? kept.facts.name : NULL);
+	json_add_string(json, "status", inspect_ends[kept.end]);
+	json_add_int(json, "created-ms", kept.facts.created_ms);
+	if (kept.end != KEPT_LOST) {
+		json_add_int(json, "ended-ms", kept.ended_ms);
+		json_add_int(json, "exit-code", kept.exit_code);
+	}
+	json_add_string(json, "reason", kept.reason[0] ? kept.reason : NULL);
+	json_add_string(json, "network", kept.facts.own_network ? "none" : "host");
+	boxes_json_command(json, kept.facts.command, kept.facts.command_len);
+	json_add_bool(json, "command-is-cut", kept.facts.command_is_cut);
+	if (dir_fd >= 0 && kept_read_plan(dir_fd, &box->label, arena, &plan, &len) == 0)
+		json_add_raw(json, "plan", plan, len);
+	json_close(json);
+	return 0;
+}
+
 int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	char room[16384];
@@ -99,12 +145,13 @@ int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	int r = boxes_begin(argc, argv, &boxes, &words, err);
 
 	if (r == 0)
-		r = boxes_choose(&boxes, &words, &list, err);
+		r = boxes_choose(&boxes, &words, BOX_ANY, &list, err);
 	if (r < 0)
 		return r;
 	json_open_array(&json, NULL);
 	for (size_t i = 0; i < list.n_boxes; i++) {
-		r = inspect_one(&list.boxes[i], &json, boxes.arena, err);
+		r = (list.boxes[i].ended ? inspect_kept : inspect_one)(&list.boxes[i], &json,
+								       boxes.arena, err);
 		if (r < 0)
 			return r;
 	}

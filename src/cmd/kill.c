@@ -34,13 +34,10 @@ int cmd_kill(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (sig < 0)
 		return sig;
 	if (r == 0)
-		r = boxes_choose(&boxes, &words, &list, err);
-	for (size_t i = 0; r == 0 && i < list.n_boxes; i++) {
-		r = boxes_signal(&list.boxes[i], sig, err);
-		/* One of all may have ended meanwhile: it is what was asked for. */
-		if (r == -ESRCH && words.value[CMD_OPT_ALL])
-			r = 0;
-	}
+		r = boxes_choose(&boxes, &words, BOX_RUNNING, &list, err);
+	/* One of all may have ended meanwhile: it is what was asked for. */
+	if (r == 0)
+		r = boxes_signal_all(&list, sig, words.value[CMD_OPT_ALL] != NULL, err);
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

@@ -318,13 +318,14 @@ int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (r == 0 && words.value[CMD_OPT_SINCE])
 		r = logs_read_since(words.value[CMD_OPT_SINCE], &logs.since_ms, err);
 	if (r == 0)
-		r = box_find(boxes.dirs, boxes.arena, words.operands[0], &box, err);
+		r = box_find(boxes.dirs, BOX_ANY, boxes.arena, words.operands[0], &box, err);
 	/* What is shown is to be of a sandbox, and its end to be seen. */
-	if (r == 0)
+	if (r == 0 && !box.ended)
 		r = ask_send(&box, CONTROL_WAIT, 0, &ask, err);
 	if (r < 0)
 		return r;
-	logs.follow = words.value[CMD_OPT_FOLLOW] != NULL;
+	/* Of one that has ended all is there. */
+	logs.follow = words.value[CMD_OPT_FOLLOW] && !box.ended;
 	logs.timestamps = words.value[CMD_OPT_TIMESTAMPS] != NULL;
 	logs.escape[0] = isatty(STDOUT_FILENO) == 1;
 	logs.escape[1] = isatty(STDERR_FILENO) == 1;

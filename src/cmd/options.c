@@ -20,6 +20,9 @@
 
 /* clang-format off */
 const struct cmd_option cmd_options[] = {
+	WITH("attach", DETACH_KEYS, "--detach-keys", NULL, "KEYS", TEXT, "what to type to detach; ctrl-p,ctrl-q"),
+	FLAG("attach", NO_STDIN, "--no-stdin", NULL, "only watch"),
+	WITH("attach", SIG_PROXY, "--sig-proxy", NULL, "true|false", TEXT, "pass signals on; true"),
 	FLAG("doctor", JSON, "--json", NULL, "for programs"),
 	FLAG("doctor", QUIET, "--quiet", "-q", "only what does not work"),
 	FLAG("doctor", STRICT, "--strict", NULL, "fail where an option would"),
@@ -35,13 +38,18 @@ const struct cmd_option cmd_options[] = {
 	WITH("logs", SINCE, "--since", NULL, "TIME", TEXT, "not what is older: 90s, 5m, 2h, 1d"),
 	WITH("logs", TAIL, "--tail", "-n", "N", TEXT, "the last lines only"),
 	FLAG("logs", TIMESTAMPS, "--timestamps", "-t", "begin lines with their time"),
+	FLAG("pause", ALL, "--all", "-a", "every running sandbox"),
+	FLAG("ps", ALL, "--all", "-a", "also those that have ended and were to be kept"),
 	WITH("ps", FILTER, "--filter", "-f", "KEY=VALUE", TEXT, "only those: name=, id=, status="),
 	WITH("ps", FORMAT, "--format", NULL, "TEXT", TEXT, "a line for each, with {{.Name}} and the like"),
 	FLAG("ps", JSON, "--json", NULL, "for programs"),
 	FLAG("ps", QUIET, "--quiet", "-q", "ids only"),
 	FLAG("ps", WATCH, "--watch", "-w", "again and again, until interrupted"),
+	FLAG("rm", ALL, "--all", "-a", "all that have ended"),
+	FLAG("rm", FORCE, "--force", "-f", "end those that run first"),
 	FLAG("stop", ALL, "--all", "-a", "every running sandbox"),
 	WITH("stop", TIME, "--time", "-t", "SECONDS", TEXT, "how long to wait before killing; 10"),
+	FLAG("unpause", ALL, "--all", "-a", "every running sandbox"),
 };
 /* clang-format on */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ps: `sbx ps`: the sandboxes that run.
+ * ps: `sbx ps`: the sandboxes that run, and with --all what was kept of others.
  *
  * What is shown comes from the monitors, which are asked some at a time, all at once: none
  * of them waits for another. A monitor that is stopped, as a job of a shell is, does not
@@ -18,9 +18,11 @@
 
 #include "sbx/base/io.h"
 #include "sbx/base/json.h"
+#include "sbx/box/freeze.h"
 #include "sbx/box/procs.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/run/kept.h"
 
 enum {
 	PS_BATCH = 64,	  /* monitors that are asked at once: two descriptors each */
@@ -31,13 +33,31 @@ enum {
 	PS_COMMAND_MAX = 4096,
 };
 
-enum ps_status { PS_RUNNING, PS_STARTING, PS_STOPPED, PS_SILENT, PS_STATUS_COUNT_ };
+enum ps_status {
+	PS_RUNNING,
+	PS_STARTING,
+	PS_STOPPED,
+	PS_PAUSED,
+	PS_SILENT,
+	/* those that have ended */
+	PS_EXITED,
+	PS_KILLED,
+	PS_FAILED,
+	PS_LOST,
+	PS_STATUS_COUNT_
+};
 
 static const char *const ps_status_names[PS_STATUS_COUNT_] = {
-	[PS_RUNNING] = "running",
-	[PS_STARTING] = "starting",
-	[PS_STOPPED] = "stopped",
-	[PS_SILENT] = "no answer",
+	[PS_RUNNING] = "running", [PS_STARTING] = "starting", [PS_STOPPED] = "stopped",
+	[PS_PAUSED] = "paused",	  [PS_SILENT] = "no answer",  [PS_EXITED] = "exited",
+	[PS_KILLED] = "killed",	  [PS_FAILED] = "failed",     [PS_LOST] = "lost",
+};
+
+static const enum ps_status ps_ends[KEPT_END_COUNT_] = {
+	[KEPT_LOST] = PS_LOST,
+	[KEPT_EXITED] = PS_EXITED,
+	[KEPT_KILLED] = PS_KILLED,
+	[KEPT_FAILED] = PS_FAILED,
 };
 
 /* One sandbox, as it is shown. */
@@ -46,6 +66,8 @@ struct ps_row {
 	enum ps_status status;
 	bool has_facts;
 	struct control_facts facts;
+	int exit_code;	  /* of one that has ended; -1: of none */
+	int64_t ended_ms; /* likewise; 0 */
 	struct procs procs;
 	int64_t now_ms;
 };
@@ -84,26 +106,43 @@ static void ps_age(const struct ps_row *row, struct str_buf *out)
 	str_buf_printf(out, "%lld %s", (long long)(age / units[i].seconds), units[i].unit);
 }
 
-static void ps_created(const struct ps_row *row, struct str_buf *out)
+static void ps_add_time(int64_t time_ms, struct str_buf *out)
 {
-	time_t seconds = (time_t)(row->facts.created_ms / 1000);
+	time_t seconds = (time_t)(time_ms / 1000);
 	char text[64] = "";
 	struct tm tm;
 
-	if (row->has_facts && localtime_r(&seconds, &tm) &&
+	if (time_ms && localtime_r(&seconds, &tm) &&
 	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z", &tm))
 		str_buf_puts(out, text);
 }
 
+static void ps_created(const struct ps_row *row, struct str_buf *out)
+{
+	ps_add_time(row->facts.created_ms, out);
+}
+
+static void ps_ended(const struct ps_row *row, struct str_buf *out)
+{
+	ps_add_time(row->ended_ms, out);
+}
+
 static void ps_procs(const struct ps_row *row, struct str_buf *out)
 {
-	if (row->has_facts)
+	if (row->has_facts && !row->box->ended)
 		str_buf_printf(out, "%zu", row->procs.count);
+}
+
+static void ps_exit_code(const struct ps_row *row, struct str_buf *out)
+{
+	if (row->exit_code >= 0)
+		str_buf_printf(out, "%d", row->exit_code);
 }
 
 static void ps_monitor(const struct ps_row *row, struct str_buf *out)
 {
-	str_buf_printf(out, "%d", row->box->monitor);
+	if (!row->box->ended)
+		str_buf_printf(out, "%d", row->box->monitor);
 }
 
 static void ps_network(const struct ps_row *row, struct str_buf *out)
@@ -135,17 +174,20 @@ static const struct ps_column {
 	const char *field; /* in --format */
 	const char *key;   /* in --json */
 	bool is_number;
+	bool of_ended; /* in the list only where those are in it */
 	void (*add)(const struct ps_row *row, struct str_buf *out);
 } ps_columns[] = {
-	{"ID", "ID", "id", false, ps_id},
-	{"NAME", "Name", "name", false, ps_name},
-	{"STATUS", "Status", "status", false, ps_status},
-	{"AGE", "Age", NULL, false, ps_age},
-	{NULL, "Created", "created", false, ps_created},
-	{"PROCS", "Processes", "processes", true, ps_procs},
-	{NULL, "Pid", "monitor-pid", true, ps_monitor},
-	{NULL, "Network", "network", false, ps_network},
-	{"COMMAND", "Command", NULL, false, ps_command}, /* the last: it may be long */
+	{"ID", "ID", "id", false, false, ps_id},
+	{"NAME", "Name", "name", false, false, ps_name},
+	{"STATUS", "Status", "status", false, false, ps_status},
+	{"EXIT", "ExitCode", "exit-code", true, true, ps_exit_code},
+	{"AGE", "Age", NULL, false, false, ps_age},
+	{NULL, "Created", "created", false, false, ps_created},
+	{NULL, "Ended", "ended", false, false, ps_ended},
+	{"PROCS", "Processes", "processes", true, false, ps_procs},
+	{NULL, "Pid", "monitor-pid", true, false, ps_monitor},
+	{NULL, "Network", "network", false, false, ps_network},
+	{"COMMAND", "Command", NULL, false, false, ps_command}, /* the last: it may be long */
 };
 
 /* ---- looking ---- */
@@ -171,6 +213,22 @@ static int ps_hear(struct ps_row *row, const struct ask *ask, struct sbx_err *er
 	return 1;
 }
 
+/* One that has ended. What cannot be read is shown with what its name says. */
+static void ps_fill_kept(struct ps_row *row)
+{
+	struct sbx_err ignored;
+	struct kept kept;
+
+	row->status = PS_LOST;
+	if (box_read_kept(row->box, &kept, &ignored) < 0)
+		return;
+	row->has_facts = true;
+	row->facts = kept.facts;
+	row->status = ps_ends[kept.end];
+	row->exit_code = kept.end == KEPT_LOST ? -1 : kept.exit_code;
+	row->ended_ms = kept.ended_ms;
+}
+
 /* Of `n` sandboxes. Rows of those that have ended meanwhile are left out. */
 static int ps_ask_batch(const struct box *boxes, size_t n, struct ps_row *rows, size_t *n_rows,
 			struct sbx_err *err)
@@ -179,20 +237,23 @@ static int ps_ask_batch(const struct box *boxes, size_t n, struct ps_row *rows, 
 
 	for (size_t i = 0; i < n; i++) {
 		asks[i] = ASK_NONE;
-		(void)ask_send(&boxes[i], CONTROL_FACTS, 0, &asks[i], err);
+		if (!boxes[i].ended)
+			(void)ask_send(&boxes[i], CONTROL_FACTS, 0, &asks[i], err);
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct ps_row row = {.box = &boxes[i], .status = PS_SILENT};
+		struct ps_row row = {.box = &boxes[i], .status = PS_SILENT, .exit_code = -1};
 
+		if (boxes[i].ended)
+			ps_fill_kept(&row);
 		/* What cannot be verified is not shown as a sandbox. */
-		if (asks[i].sock_fd >= 0 && ps_hear(&row, &asks[i], err) == 1)
+		if (boxes[i].ended || (asks[i].sock_fd >= 0 && ps_hear(&row, &asks[i], err) == 1))
 			rows[(*n_rows)++] = row;
 		ask_finish(&asks[i]);
 	}
 	return 0;
 }
 
-static int ps_look(struct boxes *boxes, struct ps_row **ret_rows, size_t *ret_n,
+static int ps_look(struct boxes *boxes, bool all_of_them, struct ps_row **ret_rows, size_t *ret_n,
 		   struct sbx_err *err)
 {
 	struct procs_all all = {.count = 0};
@@ -200,7 +261,8 @@ static int ps_look(struct boxes *boxes, struct ps_row **ret_rows, size_t *ret_n,
 	struct box_list list = {.n_boxes = 0};
 	size_t n = 0;
 	struct ps_row *rows = NULL;
-	int r = box_list(boxes->dirs, boxes->arena, &list, err);
+	int r = box_list(boxes->dirs, all_of_them ? BOX_ANY : BOX_RUNNING, boxes->arena, &list,
+			 err);
 
 	if (r < 0)
 		return r;
@@ -217,7 +279,9 @@ static int ps_look(struct boxes *boxes, struct ps_row **ret_rows, size_t *ret_n,
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		rows[i].now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-		if (rows[i].has_facts)
+		if (rows[i].status == PS_RUNNING && freeze_is_frozen(&rows[i].facts, boxes->arena))
+			rows[i].status = PS_PAUSED;
+		if (rows[i].has_facts && !rows[i].box->ended)
 			r = procs_of(&all, rows[i].facts.init_pid, rows[i].facts.own_pids,
 				     boxes->arena, &rows[i].procs);
 	}
@@ -300,13 +364,14 @@ static size_t ps_columns_of_terminal(void)
 	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-static void ps_find_widths(const struct ps_row *rows, size_t n, size_t widths[])
+/* @widths: 0: the column is left out */
+static void ps_find_widths(const struct ps_row *rows, size_t n, bool all_of_them, size_t widths[])
 {
 	char room[PS_CELL_MAX];
 	struct str_buf cell = STR_BUF_ON_STACK(room);
 
 	for (size_t c = 0; c < ARRAY_SIZE(ps_columns); c++) {
-		if (!ps_columns[c].title)
+		if (!ps_columns[c].title || (ps_columns[c].of_ended && !all_of_them))
 			continue;
 		widths[c] = strlen(ps_columns[c].title);
 		for (size_t i = 0; i < n && c + 1 < ARRAY_SIZE(ps_columns); i++) {
@@ -327,7 +392,7 @@ static void ps_print_line(const struct ps_row *row, const size_t widths[], size_
 	for (size_t c = 0; c < ARRAY_SIZE(ps_columns); c++) {
 		const struct ps_column *column = &ps_columns[c];
 
-		if (!column->title)
+		if (!column->title || widths[c] == 0)
 			continue;
 		if (row)
 			ps_add_cell(column, row, &cell);
@@ -343,11 +408,11 @@ static void ps_print_line(const struct ps_row *row, const size_t widths[], size_
 	sink_puts(sink, "\n");
 }
 
-static void ps_print_list(const struct ps_row *rows, size_t n, struct sink *sink)
+static void ps_print_list(const struct ps_row *rows, size_t n, bool all_of_them, struct sink *sink)
 {
 	size_t widths[ARRAY_SIZE(ps_columns)] = {0}, columns = ps_columns_of_terminal();
 
-	ps_find_widths(rows, n, widths);
+	ps_find_widths(rows, n, all_of_them, widths);
 	ps_print_line(NULL, widths, columns, sink);
 	for (size_t i = 0; i < n; i++)
 		ps_print_line(&rows[i], widths, columns, sink);
@@ -463,7 +528,7 @@ static int ps_print(const struct cmd_words *words, const struct ps_row *rows, si
 	if (words->value[CMD_OPT_JSON])
 		ps_print_json(rows, n, &sink);
 	else if (!format)
-		ps_print_list(rows, n, &sink);
+		ps_print_list(rows, n, words->value[CMD_OPT_ALL] != NULL, &sink);
 	for (size_t i = 0; format && !words->value[CMD_OPT_JSON] && i < n; i++)
 		ps_print_format(&rows[i], format, &sink);
 	r = sink_finish(&sink);
@@ -478,7 +543,7 @@ static int ps_once(const struct cmd_words *words, struct sbx_err *err)
 	int r = boxes_init(&boxes, err);
 
 	if (r == 0)
-		r = ps_look(&boxes, &rows, &n, err);
+		r = ps_look(&boxes, words->value[CMD_OPT_ALL] != NULL, &rows, &n, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++)

@@ -20,16 +20,33 @@ static int64_t stop_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Wait for one, until the deadline. Return: 0, or -errno with *err filled. */
+/* Wait for one, until the deadline. Return: 1 it has ended, 0 it has not, -errno. */
 static int stop_await(const struct box *box, int64_t deadline_ms, struct sbx_err *err)
 {
 	_autoask_ struct ask ask = ASK_NONE;
 	int64_t left = deadline_ms - stop_now_ms();
 	int r = ask_send(box, CONTROL_FACTS, 0, &ask, err);
 
-	if (r == 0 && !boxes_await_end(&ask, left > 0 ? (int)left : 0))
-		r = boxes_signal(box, SIGKILL, err);
-	return r == -ESRCH ? 0 : r;
+	if (r == -ESRCH)
+		return 1;
+	return r < 0 ? r : boxes_await_end(&ask, left > 0 ? (int)left : 0);
+}
+
+/* Leave only those in the list that have not ended by then. */
+static int stop_await_all(struct box_list *list, int64_t deadline_ms, struct sbx_err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n_boxes; i++) {
+		int r = stop_await(&list->boxes[i], deadline_ms, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			list->boxes[n++] = list->boxes[i];
+	}
+	list->n_boxes = n;
+	return 0;
 }
 
 int cmd_stop(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
@@ -47,16 +64,15 @@ int cmd_stop(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 				 "must be a number of seconds, at most %d, not \"%s\"",
 				 STOP_SECONDS_MAX, words.value[CMD_OPT_TIME]);
 	if (r == 0)
-		r = boxes_choose(&boxes, &words, &list, err);
+		r = boxes_choose(&boxes, &words, BOX_RUNNING, &list, err);
 	if (r < 0)
 		return r;
 	deadline_ms = stop_now_ms() + (int64_t)seconds * 1000;
-	for (size_t i = 0; r == 0 && i < list.n_boxes; i++) {
-		r = boxes_signal(&list.boxes[i], SIGTERM, err);
-		r = r == -ESRCH ? 0 : r;
-	}
-	for (size_t i = 0; r == 0 && i < list.n_boxes; i++)
-		r = stop_await(&list.boxes[i], deadline_ms, err);
+	r = boxes_signal_all(&list, SIGTERM, true, err);
+	if (r == 0)
+		r = stop_await_all(&list, deadline_ms, err);
+	if (r == 0)
+		r = boxes_signal_all(&list, SIGKILL, true, err);
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

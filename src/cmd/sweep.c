@@ -19,7 +19,7 @@ static void cmd_sweep_all(struct sbx_plan *plan)
 	struct sbx_err err;
 
 	placeholder_sweep(plan, PLACEHOLDER_SWEEP_ALL);
-	(void)box_list(plan->box_dirs, &plan->arena, &ignored, &err);
+	(void)box_list(plan->box_dirs, BOX_RUNNING, &plan->arena, &ignored, &err);
 }
 
 /* What goes wrong is left for the next time: it is nobody's errand. */

@@ -108,7 +108,7 @@ int cmd_top(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	int r = boxes_begin(argc, argv, &boxes, &words, err);
 
 	if (r == 0)
-		r = box_find(boxes.dirs, boxes.arena, words.operands[0], &box, err);
+		r = box_find(boxes.dirs, BOX_RUNNING, boxes.arena, words.operands[0], &box, err);
 	if (r == 0)
 		r = ask(&box, CONTROL_FACTS, 0, &reply, fds, err);
 	if (r == 0)

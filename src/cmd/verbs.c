@@ -84,8 +84,7 @@ int cmd_dispatch(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		return print_help(verb, ret_exit_code, err);
 	cmd_sweep();
 	r = verb->run(argc - 1, argv + 1, ret_exit_code, err);
-	/* What runs a command has the exit codes of the run form. */
-	if (r < 0 && !strstr(verb->args, "COMMAND"))
+	if (r < 0 && !cmd_verb_exits_as_a_run(verb->name, verb->args))
 		err->exit_code = err->usage ? VERB_EXIT_USAGE : VERB_EXIT_FAILED;
 	return r;
 }

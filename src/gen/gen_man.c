@@ -351,7 +351,7 @@ static int page_exit_status(FILE *out, const void *context)
 {
 	const struct page *page = context;
 
-	(void)fputs(strstr(page->verb->args, "COMMAND")
+	(void)fputs(cmd_verb_exits_as_a_run(page->verb->name, page->verb->args)
 			    ? "The command's; 128 and the number of the signal that ended it; 125 "
 			      "when *sbx*\nfailed, 126 when the command cannot be executed, 127 "
 			      "when it is not found.\n"

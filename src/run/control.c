@@ -14,6 +14,10 @@
  * buffer. There is room for some clients; a new one takes the place of one that has not
  * said anything yet, and where all are waiting for the end, it is told so.
  *
+ * Who attaches stays connected, and is sent what the command prints. Where its buffer is full
+ * the next is not read from the command until there is room again (control_is_heard()), so
+ * one packet is all that is ever kept.
+ *
  * Until somebody connects, the launch's poll looks at the listening socket itself, so that
  * a launch that nobody asks about makes no epoll(7).
  */
@@ -24,6 +28,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -39,6 +44,9 @@
 
 enum { CONTROL_BACKLOG = 64, CONTROL_LISTENER = CONTROL_CLIENTS_MAX };
 
+/* At the end, of who is attached: how long one may read nothing and still get the rest. */
+enum { CONTROL_READER_MS = 5000 };
+
 enum {
 	CONTROL_SO_PEERPIDFD = 77
 }; /* SO_PEERPIDFD: Linux 6.5; the number of all but parisc, sparc */
@@ -51,6 +59,7 @@ struct control_answer {
 	int fds[CONTROL_FDS_MAX]; /* owned; -1: none */
 	struct control_order order;
 	bool later, joining; /* not answered now */
+	bool stays;	     /* answered now, and not the end of it */
 };
 
 void control_init(struct control *control)
@@ -59,6 +68,7 @@ void control_init(struct control *control)
 	control->listen_fd = -1;
 	control->epoll_fd = -1;
 	control->payload_fd = -1;
+	control->input_fd = -1;
 	for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
 		control->log_fds[i] = -1;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -99,7 +109,7 @@ int control_open(struct control *control, const struct register_entry *record, p
 	if (fd < 0 || fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, CONTROL_BACKLOG) < 0)
-		return err_system(err, errno, record->dir, "cannot make the control socket");
+		return register_fail(record, errno, "cannot make the control socket", err);
 	control->record = record;
 	control->init = init;
 	control->listen_fd = take_fd(&fd);
@@ -137,8 +147,8 @@ static void control_fill_command(struct control_facts *facts, const struct sbx_p
 	facts->command_len = (uint32_t)used;
 }
 
-static void control_fill_facts(const struct control *control, bool starting,
-			       struct control_facts *facts)
+/* What the monitor knows of its sandbox. @facts: zero */
+void control_fill_facts(const struct control *control, bool starting, struct control_facts *facts)
 {
 	const struct register_entry *record = control->record;
 
@@ -151,6 +161,17 @@ static void control_fill_facts(const struct control *control, bool starting,
 	facts->own_network = (record->plan->namespaces & CLONE_NEWNET) != 0;
 	facts->own_pids = record->plan->own_pid_ns;
 	control_fill_command(facts, record->plan);
+}
+
+/* For who reads them: strings get their ends, whoever has written them. */
+void control_check_facts(struct control_facts *facts)
+{
+	facts->id[sizeof(facts->id) - 1] = '\0';
+	facts->name[sizeof(facts->name) - 1] = '\0';
+	if (facts->command_len > sizeof(facts->command))
+		facts->command_len = sizeof(facts->command);
+	if (facts->command_len)
+		facts->command[facts->command_len - 1] = '\0';
 }
 
 static int control_answer_facts(struct control_answer *a, const struct control_request *request)
@@ -228,11 +249,50 @@ static int control_answer_join(struct control_answer *a, const struct control_re
 	return 0;
 }
 
+/* Who attaches gets the reading end's other one itself, and so holds up nobody but itself. */
+static int control_answer_attach(struct control_answer *a, const struct control_request *request)
+{
+	struct control *control = a->control;
+
+	(void)request;
+	if (!control->record->plan->detach)
+		return -EOPNOTSUPP;
+	if (control->record->plan->pty && !control->has_terminal)
+		return -EAGAIN;
+	if (!control->last) {
+		control->last = malloc(sizeof(*control->last));
+		if (!control->last)
+			return -ENOMEM;
+	}
+	if (control->input_fd >= 0) {
+		a->fds[0] = fcntl(control->input_fd, F_DUPFD_CLOEXEC, 0);
+		if (a->fds[0] < 0)
+			return -errno;
+	}
+	control_fill_facts(control, a->starting, &a->reply.facts);
+	a->reply.facts.has_terminal = control->has_terminal;
+	a->stays = true;
+	return 0;
+}
+
+static int control_answer_close_input(struct control_answer *a,
+				      const struct control_request *request)
+{
+	(void)request;
+	a->order.kind = CONTROL_ORDER_CLOSE_INPUT;
+	return 0;
+}
+
 static int (*const control_answers[CONTROL_TYPE_COUNT_])(struct control_answer *a,
 							 const struct control_request *request) = {
-	[CONTROL_FACTS] = control_answer_facts,	    [CONTROL_SIGNAL] = control_answer_signal,
-	[CONTROL_END] = control_answer_end,	    [CONTROL_WAIT] = control_answer_wait,
-	[CONTROL_INSPECT] = control_answer_inspect, [CONTROL_JOIN] = control_answer_join,
+	[CONTROL_FACTS] = control_answer_facts,
+	[CONTROL_SIGNAL] = control_answer_signal,
+	[CONTROL_END] = control_answer_end,
+	[CONTROL_WAIT] = control_answer_wait,
+	[CONTROL_INSPECT] = control_answer_inspect,
+	[CONTROL_JOIN] = control_answer_join,
+	[CONTROL_ATTACH] = control_answer_attach,
+	[CONTROL_CLOSE_INPUT] = control_answer_close_input,
 };
 
 /* Room for the descriptors beside an answer. */
@@ -323,7 +383,7 @@ static struct control_client *control_find_place(struct control *control)
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		size_t at = (control->next_victim + i) % CONTROL_CLIENTS_MAX;
 
-		if (control->clients[at].waiting)
+		if (control->clients[at].waiting || control->clients[at].attached)
 			continue;
 		control->next_victim = (at + 1) % CONTROL_CLIENTS_MAX;
 		control_drop(&control->clients[at]);
@@ -390,7 +450,7 @@ static void control_hear(struct control *control, struct control_client *client,
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	/* One request is all there is: what comes from one that waits is its end. */
-	if (n <= 0 || client->waiting || client->joining) {
+	if (n <= 0 || client->waiting || client->joining || client->attached) {
 		control_drop(client);
 		return;
 	}
@@ -406,8 +466,14 @@ static void control_hear(struct control *control, struct control_client *client,
 		*ret_order = answer.order;
 		return;
 	}
-	control_conclude_client(client, &answer);
 	*ret_order = answer.order;
+	if (answer.reply.result < 0 || !answer.stays) {
+		control_conclude_client(client, &answer);
+		return;
+	}
+	control_send(client->fd, &answer.reply, answer.fds);
+	control_close_fds(answer.fds);
+	client->attached = true;
 }
 
 /**
@@ -431,6 +497,68 @@ void control_give_payload(struct control *control, int *payload_fd)
 	}
 }
 
+/* ---- who is attached ---- */
+
+/* Return: false: there is no room for it now, and it is to be told when there is. */
+static bool control_pass_last(struct control *control, struct control_client *client)
+{
+	ssize_t n = send(client->fd, control->last, CONTROL_OUTPUT_HEAD + control->last_len,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+	bool behind = n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
+	struct epoll_event event = {.events = EPOLLIN | (behind ? EPOLLOUT : 0),
+				    .data = {.u32 = (uint32_t)(client - control->clients)}};
+
+	/* One that has gone is seen by its end of file. */
+	if (behind != client->behind)
+		(void)epoll_ctl(control->epoll_fd, EPOLL_CTL_MOD, client->fd, &event);
+	client->behind = behind;
+	return !behind;
+}
+
+/*
+ * Has everybody who is attached got all that was printed? Until then nothing more is to be
+ * read from the command, which waits as it would for a terminal or a pipe.
+ */
+bool control_is_heard(const struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i].behind)
+			return false;
+	return true;
+}
+
+/**
+ * The command has printed something: to those who are attached.
+ * @len: at most CONTROL_OUTPUT_MAX; to be called only while control_is_heard()
+ */
+void control_print(struct control *control, bool is_error, const char *data, size_t len)
+{
+	if (!control->last)
+		return;
+	control->last->stream = is_error ? CONTROL_STREAM_ERR : CONTROL_STREAM_OUT;
+	memcpy(control->last->data, data, len);
+	control->last_len = len;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (control->clients[i].attached)
+			(void)control_pass_last(control, &control->clients[i]);
+}
+
+/* At the end: wait until they have it; who does not read for a while is let go. */
+void control_await_readers(struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *client = &control->clients[i];
+		struct pollfd pfd = {.fd = client->fd, .events = POLLOUT};
+
+		while (client->behind) {
+			if (poll(&pfd, 1, CONTROL_READER_MS) != 1 || (pfd.revents & POLLHUP))
+				control_drop(client);
+			else
+				(void)control_pass_last(control, client);
+		}
+	}
+}
+
 /**
  * Attend to one client. To be called when control_poll_fd() is readable.
  * @starting:  the command cannot have begun yet
@@ -445,6 +573,8 @@ void control_turn(struct control *control, bool starting, struct control_order *
 		return;
 	if (event.data.u32 >= CONTROL_CLIENTS_MAX)
 		control_accept(control);
+	else if (event.events == EPOLLOUT)
+		(void)control_pass_last(control, &control->clients[event.data.u32]);
 	else if (control->clients[event.data.u32].fd >= 0)
 		control_hear(control, &control->clients[event.data.u32], starting, ret_order);
 }
@@ -485,17 +615,23 @@ void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX])
  */
 void control_conclude(struct control *control, int exit_code)
 {
+	control_await_readers(control);
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct control_client *client = &control->clients[i];
+		struct pollfd pfd = {.fd = client->fd, .events = POLLOUT};
 		const struct control_reply reply = {.version = CONTROL_VERSION,
 						    .facts = {.exit_code = exit_code}};
 
-		if (client->waiting && exit_code >= 0)
-			control_send(client->fd, &reply, control->log_fds);
+		/* Behind output there may be no room for it yet. */
+		if (client->attached && exit_code >= 0)
+			(void)poll(&pfd, 1, CONTROL_READER_MS);
+		if ((client->waiting || client->attached) && exit_code >= 0)
+			control_send(client->fd, &reply, client->waiting ? control->log_fds : NULL);
 		control_drop(client);
 	}
 	defs_cleanup_fd(&control->epoll_fd);
 	defs_cleanup_fd(&control->payload_fd);
 	control_close_fds(control->log_fds);
+	free(control->last);
 	control_init(control);
 }

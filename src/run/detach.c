@@ -3,35 +3,59 @@
  * detach: see detach.h.
  *
  * The command's standard output and error are pipes to the monitor, whose poll(2) carries
- * what comes to the log. A third pipe is the sign of the start: its one end is in PID 1,
- * which closes it when it has forked the command, and in the command's process, where
+ * what comes to the log, and to who is attached (control.c). With --pty there is a terminal in
+ * their place, whose master is the monitor's. A third pipe is the sign of the start: its one end is
+ * in PID 1, which closes it when it has forked the command, and in the command's process, where
  * execve(2) closes it. So its end of file says that the command has been executed, or that
  * it could not be, and then that has been said on PID 1's socket before.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "sbx/base/str.h"
 #include "sbx/run/detach.h"
 
-enum { DETACH_OUT, DETACH_ERR, DETACH_STARTED };
+static_assert((int)LOG_ENTRY_MAX <= (int)CONTROL_OUTPUT_MAX, "what is logged is sent at once");
+
+enum { DETACH_OUT, DETACH_ERR, DETACH_TERMINAL, DETACH_STARTED };
+
+/* Where whoever starts it has no terminal, as that of a terminal that nobody has resized. */
+enum { DETACH_ROWS = 24, DETACH_COLUMNS = 80 };
 
 void detach_init(struct detach *detach)
 {
 	memset(detach, 0, sizeof(*detach));
 	for (size_t i = 0; i < DETACH_SOURCES; i++)
 		detach->read_fds[i] = detach->write_fds[i] = -1;
+	detach->stdin_fd = detach->input_fd = -1;
 	detach->notify_fd = -1;
 	detach->null_fd = -1;
 	detach->log.fd = -1;
 }
 
+/* Who writes to it does not wait for the command; whoever attaches has the same open file. */
+static int detach_open_input(struct detach *detach, struct sbx_err *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_system(err, errno, NULL, "cannot make a pipe");
+	detach->stdin_fd = fds[0];
+	detach->input_fd = fds[1];
+	if (fcntl(fds[1], F_SETFL, O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot set up a pipe");
+	return 0;
+}
+
 /* Before PID 1 is born. Return: 0, or -errno with *err filled. */
-int detach_open(struct detach *detach, int notify_fd, struct sbx_err *err)
+int detach_open(struct detach *detach, const struct sbx_plan *plan, int notify_fd,
+		struct sbx_err *err)
 {
 	detach->notify_fd = notify_fd;
 	detach->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -40,6 +64,8 @@ int detach_open(struct detach *detach, int notify_fd, struct sbx_err *err)
 	for (size_t i = 0; i < DETACH_SOURCES; i++) {
 		int fds[2];
 
+		if (i == DETACH_TERMINAL)
+			continue;
 		if (pipe2(fds, O_CLOEXEC) < 0)
 			return err_system(err, errno, NULL, "cannot make a pipe");
 		detach->read_fds[i] = fds[0];
@@ -48,19 +74,34 @@ int detach_open(struct detach *detach, int notify_fd, struct sbx_err *err)
 		if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
 			return err_system(err, errno, NULL, "cannot set up a pipe");
 	}
-	return 0;
+	return plan->has_input ? detach_open_input(detach, err) : 0;
+}
+
+/* How the command's terminal begins: as large as the starter's, if that has one. */
+void detach_begin_terminal(struct pty_start *ret_start)
+{
+	*ret_start = (struct pty_start){.foreground = true};
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (ioctl(fd, TIOCGWINSZ, &ret_start->size) == 0 && ret_start->size.ws_row)
+			return;
+	ret_start->size = (struct winsize){.ws_row = DETACH_ROWS, .ws_col = DETACH_COLUMNS};
 }
 
 /* In the child that becomes PID 1: the standard descriptors, and none of the monitor's ends. */
 void detach_become_child(struct detach *detach)
 {
-	(void)dup2(detach->null_fd, STDIN_FILENO);
+	(void)dup2(detach->stdin_fd >= 0 ? detach->stdin_fd : detach->null_fd, STDIN_FILENO);
 	(void)dup2(detach->write_fds[DETACH_OUT], STDOUT_FILENO);
 	(void)dup2(detach->write_fds[DETACH_ERR], STDERR_FILENO);
 	close(take_fd(&detach->write_fds[DETACH_OUT]));
 	close(take_fd(&detach->write_fds[DETACH_ERR]));
 	for (size_t i = 0; i < DETACH_SOURCES; i++)
-		close(take_fd(&detach->read_fds[i]));
+		if (detach->read_fds[i] >= 0)
+			close(take_fd(&detach->read_fds[i]));
+	if (detach->stdin_fd >= 0) {
+		close(take_fd(&detach->stdin_fd));
+		close(take_fd(&detach->input_fd));
+	}
 	close(take_fd(&detach->null_fd));
 	close(take_fd(&detach->notify_fd));
 }
@@ -71,14 +112,52 @@ int detach_begin(struct detach *detach, const struct register_entry *record, str
 	int r = log_open(&detach->log, record->dir_fd, &record->label);
 
 	for (size_t i = 0; i < DETACH_SOURCES; i++)
-		close(take_fd(&detach->write_fds[i]));
-	return r < 0 ? err_system(err, -r, record->dir, "cannot make the log") : 0;
+		if (detach->write_fds[i] >= 0)
+			close(take_fd(&detach->write_fds[i]));
+	if (detach->stdin_fd >= 0)
+		close(take_fd(&detach->stdin_fd));
+	return r < 0 ? register_fail(record, -r, "cannot make the log", err) : 0;
 }
 
+/**
+ * The command's terminal has come.
+ * @master_fd: taken
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int detach_take_terminal(struct detach *detach, int *master_fd, struct sbx_err *err)
+{
+	_autoclose_ int fd = take_fd(master_fd);
+
+	if (detach->read_fds[DETACH_TERMINAL] >= 0)
+		return err_refuse(err, EPROTO, NULL, "a terminal came that nobody asked for");
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot set up the new terminal");
+	detach->control->input_fd = fd;
+	detach->control->has_terminal = true;
+	detach->read_fds[DETACH_TERMINAL] = take_fd(&fd);
+	return 0;
+}
+
+/* Nobody writes to the command any more. A terminal has no end but its hanging up. */
+void detach_close_input(struct detach *detach)
+{
+	if (detach->input_fd < 0)
+		return;
+	detach->control->input_fd = -1;
+	close(take_fd(&detach->input_fd));
+}
+
+/* Output waits while somebody who is attached has not got what came before. */
 void detach_fill_poll(const struct detach *detach, struct pollfd pfds[DETACH_SOURCES])
 {
+	bool heard = control_is_heard(detach->control);
+
 	for (size_t i = 0; i < DETACH_SOURCES; i++)
-		pfds[i] = (struct pollfd){.fd = detach->read_fds[i], .events = POLLIN};
+		pfds[i] = (struct pollfd){
+			.fd = heard || i == DETACH_STARTED ? detach->read_fds[i] : -1,
+			.events = POLLIN,
+		};
 }
 
 /* Carry what there is, an entry at most. Return: false: there is no more now. */
@@ -87,10 +166,14 @@ static bool detach_carry(struct detach *detach, size_t source)
 	char data[LOG_ENTRY_MAX];
 	ssize_t n = read(detach->read_fds[source], data, sizeof(data));
 
-	if (n > 0)
+	if (n > 0) {
 		log_write(&detach->log, source == DETACH_ERR, data, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		control_print(detach->control, source == DETACH_ERR, data, (size_t)n);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		if (source == DETACH_TERMINAL)
+			detach->control->input_fd = -1;
 		close(take_fd(&detach->read_fds[source]));
+	}
 	return n > 0;
 }
 
@@ -98,7 +181,7 @@ static bool detach_carry(struct detach *detach, size_t source)
 bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES])
 {
 	for (size_t i = 0; i < DETACH_STARTED; i++)
-		if (pfds[i].revents)
+		if (pfds[i].revents && control_is_heard(detach->control))
 			(void)detach_carry(detach, i);
 	if (!pfds[DETACH_STARTED].revents)
 		return false;
@@ -123,9 +206,11 @@ void detach_tell_start(struct detach *detach, const struct label *label)
 /* At the end: what has been printed and not read yet. Everybody who could print is dead. */
 void detach_drain(struct detach *detach)
 {
+	if (detach->control)
+		control_await_readers(detach->control);
 	for (size_t i = 0; i < DETACH_STARTED; i++)
 		while (detach->read_fds[i] >= 0 && detach_carry(detach, i))
-			;
+			control_await_readers(detach->control);
 }
 
 void detach_finish(struct detach *detach)
@@ -135,7 +220,9 @@ void detach_finish(struct detach *detach)
 		defs_cleanup_fd(&detach->write_fds[i]);
 		detach->read_fds[i] = detach->write_fds[i] = -1;
 	}
+	defs_cleanup_fd(&detach->stdin_fd);
+	defs_cleanup_fd(&detach->input_fd);
 	defs_cleanup_fd(&detach->null_fd);
-	detach->null_fd = -1;
+	detach->stdin_fd = detach->input_fd = detach->null_fd = -1;
 	log_remove(&detach->log);
 }

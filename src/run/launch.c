@@ -62,6 +62,7 @@
 #include "sbx/run/idmap.h"
 #include "sbx/run/init.h"
 #include "sbx/run/join.h"
+#include "sbx/run/kept.h"
 #include "sbx/run/launch.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/refused.h"
@@ -166,6 +167,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	register_init(&m->record);
 	control_init(&m->control);
 	detach_init(&m->detach);
+	m->detach.control = &m->control;
 }
 
 static void monitor_wait_for_child(struct monitor *m)
@@ -358,6 +360,36 @@ static int launch_take_signals(struct monitor *m, const struct run_context *ctx,
 	return 0;
 }
 
+/* What stays of it, from the beginning. */
+static int launch_keep(struct monitor *m, struct sbx_err *err)
+{
+	struct control_facts facts = {.starting = 0};
+
+	control_fill_facts(&m->control, false, &facts);
+	return kept_begin(&m->record, &facts, err);
+}
+
+/* How it ended; of a try that another follows, nothing stays. */
+static void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err)
+{
+	bool again = r < 0 && !m->interrupted && m->helper_failed && m->plan->map_may_fall_back;
+
+	if (!m->record.kept)
+		return;
+	if (again) {
+		(void)kept_remove(m->record.dir_fd, &m->record.label);
+		m->record.kept = false;
+		return;
+	}
+	if (r >= 0)
+		kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
+	else if (m->interrupted)
+		kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
+	else
+		kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
+	m->detach.log.stays = true;
+}
+
 /*
  * Have a record, while PID 1 is at work. One that cannot be had matters only to who has
  * asked for a name, or leaves it alone: it protects nobody.
@@ -376,6 +408,8 @@ static int launch_record(struct monitor *m, struct sbx_err *err)
 		r = control_open(&m->control, &m->record, m->child, err);
 	if (r == 0)
 		r = register_publish(&m->record, m->child, err);
+	if (r == 0 && m->plan->keeps_record)
+		r = launch_keep(m, err);
 	if (r == 0)
 		register_sweep(&m->record);
 	if (r == 0 || m->plan->needs_record)
@@ -397,7 +431,9 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	r = launch_raise_nofile(ctx, err);
 	if (r == 0)
 		r = launch_watch_parent(m, caller->parent, err);
-	if (r == 0 && m->plan->pty)
+	if (r == 0 && m->plan->pty && m->plan->detach)
+		detach_begin_terminal(&ctx->pty);
+	else if (r == 0 && m->plan->pty)
 		r = relay_open(m->plan, &m->relay, &ctx->pty, err);
 	/* PID 1 must not find, and use, what is about to be removed. */
 	if (r == 0 && m->plan->protects) {
@@ -409,7 +445,7 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	if (r == 0 && m->plan->needs_record)
 		r = register_claim(&m->record, m->plan, err);
 	if (r == 0 && m->plan->detach)
-		r = detach_open(&m->detach, caller->notify_fd, err);
+		r = detach_open(&m->detach, m->plan, caller->notify_fd, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
 	if (r == 0 && m->plan->uid_map.helper)
@@ -422,6 +458,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	r = launch_record(m, err);
 	if (r < 0)
 		return r;
+	if (!m->plan->pty)
+		m->control.input_fd = m->detach.input_fd;
 	m->bus.plan = m->plan;
 	m->bus.sigmask = &ctx->caller_sigmask;
 	m->fuse.plan = m->plan;
@@ -445,31 +483,16 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
  */
 static void launch_close_others(const struct monitor *m)
 {
-	const int keep[] = {m->pidfd,
-			    m->sock_fd,
-			    m->signal_fd,
-			    m->listener_fd,
-			    m->parent_fd,
-			    m->terminal.fd,
-			    relay_terminal_fd(m->relay),
-			    m->idmap.error_fd,
-			    m->idmap.helpers[0].pidfd,
-			    m->idmap.helpers[1].pidfd,
-			    m->placeholders.dir_fd,
-			    m->placeholders.record_fd,
-			    m->record.dir_fd,
-			    m->record.record_fd,
-			    m->control.listen_fd,
-			    m->detach.read_fds[0],
-			    m->detach.read_fds[1],
-			    m->detach.read_fds[2],
-			    m->detach.null_fd,
-			    m->detach.notify_fd,
-			    m->detach.log.fd,
-			    m->plan->info_fd,
-			    m->plan->json_status_fd,
-			    m->plan->userns_block_fd,
-			    STDERR_FILENO};
+	const int keep[] = {
+		m->pidfd, m->sock_fd, m->signal_fd, m->listener_fd, m->parent_fd, m->terminal.fd,
+		relay_terminal_fd(m->relay), m->idmap.error_fd, m->idmap.helpers[0].pidfd,
+		m->idmap.helpers[1].pidfd, m->placeholders.dir_fd, m->placeholders.record_fd,
+		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->detach.read_fds[0],
+		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
+		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
+		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd, STDERR_FILENO,
+		/* Until they are replaced: nothing else must get these numbers. */
+		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
 	fd_close_all_but(keep, ARRAY_SIZE(keep));
 }
@@ -604,6 +627,19 @@ static void launch_on_relayed_stop(struct monitor *m, int sig)
 		launch_continue(m);
 }
 
+/*
+ * Nobody waits for a detached command who could continue it as a shell does: the keys of its
+ * terminal have no effect, as in an orphaned group. One that was sent SIGSTOP has that from
+ * somebody who can continue it. The monitor goes on, for those who ask.
+ */
+static void launch_on_detached_stop(const struct monitor *m, int sig)
+{
+	if (!signals_stop_a_process(sig))
+		return;
+	(void)handshake_send(m->sock_fd, HANDSHAKE_FOREGROUND, HANDSHAKE_FOREGROUND_COMMAND);
+	launch_forward(m, -SIGCONT);
+}
+
 /* A command that is our own child tells nobody that it has stopped but the kernel. */
 static void launch_on_child(struct monitor *m)
 {
@@ -682,6 +718,8 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		(void)handshake_send(m->sock_fd, HANDSHAKE_STOP_KNOWN, 0);
 		if (relay_is_running(m->relay))
 			launch_on_relayed_stop(m, msg.number);
+		else if (m->plan->detach)
+			launch_on_detached_stop(m, msg.number);
 		else
 			launch_stop(msg.number, false);
 		return 0;
@@ -708,6 +746,8 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		control_give_payload(&m->control, &msg.fd);
 		return 0;
 	}
+	if (msg.type == HANDSHAKE_PTY && m->plan->detach)
+		return detach_take_terminal(&m->detach, &msg.fd, err);
 	if (msg.type == HANDSHAKE_PTY)
 		return relay_start(m->relay, &msg.fd, err);
 	if (msg.type == HANDSHAKE_BUS) {
@@ -813,6 +853,10 @@ static int launch_on_control(struct monitor *m)
 		return 0;
 	if (order.kind == CONTROL_ORDER_WHO) {
 		launch_ask_who(m);
+		return 0;
+	}
+	if (order.kind == CONTROL_ORDER_CLOSE_INPUT) {
+		detach_close_input(&m->detach);
 		return 0;
 	}
 	/* Without a pid namespace only PID 1 can end them all, and does so with the command. */
@@ -1106,14 +1150,15 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 		log_open_readers(&m.detach.log, log_fds);
 		control_keep_log(&m.control, log_fds);
 	}
+	if (m.overtime == LAUNCH_KILLED && r == -ECANCELED)
+		r = 0;
+	if (m.overtime != LAUNCH_IN_TIME && r == 0)
+		*ret_exit_code = ERR_EXIT_TIMEOUT;
+	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	monitor_finish(&m);
 	terminal_restore(&m.terminal);
-	if (m.overtime != LAUNCH_IN_TIME &&
-	    (r == 0 || (r == -ECANCELED && m.overtime == LAUNCH_KILLED))) {
-		*ret_exit_code = ERR_EXIT_TIMEOUT;
-		r = 0;
+	if (m.overtime != LAUNCH_IN_TIME && r == 0)
 		launch_tell_overtime(&m);
-	}
 	if (r == 0) {
 		launch_tell_refused(&m);
 		status_write_exit(plan, *ret_exit_code);

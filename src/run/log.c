@@ -95,9 +95,10 @@ void log_open_readers(const struct log *log, int ret_fds[2])
 		ret_fds[i] = openat(log->dir_fd, names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* The end of it; the files go, but where they are to stay. */
 void log_remove(struct log *log)
 {
-	if (log->name[0]) {
+	if (log->name[0] && !log->stays) {
 		(void)unlinkat(log->dir_fd, log->name, 0);
 		(void)unlinkat(log->dir_fd, log->old_name, 0);
 	}

@@ -108,7 +108,7 @@ static int pty_set_up(const struct run_context *ctx)
 {
 	struct termios termios = ctx->pty.termios;
 
-	if (!ctx->pty.foreground) {
+	if (!ctx->pty.as_callers) {
 		if (tcgetattr(ctx->pty_slave_fd, &termios) < 0)
 			return -errno;
 		termios.c_iflag |= ctx->pty.termios.c_iflag & IUTF8;

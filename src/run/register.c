@@ -39,6 +39,7 @@
 #include "sbx/base/json.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/run/kept.h"
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
 #include "sbx/spec/records.h"
@@ -80,6 +81,18 @@ int register_lock_holder(int fd, pid_t *ret_pid)
 		return 0;
 	*ret_pid = lock.l_pid > 0 ? lock.l_pid : 0;
 	return 1;
+}
+
+/* A file that cannot be made beside the others, or written. Return: -number, *err filled. */
+int register_fail(const struct register_entry *entry, int number, const char *what,
+		  struct sbx_err *err)
+{
+	int r = err_system(err, number, entry->dir, "%s", what);
+
+	if (number == ENOSPC || number == EDQUOT)
+		err_hint(err, "make room there (df, df -i), or give sbx another directory with "
+			      "XDG_RUNTIME_DIR");
+	return r;
 }
 
 /* ---- the claim ---- */
@@ -215,7 +228,7 @@ int register_claim(struct register_entry *entry, const struct sbx_plan *plan, st
 		r = plan->name ? register_claim_name(entry, &rival) : register_make_claim(entry);
 	} while (r == -EEXIST && ++tries < REGISTER_TRIES);
 	if (r < 0)
-		return err_system(err, -r, entry->dir, "cannot record the sandbox");
+		return register_fail(entry, -r, "cannot record the sandbox", err);
 	return plan->name && r == 0 ? register_refuse_name(entry, &rival, err) : 0;
 }
 
@@ -274,7 +287,7 @@ int register_publish(struct register_entry *entry, pid_t init, struct sbx_err *e
 	    sys_rename_noreplace(entry->dir_fd, entry->file, entry->dir_fd, entry->file + 1) < 0)
 		r = -errno;
 	if (r < 0)
-		return err_system(err, -r, entry->dir, "cannot record the sandbox");
+		return register_fail(entry, -r, "cannot record the sandbox", err);
 	memmove(entry->file, entry->file + 1, strlen(entry->file));
 	return 0;
 }
@@ -308,7 +321,7 @@ void register_remove_dead(int dir_fd, const char *file, const struct label *labe
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
 	    fcntl(fd, F_SETLK, &lock) == 0)
-		register_remove(dir_fd, file, label, true);
+		register_remove(dir_fd, file, label, !kept_is_there(dir_fd, label));
 }
 
 /* Return: false: it is no record of another sandbox. */
@@ -346,7 +359,8 @@ void register_sweep(const struct register_entry *entry)
 void register_finish(struct register_entry *entry)
 {
 	if (entry->record_fd >= 0)
-		register_remove(entry->dir_fd, entry->file, &entry->label, entry->plan->detach);
+		register_remove(entry->dir_fd, entry->file, &entry->label,
+				entry->plan->detach && !entry->kept);
 	defs_cleanup_fd(&entry->record_fd);
 	defs_cleanup_fd(&entry->dir_fd);
 	register_init(entry);

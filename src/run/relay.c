@@ -130,6 +130,7 @@ int relay_open(const struct sbx_plan *plan, struct relay **ret_relay, struct pty
 		return r;
 	}
 	ret_start->foreground = relay->wanted && relay_is_in_foreground(relay);
+	ret_start->as_callers = ret_start->foreground;
 	*ret_relay = relay;
 	return 0;
 }

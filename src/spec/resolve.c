@@ -182,9 +182,6 @@ static int resolve_process_rules(struct resolve *r)
 		return err_usage(r->err, "--as-pid-1",
 				 "cannot be combined with --on-exit=wait: everything ends with "
 				 "process 1");
-	if (spec->detach && spec->pty == SPEC_PTY_ON)
-		return err_usage(r->err, "--detach",
-				 "cannot be combined with --pty: nobody is at a terminal");
 	if (spec->detach && spec->die_with_parent)
 		return err_usage(r->err, "--detach",
 				 "cannot be combined with --die-with-parent: the sandbox goes on "
@@ -237,7 +234,7 @@ static int resolve_process_rules(struct resolve *r)
  */
 static bool resolve_wants_pty(const struct resolve *r)
 {
-	if (r->spec->detach)
+	if (r->spec->pty == SPEC_PTY_DEFAULT && r->spec->detach)
 		return false;
 	if (r->spec->pty == SPEC_PTY_DEFAULT)
 		return !r->spec->new_session && !filter_guards_terminal(r->plan);
@@ -246,11 +243,13 @@ static bool resolve_wants_pty(const struct resolve *r)
 
 static int resolve_terminal(struct resolve *r)
 {
+	const uint32_t all = (1u << STDIN_FILENO) | (1u << STDOUT_FILENO) | (1u << STDERR_FILENO);
 	bool asked = r->spec->pty == SPEC_PTY_ON;
 
 	if (!resolve_wants_pty(r))
 		return 0;
-	r->plan->pty_fds = probe_terminals(r->host);
+	/* A detached one has a terminal whether or not anybody is at one; see sbx attach. */
+	r->plan->pty_fds = r->spec->detach ? all : probe_terminals(r->host);
 	if (r->plan->pty_fds == 0 && !asked)
 		return 0;
 	if (r->plan->pty_fds == 0) {
@@ -1541,7 +1540,9 @@ static int resolve_records(struct resolve *r)
 	plan->records = r->defaults->records;
 	plan->name = r->spec->name;
 	plan->detach = r->spec->detach;
-	plan->needs_record = plan->name || plan->detach;
+	plan->has_input = plan->detach && r->spec->interactive && !plan->pty;
+	plan->keeps_record = r->spec->keep_record;
+	plan->needs_record = plan->name || plan->detach || plan->keeps_record;
 	if (e < 0)
 		return e;
 	for (size_t i = 0; i < plan->n_steps; i++) {

@@ -35,6 +35,35 @@ static const char pretend[] =
 	"    c.send(bytes([1, 0, 0, 0]) + bytes(2048))\n"
 	"    print('asked', flush=True)\n";
 
+/*
+ * The monitor is stopped; a process connects and asks it to signal its command by 9. By the
+ * time that the monitor goes on, that process lives, has died (its number is still its own,
+ * and its user namespace the right one), or has gone. The socket is there in any case.
+ */
+static const char ask_while_stopped[] =
+	"import os, signal, socket, struct, sys\n"
+	"path, monitor, way = sys.argv[1], int(sys.argv[2]), sys.argv[3]\n"
+	"def state(pid): return open('/proc/%d/stat' % pid).read().rsplit(')', 1)[1].split()[0]\n"
+	"os.kill(monitor, signal.SIGSTOP)\n"
+	"while state(monitor) != 'T': pass\n"
+	"s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+	"r, w = os.pipe()\n"
+	"pid = os.fork()\n"
+	"if pid == 0:\n"
+	"    s.connect(path)\n"
+	"    s.send(struct.pack('=IIi', 1, 1, 9))\n"
+	"    os.write(w, b'x')\n"
+	"    if way == 'lives': signal.pause()\n"
+	"    os._exit(0)\n"
+	"os.read(r, 1)\n"
+	"if way != 'lives': os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+	"if way == 'goes': os.waitpid(pid, 0)\n"
+	"os.kill(monitor, signal.SIGCONT)\n"
+	"try: answer = s.recv(8192)\n"
+	"except ConnectionResetError: answer = s.recv(8192)\n"
+	"print('answer', struct.unpack_from('=Ii', answer)[1])\n"
+	"if way == 'lives': os.kill(pid, 9)\n";
+
 struct site {
 	int tree;    /* owned */
 	char *boxes; /* owned */
@@ -44,16 +73,16 @@ struct site {
 
 static void site_start(struct site *s)
 {
-	s->tree = tmp_tree("run/sbx/boxes/");
+	s->tree = tmp_tree("run/sbx/boxes/", "home/");
 	s->boxes = tree_path(s->tree, "run/sbx/boxes");
-	_autofree_ char *run = tree_path(s->tree, "run");
+	_autofree_ char *run = tree_path(s->tree, "run"), *home = tree_path(s->tree, "home");
 
 	cr_assert_eq(fchmodat(s->tree, "run/sbx/boxes", 0700, 0), 0);
 	snprintf(s->runtime, sizeof(s->runtime), "XDG_RUNTIME_DIR=%s", run);
-	snprintf(s->home, sizeof(s->home), "HOME=%s", run);
 	s->env[0] = "PATH=/usr/bin:/bin";
 	s->env[1] = s->runtime;
-	/* Nor are sandboxes of the same user listed whose records are in his home. */
+	/* Where there is no other place for records that somebody else's could be in. */
+	snprintf(s->home, sizeof(s->home), "HOME=%s", home);
 	s->env[2] = s->home;
 	s->env[3] = NULL;
 }
@@ -100,6 +129,52 @@ Test(records, a_monitor_does_not_answer_what_is_in_a_sandbox)
 	expect_out(inside, "answer -1\n");
 	expect_out(shared, "answer -1\n");
 	expect_out(outside, "answer 0\n");
+	cr_expect_eq(end.status, 128 + 9, "%d", end.status);
+	run_result_finish(&end);
+	site_end(&s);
+}
+
+/* Linux 6.5 is needed: before, nobody can tell who has asked, if that one is gone. */
+static bool can_tell_who_asked(void)
+{
+	_autorun_ struct run_result r = run_program(
+		"python3", "-c",
+		"import socket; a, b = socket.socketpair(); print(a.getsockopt(1, 77) >= 0)");
+
+	return r.status == 0;
+}
+
+/* A monitor that was stopped does not act for a process whose number may be another's by now. */
+Test(records, who_has_gone_is_not_answered)
+{
+	_autosession_ struct session victim;
+	char path[512], monitor[16];
+	struct site s;
+
+	skip_unless(can_tell_who_asked(), "SO_PEERPIDFD is not there before Linux 6.5");
+	site_start(&s);
+	const struct run_options options = {.env = s.env, .open_input = true};
+
+	session_sbx(&victim, &options, "--ro-bind", "/usr", "/usr", SH("echo up; read -r line"));
+	cr_assert(session_expect(&victim, "up"));
+	find_socket(&s, path, sizeof(path));
+	snprintf(monitor, sizeof(monitor), "%d", victim.pid);
+	_autorun_ struct run_result gone =
+		run_argv(&options, (const char *const[]){"python3", "-c", ask_while_stopped, path,
+							 monitor, "goes", NULL});
+	_autorun_ struct run_result dead =
+		run_argv(&options, (const char *const[]){"python3", "-c", ask_while_stopped, path,
+							 monitor, "dies", NULL});
+	_autorun_ struct run_result list = run_sbx_with(&options, "ps", "--format", "{{.Status}}");
+	_autorun_ struct run_result there =
+		run_argv(&options, (const char *const[]){"python3", "-c", ask_while_stopped, path,
+							 monitor, "lives", NULL});
+	struct run_result end = session_finish(&victim);
+
+	expect_out(gone, "answer -1\n");
+	expect_out(dead, "answer -1\n");
+	expect_out(list, "running\n");
+	expect_out(there, "answer 0\n");
 	cr_expect_eq(end.status, 128 + 9, "%d", end.status);
 	run_result_finish(&end);
 	site_end(&s);

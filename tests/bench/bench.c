@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boxes.h"
 #include "commands.h"
 #include "measure.h"
 #include "memory.h"
@@ -309,6 +310,21 @@ static void bench_profile(const struct bench *bench)
 	profile_bench(&bench->programs);
 }
 
+static void bench_record(const struct bench *bench)
+{
+	boxes_bench_record(&bench->programs, rounds(bench, 400));
+}
+
+static void bench_ps(const struct bench *bench)
+{
+	boxes_bench_ps(&bench->programs, rounds(bench, 20));
+}
+
+static void bench_exec(const struct bench *bench)
+{
+	boxes_bench_exec(&bench->programs, rounds(bench, 400));
+}
+
 static const struct mode {
 	const char *name;
 	const char *help;
@@ -322,6 +338,9 @@ static const struct mode {
 	{"memory", "what the waiting processes hold", bench_memory, true, true},
 	{"many", "launches per second, 50 at a time", bench_many, false, true},
 	{"linking", "see tests/bench/linking", bench_linking, false, false},
+	{"record", "what the record adds to a launch", bench_record, true, false},
+	{"ps", "a list of 1, 100, 1000 sandboxes", bench_ps, true, false},
+	{"exec", "entering a sandbox, beside nsenter", bench_exec, true, false},
 	{"profile", "where the time goes", bench_profile, false, false},
 };
 

@@ -54,7 +54,7 @@ static int look(void *arg)
 	struct sbx_err err;
 
 	arena_init(&arena);
-	return box_list(s->dirs, &arena, &list, &err) == 0 ? (int)list.n_boxes : -1;
+	return box_list(s->dirs, BOX_RUNNING, &arena, &list, &err) == 0 ? (int)list.n_boxes : -1;
 }
 
 Test(box, what_a_dead_monitor_left_is_removed_by_who_looks)
@@ -115,7 +115,7 @@ static int find(void *arg)
 	int r;
 
 	arena_init(&arena);
-	r = box_find(f->site.dirs, &arena, f->word, &box, &err);
+	r = box_find(f->site.dirs, BOX_RUNNING, &arena, f->word, &box, &err);
 	if (r != f->result)
 		return 1;
 	if (r == 0 && strcmp(box.label.id, f->entries[f->entry].label.id) != 0)

@@ -41,6 +41,10 @@ static const struct completion {
 	{"sbx kill -s WIN", "WINCH"},
 	{"sbx stop -t 3 alpha-b", "alpha-box"},
 	{"sbx wait alpha-box bbb", "bbbbbbbbbbbb"},
+	{"sbx attach alpha-b", "alpha-box"},
+	{"sbx rm ended-b", "ended-box"},
+	{"sbx rm --force alpha-box ended-b", "ended-box"},
+	{"sbx logs ended-b", "ended-box"},
 	{"sbx exec -i alpha-b", "alpha-box"},
 	{"sbx exec alpha-box sbxtest-comm", "sbxtest-command"},
 	{"sbx exec --env SBXTEST_V", "SBXTEST_VARIABLE"},
@@ -95,9 +99,11 @@ static bool has_shell(const char *shell)
 
 /* What every shell of the Bourne family is told first. */
 static const char stand_in[] =
-	"sbx() { if [ \"$*\" = 'ps --format {{.ID}} {{.Name}}' ]; then "
-	"printf '0123456789ab alpha-box\\nbbbbbbbbbbbb \\n'; "
-	"else for last; do :; done; printf 'last=<%s>\\n' \"$last\"; fi; }\n";
+	"sbx() { case \"$*\" in 'ps --format {{.ID}} {{.Name}}') "
+	"printf '0123456789ab alpha-box\\nbbbbbbbbbbbb \\n' ;; "
+	"'ps --all --format {{.ID}} {{.Name}}') "
+	"printf '0123456789ab alpha-box\\nbbbbbbbbbbbb \\ncccccccccccc ended-box\\n' ;; "
+	"*) for last; do :; done; printf 'last=<%s>\\n' \"$last\" ;; esac; }\n";
 
 static void type_all(struct session *session)
 {
@@ -171,7 +177,9 @@ Test(completions, fish)
 			&options,
 			(const char *const[]){"fish", "-c",
 					      "function sbx; printf '0123456789ab alpha-box"
-					      "\\nbbbbbbbbbbbb \\n'; end; "
+					      "\\nbbbbbbbbbbbb \\n'; "
+					      "contains -- --all $argv; and "
+					      "echo 'cccccccccccc ended-box'; end; "
 					      "source " TEST_COMPLETIONS "/sbx.fish; "
 					      "complete -C $argv[1]",
 					      c->typed, NULL});

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "e2e.h"
 
@@ -40,3 +41,17 @@ static inline void place_start(struct place *p)
 
 /* sbx with those records, for a verb. */
 #define sbx_in(place, ...) run_sbx_with(&((struct run_options){.env = (place)->env}), __VA_ARGS__)
+
+/* What each test begins with: a place whose sandboxes are ended with the test. */
+#define _autoplace_ __attribute__((cleanup(place_end)))
+
+static inline void place_end(struct place *p)
+{
+	_autorun_ struct run_result r = sbx_in(p, "kill", "-s", "KILL", "--all");
+
+	cr_expect_eq(r.status, 0, "%s", r.err);
+	close(p->tree);
+}
+
+#define detach_in(place, ...)                                                                      \
+	sbx_in((place), "--ro-bind", "/usr", "/usr", "--detach", "--name", "web", __VA_ARGS__)

@@ -8,20 +8,6 @@
 #include "boxes.h"
 #include "shell.h"
 
-/* What each test begins with: a place whose sandboxes are ended with the test. */
-#define _autoplace_ __attribute__((cleanup(place_end)))
-
-static void place_end(struct place *p)
-{
-	_autorun_ struct run_result r = sbx_in(p, "kill", "-s", "KILL", "--all");
-
-	cr_expect_eq(r.status, 0, "%s", r.err);
-	close(p->tree);
-}
-
-#define detach_in(place, ...)                                                                      \
-	sbx_in((place), "--ro-bind", "/usr", "/usr", "--detach", "--name", "web", __VA_ARGS__)
-
 static bool has_ended(void *arg)
 {
 	const struct place *p = arg;
@@ -85,14 +71,12 @@ Test(detach, a_failure_to_start_is_that_of_a_launch)
 	_autorun_ struct run_result missing = detach_in(&p, "no-such-program");
 	_autorun_ struct run_result source = detach_in(&p, "--ro-bind", "/none", "/x", "true");
 	_autorun_ struct run_result denied = detach_in(&p, "/etc/passwd");
-	_autorun_ struct run_result pty = detach_in(&p, "--pty", "true");
 	_autorun_ struct run_result parent = detach_in(&p, "--die-with-parent", "true");
 	_autorun_ struct run_result log = detach_in(&p, "--seccomp-log", "true");
 
 	expect_failure(missing, 127, "no such command on PATH");
 	expect_failure(source, 125, "--ro-bind /none /x: cannot open source");
 	expect_failure(denied, 126, "cannot execute");
-	expect_failure(pty, 125, "cannot be combined with --pty");
 	expect_failure(parent, 125, "cannot be combined with --die-with-parent");
 	expect_failure(log, 125, "cannot be combined with --seccomp-log");
 	cr_expect_str_eq(missing.out, "");

@@ -409,3 +409,116 @@ Test(lifecycle, verbs_tell_how_they_are_used)
 	expect_failure(number, 2, "must be a number of seconds");
 	expect_failure(flag, 2, "--quiet: takes no argument");
 }
+
+/* ---- pause ---- */
+
+/* Its processes are in the cgroup of sbx, which must not be frozen with them. */
+Test(lifecycle, pause_needs_a_cgroup_of_its_own)
+{
+	_autosession_ struct session s;
+	struct place p;
+
+	place_start(&p);
+	start_in(&p, &s, "--name", "web", "--");
+	cr_assert(session_expect(&s, "up"));
+	_autorun_ struct run_result pause = sbx_in(&p, "pause", "web");
+	_autorun_ struct run_result unpause = sbx_in(&p, "unpause", "--all");
+	_autorun_ struct run_result list = sbx_in(&p, "ps", "--format", "{{.Status}}");
+
+	expect_failure(pause, 1, "cannot be paused");
+	expect_failure(pause, 1, "sbx kill -s STOP web");
+	expect_failure(unpause, 1, "cannot be paused");
+	expect_out(list, "running\n");
+	close(p.tree);
+}
+
+/* ---- many ---- */
+
+/* Each takes its time to end: those of several pass together, and what is left is killed. */
+Test(lifecycle, stop_and_kill_do_not_wait_for_one_after_the_other)
+{
+	static const char stubborn[] = "trap 'echo told > /tmp/told' TERM; echo up;"
+				       "while :; do sleep 0.05; done";
+	_autosession_ struct session a, b;
+	struct place p;
+
+	place_start(&p);
+	const struct run_options options = {.env = p.env};
+
+	session_sbx(&a, &options, "--ro-bind", "/usr", "/usr", "--name", "a", SH(stubborn));
+	session_sbx(&b, &options, "--ro-bind", "/usr", "/usr", "--name", "b", SH(stubborn));
+	cr_assert(session_expect(&a, "up"));
+	cr_assert(session_expect(&b, "up"));
+	_autorun_ struct run_result stop = sbx_in(&p, "stop", "-t", "1", "a", "b");
+	struct run_result end_a = session_finish(&a), end_b = session_finish(&b);
+
+	expect_out(stop, "");
+	cr_expect_eq(end_a.status, 137, "%s", end_a.err);
+	cr_expect_eq(end_b.status, 137, "%s", end_b.err);
+	run_result_finish(&end_a);
+	run_result_finish(&end_b);
+	close(p.tree);
+}
+
+/* All are found before anything is done to any. */
+Test(lifecycle, one_that_is_not_there_keeps_kill_from_the_others)
+{
+	_autosession_ struct session a, b;
+	struct place p;
+
+	place_start(&p);
+	start_in(&p, &a, "--name", "a", "--");
+	start_in(&p, &b, "--name", "b", "--");
+	cr_assert(session_expect(&a, "up"));
+	cr_assert(session_expect(&b, "up"));
+	_autorun_ struct run_result none = sbx_in(&p, "kill", "a", "no-such", "b");
+	_autorun_ struct run_result all = sbx_in(&p, "kill", "-s", "KILL", "a", "b");
+	struct run_result end_a = session_finish(&a), end_b = session_finish(&b);
+
+	expect_failure(none, 1, "no-such: no running sandbox");
+	expect_success(all);
+	cr_expect_eq(end_a.status, 137, "%s", end_a.err);
+	cr_expect_eq(end_b.status, 137, "%s", end_b.err);
+	run_result_finish(&end_a);
+	run_result_finish(&end_b);
+	close(p.tree);
+}
+
+/* ---- a full runtime directory ---- */
+
+/*
+ * A tmpfs over the runtime directory, with no more than `room`, in which a sandbox is started
+ * that cannot do without a record. Prints the status, and what is left.
+ */
+#define start_in_full_dir(place, room, option)                                                     \
+	run_argv(&((struct run_options){.env = (place)->env}),                                     \
+		 (const char *const[]){                                                            \
+			 "unshare", "-Urm", "sh", "-c",                                            \
+			 "mount -t tmpfs -o mode=700,$1 none \"$XDG_RUNTIME_DIR\" && cd "          \
+			 "\"$XDG_RUNTIME_DIR\" && mkdir -p sbx/boxes && chmod 700 sbx/boxes &&"    \
+			 "{ test $1 = nr_inodes=4 || head -c 1M /dev/zero > full; : ; } 2>&-;"     \
+			 "\"$0\" --ro-bind /usr /usr \"$2\" true; echo status $?;"                 \
+			 "find sbx/boxes ! -type d",                                               \
+			 sbx_program(), (room), (option), NULL})
+
+/* Refused, with what is full and what to do about it; nothing is left, half a record least. */
+Test(lifecycle, a_full_runtime_directory_is_an_error_that_leaves_nothing)
+{
+	static const char *const options[] = {"--detach", "--name=web", "--keep-record"};
+	static const char *const rooms[] = {"nr_inodes=4", "size=4k"};
+	struct place p;
+
+	place_start(&p);
+	for (size_t i = 0; i < ARRAY_SIZE(options) * ARRAY_SIZE(rooms); i++) {
+		const char *option = options[i / ARRAY_SIZE(rooms)];
+		const char *room = rooms[i % ARRAY_SIZE(rooms)];
+		_autorun_ struct run_result r = start_in_full_dir(&p, room, option);
+
+		cr_expect_str_eq(r.out, "status 125\n", "%s %s: %s", room, option, r.out);
+		cr_expect(strstr(r.err, "No space left on device"), "%s %s: %s", room, option,
+			  r.err);
+		cr_expect(strstr(r.err, "sbx/boxes"), "%s %s: %s", room, option, r.err);
+		cr_expect(strstr(r.err, "hint:"), "%s %s: %s", room, option, r.err);
+	}
+	close(p.tree);
+}

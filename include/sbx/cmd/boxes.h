@@ -24,9 +24,11 @@ int boxes_init(struct boxes *boxes, struct sbx_err *err);
 int boxes_begin(int argc, char **argv, struct boxes *boxes, struct cmd_words *words,
 		struct sbx_err *err);
 void boxes_finish(struct boxes *boxes);
-int boxes_choose(struct boxes *boxes, const struct cmd_words *words, struct box_list *ret_list,
-		 struct sbx_err *err);
+int boxes_choose(struct boxes *boxes, const struct cmd_words *words, enum box_kind kind,
+		 struct box_list *ret_list, struct sbx_err *err);
 int boxes_signal(const struct box *box, int sig, struct sbx_err *err);
+int boxes_signal_all(const struct box_list *list, int sig, bool may_have_ended,
+		     struct sbx_err *err);
 bool boxes_await_end(const struct ask *ask, int timeout_ms);
 void boxes_add_command(struct str_buf *out, const char *words, size_t len, bool is_cut);
 int boxes_find_procs(const struct control_facts *facts, struct arena *arena,

@@ -6,8 +6,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <string.h>
+
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
+	X("attach", "NAME", "connect with the command of a detached sandbox", cmd_attach)          \
 	X("doctor", "[PROBE...]", "tell what works here, and how to mend what does not",           \
 	  cmd_doctor)                                                                              \
 	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
@@ -15,9 +19,18 @@
 	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \
 	X("kill", "[NAME...]", "send a signal to the command of a sandbox", cmd_kill)              \
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
+	X("pause", "[NAME...]", "freeze all processes of a sandbox", cmd_pause)                    \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
 	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \
+	X("rm", "[NAME...]", "remove what was kept of a sandbox that has ended", cmd_rm)           \
 	X("stop", "[NAME...]", "end a sandbox, and kill it if it does not end", cmd_stop)          \
 	X("top", "NAME", "list the processes in a sandbox", cmd_top)                               \
+	X("unpause", "[NAME...]", "let a sandbox that was paused go on", cmd_unpause)              \
 	X("version", "", "print the version and what was compiled in", cmd_version)                \
 	X("wait", "NAME...", "wait for the end of a sandbox, and print its exit code", cmd_wait)
+
+/* What runs a command, or ends with one, has the exit codes of the run form. */
+static inline bool cmd_verb_exits_as_a_run(const char *name, const char *args)
+{
+	return strstr(args, "COMMAND") || strcmp(name, "attach") == 0;
+}

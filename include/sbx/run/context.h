@@ -20,6 +20,7 @@
 struct pty_start {
 	struct termios termios;
 	struct winsize size;
+	bool as_callers; /* else the kernel's own settings are right */
 	bool foreground; /* the command is to have its terminal's foreground */
 };
 

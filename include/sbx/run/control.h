@@ -13,6 +13,10 @@
  *     WAIT      -         when the sandbox has ended: its exit code, and the files of its log
  *                         where it had one (the newer first), which have no names any more
  *     INSPECT   -         at once, beside it a file with the plan as JSON
+ *     ATTACH    -         at once, beside it what the command reads from, where that is open; then
+ *                         what it prints, in packets (struct control_output), and at the end
+ *                         its exit code
+ *     CLOSE_INPUT -       at once; what the command reads from has an end
  *     JOIN      -         when PID 1 has told: a pidfd of the command, and a file with the
  *                         privileges to take on (pack.h)
  *
@@ -20,6 +24,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sbx/run/register.h"
@@ -29,6 +34,7 @@ enum {
 	CONTROL_CLIENTS_MAX = 32,
 	CONTROL_COMMAND_MAX = 1024,
 	CONTROL_FDS_MAX = 2, /* beside an answer */
+	CONTROL_OUTPUT_MAX = 16384,
 };
 
 enum control_type {
@@ -38,6 +44,8 @@ enum control_type {
 	CONTROL_WAIT,
 	CONTROL_INSPECT,
 	CONTROL_JOIN,
+	CONTROL_ATTACH,
+	CONTROL_CLOSE_INPUT,
 	CONTROL_TYPE_COUNT_,
 };
 
@@ -51,11 +59,12 @@ struct control_request {
 struct control_facts {
 	char id[16], name[64];
 	int32_t monitor_pid, init_pid;
-	int32_t starting;    /* the command cannot have begun yet */
-	int32_t exit_code;   /* with WAIT */
-	int64_t created_ms;  /* since 1970 */
-	int32_t own_network; /* it has a network namespace of its own */
-	int32_t own_pids;    /* likewise, of pids */
+	int32_t starting;     /* the command cannot have begun yet */
+	int32_t exit_code;    /* with WAIT */
+	int64_t created_ms;   /* since 1970 */
+	int32_t own_network;  /* it has a network namespace of its own */
+	int32_t own_pids;     /* likewise, of pids */
+	int32_t has_terminal; /* with ATTACH: the command is on a terminal of the sandbox's own */
 	int32_t command_is_cut;
 	uint32_t command_len;
 	char command[CONTROL_COMMAND_MAX]; /* its words, each with a NUL behind */
@@ -67,21 +76,34 @@ struct control_reply {
 	struct control_facts facts;
 };
 
+/* To who is attached: some of what the command has printed. */
+struct control_output {
+	uint32_t stream; /* enum control_stream; no version of a reply */
+	char data[CONTROL_OUTPUT_MAX];
+};
+
+enum { CONTROL_OUTPUT_HEAD = offsetof(struct control_output, data) };
+
+enum control_stream { CONTROL_STREAM_OUT = 0x6f7574, CONTROL_STREAM_ERR = 0x657272 };
+
 /* What a request has the monitor do beside answering. */
 struct control_order {
 	enum {
 		CONTROL_ORDER_NONE,
 		CONTROL_ORDER_SIGNAL,
 		CONTROL_ORDER_END,
-		CONTROL_ORDER_WHO
+		CONTROL_ORDER_WHO,
+		CONTROL_ORDER_CLOSE_INPUT
 	} kind;
 	int number;
 };
 
 struct control_client {
-	int fd;	      /* owned; -1: free */
-	bool waiting; /* for the end */
-	bool joining; /* for a pidfd of the command */
+	int fd;	       /* owned; -1: free */
+	bool waiting;  /* for the end */
+	bool joining;  /* for a pidfd of the command */
+	bool attached; /* it gets what the command prints */
+	bool behind;   /* attached, and has not got the last of it yet */
 };
 
 struct control {
@@ -92,6 +114,10 @@ struct control {
 	int log_fds[CONTROL_FDS_MAX]; /* owned; of the log, for who waited; -1: none */
 	int payload_fd; /* owned; a pidfd of the command; -1: PID 1 has not been asked yet */
 	struct control_client clients[CONTROL_CLIENTS_MAX];
+	int input_fd;		     /* borrowed; what the command reads from; -1: nothing */
+	bool has_terminal;	     /* and it is the master of its terminal */
+	struct control_output *last; /* owned; what was printed last; NULL: nobody has attached */
+	size_t last_len;
 	size_t next_victim; /* where the search for one that only sits there begins */
 };
 
@@ -104,5 +130,10 @@ void control_give_payload(struct control *control, int *payload_fd);
 void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX]);
 void control_close(struct control *control);
 void control_conclude(struct control *control, int exit_code);
+void control_fill_facts(const struct control *control, bool starting, struct control_facts *facts);
+void control_check_facts(struct control_facts *facts);
+bool control_is_heard(const struct control *control);
+void control_print(struct control *control, bool is_error, const char *data, size_t len);
+void control_await_readers(struct control *control);
 void control_close_fds(int fds[CONTROL_FDS_MAX]);
 bool control_is_same_user_ns(pid_t pid);

@@ -8,10 +8,12 @@
 
 #include <poll.h>
 
+#include "sbx/run/context.h"
+#include "sbx/run/control.h"
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
 
-enum { DETACH_SOURCES = 3 };
+enum { DETACH_SOURCES = 4 };
 
 /* What the starter is told, once, in one packet. */
 struct detach_news {
@@ -21,17 +23,25 @@ struct detach_news {
 };
 
 struct detach {
-	int read_fds[DETACH_SOURCES];  /* owned; standard output and error; the sign of the start */
+	int read_fds[DETACH_SOURCES];  /* owned; standard output and error, the master of the
+					  command's  terminal, the sign of the start */
 	int write_fds[DETACH_SOURCES]; /* owned; their other ends, until PID 1 has them */
-	int notify_fd;		       /* borrowed; where to tell; -1: told, or nobody listens */
-	int null_fd;		       /* owned */
+	int stdin_fd; /* owned; the command's standard input, until PID 1 has it; -1: it has none */
+	int input_fd; /* owned; its other end */
+	struct control *control; /* borrowed; whom else to tell what was printed */
+	int notify_fd;		 /* borrowed; where to tell; -1: told, or nobody listens */
+	int null_fd;		 /* owned */
 	struct log log;
 };
 
 void detach_init(struct detach *detach);
-int detach_open(struct detach *detach, int notify_fd, struct sbx_err *err);
+int detach_open(struct detach *detach, const struct sbx_plan *plan, int notify_fd,
+		struct sbx_err *err);
+void detach_begin_terminal(struct pty_start *ret_start);
 void detach_become_child(struct detach *detach);
 int detach_begin(struct detach *detach, const struct register_entry *record, struct sbx_err *err);
+int detach_take_terminal(struct detach *detach, int *master_fd, struct sbx_err *err);
+void detach_close_input(struct detach *detach);
 void detach_fill_poll(const struct detach *detach, struct pollfd pfds[DETACH_SOURCES]);
 bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES]);
 void detach_tell_start(struct detach *detach, const struct label *label);

@@ -25,6 +25,7 @@ struct log {
 	int dir_fd; /* borrowed */
 	int fd;	    /* owned; -1: there is none, output is thrown away */
 	size_t size;
+	bool stays; /* when it is finished */
 	char name[LABEL_FILE_SIZE], old_name[LABEL_FILE_SIZE];
 };
 

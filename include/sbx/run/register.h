@@ -21,6 +21,7 @@ struct register_entry {
 	struct label label;
 	char file[LABEL_FILE_SIZE + 1]; /* the record's name now; a claim has a dot in front */
 	int64_t created_ms;		/* since 1970 */
+	bool kept;			/* what stays of it is there (kept.h) */
 };
 
 void register_init(struct register_entry *entry);
@@ -30,4 +31,6 @@ void register_sweep(const struct register_entry *entry);
 void register_remove_dead(int dir_fd, const char *file, const struct label *label);
 void register_finish(struct register_entry *entry);
 void register_socket_name(const struct label *label, char ret_name[LABEL_FILE_SIZE]);
+int register_fail(const struct register_entry *entry, int number, const char *what,
+		  struct sbx_err *err);
 int register_lock_holder(int fd, pid_t *ret_pid);

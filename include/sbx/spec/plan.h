@@ -288,6 +288,8 @@ struct sbx_plan {
 	bool records;	   /* this one is to be, ... */
 	bool needs_record; /* ... and cannot do without */
 	bool detach;	   /* nobody waits for it; its output goes to a log */
+	bool has_input;	   /* detached, its standard input is a pipe */
+	bool keeps_record; /* what is known of it stays when it has ended */
 	const char *name;  /* of this one; NULL: it has none */
 	bool verbose;	   /* tell what could not be done and does not matter */
 

@@ -211,6 +211,8 @@ enum spec_field_id {
 	SPEC_FIELD_DIE_WITH_PARENT,
 	SPEC_FIELD_AS_PID_1,
 	SPEC_FIELD_DETACH,
+	SPEC_FIELD_INTERACTIVE,
+	SPEC_FIELD_KEEP_RECORD,
 	SPEC_FIELD_MULTIARCH,
 	SPEC_FIELD_SECCOMP_LOG,
 	SPEC_FIELD_SECCOMP,
@@ -258,6 +260,8 @@ struct sbx_spec {
 	bool die_with_parent;
 	bool as_pid_1;
 	bool detach;
+	bool interactive; /* with detach: standard input can be written to */
+	bool keep_record; /* also when it has ended */
 	bool multiarch;
 	bool seccomp_log;
 	const char *seccomp; /* --seccomp as typed, NULL: not given */

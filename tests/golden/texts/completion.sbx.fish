@@ -860,9 +860,12 @@ launch
 ')
 end
 
-# The sandboxes that run: their names, or ids where they have none.
+# The sandboxes that run: their names, or ids where they have none. For the verbs that know
+# those that have ended, these too.
 function __sbx_names
-	sbx ps --format '{{.ID}} {{.Name}}' 2>/dev/null | string replace -r '^\S+ (?=.)' '' | string trim
+	set -l all
+	contains -- (commandline -opc)[2] inspect logs rm wait; and set all --all
+	sbx ps $all --format '{{.ID}} {{.Name}}' 2>/dev/null | string replace -r '^\S+ (?=.)' '' | string trim
 end
 
 # The words behind the first operand of a verb; fails where that is not there yet.
@@ -901,16 +904,20 @@ set -g __sbx_words ro noexec noatime nodiratime nosymfollow size= mode= nr_inode
 set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy fuse-overlayfs
 
 complete -c sbx -f
+complete -c sbx -n '__sbx_at first' -a attach -d 'connect with the command of a detached sandbox'
 complete -c sbx -n '__sbx_at first' -a doctor -d 'tell what works here, and how to mend what does not'
 complete -c sbx -n '__sbx_at first' -a exec -d 'run a command in a sandbox that runs'
 complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
 complete -c sbx -n '__sbx_at first' -a inspect -d 'print all that is known of a sandbox, as JSON'
 complete -c sbx -n '__sbx_at first' -a kill -d 'send a signal to the command of a sandbox'
 complete -c sbx -n '__sbx_at first' -a logs -d 'print what a detached sandbox has printed'
+complete -c sbx -n '__sbx_at first' -a pause -d 'freeze all processes of a sandbox'
 complete -c sbx -n '__sbx_at first' -a profiles -d 'list the profiles, or print one'
 complete -c sbx -n '__sbx_at first' -a ps -d 'list the sandboxes that run'
+complete -c sbx -n '__sbx_at first' -a rm -d 'remove what was kept of a sandbox that has ended'
 complete -c sbx -n '__sbx_at first' -a stop -d 'end a sandbox, and kill it if it does not end'
 complete -c sbx -n '__sbx_at first' -a top -d 'list the processes in a sandbox'
+complete -c sbx -n '__sbx_at first' -a unpause -d 'let a sandbox that was paused go on'
 complete -c sbx -n '__sbx_at first' -a version -d 'print the version and what was compiled in'
 complete -c sbx -n '__sbx_at first' -a wait -d 'wait for the end of a sandbox, and print its exit code'
 complete -c sbx -n __sbx_in_options -l help -s h -d 'print this text'
@@ -1011,9 +1018,11 @@ complete -c sbx -n __sbx_in_options -l pidns -x -a '(__sbx_fds)' -d 'use the pid
 complete -c sbx -n __sbx_in_options -l userns-block-fd -x -a '(__sbx_fds)' -d 'write no id maps; go on when FD is written to'
 complete -c sbx -n __sbx_in_options -l lock-file -rF -d 'hold a read lock on DEST while the sandbox lives'
 complete -c sbx -n __sbx_in_options -l pass-fd -x -a '(__sbx_fds)' -d 'the command keeps this descriptor too'
-complete -c sbx -n __sbx_in_options -l pty -d 'a terminal of its own, relayed to the caller'\''s'
+complete -c sbx -n __sbx_in_options -l pty -s t -d 'a terminal of its own, relayed to the caller'\''s'
 complete -c sbx -n __sbx_in_options -l no-pty -d 'share the caller'\''s terminal in any case'
 complete -c sbx -n __sbx_in_options -l detach -s d -d 'do not wait for it; print its id, keep its output'
+complete -c sbx -n __sbx_in_options -l interactive -s i -d 'with --detach: sbx attach can write to it'
+complete -c sbx -n __sbx_in_options -l keep-record -d 'what is known of it stays when it has ended'
 complete -c sbx -n __sbx_in_options -l new-session -d 'a new terminal session (setsid)'
 complete -c sbx -n __sbx_in_options -l die-with-parent -d 'end when the parent of sbx ends'
 complete -c sbx -n __sbx_in_options -l as-pid-1 -d 'the command is PID 1 itself'
@@ -1032,7 +1041,10 @@ complete -c sbx -n __sbx_in_options -l dbus-own -x -d 'the command may be this s
 complete -c sbx -n __sbx_in_options -l dbus-call -x -d 'some methods of a service may be called'
 complete -c sbx -n __sbx_in_options -l dbus-broadcast -x -d 'some signals of a service are heard'
 complete -c sbx -n __sbx_in_options -l helper -x -a '(__sbx_helper)' -d 'use PATH as newuidmap or another helper'
-set -g __sbx_with --chdir -w --env -e --uid -u --signal -s --since --tail -n --filter -f --format --time -t
+set -g __sbx_with --detach-keys --sig-proxy --chdir -w --env -e --uid -u --signal -s --since --tail -n --filter -f --format --time -t
+complete -c sbx -n '__sbx_in_verb attach' -l detach-keys -x -d 'what to type to detach; ctrl-p,ctrl-q'
+complete -c sbx -n '__sbx_in_verb attach' -l no-stdin -d 'only watch'
+complete -c sbx -n '__sbx_in_verb attach' -l sig-proxy -x -d 'pass signals on; true'
 complete -c sbx -n '__sbx_in_verb doctor' -l json -d 'for programs'
 complete -c sbx -n '__sbx_in_verb doctor' -l quiet -s q -d 'only what does not work'
 complete -c sbx -n '__sbx_in_verb doctor' -l strict -d 'fail where an option would'
@@ -1048,22 +1060,31 @@ complete -c sbx -n '__sbx_in_verb logs' -l follow -s f -d 'go on with what comes
 complete -c sbx -n '__sbx_in_verb logs' -l since -x -d 'not what is older: 90s, 5m, 2h, 1d'
 complete -c sbx -n '__sbx_in_verb logs' -l tail -s n -x -d 'the last lines only'
 complete -c sbx -n '__sbx_in_verb logs' -l timestamps -s t -d 'begin lines with their time'
+complete -c sbx -n '__sbx_in_verb pause' -l all -s a -d 'every running sandbox'
+complete -c sbx -n '__sbx_in_verb ps' -l all -s a -d 'also those that have ended and were to be kept'
 complete -c sbx -n '__sbx_in_verb ps' -l filter -s f -x -d 'only those: name=, id=, status='
 complete -c sbx -n '__sbx_in_verb ps' -l format -x -d 'a line for each, with {{.Name}} and the like'
 complete -c sbx -n '__sbx_in_verb ps' -l json -d 'for programs'
 complete -c sbx -n '__sbx_in_verb ps' -l quiet -s q -d 'ids only'
 complete -c sbx -n '__sbx_in_verb ps' -l watch -s w -d 'again and again, until interrupted'
+complete -c sbx -n '__sbx_in_verb rm' -l all -s a -d 'all that have ended'
+complete -c sbx -n '__sbx_in_verb rm' -l force -s f -d 'end those that run first'
 complete -c sbx -n '__sbx_in_verb stop' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb stop' -l time -s t -x -d 'how long to wait before killing; 10'
+complete -c sbx -n '__sbx_in_verb unpause' -l all -s a -d 'every running sandbox'
+complete -c sbx -n '__sbx_in_verb attach' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb doctor' -xa '(__sbx_probes)'
 complete -c sbx -n '__sbx_in_verb exec; and not __sbx_is_named' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb exec; and __sbx_is_named' -xa '(__sbx_complete_named)'
 complete -c sbx -n '__sbx_in_verb inspect' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb kill' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb logs' -xa '(__sbx_names)'
+complete -c sbx -n '__sbx_in_verb pause' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb profiles' -xa '(__sbx_profiles)'
+complete -c sbx -n '__sbx_in_verb rm' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb stop' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb top' -xa '(__sbx_names)'
+complete -c sbx -n '__sbx_in_verb unpause' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb wait' -xa '(__sbx_names)'
 
 # The arguments of options that have more than one.
