@@ -21,6 +21,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -146,6 +147,18 @@ static void status_add_resources(struct json_out *json, const void *what)
 	json_add_uint(json, "max-rss-kb", (uint64_t)used->ru_maxrss);
 }
 
+/* A hint is broken into lines for a terminal, which is nothing to a program. */
+static void status_add_hint(struct json_out *json, const char *hint)
+{
+	char text[sizeof(((struct sbx_err *)NULL)->hint)];
+	size_t len = strnlen(hint, sizeof(text) - 1);
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = hint[i] == '\n' ? ' ' : hint[i];
+	text[len] = '\0';
+	json_add_string(json, "hint", text);
+}
+
 static void status_add_error(struct json_out *json, const void *what)
 {
 	const struct sbx_err *failed = what;
@@ -165,7 +178,7 @@ static void status_add_error(struct json_out *json, const void *what)
 	if (failed->trail[0])
 		json_add_string(json, "while", failed->trail);
 	if (failed->hint[0])
-		json_add_string(json, "hint", failed->hint);
+		status_add_hint(json, failed->hint);
 	json_add_int(json, "exit-code", failed->exit_code);
 }
 

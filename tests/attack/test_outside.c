@@ -504,7 +504,8 @@ static struct life life_make(const char *test)
 {
 	struct life life = {.wanted = 0};
 
-	snprintf(life.word, sizeof(life.word), "sbx-%s-%d", test, getpid());
+	/* Nothing begins with this that another run of these tests has. */
+	snprintf(life.word, sizeof(life.word), "sbx-%s-%d_", test, getpid());
 	return life;
 }
 
