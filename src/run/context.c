@@ -35,6 +35,12 @@ static void context_forget_binds(struct run_context *ctx)
 	ctx->n_binds = 0;
 }
 
+/* Does the sandbox go on when the monitor is killed? */
+bool context_outlives_monitor(const struct run_context *ctx)
+{
+	return ctx->plan->outlives_monitor && !ctx->needs_monitor;
+}
+
 /* Close what only mounting needed, the host's root above all. */
 void context_finish_setup(struct run_context *ctx)
 {

@@ -225,7 +225,7 @@ static noreturn void init_payload_child(struct init *in, int gate_read, int gate
 {
 	if (gate_write >= 0)
 		close(gate_write);
-	if (!in->ctx->plan->own_pid_ns && !in->ctx->plan->outlives_monitor &&
+	if (!in->ctx->plan->own_pid_ns && !context_outlives_monitor(in->ctx) &&
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
 		struct sbx_err err;
 
@@ -302,12 +302,13 @@ static void init_listen(struct init *in, struct pollfd *pfd);
  * somebody there (PID 1 would not hear the monitor meanwhile), nor where what it does
  * to itself would be done to that memory: a change of ids resets PR_SET_DUMPABLE.
  */
-static bool init_may_lend(const struct sbx_plan *plan)
+static bool init_may_lend(const struct run_context *ctx)
 {
+	const struct sbx_plan *plan = ctx->plan;
 	static const enum plan_step_kind own_memory[] = {
 		PLAN_STEP_STDIO, PLAN_STEP_IDS, PLAN_STEP_ASSERT_NO_USERNS, PLAN_STEP_BLOCK};
 
-	if (!plan->own_pid_ns || plan->outlives_monitor)
+	if (!plan->own_pid_ns || context_outlives_monitor(ctx))
 		return false;
 	for (size_t i = 0; i < plan->n_steps; i++)
 		for (size_t j = 0; j < ARRAY_SIZE(own_memory); j++)
@@ -372,7 +373,7 @@ static int init_start_payload(struct init *in, struct launch_title title, struct
 		payload_main(in->ctx, in->sock_fd, -1);
 	if (r < 0)
 		return r;
-	return init_may_lend(plan) ? init_lend(in, err) : init_clone_payload(in, -1, -1, err);
+	return init_may_lend(in->ctx) ? init_lend(in, err) : init_clone_payload(in, -1, -1, err);
 }
 
 /* ---- its life ---- */
@@ -507,7 +508,7 @@ static void init_listen(struct init *in, struct pollfd *pfd)
 	struct handshake_msg msg;
 	int r = handshake_receive(in->sock_fd, HANDSHAKE_INIT_RUNNING, false, &msg);
 
-	if (r == 0 && in->ctx->plan->outlives_monitor)
+	if (r == 0 && context_outlives_monitor(in->ctx))
 		pfd->fd = -1;
 	else if (r == 0)
 		init_end(in, ERR_EXIT_FAILED);
@@ -527,11 +528,11 @@ static void init_listen(struct init *in, struct pollfd *pfd)
  */
 static int init_outlive_monitor(const struct init *in, struct sbx_err *err)
 {
-	const struct sbx_plan *plan = in->ctx->plan;
+	bool outlives = context_outlives_monitor(in->ctx);
 
-	if (plan->own_pid_ns && !plan->outlives_monitor)
+	if (in->ctx->plan->own_pid_ns && !outlives)
 		return 0;
-	if (prctl(PR_SET_PDEATHSIG, plan->outlives_monitor ? 0 : SIGCONT) == 0)
+	if (prctl(PR_SET_PDEATHSIG, outlives ? 0 : SIGCONT) == 0)
 		return 0;
 	return err_system(err, errno, NULL, "cannot change the signal at the monitor's death");
 }

@@ -153,13 +153,14 @@ static int layers_by_kernel(struct run_context *ctx, const struct plan_step *ste
 }
 
 /* The monitor starts fuse-overlayfs, and sends its mount. */
-static int layers_by_fuse(const struct run_context *ctx, const struct plan_step *step, int *ret_fd,
+static int layers_by_fuse(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
 			  struct sbx_err *err)
 {
 	int r = handshake_send(ctx->sock_fd, HANDSHAKE_LAYERS, (int)(step - ctx->plan->steps));
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot ask for fuse-overlayfs");
+	ctx->needs_monitor = true;
 	return init_await_fd(ctx, HANDSHAKE_INIT_LAYERS, HANDSHAKE_LAYERS_READY, ret_fd, err);
 }
 

@@ -168,7 +168,8 @@ static int payload_let_go(const struct run_context *ctx, struct sbx_err *err)
 {
 	const struct sbx_plan *plan = ctx->plan;
 
-	if (plan->init_is_payload && plan->outlives_monitor && prctl(PR_SET_PDEATHSIG, 0) < 0)
+	if (plan->init_is_payload && context_outlives_monitor(ctx) &&
+	    prctl(PR_SET_PDEATHSIG, 0) < 0)
 		return err_system(err, errno, NULL, "cannot change the signal at sbx's death");
 	return ctx->n_raw ? payload_restore(ctx, err) : 0;
 }

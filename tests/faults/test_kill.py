@@ -23,6 +23,7 @@ USR = ["--ro-bind", "/usr", "/usr"]
 # What helpers are started for, and the error when one is lost before the command has begun.
 RANGE = ["--map=range", *USR]
 BUS = ["--map=single", "--dbus-session", *USR]
+FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "--tmp-overlay", "/x", *USR]
 # A command with a child that would like to stay.
 COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
 VICTIMS = ("monitor", "init", "payload", "helper")
@@ -131,7 +132,7 @@ class Round:
 
 def check_random(tap, sbx, scratch, options, victim, rng):
     bad, hits, tries = [], 0, 0
-    rounds = BUS_ROUNDS if options is BUS else ROUNDS
+    rounds = BUS_ROUNDS if options in (BUS, FUSE) else ROUNDS
     while hits < rounds and tries < rounds * 4:
         one = Round(sbx, scratch, options, victim, rng.uniform(0, LAUNCH_S), False)
         bad += one.errors
@@ -139,7 +140,7 @@ def check_random(tap, sbx, scratch, options, victim, rng):
         tries += 1
     # How many are hit is up to the machine's speed; a few are, or this tests nothing.
     tap.ok(not bad and hits >= rounds // 10,
-           "%s of %s killed while starting, at %d random moments" % (victim, options[0], hits),
+           "%s of %s killed while starting, at %d random moments" % (victim, " ".join(options[:2]), hits),
            bad or [hits, tries])
 
 
@@ -150,7 +151,7 @@ def check_running(tap, sbx, scratch, options, victim):
         bad += one.errors
         if not one.hit:
             bad.append("no %s was found" % victim)
-    tap.ok(not bad, "%s of %s killed while the command runs" % (victim, options[0]), bad)
+    tap.ok(not bad, "%s of %s killed while the command runs" % (victim, " ".join(options[:2])), bad)
 
 
 def inject(program, scratch, *words):
@@ -224,6 +225,15 @@ def check_with_bus(tap, sbx, program, bus, rng):
         tap.ok(report == set(before), "no socket of a session bus is left", report ^ set(before))
 
 
+def check_with_fuse(tap, sbx, program, scratch, rng):
+    """The same with layers; a helper is fuse-overlayfs, or who makes it."""
+    if not faults.can_use_fuse():
+        tap.skip("kill with fuse-overlayfs", "needs fuse-overlayfs and an open /dev/fuse")
+        return
+    for victim in VICTIMS:
+        check_victim(tap, sbx, program, scratch, FUSE, victim, rng)
+
+
 def main():
     sbx = os.path.abspath(sys.argv[1])
     program = sys.argv[2] if len(sys.argv) > 2 else None
@@ -243,6 +253,7 @@ def main():
                 for how in ("placeholder", "overlay"):
                     check_placeholders(tap, sbx, program, scratch, victim, how)
         check_with_bus(tap, sbx, program, bus, rng)
+        check_with_fuse(tap, sbx, program, scratch, rng)
         tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
         tap.ok(os.listdir(scratch.tmp) == [], "no file is left", [os.listdir(scratch.tmp)])
     return tap.end()

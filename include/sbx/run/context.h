@@ -72,6 +72,7 @@ struct run_context {
 	struct run_bind *binds;		      /* owned, malloc; kept where the plan protects */
 	size_t n_binds;
 	unsigned n_overlays; /* made by protect steps */
+	bool needs_monitor;  /* it owns a process without which the sandbox is of no use */
 
 	/* What the payload gets back as the caller had it. */
 	sigset_t caller_sigmask;
@@ -83,4 +84,5 @@ struct run_context {
 };
 
 void context_init(struct run_context *ctx, const struct sbx_plan *plan);
+bool context_outlives_monitor(const struct run_context *ctx);
 void context_finish_setup(struct run_context *ctx);
