@@ -34,6 +34,7 @@
 #include "sbx/base/sys.h"
 #include "sbx/doctor/probes.h"
 #include "sbx/run/idmap.h"
+#include "sbx/spec/defaults.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/resolve.h"
 
@@ -48,6 +49,7 @@ int doctor_init(struct doctor *d, char *const *environ_, struct sbx_err *err)
 	memset(d, 0, sizeof(*d));
 	arena_init(&d->arena);
 	spec_init(&d->spec);
+	spec_set_program(&d->spec, SPEC_PROGRAM_SBX);
 	return probe_host(&d->arena, environ_, true, &d->host, err);
 }
 

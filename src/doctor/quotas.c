@@ -121,35 +121,56 @@ static unsigned long long quotas_count_tasks(uid_t uid)
 	return count;
 }
 
+/* Less is left, for this reason. */
+static void quotas_lower(unsigned long long used, unsigned long long max, const char *by,
+			 unsigned long long *left, const char **ret_by)
+{
+	unsigned long long rest = max > used ? max - used : 0;
+
+	if (rest >= *left)
+		return;
+	*left = rest;
+	*ret_by = by;
+}
+
+/* Those of the caller's cgroup and of all above it: the kernel charges each. */
+static void quotas_lower_by_cgroups(const struct doctor *d, unsigned long long *left,
+				    const char **ret_by)
+{
+	struct arena *arena = d->host.arena;
+	unsigned long long used, max;
+	const char *own;
+	char *text, *dir;
+	size_t len;
+
+	if (io_read_file("/proc/self/cgroup", QUOTAS_TEXT_MAX, arena, &text, &len) < 0)
+		return;
+	own = doctor_parse_cgroup(text, arena);
+	dir = own ? arena_dup(arena, own) : NULL;
+	while (dir && *dir) {
+		if (doctor_read_number(arena_printf(arena, "/sys/fs/cgroup%s/pids.max", dir),
+				       &max) &&
+		    doctor_read_number(arena_printf(arena, "/sys/fs/cgroup%s/pids.current", dir),
+				       &used) &&
+		    max != UINT64_MAX)
+			quotas_lower(used, max, "a cgroup's pids.max", left, ret_by);
+		*strrchr(dir, '/') = '\0';
+	}
+}
+
 /* How many more tasks there can be; UINT64_MAX: no limit is known. */
 static unsigned long long quotas_tasks_left(const struct doctor *d, const char **ret_by)
 {
-	unsigned long long left = UINT64_MAX, used, max;
+	unsigned long long left = UINT64_MAX;
 	struct rlimit limit;
-	const char *dir;
-	char *text;
-	size_t len;
 
 	*ret_by = "no limit";
 	/* The kernel does not count for root. */
 	if (d->host.uid != 0 && getrlimit(RLIMIT_NPROC, &limit) == 0 &&
-	    limit.rlim_cur != RLIM_INFINITY) {
-		used = quotas_count_tasks(d->host.uid);
-		left = limit.rlim_cur > used ? limit.rlim_cur - used : 0;
-		*ret_by = "\"ulimit -u\"";
-	}
-	if (io_read_file("/proc/self/cgroup", QUOTAS_TEXT_MAX, d->host.arena, &text, &len) < 0)
-		return left;
-	dir = doctor_parse_cgroup(text, d->host.arena);
-	if (dir &&
-	    doctor_read_number(arena_printf(d->host.arena, "/sys/fs/cgroup%s/pids.max", dir),
-			       &max) &&
-	    doctor_read_number(arena_printf(d->host.arena, "/sys/fs/cgroup%s/pids.current", dir),
-			       &used) &&
-	    max != UINT64_MAX && (max > used ? max - used : 0) < left) {
-		left = max > used ? max - used : 0;
-		*ret_by = "the cgroup's pids.max";
-	}
+	    limit.rlim_cur != RLIM_INFINITY)
+		quotas_lower(quotas_count_tasks(d->host.uid), limit.rlim_cur, "\"ulimit -u\"",
+			     &left, ret_by);
+	quotas_lower_by_cgroups(d, &left, ret_by);
 	return left;
 }
 

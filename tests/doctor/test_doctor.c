@@ -2,6 +2,7 @@
 /* The pure parts of the doctor: its table, and what it reads from texts of the kernel. */
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -156,6 +157,33 @@ Test(doctor, a_number_fills_its_file)
 		cr_expect_eq(doctor_read_number(path, &number), rows[i].is_number, "%s", path);
 		cr_expect_eq(number, rows[i].number, "%s", path);
 	}
+}
+
+/* ---- what is launched ---- */
+
+/* The plan of a plain launch has the filter and the limit that the defaults have. */
+Test(doctor, a_plain_launch_has_the_defaults_of_sbx)
+{
+	static const char *words[] = {"true"};
+	char *const env[] = {NULL};
+	bool filter = false, limit = false;
+	struct sbx_plan plan;
+	struct doctor d;
+	struct sbx_err err;
+
+	cr_assert_eq(doctor_init(&d, env, &err), 0);
+	d.spec.argv = words;
+	d.spec.n_argv = 1;
+	cr_assert_eq(doctor_plan(&d, &d.spec, &plan, &err), 0, "%s", err.what);
+	for (size_t i = 0; i < plan.n_steps; i++) {
+		filter = filter || plan.steps[i].kind == PLAN_STEP_FILTER;
+		limit = limit || plan.steps[i].kind == PLAN_STEP_USERNS_LIMIT;
+	}
+	cr_expect(filter, "no filter");
+	cr_expect(limit, "no limit on user namespaces");
+	cr_expect_eq(plan.namespaces & CLONE_NEWNET, CLONE_NEWNET);
+	plan_finish(&plan);
+	doctor_finish(&d);
 }
 
 /* ---- findings ---- */
