@@ -200,7 +200,7 @@ static int freeze_refuse_outside(const struct control_facts *facts, pid_t pid, c
 static int freeze_check(const struct control_facts *facts, const struct procs *procs,
 			const char *path, int dir_fd, struct arena *arena, struct sbx_err *err)
 {
-	pid_t *pids = arena_alloc(arena, (procs->count + 1) * sizeof(*pids)), stranger;
+	pid_t *pids = arena_alloc(arena, (procs->count + 1) * sizeof(*pids)), stranger = 0;
 	int r;
 
 	if (!pids)

@@ -206,8 +206,7 @@ void detach_tell_start(struct detach *detach, const struct label *label)
 /* At the end: what has been printed and not read yet. Everybody who could print is dead. */
 void detach_drain(struct detach *detach)
 {
-	if (detach->control)
-		control_await_readers(detach->control);
+	control_await_readers(detach->control);
 	for (size_t i = 0; i < DETACH_STARTED; i++)
 		while (detach->read_fds[i] >= 0 && detach_carry(detach, i))
 			control_await_readers(detach->control);

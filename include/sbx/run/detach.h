@@ -28,7 +28,7 @@ struct detach {
 	int write_fds[DETACH_SOURCES]; /* owned; their other ends, until PID 1 has them */
 	int stdin_fd; /* owned; the command's standard input, until PID 1 has it; -1: it has none */
 	int input_fd; /* owned; its other end */
-	struct control *control; /* borrowed; whom else to tell what was printed */
+	struct control *control; /* borrowed, always there; whom else to tell what was printed */
 	int notify_fd;		 /* borrowed; where to tell; -1: told, or nobody listens */
 	int null_fd;		 /* owned */
 	struct log log;
