@@ -153,9 +153,10 @@ static void status_add_hint(struct json_out *json, const char *hint)
 	char text[sizeof(((struct sbx_err *)NULL)->hint)];
 	size_t len = strnlen(hint, sizeof(text) - 1);
 
-	for (size_t i = 0; i < len; i++)
-		text[i] = hint[i] == '\n' ? ' ' : hint[i];
+	memcpy(text, hint, len);
 	text[len] = '\0';
+	for (char *end = strchr(text, '\n'); end; end = strchr(end, '\n'))
+		*end = ' ';
 	json_add_string(json, "hint", text);
 }
 
