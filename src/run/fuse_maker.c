@@ -87,31 +87,13 @@ static int fuse_enter(const struct fuse_maker *m, struct sbx_err *err)
 
 /* ---- the layers, cloned ---- */
 
-static int fuse_open_dir(const struct fuse_place *place, const char *path, int *ret_fd,
-			 struct sbx_err *err)
-{
-	_autoclose_ int fd = -1;
-	struct sys_mount what;
-	int r = mount_open_source(place->host_fd, path, &fd);
-
-	if (r < 0)
-		return err_system(err, -r, path, "cannot open source");
-	if (sys_statx_mount(fd, "", &what) < 0)
-		return err_system(err, errno, path, "cannot look at the source");
-	if (!what.is_dir)
-		return err_refuse(err, ENOTDIR, path,
-				  "is not a directory, so it cannot be a layer");
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
 static int fuse_clone_lower(const struct fuse_place *place, const char *path, int *ret_tree,
 			    struct sbx_err *err)
 {
 	const uint64_t attrs =
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	_autoclose_ int fd = -1;
-	int r = fuse_open_dir(place, path, &fd, err);
+	int r = overlay_open_layer(place->host_fd, path, &fd, err);
 
 	if (r < 0)
 		return r;
@@ -151,10 +133,10 @@ static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *pl
 {
 	const struct plan_layers *layers = m->step->layers;
 	struct sys_mount upper, work;
-	int r = fuse_open_dir(place, layers->upper, &top->upper_fd, err);
+	int r = overlay_open_layer(place->host_fd, layers->upper, &top->upper_fd, err);
 
 	if (r == 0)
-		r = fuse_open_dir(place, layers->work, &top->work_fd, err);
+		r = overlay_open_layer(place->host_fd, layers->work, &top->work_fd, err);
 	if (r < 0)
 		return r;
 	r = mount_name_fd(top->upper_fd, &top->upper);
@@ -178,7 +160,7 @@ static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_plac
 	for (size_t i = 0; i < layers->n_lower; i++) {
 		_autoclose_ int fd = -1;
 		const char *lower = layers->lower[i];
-		int r = fuse_open_dir(place, lower, &fd, err);
+		int r = overlay_open_layer(place->host_fd, lower, &fd, err);
 
 		if (r == 0)
 			r = overlay_check_apart(layers->upper, top->upper_fd, lower, fd, err);

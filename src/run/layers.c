@@ -39,25 +39,6 @@ static void layers_close(struct layers_open *open)
 	defs_cleanup_fd(&open->work);
 }
 
-/* A directory of the host. Return: 0, or -errno with *err filled. */
-static int layers_open_dir(const struct run_context *ctx, const char *path, int *ret_fd,
-			   struct sbx_err *err)
-{
-	_autoclose_ int fd = -1;
-	struct sys_mount what;
-	int r = mount_open_source(ctx->host_root_fd, path, &fd);
-
-	if (r < 0)
-		return err_system(err, -r, path, "cannot open source");
-	if (sys_statx_mount(fd, "", &what) < 0)
-		return err_system(err, errno, path, "cannot look at the source");
-	if (!what.is_dir)
-		return err_refuse(err, ENOTDIR, path,
-				  "is not a directory, so it cannot be a layer");
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
 /* A directory in the tmpfs that nobody sees. */
 static int layers_make_dir(struct run_context *ctx, int *ret_fd, struct sbx_err *err)
 {
@@ -84,9 +65,9 @@ static int layers_open_top(struct run_context *ctx, const struct plan_layers *la
 		r = layers_make_dir(ctx, &open->upper, err);
 		return r < 0 ? r : layers_make_dir(ctx, &open->work, err);
 	}
-	r = layers_open_dir(ctx, layers->upper, &open->upper, err);
+	r = overlay_open_layer(ctx->host_root_fd, layers->upper, &open->upper, err);
 	if (r == 0)
-		r = layers_open_dir(ctx, layers->work, &open->work, err);
+		r = overlay_open_layer(ctx->host_root_fd, layers->work, &open->work, err);
 	/* As bubblewrap, whose callers are left to what the kernel takes. */
 	if (r < 0 || ctx->plan->bwrap_words)
 		return r;
@@ -107,8 +88,8 @@ static int layers_open_all(struct run_context *ctx, const struct plan_layers *la
 {
 	assert(layers->n_lower <= OVERLAY_LOWER_MAX);
 	for (size_t i = layers->n_lower; i > 0; i--) {
-		int r = layers_open_dir(ctx, layers->lower[i - 1], &open->lower[open->n_lower],
-					err);
+		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1],
+					   &open->lower[open->n_lower], err);
 
 		if (r < 0)
 			return r;

@@ -10,6 +10,7 @@
  * sbx says behind a colon.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -160,6 +161,7 @@ static const char *words_skip_slashes(const char *path)
 /* The mount options that bubblewrap would have used. */
 static void words_put_options(struct str_buf *out, const struct plan_layers *layers)
 {
+	assert(layers);
 	if (layers->upper)
 		str_buf_printf(out, "upperdir=/oldroot%s,workdir=/oldroot%s,", layers->upper,
 			       layers->work);
