@@ -553,8 +553,11 @@ static int fuse_take_mount(const struct fuse_maker *m, struct sbx_err *err)
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot take the mount of fuse-overlayfs");
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_FUSE_MOUNT, mount);
-	return r < 0 ? err_system(err, -r, NULL, "cannot hand over the mount of fuse-overlayfs")
-		     : 0;
+	if (r == 0)
+		return 0;
+	/* It goes with this process: the helper is not to end, well, before that has told why. */
+	(void)take_fd(&mount);
+	return err_system(err, -r, NULL, "cannot hand over the mount of fuse-overlayfs");
 }
 
 /* ---- the process ---- */

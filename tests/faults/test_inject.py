@@ -39,6 +39,10 @@ ERRORS = {
 WAKE_UPS = {"poll", "ppoll", "waitid"}
 TRIES = 5
 
+# More than sbx itself waits for anything: 10 seconds for a fuse-overlayfs to end by itself, which
+# it does not while a mount of it is open somewhere because close(2) has failed.
+HANGS_S = 25
+
 # What differs in the evidence where a range of ids has given way to one id.
 MAPS = r"^ +\d+ +\d+ +\d+$|^d.* pts$"
 
@@ -229,10 +233,10 @@ class Launcher:
             fd = os.open(path, os.O_RDONLY)
             os.dup2(fd, number)
             os.close(fd)
-        argv = [self.inject, "--report", self.report, *options, self.sbx, *self.scenario.options,
+        argv = [self.inject, "--report", self.report, "--timeout", str(HANGS_S), *options, self.sbx, *self.scenario.options,
                 "--", "/usr/bin/sh", "-c", SCRIPT]
         result = faults.run(argv, env=self.scratch.env() | (self.scenario.bus or {}),
-                            pass_fds=tuple(self.scenario.fds), cwd="/usr")
+                            pass_fds=tuple(self.scenario.fds), cwd="/usr", timeout=2 * HANGS_S)
         with open(self.report) as f:
             lines = f.read().splitlines()
         if self.scenario.leaves_for_next:
