@@ -20,4 +20,7 @@ int freeze_find_stranger(int dir_fd, const pid_t *pids, size_t n, struct arena *
 int freeze_set(int dir_fd, bool frozen, struct sbx_err *err);
 bool freeze_has_own_cgroup(const struct control_facts *facts, struct arena *arena,
 			   const char **ret_path);
+int freeze_open_to_join(const struct control_facts *facts, int pidfd, struct arena *arena,
+			const char **ret_path, int *ret_fd, struct sbx_err *err);
+int freeze_refuse_paused(const char *id, struct sbx_err *err);
 bool freeze_is_frozen(const struct control_facts *facts, struct arena *arena);
