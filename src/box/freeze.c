@@ -117,18 +117,22 @@ int freeze_refuse_paused(const char *id, struct sbx_err *err)
 	return -EAGAIN;
 }
 
+static bool freeze_is_frozen_at(int dir_fd)
+{
+	_autoclose_ int fd = openat(dir_fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
+	char text[2] = "";
+
+	return fd >= 0 && read(fd, text, 1) == 1 && text[0] == '1';
+}
+
 /* It, or one above it: who moves there does not come back before that is over. */
 static bool freeze_stops(int dir_fd)
 {
-	_autoclose_ int fd = openat(dir_fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
-	_autoclose_ int events_fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	_autoclose_ int fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	char text[256] = "";
 
-	if (fd >= 0 && read(fd, text, 1) == 1 && text[0] == '1')
-		return true;
-	memset(text, 0, sizeof(text));
-	return events_fd >= 0 && read(events_fd, text, sizeof(text) - 1) > 0 &&
-	       strstr(text, "frozen 1");
+	return freeze_is_frozen_at(dir_fd) ||
+	       (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "frozen 1"));
 }
 
 static int freeze_fail_to_join(int number, const char *path, struct sbx_err *err)
@@ -382,16 +386,53 @@ int freeze_set(int dir_fd, bool frozen, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, "cgroup.events", "cannot read") : 0;
 }
 
-/* For a list: is it paused? */
+/**
+ * What the processes in a cgroup and below it have of the memory ("memory.current").
+ *
+ * Return: 0, or -errno (-ENOENT: the controller is not there).
+ */
+int freeze_read_memory(int dir_fd, uint64_t *ret_bytes)
+{
+	_autoclose_ int fd = openat(dir_fd, "memory.current", O_RDONLY | O_CLOEXEC);
+	char text[32] = "";
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return -errno;
+	text[strcspn(text, "\n")] = '\0';
+	return str_parse_u64(text, 10, UINT64_MAX, ret_bytes);
+}
+
+/**
+ * For a list: is it paused, and what memory has it? A cgroup that it shares tells nothing of
+ * its memory.
+ * @procs: its processes, from procs_of()
+ */
+void freeze_look(const struct control_facts *facts, const struct procs *procs, struct arena *arena,
+		 struct freeze_look *ret)
+{
+	_autoclose_ int fd = -1;
+	struct sbx_err shared;
+	const char *path;
+
+	*ret = (struct freeze_look){.frozen = false};
+	if (!freeze_has_own_cgroup(facts, arena, &path))
+		return;
+	fd = freeze_open(path);
+	if (fd < 0)
+		return;
+	ret->frozen = freeze_is_frozen_at(fd);
+	ret->has_memory = freeze_check(facts, procs, path, fd, arena, &shared) == 0 &&
+			  freeze_read_memory(fd, &ret->memory_bytes) == 0;
+}
+
+/* Is it paused? */
 bool freeze_is_frozen(const struct control_facts *facts, struct arena *arena)
 {
-	_autoclose_ int fd = -1, file = -1;
+	_autoclose_ int fd = -1;
 	const char *path;
-	char text[2] = "";
 
 	if (!freeze_has_own_cgroup(facts, arena, &path))
 		return false;
 	fd = freeze_open(path);
-	file = fd < 0 ? -1 : openat(fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
-	return file >= 0 && read(file, text, 1) == 1 && text[0] == '1';
+	return fd >= 0 && freeze_is_frozen_at(fd);
 }

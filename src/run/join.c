@@ -24,8 +24,8 @@
  * /proc/PID/exe (CVE-2019-5736), not the command line. So the child that enters is not
  * dumpable before, and again behind it (a change of credentials sets that anew by
  * fs.suid_dumpable). Where the sandbox has a cgroup of its own, the child moves there before
- * anything else: its limits are the command's as well. As its memory belongs to the host's user namespace, no capability of
- * the sandbox helps against that; execve(2) of the command ends it.
+ * anything else: its limits are the command's as well. As its memory belongs to the host's user
+ * namespace, no capability of the sandbox helps against that; execve(2) of the command ends it.
  */
 
 #include <errno.h>
@@ -65,7 +65,7 @@ struct join_report {
 	int pidfd;
 	int error;		      /* errno, 0: none */
 	const struct join_kind *kind; /* what could not be entered; NULL: clone3 has failed */
-	bool in_cgroup; /* it is the cgroup that could not be entered */
+	bool in_cgroup;		      /* it is the cgroup that could not be entered */
 	pid_t between; /* a process that goes on with the work, and reports too; 0: none */
 };
 

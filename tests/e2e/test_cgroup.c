@@ -130,8 +130,8 @@ Test(cgroup, exec_stays_where_it_is_without_one)
 	_autosite_ struct site s;
 
 	site_start(&s);
-	_autorun_ struct run_result start = detach_in(&s.place, "--share-cgroup", "--proc",
-						      "/proc", "--", SH("exec sleep 1000"));
+	_autorun_ struct run_result start = detach_in(&s.place, "--share-cgroup", "--proc", "/proc",
+						      "--", SH("exec sleep 1000"));
 	_autorun_ struct run_result r = sbx_in(&s.place, "exec", "web", SHOW_CGROUP);
 
 	expect_success(start);
@@ -194,4 +194,36 @@ Test(cgroup, what_has_entered_can_be_paused)
 	expect_success(pause);
 	expect_out(ps, "paused 2\n");
 	expect_success(unpause);
+}
+
+/* Where it is counted, and nobody else is counted with it. */
+Test(cgroup, memory_is_shown_where_it_is_its_own)
+{
+	_autosite_ struct site s;
+	char pid[16];
+
+	site_start(&s);
+	site_start_box(&s);
+	bool counted = faccessat(s.fd, "memory.current", R_OK, 0) == 0;
+	_autorun_ struct run_result list = sbx_in(&s.place, "ps");
+	_autorun_ struct run_result json = sbx_in(&s.place, "ps", "--json");
+	_autorun_ struct run_result bytes = sbx_in(&s.place, "ps", "--format", "{{.MemoryBytes}}");
+	_autorun_ struct run_result inspect = sbx_in(&s.place, "inspect", "web");
+
+	cr_expect_eq(strstr(list.out, "PROCS  MEMORY") != NULL, counted, "%s", list.out);
+	cr_expect_eq(strstr(json.out, "\"memory-bytes\": null") == NULL, counted, "%s", json.out);
+	cr_expect_eq(atoll(bytes.out) > 0, counted, "%s", bytes.out);
+	cr_expect_eq(strstr(inspect.out, "\"memory-bytes\": ") != NULL, counted);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	site_write(&s, "cgroup.procs", pid);
+	_autorun_ struct run_result shared = sbx_in(&s.place, "ps", "--format", "{{.Memory}}");
+
+	expect_out(shared, "\n");
+	/* So that the cgroup can be removed. */
+	*strrchr(s.dir, '/') = '\0';
+	_autoclose_ int own = open(s.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_autoclose_ int procs = openat(own, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	s.dir[strlen(s.dir)] = '/';
+	cr_expect_eq(write(procs, pid, strlen(pid)), (ssize_t)strlen(pid));
 }
