@@ -16,9 +16,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,9 +30,14 @@
 
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
+#include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 
-enum { PROC_CONFINED_SECONDS = 10, PROC_CONFINED_FILE_BYTES = 1 << 20 };
+enum {
+	PROC_CONFINED_SECONDS = 10,
+	PROC_CONFINED_FILE_BYTES = 1 << 20,
+	PROC_FDINFO_MAX_BYTES = 4096,
+};
 
 /*
  * For a program that reads outside data: what it might be talked into, it can do neither
@@ -150,6 +157,36 @@ int proc_wait(pid_t pid, int *ret_status)
 	while (waitpid(pid, ret_status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
+	return 0;
+}
+
+/**
+ * The number that a process has here: "Pid:" in what /proc says of its pidfd (proc(5)).
+ *
+ * Return: 0, or -errno (-ESRCH: it has ended, or has no number here).
+ */
+int proc_find_number(int pidfd, pid_t *ret_pid)
+{
+	static const char key[] = "\nPid:";
+	_autoarena_ struct arena arena;
+	char path[48], *text = NULL, *line;
+	uint64_t number;
+	size_t len;
+	int r;
+
+	arena_init(&arena);
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	r = io_read_file(path, PROC_FDINFO_MAX_BYTES, &arena, &text, &len);
+	if (r < 0)
+		return r;
+	line = strstr(text, key);
+	if (!line)
+		return -ESRCH;
+	line += strlen(key) + strspn(line + strlen(key), "\t ");
+	line[strcspn(line, "\n")] = '\0';
+	if (str_parse_u64(line, 10, INT_MAX, &number) < 0 || number == 0)
+		return -ESRCH;
+	*ret_pid = (pid_t)number;
 	return 0;
 }
 

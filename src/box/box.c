@@ -157,6 +157,11 @@ static bool box_has_name(const struct box *box, const char *word)
 	return box->label.name[0] && strcmp(box->label.name, word) == 0;
 }
 
+static bool box_has_id(const struct box *box, const char *word)
+{
+	return strcmp(box->label.id, word) == 0;
+}
+
 static bool box_has_prefix(const struct box *box, const char *word)
 {
 	return label_has_prefix(&box->label, word);
@@ -219,7 +224,7 @@ static int box_refuse_none(const char *const dirs[BOX_DIRS], enum box_kind kind,
 }
 
 /**
- * The sandbox that is meant by a word: its name, its id, or how its id alone begins. A
+ * The sandbox that is meant by a word: its id, its name, or how its id alone begins. A
  * name is first of all that of one that runs.
  *
  * Return: 0, or -errno with *err filled (-ESRCH: there is none).
@@ -234,7 +239,10 @@ int box_find(const char *const dirs[BOX_DIRS], enum box_kind kind, struct arena 
 
 	if (r < 0)
 		return r;
-	count = box_match(&list, word, box_has_name, &box);
+	/* A whole id first: what --detach has printed means no other that is called so. */
+	count = box_match(&list, word, box_has_id, &box);
+	if (count == 0)
+		count = box_match(&list, word, box_has_name, &box);
 	if (count > 1 && box->ended)
 		return box_refuse_many(&list, word, box_has_name, err);
 	if (count == 0) {

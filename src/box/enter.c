@@ -41,9 +41,7 @@ static int enter_refuse_paused(const struct box *box, struct arena *arena, struc
 	if (ask(box, CONTROL_FACTS, 0, &reply, fds, &other) < 0 ||
 	    !freeze_is_frozen(&reply.facts, arena))
 		return -ETIMEDOUT;
-	(void)err_refuse(err, EAGAIN, box->label.id, "is paused");
-	err_hint(err, "sbx unpause %s lets it go on", box->label.id);
-	return -EAGAIN;
+	return freeze_refuse_paused(box->label.id, err);
 }
 
 /* Copies: the originals lie in the command line, which is wiped in the process that enters. */
@@ -65,6 +63,8 @@ static int enter_copy_argv(const struct enter *enter, struct sbx_plan *plan)
 	argv[n] = NULL;
 	plan->argv = argv;
 	plan->command = argv[0];
+	/* Packed was what the sandbox's command is called: it is the last (pack.c). */
+	plan->steps[plan->n_steps - 1].text = argv[0];
 	return 0;
 }
 
@@ -186,16 +186,17 @@ static int enter_set_tty(const struct enter *enter, struct sbx_plan *plan)
 
 /**
  * Ask the monitor of a sandbox, and make the plan.
- * @plan:      from plan_init()
- * @ret_pidfd: owned by the caller; the plan borrows it
+ * @plan:          from plan_init()
+ * @ret_pidfd:     owned by the caller; the plan borrows it
+ * @ret_cgroup_fd: likewise; not written where there is no cgroup to move to
  *
  * Return: 0, or -errno with *err filled.
  */
 int enter_plan(const struct box *box, const struct enter *enter, struct sbx_plan *plan,
-	       int *ret_pidfd, struct sbx_err *err)
+	       int *ret_pidfd, int *ret_cgroup_fd, struct sbx_err *err)
 {
 	int fds[CONTROL_FDS_MAX] = {-1, -1}, r;
-	_autoclose_ int pidfd = -1, pack_fd = -1;
+	_autoclose_ int pidfd = -1, pack_fd = -1, cgroup_fd = -1;
 	struct control_reply reply = {.result = 0};
 
 	r = ask(box, CONTROL_JOIN, 0, &reply, fds, err);
@@ -208,6 +209,9 @@ int enter_plan(const struct box *box, const struct enter *enter, struct sbx_plan
 	if (pidfd < 0 || pack_fd < 0)
 		return err_refuse(err, EPROTO, box->label.id, "its monitor sent too little");
 	r = pack_read(pack_fd, plan, err);
+	if (r == 0)
+		r = freeze_open_to_join(&reply.facts, pidfd, &plan->arena, &plan->box_cgroup,
+					&cgroup_fd, err);
 	if (r < 0)
 		return r;
 	r = enter_copy_argv(enter, plan);
@@ -223,6 +227,8 @@ int enter_plan(const struct box *box, const struct enter *enter, struct sbx_plan
 		return err_oom(err);
 	plan->leaves_command = plan->outlives_monitor = enter->detach;
 	plan->box_pidfd = pidfd;
+	plan->box_cgroup_fd = cgroup_fd;
+	*ret_cgroup_fd = take_fd(&cgroup_fd);
 	*ret_pidfd = take_fd(&pidfd);
 	return 0;
 }

@@ -24,8 +24,10 @@
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/box/freeze.h"
+#include "sbx/spec/hints.h"
 
 enum {
 	FREEZE_TEXT_MAX = 1 << 20,
@@ -64,6 +66,11 @@ static bool freeze_is_below(const char *path, const char *above)
 	return strncmp(path, above, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
+static bool freeze_is_own(const char *path, const char *monitor)
+{
+	return path && monitor && !freeze_is_below(monitor, path);
+}
+
 /**
  * Is process 1 of a sandbox in a cgroup without its monitor?
  * @ret_path: the cgroup, in the arena; NULL: it cannot be told
@@ -74,7 +81,7 @@ bool freeze_has_own_cgroup(const struct control_facts *facts, struct arena *aren
 	const char *monitor = freeze_path_of(facts->monitor_pid, arena);
 
 	*ret_path = freeze_path_of(facts->init_pid, arena);
-	return *ret_path && monitor && !freeze_is_below(monitor, *ret_path);
+	return freeze_is_own(*ret_path, monitor);
 }
 
 /* Return: a descriptor, or -errno (-ENOENT: there is no hierarchy of version 2). */
@@ -82,6 +89,9 @@ static int freeze_open(const char *path)
 {
 	int r = -ENOENT;
 
+	/* Outside the part of the hierarchy that we see (cgroup_namespaces(7)). */
+	if (str_starts_with(path, "/.."))
+		return -ENOENT;
 	for (size_t i = 0; i < ARRAY_SIZE(freeze_roots); i++) {
 		char full[PATH_MAX];
 		struct statfs fs;
@@ -96,6 +106,82 @@ static int freeze_open(const char *path)
 		r = -errno;
 	}
 	return r;
+}
+
+/* ---- joining ---- */
+
+int freeze_refuse_paused(const char *id, struct sbx_err *err)
+{
+	(void)err_refuse(err, EAGAIN, id, "is paused");
+	err_hint(err, "sbx unpause %s lets it go on", id);
+	return -EAGAIN;
+}
+
+static bool freeze_is_frozen_at(int dir_fd)
+{
+	_autoclose_ int fd = openat(dir_fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
+	char text[2] = "";
+
+	return fd >= 0 && read(fd, text, 1) == 1 && text[0] == '1';
+}
+
+/* It, or one above it: who moves there does not come back before that is over. */
+static bool freeze_stops(int dir_fd)
+{
+	_autoclose_ int fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char text[256] = "";
+
+	return freeze_is_frozen_at(dir_fd) ||
+	       (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "frozen 1"));
+}
+
+static int freeze_fail_to_join(int number, const char *path, struct sbx_err *err)
+{
+	int r = err_system(err, number, path, "cannot enter the sandbox's cgroup");
+
+	hint_add(err, HINT_CGROUP);
+	return r;
+}
+
+/**
+ * The cgroup that whoever joins a sandbox must move to first: that of its command, where
+ * its monitor is not in it. Where it is, what is limited is a session or a service, in which
+ * the sandbox takes part, and who joins stays in its own.
+ * @pidfd:    of the command
+ * @ret_path: its path, in the arena; not written where there is none
+ * @ret_fd:   its cgroup.procs, owned by the caller; likewise
+ *
+ * Return: 0, or -errno with *err filled (-EAGAIN: it is paused).
+ */
+int freeze_open_to_join(const struct control_facts *facts, int pidfd, struct arena *arena,
+			const char **ret_path, int *ret_fd, struct sbx_err *err)
+{
+	const char *path, *monitor, *own = freeze_path_of(getpid(), arena);
+	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
+	_autoclose_ int dir_fd = -1;
+	pid_t command = 0;
+	int fd, r = proc_find_number(pidfd, &command);
+
+	path = r < 0 ? NULL : freeze_path_of(command, arena);
+	monitor = freeze_path_of(facts->monitor_pid, arena);
+	/* The number was the command's as long as it has not ended. */
+	if (r == -ESRCH || poll(&pfd, 1, 0) != 0)
+		return err_refuse(err, ESRCH, NULL, "the sandbox's command has ended");
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot tell the command's number");
+	if (!freeze_is_own(path, monitor) || (own && str_equal(own, path)))
+		return 0;
+	dir_fd = freeze_open(path);
+	if (dir_fd < 0)
+		return freeze_fail_to_join(-dir_fd, path, err);
+	if (freeze_stops(dir_fd))
+		return freeze_refuse_paused(facts->id, err);
+	fd = openat(dir_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return freeze_fail_to_join(errno, path, err);
+	*ret_path = path;
+	*ret_fd = fd;
+	return 0;
 }
 
 /* ---- who is in it ---- */
@@ -300,16 +386,53 @@ int freeze_set(int dir_fd, bool frozen, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, "cgroup.events", "cannot read") : 0;
 }
 
-/* For a list: is it paused? */
+/**
+ * What the processes in a cgroup and below it have of the memory ("memory.current").
+ *
+ * Return: 0, or -errno (-ENOENT: the controller is not there).
+ */
+int freeze_read_memory(int dir_fd, uint64_t *ret_bytes)
+{
+	_autoclose_ int fd = openat(dir_fd, "memory.current", O_RDONLY | O_CLOEXEC);
+	char text[32] = "";
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return -errno;
+	text[strcspn(text, "\n")] = '\0';
+	return str_parse_u64(text, 10, UINT64_MAX, ret_bytes);
+}
+
+/**
+ * For a list: is it paused, and what memory has it? A cgroup that it shares tells nothing of
+ * its memory.
+ * @procs: its processes, from procs_of()
+ */
+void freeze_look(const struct control_facts *facts, const struct procs *procs, struct arena *arena,
+		 struct freeze_look *ret)
+{
+	_autoclose_ int fd = -1;
+	struct sbx_err shared;
+	const char *path;
+
+	*ret = (struct freeze_look){.frozen = false};
+	if (!freeze_has_own_cgroup(facts, arena, &path))
+		return;
+	fd = freeze_open(path);
+	if (fd < 0)
+		return;
+	ret->frozen = freeze_is_frozen_at(fd);
+	ret->has_memory = freeze_check(facts, procs, path, fd, arena, &shared) == 0 &&
+			  freeze_read_memory(fd, &ret->memory_bytes) == 0;
+}
+
+/* Is it paused? */
 bool freeze_is_frozen(const struct control_facts *facts, struct arena *arena)
 {
-	_autoclose_ int fd = -1, file = -1;
+	_autoclose_ int fd = -1;
 	const char *path;
-	char text[2] = "";
 
 	if (!freeze_has_own_cgroup(facts, arena, &path))
 		return false;
 	fd = freeze_open(path);
-	file = fd < 0 ? -1 : openat(fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
-	return file >= 0 && read(file, text, 1) == 1 && text[0] == '1';
+	return fd >= 0 && freeze_is_frozen_at(fd);
 }

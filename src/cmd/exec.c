@@ -115,7 +115,7 @@ int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	const struct launch_caller caller = launch_note_caller(argv, environ);
 	struct enter enter = {.uid = (uid_t)-1, .gid = (gid_t)-1};
 	_autoboxes_ struct boxes boxes;
-	_autoclose_ int pidfd = -1, null_fd = -1;
+	_autoclose_ int pidfd = -1, null_fd = -1, cgroup_fd = -1;
 	struct cmd_words words;
 	struct sbx_plan plan;
 	struct box box = {.dir = NULL};
@@ -128,7 +128,7 @@ int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (r < 0)
 		return r;
 	plan_init(&plan);
-	r = enter_plan(&box, &enter, &plan, &pidfd, err);
+	r = enter_plan(&box, &enter, &plan, &pidfd, &cgroup_fd, err);
 	if (r == 0)
 		r = exec_set_stdio(&words, &enter, &null_fd, err);
 	plan.null_fd = null_fd;

@@ -42,21 +42,25 @@ static int inspect_facts(struct json_out *json, const struct control_facts *fact
 			 struct arena *arena, struct sbx_err *err)
 {
 	struct procs procs = {.count = 0};
+	struct freeze_look look;
 	const char *cgroup;
 	int r = boxes_find_procs(facts, arena, &procs, err);
 
 	if (r < 0)
 		return r;
+	freeze_look(facts, &procs, arena, &look);
 	json_add_string(json, "id", facts->id);
 	json_add_string(json, "name", facts->name[0] ? facts->name : NULL);
 	json_add_string(json, "status",
-			facts->starting			 ? "starting"
-			: freeze_is_frozen(facts, arena) ? "paused"
-							 : "running");
+			facts->starting ? "starting"
+			: look.frozen	? "paused"
+					: "running");
 	json_add_int(json, "created-ms", facts->created_ms);
 	json_add_string(json, "network", facts->own_network ? "none" : "host");
 	(void)freeze_has_own_cgroup(facts, arena, &cgroup);
 	json_add_string(json, "cgroup", cgroup);
+	if (look.has_memory)
+		json_add_uint(json, "memory-bytes", look.memory_bytes);
 	boxes_json_command(json, facts->command, facts->command_len);
 	json_add_bool(json, "command-is-cut", facts->command_is_cut);
 	inspect_process(json, "monitor", facts->monitor_pid, arena);

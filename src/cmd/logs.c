@@ -35,6 +35,7 @@ enum {
 struct logs {
 	bool follow, timestamps;
 	int64_t since_ms;	   /* since 1970 */
+	uint64_t tail;		   /* lines that are wanted, with --tail */
 	uint64_t skip;		   /* lines that are still to be left out */
 	int dir_fd;		   /* owned */
 	int fd;			   /* owned; of the newer file; -1: there is none */
@@ -279,11 +280,17 @@ static int logs_read_since(const char *text, int64_t *ret_ms, struct sbx_err *er
 			 "must be like 90s, 5m, 2h, 1d, or seconds since 1970, not \"%s\"", text);
 }
 
+static int logs_read_tail(const char *text, uint64_t *ret_lines, struct sbx_err *err)
+{
+	return str_parse_u64(text, 10, UINT64_MAX, ret_lines) < 0
+		       ? err_usage(err, "--tail", "must be a number of lines, not \"%s\"", text)
+		       : 0;
+}
+
 static int logs_print(struct logs *logs, const struct cmd_words *words, const struct ask *ask,
 		      const struct box *box, struct sbx_err *err)
 {
 	_autoclose_ int old_fd = logs_open_file(logs, logs->old_name);
-	uint64_t tail = 0;
 	int r = 0;
 
 	logs->fd = logs_open_file(logs, logs->name);
@@ -292,12 +299,8 @@ static int logs_print(struct logs *logs, const struct cmd_words *words, const st
 		err_hint(err, "only of a sandbox that was started with --detach is there one");
 		return -ENOENT;
 	}
-	if (words->value[CMD_OPT_TAIL] &&
-	    str_parse_u64(words->value[CMD_OPT_TAIL], 10, UINT64_MAX, &tail) < 0)
-		return err_usage(err, "--tail", "must be a number of lines, not \"%s\"",
-				 words->value[CMD_OPT_TAIL]);
 	if (words->value[CMD_OPT_TAIL])
-		r = logs_set_tail(logs, (const int[]){old_fd, logs->fd}, tail);
+		r = logs_set_tail(logs, (const int[]){old_fd, logs->fd}, logs->tail);
 	if (r == 0 && old_fd >= 0)
 		r = logs_read(logs, old_fd, logs_put_entry);
 	if (r == 0)
@@ -317,6 +320,8 @@ int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 
 	if (r == 0 && words.value[CMD_OPT_SINCE])
 		r = logs_read_since(words.value[CMD_OPT_SINCE], &logs.since_ms, err);
+	if (r == 0 && words.value[CMD_OPT_TAIL])
+		r = logs_read_tail(words.value[CMD_OPT_TAIL], &logs.tail, err);
 	if (r == 0)
 		r = box_find(boxes.dirs, BOX_ANY, boxes.arena, words.operands[0], &box, err);
 	/* What is shown is to be of a sandbox, and its end to be seen. */

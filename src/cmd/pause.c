@@ -23,6 +23,21 @@ static int pause_one(const struct box *box, bool frozen, struct arena *arena, st
 	return r < 0 ? r : freeze_set(dir_fd, frozen, err);
 }
 
+/* One that cannot be frozen keeps no other from it. Return: 0, or the first failure. */
+static int pause_each(const struct box_list *list, bool frozen, struct arena *arena,
+		      struct sbx_err *err)
+{
+	struct sbx_err later;
+	int first = 0;
+
+	for (size_t i = 0; i < list->n_boxes; i++) {
+		int r = pause_one(&list->boxes[i], frozen, arena, first < 0 ? &later : err);
+
+		first = first < 0 ? first : r;
+	}
+	return first;
+}
+
 static int pause_all(int argc, char **argv, bool frozen, int *ret_exit_code, struct sbx_err *err)
 {
 	_autoboxes_ struct boxes boxes;
@@ -32,8 +47,8 @@ static int pause_all(int argc, char **argv, bool frozen, int *ret_exit_code, str
 
 	if (r == 0)
 		r = boxes_choose(&boxes, &words, BOX_RUNNING, &list, err);
-	for (size_t i = 0; r == 0 && i < list.n_boxes; i++)
-		r = pause_one(&list.boxes[i], frozen, boxes.arena, err);
+	if (r == 0)
+		r = pause_each(&list, frozen, boxes.arena, err);
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

@@ -69,6 +69,7 @@ struct ps_row {
 	int exit_code;	  /* of one that has ended; -1: of none */
 	int64_t ended_ms; /* likewise; 0 */
 	struct procs procs;
+	struct freeze_look cgroup; /* of one that runs */
 	int64_t now_ms;
 };
 
@@ -133,6 +134,25 @@ static void ps_procs(const struct ps_row *row, struct str_buf *out)
 		str_buf_printf(out, "%zu", row->procs.count);
 }
 
+/* In one of the units, to three digits or so. */
+static void ps_memory(const struct ps_row *row, struct str_buf *out)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+	double amount = (double)row->cgroup.memory_bytes / 1024;
+	size_t i = 0;
+
+	for (; amount >= 1024 && i + 1 < ARRAY_SIZE(units); i++)
+		amount /= 1024;
+	if (row->cgroup.has_memory)
+		str_buf_printf(out, "%.*f %s", i && amount < 100, amount, units[i]);
+}
+
+static void ps_memory_bytes(const struct ps_row *row, struct str_buf *out)
+{
+	if (row->cgroup.has_memory)
+		str_buf_printf(out, "%llu", (unsigned long long)row->cgroup.memory_bytes);
+}
+
 static void ps_exit_code(const struct ps_row *row, struct str_buf *out)
 {
 	if (row->exit_code >= 0)
@@ -175,19 +195,23 @@ static const struct ps_column {
 	const char *key;   /* in --json */
 	bool is_number;
 	bool of_ended; /* in the list only where those are in it */
+	bool if_any;   /* in the list only where any row has something there */
 	void (*add)(const struct ps_row *row, struct str_buf *out);
 } ps_columns[] = {
-	{"ID", "ID", "id", false, false, ps_id},
-	{"NAME", "Name", "name", false, false, ps_name},
-	{"STATUS", "Status", "status", false, false, ps_status},
-	{"EXIT", "ExitCode", "exit-code", true, true, ps_exit_code},
-	{"AGE", "Age", NULL, false, false, ps_age},
-	{NULL, "Created", "created", false, false, ps_created},
-	{NULL, "Ended", "ended", false, false, ps_ended},
-	{"PROCS", "Processes", "processes", true, false, ps_procs},
-	{NULL, "Pid", "monitor-pid", true, false, ps_monitor},
-	{NULL, "Network", "network", false, false, ps_network},
-	{"COMMAND", "Command", NULL, false, false, ps_command}, /* the last: it may be long */
+	{"ID", "ID", "id", false, false, false, ps_id},
+	{"NAME", "Name", "name", false, false, false, ps_name},
+	{"STATUS", "Status", "status", false, false, false, ps_status},
+	{"EXIT", "ExitCode", "exit-code", true, true, false, ps_exit_code},
+	{"AGE", "Age", NULL, false, false, false, ps_age},
+	{NULL, "Created", "created", false, false, false, ps_created},
+	{NULL, "Ended", "ended", false, false, false, ps_ended},
+	{"PROCS", "Processes", "processes", true, false, false, ps_procs},
+	{"MEMORY", "Memory", NULL, false, false, true, ps_memory},
+	{NULL, "MemoryBytes", "memory-bytes", true, false, false, ps_memory_bytes},
+	{NULL, "Pid", "monitor-pid", true, false, false, ps_monitor},
+	{NULL, "Network", "network", false, false, false, ps_network},
+	{"COMMAND", "Command", NULL, false, false, false,
+	 ps_command}, /* the last: it may be long */
 };
 
 /* ---- looking ---- */
@@ -253,6 +277,19 @@ static int ps_ask_batch(const struct box *boxes, size_t n, struct ps_row *rows, 
 	return 0;
 }
 
+/* What the kernel tells of one that runs. Return: 0 or -ENOMEM. */
+static int ps_look_inside(struct ps_row *row, const struct procs_all *all, struct arena *arena)
+{
+	int r = procs_of(all, row->facts.init_pid, row->facts.own_pids, arena, &row->procs);
+
+	if (r < 0)
+		return r;
+	freeze_look(&row->facts, &row->procs, arena, &row->cgroup);
+	if (row->status == PS_RUNNING && row->cgroup.frozen)
+		row->status = PS_PAUSED;
+	return 0;
+}
+
 static int ps_look(struct boxes *boxes, bool all_of_them, struct ps_row **ret_rows, size_t *ret_n,
 		   struct sbx_err *err)
 {
@@ -279,11 +316,8 @@ static int ps_look(struct boxes *boxes, bool all_of_them, struct ps_row **ret_ro
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		rows[i].now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-		if (rows[i].status == PS_RUNNING && freeze_is_frozen(&rows[i].facts, boxes->arena))
-			rows[i].status = PS_PAUSED;
 		if (rows[i].has_facts && !rows[i].box->ended)
-			r = procs_of(&all, rows[i].facts.init_pid, rows[i].facts.own_pids,
-				     boxes->arena, &rows[i].procs);
+			r = ps_look_inside(&rows[i], &all, boxes->arena);
 	}
 	if (r < 0)
 		return err_system(err, -r, "/proc", "cannot look at the processes");
@@ -373,12 +407,14 @@ static void ps_find_widths(const struct ps_row *rows, size_t n, bool all_of_them
 	for (size_t c = 0; c < ARRAY_SIZE(ps_columns); c++) {
 		if (!ps_columns[c].title || (ps_columns[c].of_ended && !all_of_them))
 			continue;
-		widths[c] = strlen(ps_columns[c].title);
+		widths[c] = ps_columns[c].if_any ? 0 : strlen(ps_columns[c].title);
 		for (size_t i = 0; i < n && c + 1 < ARRAY_SIZE(ps_columns); i++) {
 			ps_add_cell(&ps_columns[c], &rows[i], &cell);
 			if (cell.len > widths[c])
 				widths[c] = cell.len;
 		}
+		if (widths[c] && widths[c] < strlen(ps_columns[c].title))
+			widths[c] = strlen(ps_columns[c].title);
 	}
 }
 

@@ -31,6 +31,20 @@ static int rm_one(const struct box *box, struct sbx_err *err)
 		       : 0;
 }
 
+/* One that cannot be removed keeps no other. Return: 0, or the first failure. */
+static int rm_all(const struct box_list *list, struct sbx_err *err)
+{
+	struct sbx_err later;
+	int first = 0;
+
+	for (size_t i = 0; i < list->n_boxes; i++) {
+		int r = rm_one(&list->boxes[i], first < 0 ? &later : err);
+
+		first = first < 0 ? first : r;
+	}
+	return first;
+}
+
 int cmd_rm(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	_autoboxes_ struct boxes boxes;
@@ -47,8 +61,8 @@ int cmd_rm(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 			r = rm_refuse_running(&list.boxes[i], err);
 	if (r == 0 && force)
 		r = boxes_signal_all(&list, SIGKILL, true, err);
-	for (size_t i = 0; r == 0 && i < list.n_boxes; i++)
-		r = rm_one(&list.boxes[i], err);
+	if (r == 0)
+		r = rm_all(&list, err);
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

@@ -23,13 +23,13 @@
  * the caller's descriptors through /proc/PID/fd (CVE-2016-9962), not the program through
  * /proc/PID/exe (CVE-2019-5736), not the command line. So the child that enters is not
  * dumpable before, and again behind it (a change of credentials sets that anew by
- * fs.suid_dumpable). As its memory belongs to the host's user namespace, no capability of
- * the sandbox helps against that; execve(2) of the command ends it.
+ * fs.suid_dumpable). Where the sandbox has a cgroup of its own, the child moves there before
+ * anything else: its limits are the command's as well. As its memory belongs to the host's user
+ * namespace, no capability of the sandbox helps against that; execve(2) of the command ends it.
  */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@
 #include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
 
-enum { JOIN_FDINFO_MAX_BYTES = 4096, JOIN_WAIT_MS = 2000, JOIN_STEP_MS = 5 };
+enum { JOIN_WAIT_MS = 2000, JOIN_STEP_MS = 5 };
 
 /* A namespace that can be joined, and by which option. */
 static const struct join_kind {
@@ -65,12 +65,27 @@ struct join_report {
 	int pidfd;
 	int error;		      /* errno, 0: none */
 	const struct join_kind *kind; /* what could not be entered; NULL: clone3 has failed */
+	bool in_cgroup;		      /* it is the cgroup that could not be entered */
 	pid_t between; /* a process that goes on with the work, and reports too; 0: none */
 };
 
 bool join_is_needed(const struct sbx_plan *plan)
 {
 	return plan->parent_userns_fd >= 0 || plan->parent_pidns_fd >= 0 || plan->box_pidfd >= 0;
+}
+
+/*
+ * In the child, while it is the caller's still: what is allowed is who may write to which
+ * cgroup (cgroups(7), "delegation"), and the sandbox's cgroup namespace would add to that.
+ * What it makes is born there.
+ */
+static bool join_enter_cgroup(const struct sbx_plan *plan, struct join_report *report)
+{
+	if (plan->box_cgroup_fd < 0 || write(plan->box_cgroup_fd, "0", 1) == 1)
+		return true;
+	report->error = errno;
+	report->in_cgroup = true;
+	return false;
 }
 
 /*
@@ -84,6 +99,8 @@ static bool join_enter_box(const struct sbx_plan *plan, struct launch_title titl
 	int r = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
 	explicit_bzero(title.start, title.len);
+	if (!join_enter_cgroup(plan, report))
+		return false;
 	if (r == 0)
 		r = setns(plan->box_pidfd, (int)plan->joined_namespaces);
 	for (int i = 0; r < 0 && errno == EPERM && i < JOIN_WAIT_MS / JOIN_STEP_MS; i++) {
@@ -167,10 +184,17 @@ static void join_child(const struct sbx_plan *plan, const struct clone_args *arg
 		join_clone_beside(args, report_fd);
 }
 
-static int join_fail_box(const struct join_report *report, struct sbx_err *err)
+static int join_fail_box(const struct sbx_plan *plan, const struct join_report *report,
+			 struct sbx_err *err)
 {
 	int r;
 
+	if (report->in_cgroup) {
+		r = err_system(err, report->error, plan->box_cgroup,
+			       "cannot enter the sandbox's cgroup");
+		hint_add(err, HINT_CGROUP);
+		return r;
+	}
 	if (report->error == ESRCH)
 		return err_refuse(err, ESRCH, NULL, "the sandbox's command has ended");
 	r = err_system(err, report->error, NULL, "cannot enter the sandbox");
@@ -212,33 +236,14 @@ static int join_hear(const struct sbx_plan *plan, pid_t child, int read_fd, stru
 		return err_refuse(err, ECANCELED, NULL, "the process that makes PID 1 has ended");
 	if (!ret->error)
 		return 0;
-	return plan->box_pidfd >= 0 ? join_fail_box(ret, err) : join_fail(ret, err);
+	return plan->box_pidfd >= 0 ? join_fail_box(plan, ret, err) : join_fail(ret, err);
 }
 
-/* The number that a process has here: "Pid:" in what /proc says of its pidfd (proc(5)). */
 static int join_find_number(int pidfd, pid_t *ret_pid, struct sbx_err *err)
 {
-	static const char key[] = "\nPid:";
-	_autoarena_ struct arena arena;
-	char path[48], *text = NULL, *line;
-	uint64_t number;
-	size_t len;
-	int r;
+	int r = proc_find_number(pidfd, ret_pid);
 
-	arena_init(&arena);
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	r = io_read_file(path, JOIN_FDINFO_MAX_BYTES, &arena, &text, &len);
-	if (r < 0)
-		return err_system(err, -r, path, "cannot tell PID 1's number");
-	line = strstr(text, key);
-	if (line) {
-		line += strlen(key) + strspn(line + strlen(key), "\t ");
-		line[strcspn(line, "\n")] = '\0';
-	}
-	if (!line || str_parse_u64(line, 10, INT_MAX, &number) < 0 || number == 0)
-		return err_refuse(err, ESRCH, path, "does not tell PID 1's number");
-	*ret_pid = (pid_t)number;
-	return 0;
+	return r < 0 ? err_system(err, -r, NULL, "cannot tell PID 1's number") : 0;
 }
 
 /**

@@ -154,6 +154,10 @@ static const char hint_overlay[] =
 	"layers,\n"
 	"may do";
 
+static const char hint_cgroup[] =
+	"you must own both cgroups, and one that both are in (cgroups(7), delegation); from a "
+	"login\nsession: systemd-run --user --scope sbx exec ...";
+
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_CLONE, EPERM, probe_clone_switch_off,
@@ -193,6 +197,9 @@ static const struct hint hints[] = {
 	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EPERM, probe_no_new_privs,
 	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
+	{HINT_CGROUP, EACCES, NULL, hint_cgroup},
+	{HINT_CGROUP, EPERM, NULL, hint_cgroup},
+	{HINT_CGROUP, ENOENT, NULL, hint_cgroup},
 	{HINT_BUS, 0, NULL, hint_bus},
 	{HINT_FUSE, ENOENT, NULL,
 	 "as root: modprobe fuse; in a container: start that with --device /dev/fuse"},

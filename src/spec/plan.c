@@ -14,6 +14,7 @@ void plan_init(struct sbx_plan *plan)
 	plan->parent_userns_fd = -1;
 	plan->parent_pidns_fd = -1;
 	plan->box_pidfd = -1;
+	plan->box_cgroup_fd = -1;
 	plan->null_fd = -1;
 	plan->joined_uid = (uid_t)-1;
 	plan->joined_gid = (gid_t)-1;

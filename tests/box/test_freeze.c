@@ -76,3 +76,18 @@ Test(freeze, without_a_freezer_it_fails)
 	cr_expect_eq(freeze_set(tree, true, &err), -ENOENT);
 	close(tree);
 }
+
+Test(freeze, memory_is_what_the_cgroup_counts)
+{
+	int tree = tmp_tree("memory.current=18446744073709551615\n");
+	int none = tmp_tree("cgroup.procs=10\n"), odd = tmp_tree("memory.current=many\n");
+	uint64_t bytes = 0;
+
+	cr_expect_eq(freeze_read_memory(tree, &bytes), 0);
+	cr_expect_eq(bytes, UINT64_MAX);
+	cr_expect_eq(freeze_read_memory(none, &bytes), -ENOENT);
+	cr_expect_lt(freeze_read_memory(odd, &bytes), 0);
+	close(tree);
+	close(none);
+	close(odd);
+}

@@ -478,3 +478,16 @@ Test(exec, without_a_filter_the_terminal_is_its_own)
 	expect_status(&outer, "0");
 	close(p.tree);
 }
+
+/* It is the command that was asked for, and not the sandbox's own. */
+Test(exec, a_failure_names_its_own_command)
+{
+	_autoplace_ struct place p;
+
+	place_start(&p);
+	_autorun_ struct run_result start = detach_in(&p, SH("exec sleep 1000"));
+	_autorun_ struct run_result r = sbx_in(&p, "exec", "web", "no-such-command");
+
+	expect_success(start);
+	expect_failure(r, 127, "execute no-such-command");
+}

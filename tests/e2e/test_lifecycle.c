@@ -397,6 +397,7 @@ Test(lifecycle, verbs_tell_how_they_are_used)
 	_autorun_ struct run_result missing = run_sbx("wait");
 	_autorun_ struct run_result value = run_sbx("stop", "-t");
 	_autorun_ struct run_result number = run_sbx("stop", "-t", "soon", "web");
+	_autorun_ struct run_result lines = run_sbx("logs", "-n", "-1", "web");
 	_autorun_ struct run_result flag = run_sbx("ps", "--quiet=yes");
 
 	expect_success(help);
@@ -407,6 +408,7 @@ Test(lifecycle, verbs_tell_how_they_are_used)
 	expect_failure(missing, 2, "sbx wait needs more arguments: NAME...");
 	expect_failure(value, 2, "--time: needs SECONDS");
 	expect_failure(number, 2, "must be a number of seconds");
+	expect_failure(lines, 2, "must be a number of lines");
 	expect_failure(flag, 2, "--quiet: takes no argument");
 }
 

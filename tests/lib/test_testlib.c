@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -147,4 +148,33 @@ Test(testlib, session_on_a_terminal_sees_keys_and_size)
 	cr_expect(session_expect(&session, "caught"));
 	result = session_finish(&session);
 	cr_expect_eq(result.status, 3);
+}
+
+/* One that has ended may still wait for its parent, which is none of ours. */
+static bool is_running(int pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	_autorun_ struct run_result r = run_program("/bin/sed", "-n", "s/^State:.//p", path);
+
+	return r.out_len > 0 && r.out[0] != 'Z' && r.out[0] != 'X';
+}
+
+/* The runner ends what a test has left, even one that could not do it itself. */
+Test(testlib, sandboxes_end_with_the_tests)
+{
+	_autoclose_ int root = tmp_tree(NULL);
+	_autofree_ char *told = tree_path(root, "told"), *env = NULL, *pid = NULL;
+
+	cr_assert_gt(asprintf(&env, "LEAVES_BOX=%s", told), 0);
+	const struct run_options run = {
+		.env = (const char *const[]){"PATH=/usr/bin:/bin", env, NULL}};
+	_autorun_ struct run_result r =
+		run_argv(&run, (const char *const[]){TEST_LEAVES_BOX, NULL});
+
+	cr_expect_eq(r.status, 1, "status %d: %s", r.status, r.err);
+	pid = tree_read(root, "told");
+	cr_assert_gt(atoi(pid), 1, "%s%s", pid, r.err);
+	cr_expect_not(is_running(atoi(pid)), "%s", r.err);
 }

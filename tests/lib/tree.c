@@ -6,14 +6,19 @@
  *
  * Criterion runs every test in a process of its own and tells none of them when
  * all is over, so the runner makes one directory before the first test, names
- * it in TMPDIR, and removes it after the last. The trees are made below it.
+ * it in TMPDIR, and removes it after the last. The trees are made below it. What sandboxes
+ * are left by then it ends.
  */
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
+#include <libgen.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <criterion/hooks.h>
 
@@ -58,11 +63,43 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 	setenv("SBX_TEST_TMPDIR", path, 1);
 }
 
+/* All that run by the records in this runtime directory. */
+static void tree_end_boxes_of(char *runtime)
+{
+	const char *const argv[] = {sbx_program(), "kill", "-s", "KILL", "--all", NULL};
+	_autofree_ char *env = NULL;
+	pid_t pid;
+
+	if (asprintf(&env, "XDG_RUNTIME_DIR=%s", dirname(runtime)) >= 0 &&
+	    posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)argv,
+			(char *const[]){env, NULL}) == 0)
+		(void)waitpid(pid, NULL, 0);
+}
+
+/*
+ * A test that fails in the middle, crashes or takes too long ends none of its sandboxes, and
+ * one that is detached would stay. Their runtime directories are the "run" of a tree.
+ */
+static void tree_end_boxes(const char *path)
+{
+	_autofree_ char *pattern = NULL;
+	glob_t found;
+
+	if (asprintf(&pattern, "%s/*/run/sbx", path) < 0 ||
+	    glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		tree_end_boxes_of(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)
 {
 	const char *path = getenv("SBX_TEST_TMPDIR");
 
 	(void)stats;
+	if (path)
+		tree_end_boxes(path);
 	if (path)
 		nftw(path, tree_remove_one, TREE_MAX_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

@@ -31,5 +31,6 @@ struct proc_spawn {
 
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);
 int proc_wait(pid_t pid, int *ret_status);
+int proc_find_number(int pidfd, pid_t *ret_pid);
 int proc_capture(const struct proc_spawn *spawn, size_t max_bytes, struct arena *arena,
 		 char **ret_output, size_t *ret_len, int *ret_status);

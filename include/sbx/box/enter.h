@@ -22,4 +22,4 @@ struct enter {
 };
 
 int enter_plan(const struct box *box, const struct enter *enter, struct sbx_plan *plan,
-	       int *ret_pidfd, struct sbx_err *err);
+	       int *ret_pidfd, int *ret_cgroup_fd, struct sbx_err *err);

@@ -19,6 +19,7 @@ enum hint_place {
 	HINT_TUN = -8,	    /* opening /dev/net/tun */
 	HINT_LISTENER = -9, /* loading a filter that reports */
 	HINT_FUSE_OVERLAYFS = -10,
+	HINT_CGROUP = -11, /* moving to another cgroup */
 };
 
 void hint_add(struct sbx_err *err, int place);

@@ -223,8 +223,11 @@ struct sbx_plan {
 	int parent_pidns_fd;  /* likewise, of pids; borrowed */
 	uid_t joined_uid; /* in parent_userns_fd: who PID 1 becomes; (uid_t)-1: stays who it is */
 	gid_t joined_gid;
-	int box_pidfd; /* a process whose namespaces are entered, all at once: that of a running
-			  sandbox, which this plan adds a command to (pack.h); borrowed; -1: none */
+	int box_pidfd;	   /* a process whose namespaces are entered, all at once: that of a running
+			      sandbox, which this plan adds a command to (pack.h); borrowed; -1: none */
+	int box_cgroup_fd; /* with box_pidfd: cgroup.procs of the cgroup to move to first;
+			      borrowed; -1: none */
+	const char *box_cgroup;	    /* its path, for messages */
 	uint64_t joined_namespaces; /* with box_pidfd: which, CLONE_NEW* */
 	mode_t joined_umask;	    /* likewise: that of the sandbox's own command */
 	bool leaves_command;	    /* sbx ends when the command has been executed, ... */
