@@ -47,7 +47,7 @@ static int inspect_facts(struct json_out *json, const struct control_facts *fact
 	json_add_string(json, "name", facts->name[0] ? facts->name : NULL);
 	json_add_string(json, "status", facts->starting ? "starting" : "running");
 	json_add_int(json, "created-ms", facts->created_ms);
-	json_add_string(json, "network", facts->own_network ? "none" : "host");
+	json_add_string(json, "network", boxes_network(facts));
 	json_add_string(json, "cgroup", NULL);
 	boxes_json_command(json, facts->command, facts->command_len);
 	json_add_bool(json, "command-is-cut", facts->command_is_cut);

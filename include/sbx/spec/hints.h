@@ -19,6 +19,8 @@ enum hint_place {
 	HINT_TUN = -8,	    /* opening /dev/net/tun */
 	HINT_LISTENER = -9, /* loading a filter that reports */
 	HINT_FUSE_OVERLAYFS = -10,
+	HINT_NET = -11, /* what slirp4netns ends with */
+	HINT_NFT = -12,
 };
 
 void hint_add(struct sbx_err *err, int place);
