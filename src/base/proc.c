@@ -106,12 +106,17 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid
 {
 	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A program that lives long, or has privileges, is to be held and heard in any case. */
+	bool strict = spawn->apart || spawn->keep;
+	int r = prctl(PR_SET_PDEATHSIG, SIGKILL);
+
 	if (getppid() != parent)
 		_exit(127); /* it was killed before that, and nobody is left to wait for us */
-	(void)dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
-	(void)dup2(spawn->output_fd >= 0 ? spawn->output_fd : null_fd, STDOUT_FILENO);
-	(void)dup2(spawn->error_fd >= 0 ? spawn->error_fd : null_fd, STDERR_FILENO);
+	r |= dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
+	r |= dup2(spawn->output_fd >= 0 ? spawn->output_fd : null_fd, STDOUT_FILENO);
+	r |= dup2(spawn->error_fd >= 0 ? spawn->error_fd : null_fd, STDERR_FILENO);
+	if (r < 0 && strict)
+		_exit(127);
 	if (spawn->apart)
 		proc_set_apart(spawn->drops_itself);
 	if (spawn->keep)

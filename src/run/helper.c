@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,22 +34,35 @@ static void helper_forget(struct helper *helper)
 	helper_init(helper);
 }
 
+/*
+ * Kill it and wait. One that leads a session may have children in it, as slirp4netns has at
+ * first: they become ours for that, or they could be seen a moment longer than the sandbox.
+ */
+static void helper_end(pid_t pid)
+{
+	int was = 0, status;
+
+	(void)prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	(void)kill(-pid, SIGKILL);
+	(void)kill(pid, SIGKILL);
+	(void)proc_wait(pid, &status);
+	while (proc_wait(-pid, &status) == 0)
+		;
+	(void)prctl(PR_SET_CHILD_SUBREAPER, was, 0, 0, 0);
+}
+
 /* End it if it is still there. It ends by the pipes, too, where a signal is refused. */
 void helper_finish(struct helper *helper)
 {
-	int *holds[] = {&helper->hold_fd, &helper->ready_fd}, status;
+	int *holds[] = {&helper->hold_fd, &helper->ready_fd};
 
 	for (size_t i = 0; i < ARRAY_SIZE(holds); i++) {
 		defs_cleanup_fd(holds[i]);
 		*holds[i] = -1;
 	}
-	if (helper->pid > 0) {
-		/* One that leads a session may have children in it, which slirp4netns has at first.
-		 */
-		(void)kill(-helper->pid, SIGKILL);
-		(void)kill(helper->pid, SIGKILL);
-		(void)proc_wait(helper->pid, &status);
-	}
+	if (helper->pid > 0)
+		helper_end(helper->pid);
 	helper_forget(helper);
 }
 
@@ -159,13 +173,15 @@ static void helper_describe_end(const struct helper *helper, const char *const *
  * @noise:      how lines begin that are no complaint; NULL-terminated, or NULL
  * @ret_status: as wait(2) has it; only where it has ended, as @how
  *
- * Return: true when it has, and is forgotten.
+ * Return: true when it has, and is forgotten; else errno is why it cannot be told, or 0.
  */
 bool helper_reap(struct helper *helper, const char *const *noise, int *ret_status,
 		 struct str_buf *how)
 {
+	errno = 0;
 	if (helper->pid <= 0 || waitpid(helper->pid, ret_status, WNOHANG) != helper->pid)
 		return false;
+	(void)kill(-helper->pid, SIGKILL); /* what it has left, see helper_end() */
 	helper_describe_end(helper, noise, *ret_status, how);
 	helper_forget(helper);
 	return true;

@@ -242,7 +242,7 @@ static int net_await_rules(struct helper *helper, const char *nft, struct sbx_er
 		return err_refuse(err, ETIMEDOUT, nft, "has not finished within %d seconds",
 				  NET_RULES_TIMEOUT_MS / 1000);
 	if (n < 0 || !helper_reap(helper, NULL, &status, &how))
-		return err_system(err, n < 0 ? errno : ECHILD, nft, "cannot wait for its end");
+		return err_system(err, errno ? errno : ECHILD, nft, "cannot wait for its end");
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0
 		       ? 0
 		       : err_refuse(err, ECANCELED, nft, "%s", how.data);
