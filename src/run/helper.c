@@ -181,7 +181,8 @@ bool helper_reap(struct helper *helper, const char *const *noise, int *ret_statu
 	errno = 0;
 	if (helper->pid <= 0 || waitpid(helper->pid, ret_status, WNOHANG) != helper->pid)
 		return false;
-	(void)kill(-helper->pid, SIGKILL); /* what it has left, see helper_end() */
+	if (helper->hold_fd >= 0)
+		(void)kill(-helper->pid, SIGKILL); /* what it has left, see helper_end() */
 	helper_describe_end(helper, noise, *ret_status, how);
 	helper_forget(helper);
 	return true;

@@ -104,6 +104,8 @@ HARMLESS = [
     # A helper that has ended is asked for again in the next turn.
     ("monitor", "kill", r"^\d+ 9 ", None),
     # The proxy of the session bus, which ends by its pipe as well.
+    ("monitor", "prctl", "^(36|37) ", None),
+    # Who becomes the parent of what slirp4netns may have left: its children end by themselves.
     ("init", "poll", "", None),
     # Asks whether the monitor is gone already; if it is, PID 1 sees that when it listens.
     ("init", "openat|read", r"^\d+ \d+ $", None),
@@ -133,7 +135,7 @@ echo -- mounts; cut -d' ' -f4- /proc/self/mountinfo
 echo -- descriptors; ls /proc/self/fd
 echo -- namespaces; readlink /proc/self/ns/*
 echo -- environment; env
-echo -- limits; umask; ulimit -Sn; ulimit -Hn; pwd; hostname; cat /proc/net/if_inet6
+echo -- limits; umask; ulimit -Sn; ulimit -Hn; pwd; hostname; sort /proc/net/if_inet6
 echo -- init; wc -c < /proc/1/cmdline; ls /proc/1/fd; cat /proc/1/environ
 echo -- files; ls -lan --time-style=+ -I proc / /dev /etc /tmp /run; cat /etc/passwd /etc/group /etc/hosts
 cat /data /file
