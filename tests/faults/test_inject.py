@@ -123,6 +123,7 @@ CONSEQUENCES = [
     ("helper|payload", "dup2|execve|prctl", 125, "cannot be executed"),
     # PID 1's nft counts as a payload: it is its first child.
     ("monitor", "access", 125, "cannot be executed"),
+    ("monitor", "access", 125, "is not installed"),
     ("monitor", "(open|openat|read)", 125, "has no range for"),
     # With --map=range.
     ("monitor", "fcntl", 125, "is not open"),
