@@ -688,7 +688,7 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 	       struct sbx_err *err)
 {
 	static const char option[] = "--net=user";
-	struct net_words words;
+	struct net_words words = {.cidr = NET_CIDR};
 	int r;
 
 	if (!spec->net)

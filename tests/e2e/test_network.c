@@ -149,6 +149,18 @@ Test(network, a_helper_that_fails_is_told_with_its_words)
 	}
 }
 
+/* Both at once, as each takes the time that it is given. */
+Test(network, a_helper_that_hangs_is_ended)
+{
+	in_world("printf '#!/bin/sh\\nexec sleep 1000\\n' > helper; chmod +x helper; "
+		 "$S --net=user --helper slirp4netns=$D/helper -- echo ran 2> one & "
+		 "$S --net=user --helper nft=$D/helper -- echo ran 2> two; echo $?; "
+		 "wait $!; echo $?; grep -ho 'has no.*seconds' one two; pgrep -x sleep");
+
+	expect_out(r, "125\n125\nhas no network ready after 20 seconds\n"
+		      "has not finished within 20 seconds\n");
+}
+
 Test(network, a_helper_that_is_not_there_is_named_with_a_remedy)
 {
 	world_skip();
