@@ -173,7 +173,7 @@ const struct cli_option cli_options[] = {
 	 .help = "use the host's network; same as --net=host"},
 	{.name = "--net", .group = CLI_NAMESPACES,
 	 .args = {{"WORD[,SUB...]", CLI_ARG_NET}}, .act = CLI_ACT_NET, .words = CLI_WORDS_NET,
-	 .help = "the network (none); user takes more words, see sbx(1)"},
+	 .help = "the network; none is the default"},
 	{.name = "--hostname", .group = CLI_NAMESPACES,
 	 .args = {{"NAME", CLI_ARG_HOSTNAME}}, STORE(HOSTNAME),
 	 .help = "the host name inside"},

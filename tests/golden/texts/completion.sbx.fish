@@ -935,7 +935,7 @@ complete -c sbx -n __sbx_in_options -l share-ipc -d 'use the host'\''s System V 
 complete -c sbx -n __sbx_in_options -l share-uts -d 'keep the host'\''s name'
 complete -c sbx -n __sbx_in_options -l share-cgroup -d 'see the host'\''s cgroup names'
 complete -c sbx -n __sbx_in_options -l share-net -d 'use the host'\''s network; same as --net=host'
-complete -c sbx -n __sbx_in_options -l net -x -a 'none user host' -d 'the network (none); user takes more words, see sbx(1)'
+complete -c sbx -n __sbx_in_options -l net -x -a 'none user host' -d 'the network; none is the default'
 complete -c sbx -n __sbx_in_options -l hostname -x -d 'the host name inside'
 complete -c sbx -n __sbx_in_options -l map -x -a 'auto range single' -d 'which ids exist inside'
 complete -c sbx -n __sbx_in_options -l uid -x -d 'the caller'\''s uid inside'
