@@ -88,14 +88,24 @@ static noreturn void proc_fail(const char *what)
  * For a program that lives as long as the sandbox. A caller who is root of his namespace
  * would have all capabilities again after execve(2).
  */
-static void proc_set_apart(void)
+static void proc_set_apart(bool drops_itself)
 {
 	const unsigned long no_root = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
 
 	if (setsid() < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
-	    (geteuid() == 0 && prctl(PR_SET_SECUREBITS, no_root, 0, 0, 0) < 0) ||
+	    (geteuid() == 0 && !drops_itself && prctl(PR_SET_SECUREBITS, no_root, 0, 0, 0) < 0) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		proc_fail("cannot be started without privileges");
+}
+
+/* What is ambient stays over execve(2); the rest goes (capabilities(7)), but for uid 0. */
+static void proc_keep(uint64_t keep)
+{
+	if (sys_capset(keep, keep, keep) < 0)
+		proc_fail("cannot be given its capabilities");
+	for (unsigned cap = 0; cap < 64; cap++)
+		if ((keep >> cap & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			proc_fail("cannot be given its capabilities");
 }
 
 /* In the child of vfork. The numbers 0-2 are open in the parent (main.c sees to that). */
@@ -103,14 +113,21 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid
 {
 	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A program that lives long, or has privileges, is to be held and heard in any case. */
+	bool strict = spawn->apart || spawn->keep;
+	int r = prctl(PR_SET_PDEATHSIG, SIGKILL);
+
 	if (getppid() != parent)
 		_exit(127); /* it was killed before that, and nobody is left to wait for us */
-	(void)dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
-	(void)dup2(spawn->output_fd >= 0 ? spawn->output_fd : null_fd, STDOUT_FILENO);
-	(void)dup2(spawn->error_fd >= 0 ? spawn->error_fd : null_fd, STDERR_FILENO);
+	r |= dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
+	r |= dup2(spawn->output_fd >= 0 ? spawn->output_fd : null_fd, STDOUT_FILENO);
+	r |= dup2(spawn->error_fd >= 0 ? spawn->error_fd : null_fd, STDERR_FILENO);
+	if (r < 0 && strict)
+		_exit(127);
 	if (spawn->apart)
-		proc_set_apart();
+		proc_set_apart(spawn->drops_itself);
+	if (spawn->keep)
+		proc_keep(spawn->keep);
 	for (size_t i = 0; i < spawn->n_pass_fds; i++)
 		if (fcntl(spawn->pass_fds[i], F_SETFD, 0) < 0)
 			proc_fail("cannot be given a descriptor");

@@ -49,6 +49,7 @@ static const struct cli_word explain_words[] = {
 
 static const struct cli_word net_words[] = {
 	{"none", SPEC_NS_NEW},
+	{"user", SPEC_NS_NEW},
 	{"host", SPEC_NS_SHARE},
 	{NULL, 0},
 };
@@ -86,8 +87,8 @@ static const struct cli_word seccomp_words[] = {
 };
 
 static const struct cli_word helper_words[] = {
-	{"newuidmap", 0},      {"newgidmap", 0},      {"sbx-seccomp", 0},
-	{"xdg-dbus-proxy", 0}, {"fuse-overlayfs", 0}, {NULL, 0},
+	{"newuidmap", 0},      {"newgidmap", 0},   {"sbx-seccomp", 0}, {"xdg-dbus-proxy", 0},
+	{"fuse-overlayfs", 0}, {"slirp4netns", 0}, {"nft", 0},	       {NULL, 0},
 };
 
 static const struct cli_word *const word_lists[CLI_WORDS_COUNT_] = {
@@ -171,7 +172,7 @@ const struct cli_option cli_options[] = {
 	 SET(NS_NET, SPEC_NS_SHARE),
 	 .help = "use the host's network; same as --net=host"},
 	{.name = "--net", .group = CLI_NAMESPACES,
-	 .args = {{"WORD", CLI_ARG_WORD}}, STORE(NS_NET), .words = CLI_WORDS_NET,
+	 .args = {{"WORD[,SUB...]", CLI_ARG_NET}}, .act = CLI_ACT_NET, .words = CLI_WORDS_NET,
 	 .help = "the network; none is the default"},
 	{.name = "--hostname", .group = CLI_NAMESPACES,
 	 .args = {{"NAME", CLI_ARG_HOSTNAME}}, STORE(HOSTNAME),
@@ -607,7 +608,7 @@ const char *cli_option_word(const struct cli_option *option, size_t index, int64
 /* Is --option=VALUE the way to write it? */
 bool cli_option_takes_equals(const struct cli_option *option)
 {
-	return option->args[0].kind == CLI_ARG_WORD;
+	return option->args[0].kind == CLI_ARG_WORD || option->args[0].kind == CLI_ARG_NET;
 }
 
 /* "--ro-bind SRC DEST", "--map=auto|range|single", "--explain[=json|spec]". */

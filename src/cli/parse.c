@@ -41,6 +41,7 @@
 #include "sbx/cli/profile.h"
 #include "sbx/seccomp/table.h"
 #include "sbx/spec/limits.h"
+#include "sbx/spec/net.h"
 
 enum {
 	ARGS_MAX_BYTES = 64 << 20,
@@ -351,6 +352,17 @@ static int check_bus_rule(const struct arg_place *at, const char *text, uint64_t
 	return 0;
 }
 
+/* Only behind user there is more than a word. */
+static int check_net(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	struct net_words words;
+
+	if (!str_starts_with(text, "user,"))
+		return check_word(at, text, ret);
+	*ret = SPEC_NS_NEW;
+	return net_read(text, at->option->name, &words, at->err);
+}
+
 static int check_rlimit(const struct arg_place *at, const char *text, uint64_t *ret)
 {
 	struct limits_rlimit rlimit;
@@ -411,6 +423,7 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_SYSCALLS] = check_syscalls,
 	[CLI_ARG_BUS_NAME] = check_bus_name,
 	[CLI_ARG_BUS_RULE] = check_bus_rule,
+	[CLI_ARG_NET] = check_net,
 	[CLI_ARG_RLIMIT] = check_rlimit,
 	[CLI_ARG_NICE] = check_nice,
 	[CLI_ARG_OOM_SCORE] = check_oom_score,
@@ -523,9 +536,18 @@ static struct spec_cause cause_of(const struct parser *p, const struct use *use)
 	return (struct spec_cause){use->option->name, p->source->origin};
 }
 
+/* The network is one setting, whichever option says it. @net: of --net=user, else NULL */
+static void set_net(struct parser *p, const char *net, struct spec_cause cause)
+{
+	p->run->spec.net = net;
+	p->run->spec.causes[SPEC_FIELD_NET] = net ? cause : (struct spec_cause){NULL, NULL};
+}
+
 static int act_set(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	(void)err;
+	if (use->option->field == SPEC_FIELD_NS_NET)
+		set_net(p, NULL, cause_of(p, use));
 	p->run->spec.causes[use->option->field] = cause_of(p, use);
 	spec_set_number(&p->run->spec, use->option->field, use->option->value);
 	return 0;
@@ -545,6 +567,15 @@ static int act_store(struct parser *p, const struct use *use, struct sbx_err *er
 	return 0;
 }
 
+static int act_net(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	(void)err;
+	p->run->spec.causes[SPEC_FIELD_NS_NET] = cause_of(p, use);
+	p->run->spec.ns[SPEC_NS_NET] = (int64_t)use->numbers[0];
+	set_net(p, str_starts_with(use->args[0], "user") ? use->args[0] : NULL, cause_of(p, use));
+	return 0;
+}
+
 /* As bubblewrap: user and cgroup namespaces where possible, the others in any case. */
 static int act_unshare_all(struct parser *p, const struct use *use, struct sbx_err *err)
 {
@@ -558,6 +589,7 @@ static int act_unshare_all(struct parser *p, const struct use *use, struct sbx_e
 		p->run->spec.ns[ns] = may_lack ? SPEC_NS_TRY : SPEC_NS_NEW;
 		p->run->spec.causes[SPEC_FIELD_NS_USER + ns] = cause_of(p, use);
 	}
+	set_net(p, NULL, cause_of(p, use));
 	return 0;
 }
 
@@ -1035,6 +1067,7 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_SET] = act_set,
 	[CLI_ACT_STORE] = act_store,
 	[CLI_ACT_UNSHARE_ALL] = act_unshare_all,
+	[CLI_ACT_NET] = act_net,
 	[CLI_ACT_OP] = act_op,
 	[CLI_ACT_PERMS] = act_perms,
 	[CLI_ACT_SIZE] = act_size,

@@ -217,6 +217,14 @@ void boxes_add_command(struct str_buf *out, const char *words, size_t len, bool 
 	str_buf_puts(out, is_cut ? " ..." : "");
 }
 
+/* As --net has it. */
+const char *boxes_network(const struct control_facts *facts)
+{
+	if (facts->network == CONTROL_NETWORK_USER)
+		return "user";
+	return facts->network == CONTROL_NETWORK_NONE ? "none" : "host";
+}
+
 /* The same as an array, whole words only. */
 void boxes_json_command(struct json_out *json, const char *words, size_t len)
 {

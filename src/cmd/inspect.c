@@ -56,7 +56,7 @@ static int inspect_facts(struct json_out *json, const struct control_facts *fact
 			: look.frozen	? "paused"
 					: "running");
 	json_add_int(json, "created-ms", facts->created_ms);
-	json_add_string(json, "network", facts->own_network ? "none" : "host");
+	json_add_string(json, "network", boxes_network(facts));
 	(void)freeze_has_own_cgroup(facts, arena, &cgroup);
 	json_add_string(json, "cgroup", cgroup);
 	if (look.has_memory)
@@ -129,7 +129,7 @@ static int inspect_kept(const struct box *box, struct json_out *json, struct are
 		json_add_int(json, "exit-code", kept.exit_code);
 	}
 	json_add_string(json, "reason", kept.reason[0] ? kept.reason : NULL);
-	json_add_string(json, "network", kept.facts.own_network ? "none" : "host");
+	json_add_string(json, "network", boxes_network(&kept.facts));
 	boxes_json_command(json, kept.facts.command, kept.facts.command_len);
 	json_add_bool(json, "command-is-cut", kept.facts.command_is_cut);
 	if (dir_fd >= 0 && kept_read_plan(dir_fd, &box->label, arena, &plan, &len) == 0)

@@ -168,7 +168,7 @@ static void ps_monitor(const struct ps_row *row, struct str_buf *out)
 static void ps_network(const struct ps_row *row, struct str_buf *out)
 {
 	if (row->has_facts)
-		str_buf_puts(out, row->facts.own_network ? "none" : "host");
+		str_buf_puts(out, boxes_network(&row->facts));
 }
 
 /* Of a monitor that is stopped there is its own command line. */

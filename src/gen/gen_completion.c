@@ -45,7 +45,7 @@ static const char *const kind_names[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_PROTECT] = "path",    [CLI_ARG_FILTER] = "word",   [CLI_ARG_SYSCALLS] = "calls",
 	[CLI_ARG_PROFILE] = "profile", [CLI_ARG_BUS_NAME] = "none", [CLI_ARG_BUS_RULE] = "none",
 	[CLI_ARG_NAME] = "none",       [CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",
-	[CLI_ARG_OOM_SCORE] = "none",  [CLI_ARG_DURATION] = "none",
+	[CLI_ARG_OOM_SCORE] = "none",  [CLI_ARG_DURATION] = "none", [CLI_ARG_NET] = "word",
 };
 
 /* What completes a kind in zsh, as the last part of an _arguments specification. */
@@ -294,6 +294,12 @@ static int bash_words(FILE *out, const void *context)
 	return 0;
 }
 
+/* Are the option's words what it is completed with? */
+static bool takes_a_word(enum cli_arg_kind kind)
+{
+	return kind == CLI_ARG_WORD || kind == CLI_ARG_FILTER || kind == CLI_ARG_NET;
+}
+
 /* ---- zsh ---- */
 
 static void zsh_argument(FILE *out, const struct cli_option *option, const struct cli_arg *arg)
@@ -301,7 +307,7 @@ static void zsh_argument(FILE *out, const struct cli_option *option, const struc
 	(void)fputs(option->arg_optional ? "::" : ":", out);
 	print_quoted(out, arg->metavar, ":\\");
 	(void)fputs(":", out);
-	if (arg->kind == CLI_ARG_WORD || arg->kind == CLI_ARG_FILTER) {
+	if (takes_a_word(arg->kind)) {
 		(void)fputs("(", out);
 		print_words(out, option);
 		(void)fputs(")", out);
@@ -475,7 +481,7 @@ static void fish_argument(FILE *out, const struct cli_option *option)
 {
 	enum cli_arg_kind kind = option->args[0].kind;
 
-	if (kind != CLI_ARG_WORD && kind != CLI_ARG_FILTER) {
+	if (!takes_a_word(kind)) {
 		(void)fprintf(out, " %s", fish_actions[kind]);
 		return;
 	}

@@ -119,6 +119,8 @@ static int words_add_value(struct words *words, enum spec_field_id field, const 
 {
 	const struct cli_option *option = words_find_field(CLI_ACT_STORE, field, 0);
 
+	if (!option && field == SPEC_FIELD_NET)
+		option = words_find(CLI_ACT_NET, 0);
 	if (!option)
 		return words_no_option(words, spec_fields[field].name);
 	return value ? words_add_pair(words, option, value) : err_oom(words->err);

@@ -28,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sbx/base/io.h"
@@ -46,59 +45,17 @@
 
 void bus_job_init(struct bus_job *job)
 {
-	*job = (struct bus_job){.pidfd = -1, .ready_fd = -1, .error_fd = -1};
+	*job = (struct bus_job){.plan = NULL};
+	helper_init(&job->helper);
 }
 
-static void bus_job_forget(struct bus_job *job)
-{
-	int *fds[] = {&job->pidfd, &job->ready_fd, &job->error_fd};
-
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		defs_cleanup_fd(fds[i]);
-		*fds[i] = -1;
-	}
-	job->pid = 0;
-}
-
-/* End the helper if it is still there. It ends by the pipe, too, where a signal is refused. */
 void bus_job_finish(struct bus_job *job)
 {
-	int status;
-
-	defs_cleanup_fd(&job->ready_fd);
-	job->ready_fd = -1;
-	if (job->pid > 0) {
-		(void)kill(job->pid, SIGKILL);
-		(void)proc_wait(job->pid, &status);
-	}
-	bus_job_forget(job);
-}
-
-/* A pipe above the standard descriptors, whose numbers the monitor has free. */
-static int bus_pipe(int *ret_read, int *ret_write)
-{
-	int low[2], high[2], r = 0;
-
-	if (pipe2(low, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	for (int i = 0; i < 2; i++) {
-		high[i] = fcntl(low[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		if (high[i] < 0)
-			r = -errno;
-		close(low[i]);
-	}
-	if (r < 0) {
-		defs_cleanup_fd(&high[0]);
-		defs_cleanup_fd(&high[1]);
-		return r;
-	}
-	*ret_read = high[0];
-	*ret_write = high[1];
-	return 0;
+	helper_finish(&job->helper);
 }
 
 /* xdg-dbus-proxy --fd=N ADDRESS PATH --filter RULE... */
-static int bus_spawn(struct bus_job *job, int dir_fd, int ready_fd, int error_fd)
+static int bus_spawn(struct bus_job *job, int dir_fd, int ready_fd)
 {
 	const struct plan_dbus *dbus = &job->plan->dbus;
 	_autofree_ const char **argv = calloc(dbus->n_rules + 6, sizeof(*argv));
@@ -107,7 +64,7 @@ static int bus_spawn(struct bus_job *job, int dir_fd, int ready_fd, int error_fd
 				   .argv = argv,
 				   .sigmask = job->sigmask,
 				   .output_fd = -1,
-				   .error_fd = error_fd,
+				   .error_fd = -1,
 				   .pass_fds = pass,
 				   .n_pass_fds = ARRAY_SIZE(pass),
 				   .apart = true,
@@ -126,7 +83,7 @@ static int bus_spawn(struct bus_job *job, int dir_fd, int ready_fd, int error_fd
 	argv[4] = "--filter";
 	for (size_t i = 0; i < dbus->n_rules; i++)
 		argv[5 + i] = dbus->rules[i];
-	return proc_start(&spawn, &job->pid);
+	return helper_start(&job->helper, &spawn);
 }
 
 /**
@@ -137,26 +94,19 @@ static int bus_spawn(struct bus_job *job, int dir_fd, int ready_fd, int error_fd
  */
 int bus_job_start(struct bus_job *job, int *dir_fd, struct sbx_err *err)
 {
-	_autoclose_ int taken = take_fd(dir_fd), dir = -1, ready = -1, errors = -1;
+	_autoclose_ int taken = take_fd(dir_fd), dir = -1, ready = -1;
 	int r = 0;
 
-	if (!bus_job_is_awaited(job) || job->pid > 0)
+	if (!bus_job_is_awaited(job) || job->helper.pid > 0)
 		return err_refuse(err, EPROTO, NULL, "PID 1 asks for a bus that is not planned");
 	dir = fcntl(taken, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (dir < 0)
 		r = -errno;
 	if (r == 0)
-		r = bus_pipe(&job->ready_fd, &ready);
+		r = helper_pipe(&job->helper.ready_fd, &ready);
 	if (r == 0)
-		r = bus_pipe(&job->error_fd, &errors);
-	if (r == 0)
-		r = bus_spawn(job, dir, ready, errors);
-	if (r < 0)
-		return err_system(err, -r, job->plan->dbus.helper, "cannot start");
-	job->pidfd = sys_pidfd_open(job->pid);
-	if (job->pidfd < 0)
-		return err_system(err, errno, job->plan->dbus.helper, "cannot watch");
-	return 0;
+		r = bus_spawn(job, dir, ready);
+	return r < 0 ? err_system(err, -r, job->plan->dbus.helper, "cannot start") : 0;
 }
 
 /* Is there to be a bus that is not there yet? */
@@ -167,45 +117,16 @@ bool bus_job_is_awaited(const struct bus_job *job)
 
 bool bus_job_is_starting(const struct bus_job *job)
 {
-	return job->pid > 0 && !job->ready;
+	return job->helper.pid > 0 && !job->ready;
 }
 
-/* Return: true when the helper has said that it listens. Its end shows on pidfd. */
+/* Return: true when the helper has said that it listens. */
 bool bus_job_hear(struct bus_job *job)
 {
-	char byte;
-	ssize_t n = read(job->ready_fd, &byte, 1);
+	bool heard = helper_hear(&job->helper);
 
-	/* It has closed its end and may live: what is left to wait for is the end of its time. */
-	if (n == 0)
-		close(take_fd(&job->ready_fd));
-	if (n == 1)
-		job->ready = true;
-	return n == 1;
-}
-
-static void bus_read_complaint(int fd, char *text, size_t size)
-{
-	ssize_t n = read(fd, text, size - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-}
-
-/* How it ended, as the words behind its name. */
-static void bus_describe_end(const struct bus_job *job, int status, struct str_buf *out)
-{
-	char complaint[256];
-
-	bus_read_complaint(job->error_fd, complaint, sizeof(complaint));
-	if (WIFSIGNALED(status))
-		str_buf_printf(out, "was killed by signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 127 && complaint[0] == '\0')
-		str_buf_puts(out, "cannot be executed");
-	else
-		str_buf_printf(out, "has ended with exit status %d%s", WEXITSTATUS(status),
-			       complaint[0] ? ": " : "");
-	str_buf_escape(out, complaint, strlen(complaint));
+	job->ready |= heard;
+	return heard;
 }
 
 /**
@@ -220,9 +141,8 @@ int bus_job_reap(struct bus_job *job, struct sbx_err *err)
 	bool was_ready = job->ready;
 	int status, r = 0;
 
-	if (job->pid <= 0 || waitpid(job->pid, &status, WNOHANG) != job->pid)
+	if (!helper_reap(&job->helper, NULL, &status, &how))
 		return 0;
-	bus_describe_end(job, status, &how);
 	if (was_ready) {
 		str_buf_printf(&line, "sbx: the command has no session bus any more: %s %s\n",
 			       job->plan->dbus.helper, how.data);
@@ -232,7 +152,6 @@ int bus_job_reap(struct bus_job *job, struct sbx_err *err)
 		err_set_option(err, job->plan->dbus.option);
 		hint_add(err, HINT_BUS);
 	}
-	bus_job_forget(job);
 	return r;
 }
 

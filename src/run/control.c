@@ -158,7 +158,9 @@ void control_fill_facts(const struct control *control, bool starting, struct con
 	facts->init_pid = control->init;
 	facts->starting = starting;
 	facts->created_ms = record->created_ms;
-	facts->own_network = (record->plan->namespaces & CLONE_NEWNET) != 0;
+	facts->network = record->plan->net.helper		   ? CONTROL_NETWORK_USER
+			 : record->plan->namespaces & CLONE_NEWNET ? CONTROL_NETWORK_NONE
+								   : CONTROL_NETWORK_HOST;
 	facts->own_pids = record->plan->own_pid_ns;
 	control_fill_command(facts, record->plan);
 }

@@ -31,6 +31,9 @@ static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT
 	[HANDSHAKE_INIT_LAYERS] = {[HANDSHAKE_LAYERS_READY] = true,
 				   [HANDSHAKE_SIGNAL] = true,
 				   [HANDSHAKE_FOREGROUND] = true},
+	[HANDSHAKE_INIT_NET] = {[HANDSHAKE_NET_READY] = true,
+				[HANDSHAKE_SIGNAL] = true,
+				[HANDSHAKE_FOREGROUND] = true},
 	[HANDSHAKE_INIT_RUNNING] = {[HANDSHAKE_SIGNAL] = true,
 				    [HANDSHAKE_STOP_KNOWN] = true,
 				    [HANDSHAKE_WHO] = true,
@@ -43,6 +46,7 @@ static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT
 			       [HANDSHAKE_LISTENER] = true,
 			       [HANDSHAKE_PTY] = true,
 			       [HANDSHAKE_BUS] = true,
+			       [HANDSHAKE_NET] = true,
 			       [HANDSHAKE_LAYERS] = true,
 			       [HANDSHAKE_LAYERS_DONE] = true,
 			       [HANDSHAKE_PAYLOAD] = true},
@@ -56,7 +60,7 @@ static const bool handshake_has_fd[HANDSHAKE_TYPE_COUNT_] = {
 	[HANDSHAKE_LISTENER] = true,	 [HANDSHAKE_PTY] = true,
 	[HANDSHAKE_BUS] = true,		 [HANDSHAKE_PAYLOAD] = true,
 	[HANDSHAKE_LAYERS_READY] = true, [HANDSHAKE_FUSE_HELPER] = true,
-	[HANDSHAKE_FUSE_MOUNT] = true,
+	[HANDSHAKE_FUSE_MOUNT] = true,	 [HANDSHAKE_NET] = true,
 };
 
 /* The pair; both ends close on exec. Return: 0 or -errno. */

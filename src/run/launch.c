@@ -64,6 +64,7 @@
 #include "sbx/run/join.h"
 #include "sbx/run/kept.h"
 #include "sbx/run/launch.h"
+#include "sbx/run/net.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/refused.h"
 #include "sbx/run/relay.h"
@@ -76,6 +77,7 @@ enum {
 	LAUNCH_HELPER_TIMEOUT_MS = 20 * 1000,
 	LAUNCH_BUS_TIMEOUT_MS = 10 * 1000,
 	LAUNCH_FUSE_TIMEOUT_MS = 20 * 1000,
+	LAUNCH_NET_TIMEOUT_MS = 20 * 1000,
 	LAUNCH_FDS_NEEDED = 64, /* descriptors that sbx has open at most, with room */
 };
 
@@ -102,6 +104,8 @@ enum launch_source {
 	LAUNCH_LISTENER,
 	LAUNCH_BUS,
 	LAUNCH_BUS_READY,
+	LAUNCH_NET,
+	LAUNCH_NET_READY,
 	LAUNCH_HOLD,
 	LAUNCH_CONTROL,
 	LAUNCH_TERMINAL,
@@ -128,6 +132,7 @@ struct monitor {
 	enum launch_overtime overtime;
 	struct idmap_job idmap;
 	struct bus_job bus;
+	struct net_job net;
 	struct fuse_jobs fuse;
 	struct terminal terminal;
 	struct relay *relay; /* owned; NULL without --pty */
@@ -162,6 +167,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	m->exit_code = -1;
 	idmap_job_init(&m->idmap);
 	bus_job_init(&m->bus);
+	net_job_init(&m->net);
 	fuse_init(&m->fuse);
 	placeholder_init(&m->placeholders);
 	register_init(&m->record);
@@ -195,6 +201,7 @@ static void monitor_finish(struct monitor *m)
 	detach_finish(&m->detach);
 	register_finish(&m->record);
 	bus_job_finish(&m->bus);
+	net_job_finish(&m->net);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
 	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
@@ -333,7 +340,7 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 static bool launch_is_starting(const struct monitor *m)
 {
 	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus) ||
-	       fuse_is_awaited(&m->fuse);
+	       net_job_is_awaited(&m->net) || fuse_is_awaited(&m->fuse);
 }
 
 /* Which signals are read now: what is for the command waits until it can be told. */
@@ -462,6 +469,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		m->control.input_fd = m->detach.input_fd;
 	m->bus.plan = m->plan;
 	m->bus.sigmask = &ctx->caller_sigmask;
+	m->net.plan = m->plan;
+	m->net.sigmask = &ctx->caller_sigmask;
 	m->fuse.plan = m->plan;
 	m->fuse.sigmask = &ctx->caller_sigmask;
 	m->terminal.fd = -1;
@@ -754,6 +763,10 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
 		return bus_job_start(&m->bus, &msg.fd, err);
 	}
+	if (msg.type == HANDSHAKE_NET) {
+		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
+		return net_job_start(&m->net, m->child, &msg.fd, err);
+	}
 	if (msg.type == HANDSHAKE_LAYERS) {
 		m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
 		return fuse_start(&m->fuse, msg.number, m->pidfd, err);
@@ -910,6 +923,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 
 	if (m->state != LAUNCH_MAPPING && fuse_is_starting(&m->fuse))
 		return fuse_timed_out(&m->fuse, LAUNCH_FUSE_TIMEOUT_MS / 1000, err);
+	if (m->state != LAUNCH_MAPPING && net_job_is_starting(&m->net))
+		return net_job_timed_out(&m->net, LAUNCH_NET_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING)
 		return bus_job_timed_out(&m->bus, LAUNCH_BUS_TIMEOUT_MS / 1000, err);
 	r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
@@ -924,7 +939,7 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 static bool launch_awaits_helper(const struct monitor *m)
 {
 	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus) ||
-	       fuse_is_starting(&m->fuse);
+	       net_job_is_starting(&m->net) || fuse_is_starting(&m->fuse);
 }
 
 /* What poll(2) is to wait at most. */
@@ -983,8 +998,10 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		[LAUNCH_HELPER_0] = m->idmap.helpers[0].pidfd,
 		[LAUNCH_HELPER_1] = m->idmap.helpers[1].pidfd,
 		[LAUNCH_LISTENER] = m->listener_fd,
-		[LAUNCH_BUS] = m->bus.pidfd,
-		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.ready_fd : -1,
+		[LAUNCH_BUS] = m->bus.helper.pidfd,
+		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.helper.ready_fd : -1,
+		[LAUNCH_NET] = m->net.helper.pidfd,
+		[LAUNCH_NET_READY] = net_job_is_starting(&m->net) ? m->net.helper.ready_fd : -1,
 		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
 		/* While ids are mapped all may begin anew. */
 		[LAUNCH_CONTROL] = m->state == LAUNCH_MAPPING ? -1 : control_poll_fd(&m->control),
@@ -1034,6 +1051,10 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 		r = launch_answer(m, HANDSHAKE_BUS_READY, err);
 	if (r == 0 && pfds[LAUNCH_BUS].revents)
 		r = bus_job_reap(&m->bus, err);
+	if (r == 0 && pfds[LAUNCH_NET_READY].revents && net_job_hear(&m->net))
+		r = launch_answer(m, HANDSHAKE_NET_READY, err);
+	if (r == 0 && pfds[LAUNCH_NET].revents && !m->init_ended && !launch_init_has_ended(m))
+		r = net_job_reap(&m->net, err);
 	if (r == 0 && !m->init_ended)
 		r = launch_on_fuse(m, pfds, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)

@@ -579,11 +579,19 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 	int r;
 
 	assert(ctx->store_fd >= 0);
+	if (step->flags & PLAN_STEP_TRY) {
+		_autoclose_ int there = -1;
+
+		if (path_open_inside(ctx->root_fd, step->dest, &there) == -ENOENT)
+			return 0;
+	}
 	(void)snprintf(name, sizeof(name), "%u", ctx->n_store++);
 	fd = openat(ctx->store_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_system(err, errno, NULL, "cannot make a file for the data");
-	r = io_copy(step->fd, fd);
+	r = step->text ? io_write_all(fd, step->text, strlen(step->text)) : io_copy(step->fd, fd);
+	if (r < 0 && step->text)
+		return err_system(err, -r, step->dest, "cannot fill the file");
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot copy the data of descriptor %d", step->fd);
 	if (fchmod(fd, (mode_t)step->mode) < 0)

@@ -121,10 +121,20 @@ static const char *base_text_group(const struct base_wanted *w, struct arena *ar
 
 static const char *base_text_hosts(const struct base_wanted *w, struct arena *arena)
 {
+	const char *gateway = w->net ? w->net->gateway : NULL;
+
 	return arena_printf(arena,
 			    "127.0.0.1 localhost %s\n"
-			    "::1 localhost ip6-localhost ip6-loopback %s\n",
-			    w->hostname, w->hostname);
+			    "::1 localhost ip6-localhost ip6-loopback %s\n"
+			    "%s%s",
+			    w->hostname, w->hostname, gateway ? gateway : "",
+			    gateway ? " host.internal\n" : "");
+}
+
+static const char *base_text_resolv_conf(const struct base_wanted *w, struct arena *arena)
+{
+	(void)arena;
+	return w->net->resolv_conf;
 }
 
 static const char *base_text_hostname(const struct base_wanted *w, struct arena *arena)
@@ -141,7 +151,9 @@ static const char *base_text_nsswitch(const struct base_wanted *w, struct arena 
 
 enum base_when {
 	BASE_ALWAYS = 1 << 0,  /* also where an operation provides the root */
-	BASE_NETWORK = 1 << 1, /* only with a network */
+	BASE_NETWORK = 1 << 1, /* only with the host's network */
+	BASE_NET = 1 << 2,     /* only with one of --net=user */
+	BASE_ROOT = 1 << 3,    /* only where an operation provides the root */
 };
 
 struct base_part {
@@ -179,6 +191,17 @@ static const struct base_part base_parts[] = {
 	 .source = "/etc/resolv.conf",
 	 .mode = -1,
 	 .when = BASE_NETWORK},
+	{.kind = PLAN_STEP_FILE,
+	 .dest = "/etc/resolv.conf",
+	 .text = base_text_resolv_conf,
+	 .mode = 0644,
+	 .when = BASE_NET},
+	/* The root may be the host's, whose file is not to be written to but covered. */
+	{.kind = PLAN_STEP_BIND_DATA,
+	 .dest = "/etc/resolv.conf",
+	 .text = base_text_resolv_conf,
+	 .mode = 0444,
+	 .when = BASE_NET | BASE_ROOT},
 	HOST_ETC("alternatives"),
 	HOST_ETC("ld.so.cache"),
 	HOST_ETC("ssl/certs"),
@@ -241,6 +264,9 @@ static int base_add_part(const struct base_wanted *w, const struct base_part *pa
 		step->attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	} else if (part->kind == PLAN_STEP_TMPFS) {
 		step->attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	} else if (part->kind == PLAN_STEP_BIND_DATA) {
+		step->flags = PLAN_STEP_TRY; /* nothing is to be made in that root */
+		step->attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	} else if (part->kind == PLAN_STEP_DEV) {
 		step->source = w->tty;
 		step->attrs = MOUNT_ATTR_NOEXEC;
@@ -287,6 +313,15 @@ static int base_add_usr_links(const struct base_wanted *w, struct sbx_plan *plan
 	return 0;
 }
 
+static bool base_is_wanted(const struct base_wanted *w, uint32_t when)
+{
+	if ((when & BASE_NETWORK) && !w->has_network)
+		return false;
+	if ((when & BASE_NET) && !w->net)
+		return false;
+	return w->only_kernel ? when & (BASE_ALWAYS | BASE_ROOT) : !(when & BASE_ROOT);
+}
+
 /**
  * Add the steps of all parts that nothing replaces.
  *
@@ -302,9 +337,7 @@ int base_add_steps(const struct base_wanted *w, struct sbx_plan *plan, struct sb
 
 		if (!dest || base_is_taken(w, dest))
 			continue;
-		if (w->only_kernel && !(part->when & BASE_ALWAYS))
-			continue;
-		if ((part->when & BASE_NETWORK) && !w->has_network)
+		if (!base_is_wanted(w, part->when))
 			continue;
 		r = base_add_part(w, part, dest, plan);
 	}

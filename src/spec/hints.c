@@ -157,6 +157,15 @@ static const char hint_overlay[] =
 static const char hint_cgroup[] =
 	"you must own both cgroups, and one that both are in (cgroups(7), delegation); from a "
 	"login\nsession: systemd-run --user --scope sbx exec ...";
+static const char hint_net[] =
+	"see that slirp4netns works here (\"sbx doctor slirp4netns tun\"): it needs /dev/net/tun, "
+	"and\n"
+	"/etc/resolv.conf to be, or lead to, a file below /etc or /run";
+static const char hint_nft[] =
+	"see that nftables works here (\"sbx doctor nft\"); as root: modprobe -a nf_tables "
+	"nft_chain_nat\n"
+	"nf_conntrack. --net=user,unfiltered does without, and leaves the host and its network "
+	"within reach";
 
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
@@ -213,6 +222,8 @@ static const struct hint hints[] = {
 	{HINT_TUN, ENODEV, NULL, "as root: modprobe tun"},
 	{HINT_TUN, EACCES, NULL, "as root: chmod 0666 /dev/net/tun"},
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
+	{HINT_NET, 0, NULL, hint_net},
+	{HINT_NFT, 0, NULL, hint_nft},
 	{HINT_LISTENER, EBUSY, NULL,
 	 "an outer container listens to the refused calls of its own; leave --seccomp-log out"},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},

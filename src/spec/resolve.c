@@ -36,6 +36,7 @@
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/layers.h"
 #include "sbx/spec/limits.h"
+#include "sbx/spec/net.h"
 #include "sbx/spec/passwd.h"
 #include "sbx/spec/protect.h"
 #include "sbx/spec/records.h"
@@ -1052,6 +1053,7 @@ static int resolve_base(struct resolve *r)
 		.payload_uid = r->plan->payload_uid,
 		.payload_gid = r->plan->payload_gid,
 		.has_network = !resolve_has(r, SPEC_NS_NET),
+		.net = r->plan->net.helper ? &r->plan->net : NULL,
 		.only_kernel = r->op_is_root,
 		.host_proc = resolve_sees_host(r),
 		.cover_proc = !r->spec->allow_userns,
@@ -1062,6 +1064,12 @@ static int resolve_base(struct resolve *r)
 	return base_add_steps(&wanted, r->plan, r->err);
 }
 
+/* Over the one that a root of the user's has, which names resolvers of the host's. */
+static bool resolve_places_resolv_conf(const struct resolve *r)
+{
+	return r->plan->net.helper && r->op_is_root && !r->spec->no_base;
+}
+
 static bool resolve_has_data(const struct resolve *r)
 {
 	for (size_t i = r->first_op; i < r->spec->n_ops; i++)
@@ -1070,7 +1078,23 @@ static bool resolve_has_data(const struct resolve *r)
 		    (r->spec->ops[i].kind == SPEC_OP_PROTECT &&
 		     r->spec->protect_by == SPEC_PROTECT_BY_OVERLAY))
 			return true;
+	if (resolve_places_resolv_conf(r))
+		return true;
 	return r->preset && r->spec->protect_by == SPEC_PROTECT_BY_OVERLAY;
+}
+
+/* Last: whatever is behind the operations, the command is not to begin without its network. */
+static int resolve_network(struct resolve *r)
+{
+	struct plan_step *step;
+
+	if (!r->plan->net.helper)
+		return 0;
+	step = resolve_add(r, PLAN_STEP_NETWORK, "--net=user");
+	if (!step)
+		return err_oom(r->err);
+	step->text = r->plan->net.text;
+	return 0;
 }
 
 static int resolve_filesystem(struct resolve *r)
@@ -1103,6 +1127,8 @@ static int resolve_filesystem(struct resolve *r)
 		e = resolve_op(r, i);
 	if (e == 0)
 		e = dbus_add_step(r->spec, r->plan, r->err);
+	if (e == 0)
+		e = resolve_network(r);
 	if (e < 0)
 		return e;
 	if (!r->op_is_root && !r->spec->rw_root) {
@@ -1511,6 +1537,8 @@ static int resolve_command(struct resolve *r)
 	e = dbus_choose(spec, r->host, r->plan, r->err);
 	if (e == 0)
 		e = limits_choose(spec, r->plan, r->err);
+	if (e == 0)
+		e = net_choose(spec, r->host, r->plan, r->err);
 	if (e < 0)
 		return e;
 	r->plan->workdir_required = spec->chdir != NULL;

@@ -93,6 +93,7 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_NS_UTS] = NS_FIELD("ns.uts", SPEC_NS_UTS),
 	[SPEC_FIELD_NS_CGROUP] = NS_FIELD("ns.cgroup", SPEC_NS_CGROUP),
 	[SPEC_FIELD_NS_NET] = NS_FIELD("ns.net", SPEC_NS_NET),
+	[SPEC_FIELD_NET] = FIELD("net", SPEC_TYPE_STRING, net),
 	[SPEC_FIELD_MAP] = ENUM_FIELD("map", map, spec_map_names),
 	[SPEC_FIELD_PROTECT_BY] = ENUM_FIELD("protect-by", protect_by, spec_protect_by_names),
 	[SPEC_FIELD_OVERLAY_DRIVER] =

@@ -221,9 +221,14 @@ static void step_describe_file(const struct plan_step *step, struct str_buf *out
 
 static void step_describe_bind_data(const struct plan_step *step, struct str_buf *out)
 {
-	str_buf_printf(out, "bind data of descriptor %d at ", step->fd);
+	if (step->text)
+		str_buf_puts(out, "bind data of sbx's own at ");
+	else
+		str_buf_printf(out, "bind data of descriptor %d at ", step->fd);
 	describe_path(out, step->dest);
 	describe_attrs(out, step->attrs);
+	if (step->flags & PLAN_STEP_TRY)
+		str_buf_puts(out, ", if it exists");
 }
 
 static void step_describe_symlink(const struct plan_step *step, struct str_buf *out)
@@ -265,6 +270,11 @@ static void step_describe_protect(const struct plan_step *step, struct str_buf *
 		str_buf_puts(out, ", by an overlay if it does not exist");
 	if (step->text)
 		str_buf_printf(out, ": %s", step->text);
+}
+
+static void step_describe_network(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_printf(out, "start the network: %s", step->text);
 }
 
 static void step_describe_dbus(const struct plan_step *step, struct str_buf *out)

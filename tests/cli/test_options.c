@@ -83,7 +83,7 @@ Test(options, are_shown_as_they_are_typed)
 		{"--help", "--help"},
 		{"--ro-bind", "--ro-bind SRC DEST"},
 		{"--map", "--map=auto|range|single"},
-		{"--net", "--net=none|host"},
+		{"--net", "--net=none|user|host"},
 		{"--explain", "--explain[=json|spec]"},
 	};
 

@@ -280,7 +280,7 @@ Test(parse, wrong_values_name_option_and_value)
 		{{"--size", "0", "--tmpfs", "/d", "sh"}, "--size", "above 0"},
 		{{"--size", "1X", "--tmpfs", "/d", "sh"}, "--size", "1X"},
 		{{"--map=all", "sh"}, "--map", "auto, range, single"},
-		{{"--net=bridge", "sh"}, "--net", "none, host"},
+		{{"--net=bridge", "sh"}, "--net", "none, user, host"},
 		{{"--on-exit=stay", "sh"}, "--on-exit", "kill, wait"},
 		{{"--explain=xml", "sh"}, "--explain", "json, spec"},
 		{{"--hostname", "", "sh"}, "--hostname", "1 to 64"},

@@ -186,6 +186,15 @@ def reap_all(seconds=DEADLINE_S):
 BUS_PROGRAMS = ("dbus-daemon", "dbus-send", "xdg-dbus-proxy")
 
 
+NET_PROGRAMS = ("slirp4netns", "nft")
+
+
+def can_have_network():
+    """Is there what --net=user takes?"""
+    return (all(shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") for program in NET_PROGRAMS)
+            and os.access("/dev/net/tun", os.R_OK | os.W_OK))
+
+
 class SessionBus:
     """
     A session bus for the time of the block; its environment, or None where it cannot be had.

@@ -24,6 +24,7 @@ USR = ["--ro-bind", "/usr", "/usr"]
 RANGE = ["--map=range", *USR]
 BUS = ["--map=single", "--dbus-session", *USR]
 FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "--tmp-overlay", "/x", *USR]
+NET = ["--net=user", "--map=single", *USR]
 # A command with a child that would like to stay.
 COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
 VICTIMS = ("monitor", "init", "payload", "helper")
@@ -132,7 +133,7 @@ class Round:
 
 def check_random(tap, sbx, scratch, options, victim, rng):
     bad, hits, tries = [], 0, 0
-    rounds = BUS_ROUNDS if options in (BUS, FUSE) else ROUNDS
+    rounds = ROUNDS if options is RANGE else BUS_ROUNDS
     while hits < rounds and tries < rounds * 4:
         one = Round(sbx, scratch, options, victim, rng.uniform(0, LAUNCH_S), False)
         bad += one.errors
@@ -209,6 +210,22 @@ def check_placeholders(tap, sbx, program, scratch, victim, how):
            (victim, len(calls), how), bad)
 
 
+def check_with_net(tap, sbx, program, rng):
+    """The same with slirp4netns, which ends with the sandbox."""
+    if not faults.can_have_network():
+        tap.skip("kill with a network", "needs /dev/net/tun, " + ", ".join(faults.NET_PROGRAMS))
+        return
+    with faults.Scratch() as scratch:
+        before = faults.snapshot(scratch.path)
+        for victim in VICTIMS:
+            check_victim(tap, sbx, program, scratch, NET, victim, rng)
+        if not program:
+            check_running(tap, sbx, scratch, NET, "helper")
+        faults.run([sbx, "version"], env=scratch.env())
+        left = {entry for entry in faults.snapshot(scratch.path) if entry[0] != "report"}
+        tap.ok(left == set(before), "with a network: no file is left", left ^ set(before))
+
+
 def check_with_bus(tap, sbx, program, bus, rng):
     """The same with the proxy of a session bus, which leaves no socket either."""
     if not bus:
@@ -254,6 +271,7 @@ def main():
                     check_placeholders(tap, sbx, program, scratch, victim, how)
         check_with_bus(tap, sbx, program, bus, rng)
         check_with_fuse(tap, sbx, program, scratch, rng)
+        check_with_net(tap, sbx, program, rng)
         tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
         tap.ok(os.listdir(scratch.tmp) == [], "no file is left", [os.listdir(scratch.tmp)])
     return tap.end()

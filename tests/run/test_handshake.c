@@ -32,8 +32,9 @@ static void pair_close(struct pair *pair)
 static bool has_fd(enum handshake_type type)
 {
 	return type == HANDSHAKE_LISTENER || type == HANDSHAKE_PTY || type == HANDSHAKE_BUS ||
-	       type == HANDSHAKE_PAYLOAD || type == HANDSHAKE_LAYERS_READY ||
-	       type == HANDSHAKE_FUSE_HELPER || type == HANDSHAKE_FUSE_MOUNT;
+	       type == HANDSHAKE_NET || type == HANDSHAKE_PAYLOAD ||
+	       type == HANDSHAKE_LAYERS_READY || type == HANDSHAKE_FUSE_HELPER ||
+	       type == HANDSHAKE_FUSE_MOUNT;
 }
 
 static int send_type(int fd, enum handshake_type type)
@@ -61,6 +62,9 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 		[HANDSHAKE_INIT_LAYERS] = {[HANDSHAKE_LAYERS_READY] = true,
 					   [HANDSHAKE_SIGNAL] = true,
 					   [HANDSHAKE_FOREGROUND] = true},
+		[HANDSHAKE_INIT_NET] = {[HANDSHAKE_NET_READY] = true,
+					[HANDSHAKE_SIGNAL] = true,
+					[HANDSHAKE_FOREGROUND] = true},
 		[HANDSHAKE_FUSE_MAKER] = {[HANDSHAKE_FAILED] = true,
 					  [HANDSHAKE_FUSE_HELPER] = true,
 					  [HANDSHAKE_FUSE_MOUNT] = true},
@@ -78,6 +82,7 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 				       [HANDSHAKE_PAYLOAD] = true,
 				       [HANDSHAKE_LAYERS] = true,
 				       [HANDSHAKE_LAYERS_DONE] = true,
+				       [HANDSHAKE_NET] = true,
 				       [HANDSHAKE_BUS] = true},
 	};
 

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "sbx/base/arena.h"
@@ -23,7 +24,9 @@ struct proc_spawn {
 	int input_fd;	     /* its stdin where it is confined, borrowed; else /dev/null */
 	const int *pass_fds; /* borrowed, above 2; kept open in it; NULL: none */
 	size_t n_pass_fds;
-	bool apart; /* in a session of its own, without capabilities or a way to gain any */
+	uint64_t keep;	   /* capabilities that it has though its user is not root, bit n is n */
+	bool apart;	   /* in a session of its own, without capabilities or a way to gain any */
+	bool drops_itself; /* apart, but root stays it: the program gives its privileges up */
 	const struct sock_filter *filter; /* of its system calls, where it is apart; NULL: none */
 	size_t n_filter;
 	bool beside; /* the caller goes on while the program is still being loaded */

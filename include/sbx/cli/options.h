@@ -42,6 +42,7 @@ enum cli_arg_kind {
 	CLI_ARG_SYSCALLS, /* names of system calls and groups, with commas */
 	CLI_ARG_BUS_NAME, /* of a D-Bus service: org.example.App or org.example.* */
 	CLI_ARG_BUS_RULE, /* NAME=METHOD[@PATH] */
+	CLI_ARG_NET,	  /* one of the option's words; behind user more, see spec/net.h */
 	CLI_ARG_RLIMIT,	  /* NAME=SOFT[:HARD] */
 	CLI_ARG_NICE,
 	CLI_ARG_OOM_SCORE,
@@ -75,6 +76,7 @@ enum cli_act {
 	CLI_ACT_STORE,	     /* field = the argument, by the field's type and the option's words;
 				value where it may be missing, and is */
 	CLI_ACT_UNSHARE_ALL, /* every namespace new */
+	CLI_ACT_NET,	     /* the network, by the option's words */
 	CLI_ACT_OP,    /* append an operation: op, op_flags, dest; the rest from the arguments */
 	CLI_ACT_PERMS, /* these three modify the operation that follows */
 	CLI_ACT_SIZE,

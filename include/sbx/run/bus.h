@@ -7,18 +7,15 @@
 
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "sbx/base/err.h"
+#include "sbx/run/helper.h"
 #include "sbx/spec/plan.h"
 
 struct bus_job {
 	const struct sbx_plan *plan; /* borrowed; NULL: not yet */
 	const sigset_t *sigmask;     /* borrowed; for the helper */
-	pid_t pid;		     /* 0: none, or reaped */
-	int pidfd;		     /* owned, -1: none */
-	int ready_fd;		     /* owned; a byte when it listens; it ends when we close it */
-	int error_fd;		     /* owned; what it says on stderr */
+	struct helper helper;	     /* ends when we close its ready_fd */
 	bool ready;		     /* the socket is there */
 };
 

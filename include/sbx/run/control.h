@@ -55,6 +55,9 @@ struct control_request {
 	int32_t number; /* 0 where the type has none */
 };
 
+/* Which network a sandbox has. */
+enum control_network { CONTROL_NETWORK_HOST, CONTROL_NETWORK_NONE, CONTROL_NETWORK_USER };
+
 /* What a monitor knows of its sandbox. Strings end with a NUL. */
 struct control_facts {
 	char id[16], name[64];
@@ -62,7 +65,7 @@ struct control_facts {
 	int32_t starting;     /* the command cannot have begun yet */
 	int32_t exit_code;    /* with WAIT */
 	int64_t created_ms;   /* since 1970 */
-	int32_t own_network;  /* it has a network namespace of its own */
+	int32_t network;      /* enum control_network */
 	int32_t own_pids;     /* likewise, of pids */
 	int32_t has_terminal; /* with ATTACH: the command is on a terminal of the sandbox's own */
 	int32_t command_is_cut;

@@ -10,9 +10,10 @@
  *                 hello                  HELLO_KNOWN, and what it may pass over
  *                 waiting for its bus    BUS_READY, and what it may pass over
  *                 waiting for layers     LAYERS_READY (a descriptor), and the same
+ *                 waiting for a network  NET_READY, and the same
  *                 running                SIGNAL, STOP_KNOWN, FOREGROUND, WHO
  *     to monitor  any time               FAILED (the last word of whoever sends it)
- *                 once, before running   HELLO; BUS, LISTENER, PTY (each with a descriptor)
+ *                 once, before running   HELLO; BUS, NET, LISTENER, PTY (each with a descriptor)
  *                 per layers step        LAYERS or LAYERS_DONE, where it may use fuse-overlayfs
  *                 running                STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor)
  *     from the maker of a fuse-overlayfs (run/fuse.c): FUSE_HELPER, FUSE_MOUNT, or FAILED
@@ -38,11 +39,13 @@ enum handshake_type {
 	HANDSHAKE_EXITED,     /* number: the command's exit code; PID 1 waits for what is left */
 	HANDSHAKE_HELLO,      /* the namespaces are there; PID 1 waits for the answer */
 	HANDSHAKE_HELLO_KNOWN,
-	HANDSHAKE_BUS,		/* fd: a directory, for the socket of a bus (--dbus-session) */
-	HANDSHAKE_BUS_READY,	/* it is there */
-	HANDSHAKE_WHO,		/* who is the command? Somebody wants to join it */
-	HANDSHAKE_PAYLOAD,	/* fd: a pidfd of it */
-	HANDSHAKE_LAYERS,	/* number: the step; PID 1 waits for its mount */
+	HANDSHAKE_BUS,	     /* fd: a directory, for the socket of a bus (--dbus-session) */
+	HANDSHAKE_BUS_READY, /* it is there */
+	HANDSHAKE_NET,	     /* fd: its network namespace, which is to get a network (--net=user) */
+	HANDSHAKE_NET_READY, /* it has one */
+	HANDSHAKE_WHO,	     /* who is the command? Somebody wants to join it */
+	HANDSHAKE_PAYLOAD,   /* fd: a pidfd of it */
+	HANDSHAKE_LAYERS,    /* number: the step; PID 1 waits for its mount */
 	HANDSHAKE_LAYERS_READY, /* fd: that */
 	HANDSHAKE_LAYERS_DONE,	/* number: the step; the kernel has made the mount */
 	HANDSHAKE_FUSE_HELPER,	/* fd: a pidfd of fuse-overlayfs */
@@ -62,6 +65,7 @@ enum handshake_state {
 	HANDSHAKE_INIT_HELLO,
 	HANDSHAKE_INIT_BUS,
 	HANDSHAKE_INIT_LAYERS,
+	HANDSHAKE_INIT_NET,
 	HANDSHAKE_INIT_RUNNING,
 	HANDSHAKE_MONITOR,
 	HANDSHAKE_FUSE_MAKER,

@@ -21,9 +21,10 @@ struct base_wanted {
 	const char *hostname;		   /* inside */
 	uint32_t uid, gid;		   /* of the caller, inside */
 	uint32_t payload_uid, payload_gid; /* of the command, inside */
-	bool has_network;
-	bool only_kernel; /* an operation provides the root: /proc and /dev only */
-	bool host_proc;	  /* no pid namespace of its own */
+	bool has_network;		   /* the host's */
+	const struct plan_net *net;	   /* its own; NULL: none */
+	bool only_kernel;		   /* an operation provides the root: /proc and /dev only */
+	bool host_proc;			   /* no pid namespace of its own */
 	bool cover_proc;
 };
 

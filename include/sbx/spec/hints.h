@@ -20,6 +20,8 @@ enum hint_place {
 	HINT_LISTENER = -9, /* loading a filter that reports */
 	HINT_FUSE_OVERLAYFS = -10,
 	HINT_CGROUP = -11, /* moving to another cgroup */
+	HINT_NET = -12,	   /* what slirp4netns ends with */
+	HINT_NFT = -13,
 };
 
 void hint_add(struct sbx_err *err, int place);

@@ -61,12 +61,13 @@ enum plan_phase {
 	X(LAYERS, layers, SETUP)                 /* layers, dest ("/": new root), attrs */       \
 	X(DIR, dir, SETUP)                       /* dest, mode */                                \
 	X(FILE, file, SETUP)                     /* fd or text, dest, mode */                    \
-	X(BIND_DATA, bind_data, SETUP)           /* fd, dest, mode, attrs */                     \
+	X(BIND_DATA, bind_data, SETUP)           /* fd or text, dest, mode, attrs */                   \
 	X(SYMLINK, symlink, SETUP)               /* source: the link's text, dest */             \
 	X(CHMOD, chmod, SETUP)                   /* dest, mode */                                \
 	X(REMOUNT, remount, SETUP)               /* dest, attrs: on that one mount */            \
 	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY, PLAN_STEP_IF_IN_REACH */ \
 	X(PROTECT, protect, SETUP)               /* dest, within, text: why or NULL, flags */    \
+	X(NETWORK, network, SETUP)               /* text: what is reached; the plan's net */     \
 	X(DBUS, dbus, SETUP)                     /* dest, text: the rules */                     \
 	X(USERNS_LIMIT, userns_limit, SETUP)     /* text: how many more */                       \
 	X(PTY, pty, SETUP)                       /* PLAN_STEP_HAS_PTY: a step before has it */   \
@@ -206,6 +207,21 @@ struct plan_dbus {
 	struct seccomp_program filter; /* the helper's own */
 };
 
+enum { PLAN_NET_ARGS_MAX = 16 };
+
+/* The network in user mode; spec/net.c decides. Without helper: none. */
+struct plan_net {
+	const char *helper;		     /* absolute path of slirp4netns */
+	const char *args[PLAN_NET_ARGS_MAX]; /* of it, without those that name descriptors */
+	size_t n_args;
+	bool by_pid;			   /* it enters by PID 1's number, see run/net.c */
+	bool has_own_sandbox;		   /* it hides the host's files from itself */
+	const char *nft;		   /* absolute path; NULL: unfiltered */
+	const char *rules;		   /* for it */
+	const char *resolv_conf, *gateway; /* the latter NULL where the host is not reached by it */
+	const char *text;		   /* for people: what can be reached */
+};
+
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {
 	const char *topic; /* "map", "exposed", ... */
@@ -265,6 +281,7 @@ struct sbx_plan {
 
 	struct plan_filter filter;
 	struct plan_dbus dbus;
+	struct plan_net net;
 	const char *fuse_overlayfs; /* absolute path; NULL: not used */
 	unsigned n_fuse;	    /* layers steps that may use it */
 

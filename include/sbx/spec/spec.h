@@ -190,6 +190,7 @@ enum spec_field_id {
 	SPEC_FIELD_NS_UTS,
 	SPEC_FIELD_NS_CGROUP,
 	SPEC_FIELD_NS_NET,
+	SPEC_FIELD_NET,
 	SPEC_FIELD_MAP,
 	SPEC_FIELD_PROTECT_BY,
 	SPEC_FIELD_OVERLAY_DRIVER,
@@ -240,6 +241,7 @@ struct sbx_spec {
 
 	int64_t program;	    /* enum spec_program: see spec/defaults.h */
 	int64_t ns[SPEC_NS_COUNT_]; /* enum spec_ns_mode */
+	const char *net;	    /* --net=user as typed, "user,lan"; NULL: not given */
 	int64_t map;		    /* enum spec_map */
 	int64_t protect_by;	    /* enum spec_protect_by */
 	int64_t mask_sockets;	    /* enum spec_mask_sockets */

@@ -901,7 +901,7 @@ function __sbx_in_verb -a verb
 end
 
 set -g __sbx_words ro noexec noatime nodiratime nosymfollow size= mode= nr_inodes=
-set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy fuse-overlayfs
+set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy fuse-overlayfs slirp4netns nft
 
 complete -c sbx -f
 complete -c sbx -n '__sbx_at first' -a attach -d 'connect with the command of a detached sandbox'
@@ -942,7 +942,7 @@ complete -c sbx -n __sbx_in_options -l share-ipc -d 'use the host'\''s System V 
 complete -c sbx -n __sbx_in_options -l share-uts -d 'keep the host'\''s name'
 complete -c sbx -n __sbx_in_options -l share-cgroup -d 'see the host'\''s cgroup names'
 complete -c sbx -n __sbx_in_options -l share-net -d 'use the host'\''s network; same as --net=host'
-complete -c sbx -n __sbx_in_options -l net -x -a 'none host' -d 'the network; none is the default'
+complete -c sbx -n __sbx_in_options -l net -x -a 'none user host' -d 'the network; none is the default'
 complete -c sbx -n __sbx_in_options -l hostname -x -d 'the host name inside'
 complete -c sbx -n __sbx_in_options -l map -x -a 'auto range single' -d 'which ids exist inside'
 complete -c sbx -n __sbx_in_options -l uid -x -d 'the caller'\''s uid inside'

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net: a network in user mode, by slirp4netns(1), and the rules in front of it.
+ *
+ * Theory of operation
+ *
+ *     PID 1                                        monitor
+ *     NET, a descriptor of its network    ──►      starts slirp4netns, which makes tap0
+ *     namespace                                    there and stays outside itself
+ *     meanwhile: the rules, by nft                 ... a byte on ready_fd: it works
+ *     waits                               ◄──      NET_READY
+ *
+ * So no packet can leave before the rules are there: the command, who would send it, is
+ * made behind that. slirp4netns enters by descriptors; the user namespace is asked of the
+ * network namespace, whose owner it is (ioctl_ns(2)). It gives itself a filter of its system
+ * calls, and a mount namespace with next to nothing in it. The latter it does, for a caller
+ * who is not root, only where it is told a process and no paths (1.2.0 looks for the user
+ * namespace nowhere else), so then it is told PID 1, which is our child, waits, and is
+ * dumpable yet: the number can mean no other, and is used no more once the network is there.
+ *
+ * The monitor holds it by a pidfd and by --exit-fd, a pipe that ends with the monitor:
+ * entering a user namespace clears PR_SET_PDEATHSIG. If it dies first, the command is left
+ * with a network that answers nothing: then the sandbox is ended, and it is said why.
+ *
+ * nft(8) is started by PID 1, with the one capability that it takes, while the host's tree
+ * is there and nothing of the command's.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/run/handshake.h"
+#include "sbx/run/init.h"
+#include "sbx/run/net.h"
+#include "sbx/run/steps.h"
+#include "sbx/spec/hints.h"
+#include "sbx/spec/steps.h"
+
+enum { NET_RULES_TIMEOUT_MS = 20 * 1000, NET_WORD_BYTES = 48 };
+
+static const char net_option[] = "--net=user";
+
+/* What slirp4netns says when all is well. */
+static const char *const net_noise[] = {"WARNING: Support for ",
+					"sent tapfd=", "received tapfd=", NULL};
+
+/* ---- the monitor ---- */
+
+void net_job_init(struct net_job *job)
+{
+	*job = (struct net_job){.plan = NULL};
+	helper_init(&job->helper);
+}
+
+void net_job_finish(struct net_job *job)
+{
+	helper_finish(&job->helper);
+}
+
+/* What is passed on: above the standard descriptors. */
+struct net_fds {
+	int netns, userns, ready, exit; /* owned */
+};
+
+static void net_close(const struct net_fds *fds)
+{
+	const int all[] = {fds->netns, fds->userns, fds->ready, fds->exit};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i] >= 0)
+			close(all[i]);
+}
+
+static int net_raise(int fd)
+{
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	return high < 0 ? -errno : high;
+}
+
+static int net_open(struct net_job *job, int netns_fd, struct net_fds *fds)
+{
+	_autoclose_ int owner = ioctl(netns_fd, NS_GET_USERNS);
+	int r;
+
+	fds->userns = net_raise(owner);
+	if (fds->userns < 0)
+		return fds->userns;
+	fds->netns = net_raise(netns_fd);
+	if (fds->netns < 0)
+		return fds->netns;
+	r = helper_pipe(&job->helper.ready_fd, &fds->ready);
+	return r < 0 ? r : helper_pipe(&fds->exit, &job->helper.hold_fd);
+}
+
+static int net_spawn(struct net_job *job, pid_t init, const struct net_fds *fds)
+{
+	const struct plan_net *net = &job->plan->net;
+	const int pass[] = {fds->netns, fds->userns, fds->ready, fds->exit};
+	const char *argv[PLAN_NET_ARGS_MAX + 8];
+	char words[4][NET_WORD_BYTES];
+	struct proc_spawn spawn = {.path = net->helper,
+				   .argv = argv,
+				   .sigmask = job->sigmask,
+				   .output_fd = -1,
+				   .error_fd = -1,
+				   .pass_fds = pass,
+				   .n_pass_fds = ARRAY_SIZE(pass),
+				   .apart = true,
+				   .drops_itself = true};
+	size_t n = 0;
+
+	(void)snprintf(words[0], NET_WORD_BYTES, "--ready-fd=%d", fds->ready);
+	(void)snprintf(words[1], NET_WORD_BYTES, "--exit-fd=%d", fds->exit);
+	(void)snprintf(words[2], NET_WORD_BYTES, "--userns-path=/proc/self/fd/%d", fds->userns);
+	if (net->by_pid)
+		(void)snprintf(words[3], NET_WORD_BYTES, "%d", init);
+	else
+		(void)snprintf(words[3], NET_WORD_BYTES, "/proc/self/fd/%d", fds->netns);
+	argv[n++] = net->helper;
+	for (size_t i = 0; i < net->n_args; i++)
+		argv[n++] = net->args[i];
+	argv[n++] = words[0];
+	argv[n++] = words[1];
+	if (!net->by_pid)
+		argv[n++] = words[2];
+	argv[n++] = net->by_pid ? "--netns-type=pid" : "--netns-type=path";
+	argv[n++] = words[3];
+	argv[n++] = "tap0";
+	argv[n] = NULL;
+	return helper_start(&job->helper, &spawn);
+}
+
+/* Put the step's words around an error, as PID 1 would have. */
+static int net_blame(const struct net_job *job, int r, struct sbx_err *err)
+{
+	for (size_t i = 0; i < job->plan->n_steps; i++)
+		if (job->plan->steps[i].kind == PLAN_STEP_NETWORK)
+			err_blame_step(err, job->plan, i);
+	return r;
+}
+
+/**
+ * Start the helper.
+ * @init:     PID 1, which waits
+ * @netns_fd: taken; PID 1's network namespace
+ *
+ * Return: 0, or -errno with *err filled; then net_job_finish() cleans up.
+ */
+int net_job_start(struct net_job *job, pid_t init, int *netns_fd, struct sbx_err *err)
+{
+	_autoclose_ int taken = take_fd(netns_fd);
+	struct net_fds fds = {-1, -1, -1, -1};
+	int r;
+
+	if (!net_job_is_awaited(job) || job->helper.pid > 0)
+		return err_refuse(err, EPROTO, NULL,
+				  "PID 1 asks for a network that is not planned");
+	r = net_open(job, taken, &fds);
+	if (r == 0)
+		r = net_spawn(job, init, &fds);
+	net_close(&fds);
+	if (r == 0)
+		return 0;
+	return net_blame(job, err_system(err, -r, job->plan->net.helper, "cannot start"), err);
+}
+
+/* Is there to be a network that is not there yet? */
+bool net_job_is_awaited(const struct net_job *job)
+{
+	return job->plan && job->plan->net.helper && !job->ready;
+}
+
+bool net_job_is_starting(const struct net_job *job)
+{
+	return job->helper.pid > 0 && !job->ready;
+}
+
+/* Return: true when the helper has said that the network works. */
+bool net_job_hear(struct net_job *job)
+{
+	bool heard = helper_hear(&job->helper);
+
+	job->ready |= heard;
+	return heard;
+}
+
+/**
+ * The helper has ended, which ends the sandbox.
+ *
+ * Return: 0 where it has not; or -errno with *err filled.
+ */
+int net_job_reap(struct net_job *job, struct sbx_err *err)
+{
+	char room[1200];
+	struct str_buf how = STR_BUF_ON_STACK(room);
+	int status, r;
+
+	if (!helper_reap(&job->helper, net_noise, &status, &how))
+		return 0;
+	r = err_refuse(err, ECANCELED, job->plan->net.helper, "%s%s", how.data,
+		       job->ready ? "; the sandbox cannot go on without its network" : "");
+	err_set_option(err, net_option);
+	if (!job->ready)
+		hint_add(err, HINT_NET);
+	return net_blame(job, r, err);
+}
+
+int net_job_timed_out(const struct net_job *job, int seconds, struct sbx_err *err)
+{
+	int r = err_refuse(err, ETIMEDOUT, job->plan->net.helper,
+			   "has no network ready after %d seconds", seconds);
+
+	err_set_option(err, net_option);
+	hint_add(err, HINT_NET);
+	return net_blame(job, r, err);
+}
+
+/* ---- PID 1 ---- */
+
+/* Wait for the end of nft, as long as is reasonable. */
+static int net_await_rules(struct helper *helper, const char *nft, struct sbx_err *err)
+{
+	struct pollfd pfd = {.fd = helper->pidfd, .events = POLLIN};
+	char room[1200];
+	struct str_buf how = STR_BUF_ON_STACK(room);
+	int n, status;
+
+	do {
+		n = poll(&pfd, 1, NET_RULES_TIMEOUT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return err_refuse(err, ETIMEDOUT, nft, "has not finished within %d seconds",
+				  NET_RULES_TIMEOUT_MS / 1000);
+	if (n < 0 || !helper_reap(helper, NULL, &status, &how))
+		return err_system(err, errno ? errno : ECHILD, nft, "cannot wait for its end");
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0
+		       ? 0
+		       : err_refuse(err, ECANCELED, nft, "%s", how.data);
+}
+
+static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
+{
+	const char *const argv[] = {net->nft, net->rules, NULL};
+	struct proc_spawn spawn = {.path = net->nft,
+				   .argv = argv,
+				   .output_fd = -1,
+				   .error_fd = -1,
+				   .keep = 1ULL << CAP_NET_ADMIN};
+	struct helper helper;
+	int r;
+
+	helper_init(&helper);
+	r = helper_start(&helper, &spawn);
+	r = r < 0 ? err_system(err, -r, net->nft, "cannot start")
+		  : net_await_rules(&helper, net->nft, err);
+	helper_finish(&helper);
+	if (r < 0)
+		hint_add(err, HINT_NFT);
+	return r;
+}
+
+int step_run_network(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
+{
+	const struct plan_net *net = &ctx->plan->net;
+	_autoclose_ int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int r;
+
+	(void)step;
+	if (netns < 0)
+		return err_system(err, errno, "/proc/self/ns/net", "cannot open");
+	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_NET, netns);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot ask for a network");
+	r = net->nft ? net_set_rules(net, err) : 0;
+	return r < 0 ? r : init_await(ctx, HANDSHAKE_INIT_NET, HANDSHAKE_NET_READY, err);
+}

@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net: see net.h.
+ *
+ * Theory of operation
+ *
+ * slirp4netns(1) sends what the sandbox sends, from a process of the caller's on the host.
+ * So without more, what the host can reach, the sandbox can: its own addresses, its
+ * network, the metadata service of a cloud. nftables inside the sandbox's network
+ * namespace refuses those. The rules belong to the user namespace that owns that network,
+ * and the command, which has no capability there whatever it is given, cannot change them.
+ *
+ * Order of the rules: what is needed (lo, the resolver, neighbour discovery), then what is
+ * refused, then all else passes. They refuse and do not drop, so that a program fails at once;
+ * TCP by a reset, as an ICMP that comes while connect(2) is at work counts only a second later.
+ *
+ * libslirp passes what is sent to its address for DNS to the host's resolver, and
+ * not all versions ask for the port: 127.0.0.53:22 would be within reach. Only port 53 of it is
+ * opened; of the rest of its network (10.0.2.0/24, fd00::/64) nothing is.
+ */
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/spec/hints.h"
+#include "sbx/spec/net.h"
+
+enum {
+	NET_CIDR = 0x0a000200, /* 10.0.2.0, slirp4netns's own default */
+	NET_PREFIX = 24,
+	NET_PREFIX_MIN = 8, /* there must be room for .100 in it */
+	NET_PREFIX_MAX = 25,
+	NET_GATEWAY = 2, /* which addresses of it are whose: slirp4netns(1) */
+	NET_DNS = 3,
+	NET_MTU = 65520,
+	NET_MTU_MIN = 576,
+	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
+	NET_WORD_MAX = 128,
+	NET_RULES_BYTES = 8192,
+	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
+};
+
+static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64";
+
+/* ---- the words ---- */
+
+static int net_bad(const char *option, const char *word, const char *what, struct sbx_err *err)
+{
+	return err_usage(err, option, "\"%s\": %s", word, what);
+}
+
+static int net_parse_address(const char *text, struct net_address *ret)
+{
+	if (inet_pton(AF_INET, text, &ret->at.v4) == 1)
+		ret->family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &ret->at.v6) == 1)
+		ret->family = AF_INET6;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* No place that a packet could go to, or not from the sandbox to there. */
+static bool net_is_nowhere(const struct net_address *a)
+{
+	uint32_t v4;
+
+	if (a->family == AF_INET6)
+		return IN6_IS_ADDR_UNSPECIFIED(&a->at.v6) || IN6_IS_ADDR_LOOPBACK(&a->at.v6) ||
+		       IN6_IS_ADDR_MULTICAST(&a->at.v6) || IN6_IS_ADDR_V4MAPPED(&a->at.v6) ||
+		       IN6_IS_ADDR_LINKLOCAL(&a->at.v6);
+	v4 = ntohl(a->at.v4.s_addr);
+	return v4 >> 24 == 0 || v4 >> 24 == IN_LOOPBACKNET || v4 >> 28 >= 14;
+}
+
+static int net_word_dns(struct net_words *words, const char *value, const char *option,
+			struct sbx_err *err)
+{
+	struct net_address address;
+
+	if (str_equal(value, "none")) {
+		words->no_dns = true;
+		words->n_dns = 0;
+		return 0;
+	}
+	if (net_parse_address(value, &address) < 0)
+		return net_bad(option, value, "dns= takes an address, or none", err);
+	if (net_is_nowhere(&address))
+		return net_bad(option, value,
+			       "no resolver outside has this address; without dns=, that of "
+			       "the host is asked",
+			       err);
+	if (words->n_dns == NET_DNS_MAX)
+		return net_bad(option, value, "dns= can be given three times (resolv.conf(5))",
+			       err);
+	words->no_dns = false;
+	words->dns[words->n_dns++] = address;
+	return 0;
+}
+
+static int net_word_cidr(struct net_words *words, const char *value, const char *option,
+			 struct sbx_err *err)
+{
+	const char *slash = strchr(value, '/');
+	char address[INET_ADDRSTRLEN];
+	struct in_addr in;
+	uint64_t prefix;
+	uint32_t first;
+
+	if (!slash || slash - value >= (ptrdiff_t)sizeof(address) ||
+	    str_parse_u64(slash + 1, 10, 32, &prefix) < 0)
+		return net_bad(option, value, "cidr= takes a network, as 10.0.2.0/24", err);
+	memcpy(address, value, (size_t)(slash - value));
+	address[slash - value] = '\0';
+	if (inet_pton(AF_INET, address, &in) != 1)
+		return net_bad(option, value, "cidr= takes a network, as 10.0.2.0/24", err);
+	if (prefix < NET_PREFIX_MIN || prefix > NET_PREFIX_MAX)
+		return net_bad(option, value, "the prefix is to be from 8 to 25", err);
+	first = ntohl(in.s_addr);
+	if (first & (UINT32_MAX >> prefix))
+		return net_bad(option, value,
+			       "this is an address in a network; the bits behind the prefix are "
+			       "to be 0",
+			       err);
+	if (net_is_nowhere(&(struct net_address){.family = AF_INET, .at.v4 = in}))
+		return net_bad(option, value, "no interface can have such an address", err);
+	words->cidr = first;
+	words->prefix = (unsigned)prefix;
+	return 0;
+}
+
+static int net_word_mtu(struct net_words *words, const char *value, const char *option,
+			struct sbx_err *err)
+{
+	uint64_t mtu;
+
+	if (str_parse_u64(value, 10, NET_MTU, &mtu) < 0 || mtu < NET_MTU_MIN)
+		return net_bad(option, value, "mtu= takes a number from 576 to 65520", err);
+	words->mtu = (unsigned)mtu;
+	return 0;
+}
+
+static int net_word_outbound(struct net_words *words, const char *value, const char *option,
+			     struct sbx_err *err)
+{
+	struct net_address address;
+
+	if (net_parse_address(value, &address) < 0)
+		return net_bad(option, value, "outbound= takes an address of the host's", err);
+	if (address.family == AF_INET)
+		words->outbound = address;
+	else
+		words->outbound6 = address;
+	return 0;
+}
+
+static const struct {
+	const char *name; /* with = it takes a value */
+	size_t flag;	  /* offset of a bool, without one */
+	int (*read)(struct net_words *words, const char *value, const char *option,
+		    struct sbx_err *err);
+} net_subs[] = {
+	{"lan", offsetof(struct net_words, lan), NULL},
+	{"unfiltered", offsetof(struct net_words, unfiltered), NULL},
+	{"ipv6", offsetof(struct net_words, ipv6), NULL},
+	{"allow-host-loopback", offsetof(struct net_words, allow_host_loopback), NULL},
+	{"dns=", 0, net_word_dns},
+	{"cidr=", 0, net_word_cidr},
+	{"mtu=", 0, net_word_mtu},
+	{"outbound=", 0, net_word_outbound},
+};
+
+static int net_read_sub(struct net_words *words, const char *word, const char *option,
+			struct sbx_err *err)
+{
+	char room[256];
+	struct str_buf all = STR_BUF_ON_STACK(room);
+
+	for (size_t i = 0; i < ARRAY_SIZE(net_subs); i++) {
+		const char *name = net_subs[i].name;
+
+		if (net_subs[i].read && str_starts_with(word, name))
+			return net_subs[i].read(words, word + strlen(name), option, err);
+		if (!net_subs[i].read && str_equal(word, name)) {
+			*(bool *)((char *)words + net_subs[i].flag) = true;
+			return 0;
+		}
+		str_buf_printf(&all, "%s%s", i ? ", " : "", name);
+	}
+	return err_usage(err, option, "no such word \"%s\" behind user; there are: %s", word,
+			 all.data);
+}
+
+/* What only shows when all words are known. */
+static int net_check(const struct net_words *words, const char *option, struct sbx_err *err)
+{
+	bool dns6 = false;
+
+	for (size_t i = 0; i < words->n_dns; i++)
+		dns6 |= words->dns[i].family == AF_INET6;
+	if (words->unfiltered && words->lan)
+		return net_bad(option, "lan", "unfiltered opens that and all else", err);
+	if (words->ipv6 && words->mtu < NET_MTU_MIN_IPV6)
+		return net_bad(option, "mtu=", "IPv6 takes 1280 at least", err);
+	if (!words->ipv6 && (dns6 || words->outbound6.family))
+		return net_bad(option, dns6 ? "dns=" : "outbound=",
+			       "an address of IPv6 takes the word ipv6", err);
+	return 0;
+}
+
+/**
+ * Read what --net has for a network in user mode.
+ * @text: "user", or "user," and words with commas between them
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err)
+{
+	struct net_words words = {.cidr = NET_CIDR, .prefix = NET_PREFIX, .mtu = NET_MTU};
+	char word[NET_WORD_MAX];
+
+	text += strcspn(text, ",");
+	while (*text == ',') {
+		size_t len = strcspn(++text, ",");
+		int r;
+
+		if (len >= sizeof(word))
+			return err_usage(err, option, "a word is too long: %.40s...", text);
+		memcpy(word, text, len);
+		word[len] = '\0';
+		r = net_read_sub(&words, word, option, err);
+		if (r < 0)
+			return r;
+		text += len;
+	}
+	*ret = words;
+	return net_check(ret, option, err);
+}
+
+/* ---- the rules ---- */
+
+struct net_prefix {
+	const char *address;
+	unsigned bits;
+};
+
+/* Of IPv4, never reached: this host, protocol assignments, benchmarks, multicast, reserved. */
+static const struct net_prefix net_never4[] = {
+	{"0.0.0.0", 8},	    {"127.0.0.0", 8}, {"192.0.0.0", 24}, {"192.88.99.0", 24},
+	{"198.18.0.0", 15}, {"224.0.0.0", 4}, {"240.0.0.0", 4},
+};
+
+/*
+ * Where clouds have their metadata, and credentials: AWS and most others; AWS for containers,
+ * its resolver and clock; Alibaba; Azure. Those of Oracle are in 192.0.0.0/24.
+ */
+static const struct net_prefix net_metadata4[] = {
+	{"169.254.169.254", 32}, {"169.254.170.2", 32},	  {"169.254.170.23", 32},
+	{"169.254.169.253", 32}, {"169.254.169.123", 32}, {"100.100.100.200", 32},
+	{"168.63.129.16", 32},
+};
+
+/* What lan opens: private, shared (RFC 6598) and link-local addresses. */
+static const struct net_prefix net_near4[] = {
+	{"10.0.0.0", 8},    {"100.64.0.0", 10},	 {"169.254.0.0", 16},
+	{"172.16.0.0", 12}, {"192.168.0.0", 16},
+};
+
+/*
+ * Of IPv6: the unspecified, loopback and v4-compatible ones, v4-mapped, NAT64 of local use,
+ * discard, Teredo, 6to4, site-local, multicast.
+ */
+static const struct net_prefix net_never6[] = {
+	{"::", 96},	{"::ffff:0:0", 96}, {"64:ff9b:1::", 48}, {"100::", 64},
+	{"2001::", 32}, {"2002::", 16},	    {"fec0::", 10},	 {"ff00::", 8},
+};
+
+static const struct net_prefix net_metadata6[] = {
+	{"fd00:ec2::254", 128}, {"fd00:ec2::253", 128}, {"fd00:ec2::123", 128},
+	{"fd00:ec2::23", 128},	{"fd20:ce::254", 128},
+};
+
+static const struct net_prefix net_near6[] = {{"fc00::", 7}, {"fe80::", 10}};
+
+/* The address by way of NAT64 (RFC 6052), in the notation that nft reads. */
+static void net_put_nat64(struct str_buf *out, struct in_addr address)
+{
+	uint32_t v4 = ntohl(address.s_addr);
+
+	str_buf_printf(out, "64:ff9b::%x:%x", v4 >> 16, v4 & 0xffff);
+}
+
+/* "ip daddr { A/N, ... } goto refuse"; @nat64: the same by way of NAT64 */
+static void net_refuse(struct str_buf *out, const char *family, const struct net_prefix *list,
+		       size_t n, bool nat64)
+{
+	str_buf_printf(out, "%s daddr {", nat64 ? "ip6" : family);
+	for (size_t i = 0; i < n; i++) {
+		struct in_addr v4 = {.s_addr = 0};
+
+		str_buf_puts(out, i ? ", " : " ");
+		if (nat64 && inet_pton(AF_INET, list[i].address, &v4) == 1)
+			net_put_nat64(out, v4);
+		else
+			str_buf_puts(out, list[i].address);
+		str_buf_printf(out, "/%u", list[i].bits + (nat64 ? 96 : 0));
+	}
+	str_buf_puts(out, " } goto refuse\n");
+}
+
+static void net_refuse4(struct str_buf *out, const struct net_prefix *list, size_t n)
+{
+	net_refuse(out, "ip", list, n, false);
+	net_refuse(out, "ip", list, n, true);
+}
+
+static void net_put_address(struct str_buf *out, const struct net_address *a)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	(void)inet_ntop(a->family, &a->at, text, sizeof(text));
+	str_buf_puts(out, text);
+}
+
+static bool net_is_before(const struct net_address *host, size_t index)
+{
+	size_t size =
+		host[index].family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+
+	for (size_t i = 0; i < index; i++)
+		if (host[i].family == host[index].family &&
+		    memcmp(&host[i].at, &host[index].at, size) == 0)
+			return true;
+	return false;
+}
+
+/* Every address of the host once: a set with one twice is an error to nft. */
+static void net_refuse_host(struct str_buf *out, const struct net_address *host, size_t n_host,
+			    int family, bool nat64)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_host; i++) {
+		if (host[i].family != family || net_is_before(host, i))
+			continue;
+		str_buf_puts(out, n++				? ", "
+				  : family == AF_INET6 || nat64 ? "ip6 daddr { "
+								: "ip daddr { ");
+		if (nat64)
+			net_put_nat64(out, host[i].at.v4);
+		else
+			net_put_address(out, &host[i]);
+	}
+	if (n > 0)
+		str_buf_puts(out, " } goto refuse\n");
+}
+
+static void net_allow_dns(struct str_buf *out, const struct net_address *address)
+{
+	str_buf_puts(out, address->family == AF_INET ? "ip" : "ip6");
+	str_buf_puts(out, " daddr ");
+	net_put_address(out, address);
+	str_buf_puts(out, " meta l4proto { tcp, udp } th dport 53 accept\n");
+}
+
+static struct net_address net_own(const struct net_words *words, uint32_t which)
+{
+	return (struct net_address){.family = AF_INET, .at.v4.s_addr = htonl(words->cidr + which)};
+}
+
+/* What is needed, in front of what is refused. */
+static void net_allow(struct str_buf *out, const struct net_words *words)
+{
+	const struct net_address dns = net_own(words, NET_DNS);
+	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct net_address dns6 = {.family = AF_INET6};
+
+	(void)inet_pton(AF_INET6, net_dns6, &dns6.at.v6);
+	for (size_t i = 0; i < words->n_dns; i++)
+		net_allow_dns(out, &words->dns[i]);
+	if (!words->no_dns && words->n_dns == 0)
+		net_allow_dns(out, &dns);
+	if (!words->no_dns && words->n_dns == 0 && words->ipv6)
+		net_allow_dns(out, &dns6);
+	if (words->allow_host_loopback) {
+		str_buf_puts(out, "ip daddr ");
+		net_put_address(out, &gateway);
+		str_buf_puts(out, " accept\n");
+	}
+	if (words->allow_host_loopback && words->ipv6)
+		str_buf_printf(out, "ip6 daddr %s accept\n", net_gateway6);
+	if (words->ipv6)
+		str_buf_puts(out, "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, "
+				  "nd-neighbor-advert } accept\n");
+	else
+		str_buf_puts(out, "meta nfproto ipv6 goto refuse\n");
+}
+
+/**
+ * The rules, as nft(8) reads them.
+ * @host: addresses of the host; one that is there twice does not matter
+ *
+ * Return: in the arena; NULL out of memory.
+ */
+char *net_rules(const struct net_words *words, const struct net_address *host, size_t n_host,
+		struct arena *arena)
+{
+	size_t size = NET_RULES_BYTES + n_host * NET_ADDRESS_BYTES;
+	struct str_buf out = {.data = arena_alloc(arena, size), .size = size};
+	const struct net_address own = net_own(words, 0);
+
+	if (!out.data)
+		return NULL;
+	out.data[0] = '\0';
+	str_buf_puts(&out, "table inet sbx {\n"
+			   "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
+			   "reject with icmpx admin-prohibited\n}\n"
+			   "chain out {\ntype filter hook output priority 0; policy accept;\n"
+			   "oifname \"lo\" accept\n");
+	net_allow(&out, words);
+	str_buf_puts(&out, "ip daddr ");
+	net_put_address(&out, &own);
+	str_buf_printf(&out, "/%u goto refuse\nip6 daddr %s goto refuse\n", words->prefix,
+		       net_own6);
+	net_refuse_host(&out, host, n_host, AF_INET, false);
+	net_refuse_host(&out, host, n_host, AF_INET, true);
+	net_refuse_host(&out, host, n_host, AF_INET6, false);
+	net_refuse4(&out, net_never4, ARRAY_SIZE(net_never4));
+	net_refuse4(&out, net_metadata4, ARRAY_SIZE(net_metadata4));
+	net_refuse(&out, "ip6", net_never6, ARRAY_SIZE(net_never6), false);
+	net_refuse(&out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false);
+	if (!words->lan) {
+		net_refuse4(&out, net_near4, ARRAY_SIZE(net_near4));
+		net_refuse(&out, "ip6", net_near6, ARRAY_SIZE(net_near6), false);
+	}
+	str_buf_puts(&out, "}\n}\n");
+	return out.len + 1 < size ? out.data : NULL;
+}
+
+/* ---- what the host has ---- */
+
+static int net_find_host(struct arena *arena, struct net_address **ret, size_t *ret_n,
+			 struct sbx_err *err)
+{
+	struct net_address *list = arena_alloc(arena, NET_HOST_MAX * sizeof(*list));
+	struct ifaddrs *first;
+	size_t n = 0;
+
+	if (!list)
+		return err_oom(err);
+	if (getifaddrs(&first) < 0)
+		return err_system(err, errno, NULL, "cannot learn the host's addresses");
+	for (const struct ifaddrs *i = first; i && n <= NET_HOST_MAX; i = i->ifa_next) {
+		int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
+
+		if (family != AF_INET && family != AF_INET6)
+			continue;
+		if (n == NET_HOST_MAX) {
+			n++;
+			break;
+		}
+		list[n].family = family;
+		if (family == AF_INET)
+			list[n].at.v4 =
+				((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
+		else
+			list[n].at.v6 =
+				((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
+		n++;
+	}
+	freeifaddrs(first);
+	if (n > NET_HOST_MAX)
+		return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
+				  NET_HOST_MAX);
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+static int net_find_helper(const struct sbx_spec *spec, const struct probe_host *host,
+			   const char *name, const char **ret, struct sbx_err *err)
+{
+	const char *path = probe_helper(host, spec, name), *remedy;
+
+	if (path && access(path, X_OK) < 0)
+		return err_system(err, errno, path, "cannot be executed");
+	*ret = path;
+	if (path)
+		return 0;
+	(void)err_refuse(err, ENOENT, name, "is not installed");
+	remedy = probe_helper_remedy(host, name);
+	if (remedy && str_equal(name, "nft"))
+		err_hint(err,
+			 "%s; --net=user,unfiltered does without, and leaves the\n"
+			 "host and its network within reach",
+			 remedy);
+	else if (remedy)
+		err_hint(err, "%s", remedy);
+	return -ENOENT;
+}
+
+/* As slirp4netns will. */
+static int net_check_tun(struct sbx_err *err)
+{
+	static const char path[] = "/dev/net/tun";
+	_autoclose_ int fd = open(path, O_RDWR | O_CLOEXEC);
+	int r = fd < 0 ? err_system(err, errno, path, "cannot open") : 0;
+
+	if (r < 0)
+		hint_add(err, HINT_TUN);
+	return r;
+}
+
+/* ---- the plan ---- */
+
+/* NULL: out of memory. Without a resolver the file says so, or the caller's would be guessed. */
+const char *net_resolv_conf(const struct net_words *words, struct arena *arena)
+{
+	char room[NET_DNS_MAX * (INET6_ADDRSTRLEN + sizeof("nameserver \n")) + 64];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+	const struct net_address own = net_own(words, NET_DNS);
+
+	if (words->no_dns)
+		str_buf_puts(&out, "# --net=user,dns=none: no resolver\n");
+	for (size_t i = 0; i < words->n_dns; i++) {
+		str_buf_puts(&out, "nameserver ");
+		net_put_address(&out, &words->dns[i]);
+		str_buf_puts(&out, "\n");
+	}
+	if (words->n_dns == 0 && !words->no_dns) {
+		str_buf_puts(&out, "nameserver ");
+		net_put_address(&out, &own);
+		str_buf_printf(&out, "\n%s%s%s", words->ipv6 ? "nameserver " : "",
+			       words->ipv6 ? net_dns6 : "", words->ipv6 ? "\n" : "");
+	}
+	return arena_dup(arena, out.data);
+}
+
+static void net_add_arg(struct plan_net *net, const char *arg, bool *lacks)
+{
+	*lacks |= !arg;
+	net->args[net->n_args++] = arg;
+	assert(net->n_args < PLAN_NET_ARGS_MAX);
+}
+
+static const char *net_address_arg(struct arena *arena, const char *name,
+				   const struct net_address *address)
+{
+	char room[INET6_ADDRSTRLEN];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	net_put_address(&text, address);
+	return arena_printf(arena, "%s%s", name, text.data);
+}
+
+/* Those of slirp4netns's options that do not depend on descriptors. */
+static int net_args(const struct net_words *words, struct arena *arena, struct plan_net *net)
+{
+	const struct net_address own = net_own(words, 0);
+	bool lacks = false;
+
+	net_add_arg(net, "--configure", &lacks);
+	net_add_arg(net, "--enable-seccomp", &lacks);
+	if (net->has_own_sandbox)
+		net_add_arg(net, "--enable-sandbox", &lacks);
+	net_add_arg(net, arena_printf(arena, "--mtu=%u", words->mtu), &lacks);
+	net_add_arg(net,
+		    arena_printf(arena, "%s/%u", net_address_arg(arena, "--cidr=", &own),
+				 words->prefix),
+		    &lacks);
+	if (!words->allow_host_loopback)
+		net_add_arg(net, "--disable-host-loopback", &lacks);
+	if (words->no_dns || words->n_dns)
+		net_add_arg(net, "--disable-dns", &lacks);
+	if (words->ipv6)
+		net_add_arg(net, "--enable-ipv6", &lacks);
+	if (words->outbound.family)
+		net_add_arg(net, net_address_arg(arena, "--outbound-addr=", &words->outbound),
+			    &lacks);
+	if (words->outbound6.family)
+		net_add_arg(net, net_address_arg(arena, "--outbound-addr6=", &words->outbound6),
+			    &lacks);
+	return lacks ? -ENOMEM : 0;
+}
+
+static const char *net_text(const struct net_words *words, struct arena *arena)
+{
+	return arena_printf(
+		arena, "%s%s%s",
+		words->unfiltered
+			? "all that the host can reach, its own addresses and its network "
+			  "included"
+		: words->lan ? "the internet and the host's network, but not the host or metadata "
+			       "services"
+			     : "the internet, but not the host, its network or metadata services",
+		words->allow_host_loopback ? "; the host's loopback is the gateway's address" : "",
+		words->ipv6 ? "; with IPv6" : "");
+}
+
+static bool net_maps_zero(const struct plan_map *map)
+{
+	for (size_t i = 0; i < map->n_lines; i++)
+		if (map->lines[i].inside == 0)
+			return true;
+	return false;
+}
+
+/*
+ * slirp4netns hides the host's files from itself as uid 0 of the sandbox's user namespace
+ * (or of its own, where the caller is root there), so that id must exist.
+ */
+static bool net_can_hide_files(const struct probe_host *host, const struct sbx_plan *plan)
+{
+	return host->uid == 0 || (net_maps_zero(&plan->uid_map) && net_maps_zero(&plan->gid_map));
+}
+
+static int net_remark(const struct net_words *words, struct sbx_plan *plan)
+{
+	const struct plan_net *net = &plan->net;
+	int r = plan_add_remark(plan, "network", "%s: %s; %s%s", net->helper, net->text,
+				net->nft ? "rules by " : "no rules", net->nft ? net->nft : "");
+
+	if (r == 0 && !net->has_own_sandbox)
+		r = plan_add_remark(plan, "network",
+				    "slirp4netns has its filter of system calls, but not its own "
+				    "mount namespace, which takes an id 0 inside (--map=range, "
+				    "--root)");
+	if (r == 0 && words->unfiltered)
+		r = plan_add_remark(plan, "exposed",
+				    "the host's own addresses, its network and metadata services "
+				    "(unfiltered)");
+	if (r == 0 && words->lan)
+		r = plan_add_remark(plan, "exposed", "the host's network (lan)");
+	if (r == 0 && words->allow_host_loopback)
+		r = plan_add_remark(plan, "exposed",
+				    "what listens on the host's loopback (allow-host-loopback)");
+	return r;
+}
+
+static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
+		    const struct net_words *words, struct sbx_plan *plan, struct sbx_err *err)
+{
+	struct plan_net *net = &plan->net;
+	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct net_address *addresses = NULL;
+	size_t n = 0;
+	int r = net_find_helper(spec, host, "slirp4netns", &net->helper, err);
+
+	if (r == 0)
+		r = net_check_tun(err);
+	if (r == 0 && !words->unfiltered)
+		r = net_find_helper(spec, host, "nft", &net->nft, err);
+	if (r == 0 && !words->unfiltered)
+		r = net_find_host(&plan->arena, &addresses, &n, err);
+	if (r < 0)
+		return r;
+	net->has_own_sandbox = net_can_hide_files(host, plan);
+	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	net->text = net_text(words, &plan->arena);
+	net->resolv_conf = net_resolv_conf(words, &plan->arena);
+	if (net->nft)
+		net->rules = net_rules(words, addresses, n, &plan->arena);
+	if (words->allow_host_loopback)
+		net->gateway = net_address_arg(&plan->arena, "", &gateway);
+	if (!net->text || !net->resolv_conf || (net->nft && !net->rules) ||
+	    (words->allow_host_loopback && !net->gateway) ||
+	    net_args(words, &plan->arena, net) < 0 || net_remark(words, plan) < 0)
+		return err_oom(err);
+	return 0;
+}
+
+/**
+ * Fill plan->net.
+ * @plan: its namespaces are there already
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
+	       struct sbx_err *err)
+{
+	static const char option[] = "--net=user";
+	struct net_words words = {.cidr = NET_CIDR};
+	int r;
+
+	if (!spec->net)
+		return 0;
+	r = net_read(spec->net, "--net", &words, err);
+	if (r < 0)
+		return r;
+	if (!(plan->namespaces & CLONE_NEWUSER) && plan->parent_userns_fd < 0)
+		return err_usage(err, option, "needs a user namespace; add --unshare-user");
+	r = net_fill(spec, host, &words, plan, err);
+	if (r < 0)
+		err_set_option(err, option);
+	return r;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* e2e network: --net=user, what it gives, and what becomes of a slirp4netns that fails. */
+#include "e2e.h"
+#include "world.h"
+
+#define GET                                                                                        \
+	"get() { timeout 60 bash -c \"cat < /dev/tcp/$1/$2\" 2>&1 | sed -n \"\\$s/.*: //;\\$p\"; " \
+	"}; "
+
+/* The world has a pid namespace of its own. What was killed may take its time to be gone. */
+#define LEFT                                                                                       \
+	"for i in {1..600}; do pgrep -x slirp4netns > /dev/null || break; sleep 0.05; done; "      \
+	"pgrep -x slirp4netns > /dev/null && echo left; "
+
+#define in_world(script)                                                                           \
+	world_skip();                                                                              \
+	_autoclose_ int tree = tmp_tree(NULL);                                                     \
+	_autorun_ struct run_result r = world_run(tree, script)
+
+Test(network, the_command_has_the_internet_from_its_first_moment)
+{
+	in_world("$S --net=user -- bash -c '" GET
+		 "get 203.0.113.1 80; cat /etc/resolv.conf'; " LEFT);
+
+	expect_out(r, "hello\nnameserver 10.0.2.3\n");
+}
+
+/* Where the caller is root of his namespace slirp4netns has its own sandbox, and enters by path. */
+Test(network, root_of_a_namespace_has_it_too)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r =
+		world_run_as("", tree,
+			     "$S --net=user -v -- bash -c '" GET "get 203.0.113.1 80' 2> said; "
+			     "grep -c 'mount namespace' said; " LEFT);
+
+	expect_out(r, "hello\n0\n");
+}
+
+/* Outside of a world: with the ids of /etc/subuid, where there are any. */
+Test(network, the_usual_map_has_it_too)
+{
+	world_skip();
+	_autorun_ struct run_result r = run_sbx("--ro-bind", "/usr", "/usr", "--net=user", "--",
+						"grep", "-o", "tap0", "/proc/net/dev");
+
+	expect_out(r, "tap0\n");
+}
+
+Test(network, an_mtu_and_a_network_can_be_chosen)
+{
+	in_world("$S --net=user,mtu=9000,cidr=10.9.0.0/16 -- bash -c '" GET
+		 "cat /sys/class/net/tap0/mtu /etc/resolv.conf 2> /dev/null; "
+		 "python3 -I -c \"import fcntl, socket, struct; s = socket.socket(); "
+		 "r = lambda n: fcntl.ioctl(s, n, struct.pack(\\\"40s\\\", b\\\"tap0\\\")); "
+		 "print(struct.unpack_from(\\\"i\\\", r(0x8921), 16)[0], "
+		 "socket.inet_ntoa(r(0x8915)[20:24]))\"; get 203.0.113.1 80'");
+
+	expect_out(r, "nameserver 10.9.0.3\n9000 10.9.0.100\nhello\n");
+}
+
+Test(network, resolvers_can_be_chosen_and_hosts_names_the_gateway)
+{
+	in_world("$S --net=user,dns=203.0.113.53,dns=203.0.113.54 -- cat /etc/resolv.conf; "
+		 "$S --net=user,dns=none -- grep -c nameserver /etc/resolv.conf; "
+		 "$S --net=user,allow-host-loopback -- grep internal /etc/hosts; "
+		 "$S --net=user -- grep -c internal /etc/hosts");
+
+	expect_out(r, "nameserver 203.0.113.53\nnameserver 203.0.113.54\n0\n"
+		      "10.0.2.2 host.internal\n0\n");
+}
+
+/* The file of the host is covered, not written to. */
+Test(network, a_root_of_the_hosts_gets_the_resolver_too)
+{
+	in_world("before=$(cat /etc/resolv.conf); "
+		 "${S%% *} --ro-bind / / --net=user -- cat /etc/resolv.conf; "
+		 "test \"$before\" = \"$(cat /etc/resolv.conf)\" && echo same; "
+		 "mkdir -p root/usr root/proc root/dev root/bin root/lib root/lib64; "
+		 "${S%% *} --bind root / --ro-bind /usr /usr --net=user -- /usr/bin/true; ls root");
+
+	cr_expect(strstr(r.out, "nameserver 10.0.2.3\nsame\n"), "%s%s", r.out, r.err);
+	cr_expect_null(strstr(r.out, "etc"), "%s", r.out);
+}
+
+Test(network, a_second_command_has_the_same_network)
+{
+	in_world("mkfifo go; $S --name net-test --net=user --bind $D $D -- bash -c "
+		 "\"echo > $D/go; cat $D/go > /dev/null\" & cat go > /dev/null; "
+		 "${S%% *} inspect net-test | grep -o '\"network\": *\"[a-z]*\"' | tr -d ' '; "
+		 "${S%% *} exec net-test bash -c '" GET
+		 "get 203.0.113.1 80; get 192.168.77.2 80'; echo > go; wait; " LEFT);
+
+	expect_out(r, "\"network\":\"user\"\nhello\nConnection refused\n");
+}
+
+Test(network, the_plan_says_what_is_reached)
+{
+	in_world("$S --explain --net=user,lan -- true | grep -o 'exposed.*network (lan)'; "
+		 "$S --explain=json --net=user -- true | grep -o '\"kind\": *\"network\"' | tr -d "
+		 "' '");
+
+	cr_expect(strstr(r.out, "the host's network (lan)"), "%s%s", r.out, r.err);
+	cr_expect(strstr(r.out, "\"kind\":\"network\""), "%s%s", r.out, r.err);
+}
+
+/* ---- what fails ---- */
+
+/* @helper: its text. The command must not have run, and nothing is left. */
+static struct run_result with_helper(const char *name, const char *helper)
+{
+	_autoclose_ int tree = tmp_tree(NULL);
+	char script[2048];
+
+	(void)snprintf(script, sizeof(script),
+		       "printf '%%s\\n' '#!/bin/sh' '%s' > helper; chmod +x helper; "
+		       "$S --net=user --helper %s=$D/helper -- echo ran; echo $?; " LEFT,
+		       helper, name);
+	return world_run(tree, script);
+}
+
+static void expect_net_failure(const struct run_result *r, const char *words)
+{
+	expect_out(*r, "125\n");
+	cr_expect(strstr(r->err, "--net=user: "), "%s", r->err);
+	cr_expect(strstr(r->err, words), "no \"%s\" in: %s", words, r->err);
+	cr_expect(strstr(r->err, "hint:"), "%s", r->err);
+}
+
+Test(network, a_helper_that_fails_is_told_with_its_words)
+{
+	static const struct {
+		const char *name, *text, *words;
+	} cases[] = {
+		{"slirp4netns", "echo no such luck >&2; exit 3",
+		 "has ended with exit status 3: no such luck"},
+		{"slirp4netns", "kill -9 $$", "was killed by signal 9"},
+		{"slirp4netns", "exit 0", "has ended with exit status 0"},
+		{"nft", "echo bad rules >&2; exit 1", "has ended with exit status 1: bad rules"},
+		{"nft", "kill -9 $$", "was killed by signal 9"},
+	};
+
+	world_skip();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_autorun_ struct run_result r = with_helper(cases[i].name, cases[i].text);
+
+		expect_net_failure(&r, cases[i].words);
+	}
+}
+
+/* Both at once, as each takes the time that it is given. */
+Test(network, a_helper_that_hangs_is_ended)
+{
+	in_world("printf '#!/bin/sh\\nexec sleep 1000\\n' > helper; chmod +x helper; "
+		 "$S --net=user --helper slirp4netns=$D/helper -- echo ran 2> one & "
+		 "$S --net=user --helper nft=$D/helper -- echo ran 2> two; echo $?; "
+		 "wait $!; echo $?; grep -ho 'has no.*seconds' one two; pgrep -x sleep");
+
+	expect_out(r, "125\n125\nhas no network ready after 20 seconds\n"
+		      "has not finished within 20 seconds\n");
+}
+
+Test(network, a_helper_that_is_not_there_is_named_with_a_remedy)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r =
+		world_run(tree, "$S --net=user --helper slirp4netns=/nowhere -- echo ran; echo $?; "
+				"$S --net=user --helper nft=/nowhere -- echo ran; echo $?; "
+				"$S --net=user,unfiltered --helper nft=/nowhere -- echo ran; ");
+
+	expect_out(r, "125\n125\nran\n");
+	cr_expect(strstr(r.err, "--net=user: /nowhere: cannot be executed"), "%s", r.err);
+}
+
+Test(network, a_device_that_is_closed_is_named_with_a_remedy)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r =
+		world_run_as("unshare -m", tree,
+			     "mount -t tmpfs none /dev/net; $S --net=user -- echo ran; echo $?; "
+			     "${S%% *} doctor tun > said; grep -c 'modprobe tun' said");
+
+	expect_out(r, "125\n1\n");
+	cr_expect(strstr(r.err, "--net=user: /dev/net/tun: cannot open: No such file"), "%s",
+		  r.err);
+	cr_expect(strstr(r.err, "modprobe tun"), "%s", r.err);
+}
+
+/* It has said that it is ready, and ends at its time: when the command says so. */
+Test(network, a_helper_that_dies_later_ends_the_sandbox)
+{
+	in_world("mkfifo go; $S --net=user --bind $D $D -- bash -c "
+		 "\"echo > $D/go; sleep 1000\" & cat go > /dev/null; "
+		 "pkill -9 -P $! slirp4netns; wait $!; echo $?; " LEFT);
+
+	expect_out(r, "125\n");
+	cr_expect(strstr(r.err,
+			 "was killed by signal 9; the sandbox cannot go on without its network"),
+		  "%s", r.err);
+}
+
+Test(network, nothing_is_left_when_sbx_is_killed)
+{
+	in_world("mkfifo go; $S --net=user --bind $D $D -- bash -c "
+		 "\"echo > $D/go; exec sleep 1000\" & cat go > /dev/null; "
+		 "helper=$(pgrep -P $! slirp4netns); kill -9 $!; wait $!; "
+		 "for i in {1..600}; do test -e /proc/$helper || break; sleep 0.05; done; "
+		 "test -e /proc/$helper && echo still there; " LEFT);
+
+	expect_out(r, "");
+}
+
+Test(network, words_that_are_wrong_are_refused)
+{
+	static const struct {
+		const char *word, *says;
+	} cases[] = {
+		{"--net=user,nonsense", "no such word \"nonsense\" behind user"},
+		{"--net=usr", "there are: none, user, host"},
+		{"--net=user,mtu=5", "from 576 to 65520"},
+		{"--net=user,cidr=10.0.2.1/24", "address in a network"},
+		{"--net=user,dns=127.0.0.1", "no resolver outside"},
+		{"--net=user,dns=2001:db8::1", "takes the word ipv6"},
+		{"--net=user,lan,unfiltered", "opens that and all else"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_autorun_ struct run_result r =
+			run_sbx("--ro-bind", "/usr", "/usr", cases[i].word, "--", "true");
+
+		cr_expect_eq(r.status, 125, "%s: %d", cases[i].word, r.status);
+		cr_expect(strstr(r.err, cases[i].says), "no \"%s\" in %s", cases[i].says, r.err);
+	}
+}
