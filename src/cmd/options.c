@@ -20,6 +20,15 @@
 
 /* clang-format off */
 const struct cmd_option cmd_options[] = {
+	FLAG("apply", ALLOW_SETID, "--allow-setid", NULL, "also set-user-ID and set-group-ID bits"),
+	FLAG("apply", DRY_RUN, "--dry-run", "-n", "only say what would be done"),
+	WITH("apply", EXCLUDE, "--exclude", NULL, "GLOB", TEXT, "not what fits"),
+	FLAG("apply", FORCE, "--force", "-f", "also over what has changed on the host since"),
+	WITH("apply", INCLUDE, "--include", NULL, "GLOB", TEXT, "only what fits"),
+	FLAG("diff", JSON, "--json", NULL, "for programs"),
+	FLAG("diff", NAME_ONLY, "--name-only", NULL, "paths alone"),
+	FLAG("diff", PATCH, "--patch", "-p", "with the lines of text files that differ"),
+	FLAG("diff", STAT, "--stat", NULL, "with sizes, and their sum"),
 	FLAG("doctor", JSON, "--json", NULL, "for programs"),
 	FLAG("doctor", QUIET, "--quiet", "-q", "only what does not work"),
 	FLAG("doctor", STRICT, "--strict", NULL, "fail where an option would"),
@@ -40,6 +49,8 @@ const struct cmd_option cmd_options[] = {
 	FLAG("ps", JSON, "--json", NULL, "for programs"),
 	FLAG("ps", QUIET, "--quiet", "-q", "ids only"),
 	FLAG("ps", WATCH, "--watch", "-w", "again and again, until interrupted"),
+	WITH("prune", OLDER_THAN, "--older-than", NULL, "TIME", TEXT, "those begun before that: 12h, 7d"),
+	FLAG("sessions", JSON, "--json", NULL, "for programs"),
 	FLAG("stop", ALL, "--all", "-a", "every running sandbox"),
 	WITH("stop", TIME, "--time", "-t", "SECONDS", TEXT, "how long to wait before killing; 10"),
 };

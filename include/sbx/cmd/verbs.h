@@ -8,6 +8,9 @@
 
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
+	X("apply", "[SESSION]", "make real what a sandbox with --cow has changed", cmd_apply)      \
+	X("diff", "[SESSION]", "show what a sandbox with --cow has changed", cmd_diff)             \
+	X("discard", "[SESSION]", "forget what a sandbox with --cow has changed", cmd_discard)     \
 	X("doctor", "[PROBE...]", "tell what works here, and how to mend what does not",           \
 	  cmd_doctor)                                                                              \
 	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
@@ -17,6 +20,8 @@
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
 	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \
+	X("prune", "", "discard old sessions of --cow", cmd_prune)                                 \
+	X("sessions", "", "list the sessions of --cow that are kept", cmd_sessions)                \
 	X("stop", "[NAME...]", "end a sandbox, and kill it if it does not end", cmd_stop)          \
 	X("top", "NAME", "list the processes in a sandbox", cmd_top)                               \
 	X("version", "", "print the version and what was compiled in", cmd_version)                \
