@@ -71,21 +71,14 @@ def stamp(path, when):
     if os.path.lexists(path):
         os.utime(path, ns=(when, when), follow_symlinks=False)
 
-def had(path):
-    """Is that, or what it points to, the name of a directory that the tree had at first?"""
-    return os.path.realpath(path) in had_dirs
-
-def makes_again(path, other):
-    """Would a copy of a directory make one that the tree had at first?"""
-    above = other
-    while not os.path.lexists(above):
-        if had(above): return True
-        above = os.path.dirname(above)
-    return any(had(os.path.join(other, os.path.relpath(d, path))) for d, _, _ in os.walk(path))
+def takes_dir(path):
+    """Would a directory go that the tree had at first?"""
+    real = os.path.realpath(path)
+    return not os.path.islink(path) and any(d == real or d.startswith(real + "/")
+                                            for d in had_dirs)
 
 def act(op, when, path, other, text):
-    if spare_dirs and (op == "again" or op == "mkdir" and had(path) or
-                       op == "rename" and os.path.isdir(path) and makes_again(path, other)):
+    if spare_dirs and op in ("remove", "again", "symlink", "rename") and takes_dir(path):
         return
     # Of what a link points to the time would be the clock's; who opens a fifo waits.
     if op in ("write", "append", "hole") and os.path.lexists(path) and (
@@ -249,8 +242,8 @@ class Round:
 
     def check(self):
         before = look(self.tree)
-        # fuse-overlayfs 1.10 shows a directory of the host again that was removed and made anew,
-        # once a name in it is looked for.
+        # Where a directory of the host was removed and made anew, fuse-overlayfs 1.10 shows what
+        # was in it again, once that is looked for by name.
         spare = ["spare"] * (self.driver == "fuse")
         model = subprocess.run([sys.executable, "-c", AGENT, self.copy, *spare], input=self.ops, text=True,
                                check=True, capture_output=True, timeout=WAIT_SECONDS)
