@@ -43,10 +43,13 @@ struct diff {
 
 static char diff_letter(const struct cow_entry *e)
 {
-	return e->changes & COW_ADDED	  ? 'A'
-	       : e->changes & COW_REMOVED ? 'D'
-	       : e->changes & COW_TYPE	  ? 'T'
-					  : 'M';
+	if (e->changes & COW_ADDED)
+		return 'A';
+	if (e->changes & COW_REMOVED)
+		return 'D';
+	if (e->changes & COW_TYPE)
+		return 'T';
+	return 'M';
 }
 
 static const char *diff_colour(const struct diff *d, const struct cow_entry *e)

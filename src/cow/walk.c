@@ -234,7 +234,8 @@ static int walk_names_read(DIR *dir, struct walk_names *names)
 	}
 	if (errno)
 		return -errno;
-	qsort(names->names, names->n, sizeof(*names->names), walk_compare_names);
+	if (names->n)
+		qsort(names->names, names->n, sizeof(*names->names), walk_compare_names);
 	return (int)names->n;
 }
 
@@ -577,8 +578,11 @@ int cow_walk(const struct cow_session *session, size_t root, const struct cow_vi
 	_autoclose_ int upper = -1, host = -1;
 	struct walk w = {&session->roots[root], visitor, err, path, 0};
 	struct cow_entry e = {.path = ".", .name = ".", .has_host = true};
-	int r = path ? cow_session_open_root(session, root, &upper, &host, err) : err_oom(err);
+	int r;
 
+	if (!path)
+		return err_oom(err);
+	r = cow_session_open_root(session, root, &upper, &host, err);
 	if (r < 0)
 		return r;
 	walk_raise_limit();

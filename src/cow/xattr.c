@@ -38,8 +38,10 @@ bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *re
 	n = lgetxattr(path, attribute, value, sizeof(value));
 	if (n < 0 && errno != ERANGE)
 		return false;
+	if (n <= 0)
+		value[0] = '\0';
 	if (ret_first)
-		*ret_first = n > 0 ? value[0] : '\0';
+		*ret_first = value[0];
 	return true;
 }
 
