@@ -75,12 +75,16 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	r = cow_session_start(&wanted, &arena, &session, err);
 	with_session.session_fds[0] = session.dir_fd;
 	with_session.session_fds[1] = session.lock_fd;
-	if (r == 0)
-		r = launch_run(plan, &with_session, ret_exit_code, err);
-	if (r == 0)
-		cow_tell_changes(&session);
-	else
+	if (r < 0) {
+		cow_session_close(&session);
+		return r;
+	}
+	r = launch_run(plan, &with_session, ret_exit_code, err);
+	/* One that has failed may have failed late: what was changed until then is kept. */
+	if (r == LAUNCH_WITHOUT_RANGE)
 		cow_session_abandon(&session);
+	else if (r == 0 || session.fresh)
+		cow_tell_changes(&session, r == 0);
 	cow_session_close(&session);
 	return r;
 }

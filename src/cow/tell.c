@@ -130,8 +130,11 @@ void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 		str_buf_puts(out, "time");
 }
 
-/* When the command has ended: one line on standard error. */
-void cow_tell_changes(struct cow_session *session)
+/*
+ * When the command has ended: one line on standard error. A new session without changes goes.
+ * @tells_none: say also that nothing was changed
+ */
+void cow_tell_changes(struct cow_session *session, bool tells_none)
 {
 	char room[8192];
 	struct str_buf line = STR_BUF_ON_STACK(room);
@@ -144,7 +147,8 @@ void cow_tell_changes(struct cow_session *session)
 	} else if (session->fresh && counts.added + counts.changed + counts.removed == 0 &&
 		   cow_session_remove(session, &err) == 0) {
 		str_buf_puts(&line, "sbx: nothing was changed\n");
-		(void)io_write_all(STDERR_FILENO, line.data, line.len);
+		if (tells_none)
+			(void)io_write_all(STDERR_FILENO, line.data, line.len);
 		return;
 	} else {
 		str_buf_puts(&line, "sbx: ");
