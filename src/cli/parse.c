@@ -461,6 +461,7 @@ static const unsigned op_takes[SPEC_OP_COUNT_] = {
 	[SPEC_OP_OVERLAY] = 1 << MOD_MOUNT,
 	[SPEC_OP_TMP_OVERLAY] = 1 << MOD_MOUNT,
 	[SPEC_OP_RO_OVERLAY] = 1 << MOD_MOUNT,
+	[SPEC_OP_COW] = 1 << MOD_MOUNT,
 };
 
 static bool is_transparent(const struct cli_option *option)

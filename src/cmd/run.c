@@ -14,6 +14,8 @@
 #include "sbx/cli/bwrap.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/cow/session.h"
+#include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
 #include "sbx/run/launch.h"
 #include "sbx/run/status.h"
@@ -57,6 +59,36 @@ static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, NULL, "cannot write the plan to standard error") : 0;
 }
 
+/* With --cow: the session is there before the sandbox, and locked as long as that is. */
+static int run_cow(const struct sbx_plan *plan, const struct launch_caller *caller,
+		   int *ret_exit_code, struct sbx_err *err)
+{
+	const struct cow_wanted wanted = {plan->session->id, plan->session->dir,
+					  plan->session->roots, plan->session->n_roots, plan->argv};
+	_autoarena_ struct arena arena;
+	struct launch_caller with_session = *caller;
+	struct cow_session session;
+	int r;
+
+	arena_init(&arena);
+	cow_session_init(&session);
+	r = cow_session_start(&wanted, &arena, &session, err);
+	with_session.session_fds[0] = session.dir_fd;
+	with_session.session_fds[1] = session.lock_fd;
+	if (r < 0) {
+		cow_session_close(&session);
+		return r;
+	}
+	r = launch_run(plan, &with_session, ret_exit_code, err);
+	/* One that has failed may have failed late: what was changed until then is kept. */
+	if (r == LAUNCH_WITHOUT_RANGE)
+		cow_session_abandon(&session);
+	else if (r == 0 || session.fresh)
+		cow_tell_changes(&session, r == 0);
+	cow_session_close(&session);
+	return r;
+}
+
 /* What was asked of the plan: to be carried out, or only shown. */
 static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 		   const struct launch_caller *caller, int *ret_exit_code, struct sbx_err *err)
@@ -70,7 +102,10 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 		return explain_print_json(plan, &run->spec, STDOUT_FILENO, err);
 	if (run->verbose)
 		r = run_print_plan(plan, err);
-	return r < 0 ? r : launch_run(plan, caller, ret_exit_code, err);
+	if (r < 0)
+		return r;
+	return plan->session ? run_cow(plan, caller, ret_exit_code, err)
+			     : launch_run(plan, caller, ret_exit_code, err);
 }
 
 static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct sbx_err *err)

@@ -120,6 +120,7 @@ enum launch_source {
 
 struct monitor {
 	const struct sbx_plan *plan;
+	const struct launch_caller *caller; /* borrowed */
 	enum launch_state state;
 	pid_t child;	     /* PID 1; 0: waited for */
 	int pidfd;	     /* owned; of PID 1 */
@@ -280,8 +281,13 @@ static void launch_give_back(const struct run_context *ctx)
 static noreturn void launch_init_child(struct run_context *ctx, struct launch_title title,
 				       const int socks[2], struct monitor *m)
 {
-	const int not_ours[] = {socks[0], m->parent_fd, relay_terminal_fd(m->relay),
-				m->record.dir_fd, m->record.record_fd};
+	const int not_ours[] = {socks[0],
+				m->parent_fd,
+				relay_terminal_fd(m->relay),
+				m->record.dir_fd,
+				m->record.record_fd,
+				m->caller->session_fds[0],
+				m->caller->session_fds[1]};
 
 	prefault_program();
 	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_INIT_ABOVE_BYTES);
@@ -499,7 +505,8 @@ static void launch_close_others(const struct monitor *m)
 		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->detach.read_fds[0],
 		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
 		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
-		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd, STDERR_FILENO,
+		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd,
+		m->caller->session_fds[0], m->caller->session_fds[1], STDERR_FILENO,
 		/* Until they are replaced: nothing else must get these numbers. */
 		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
@@ -1131,7 +1138,7 @@ static struct launch_title launch_find_title(char *const *argv, char *const *env
 /* To be called first thing: what --die-with-parent watches is who is the parent now. */
 struct launch_caller launch_note_caller(char *const *argv, char *const *environ_)
 {
-	return (struct launch_caller){launch_find_title(argv, environ_), getppid(), -1};
+	return (struct launch_caller){launch_find_title(argv, environ_), getppid(), -1, {-1, -1}};
 }
 
 /**
@@ -1150,6 +1157,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 
 	context_init(&ctx, plan);
 	monitor_init(&m, plan);
+	m.caller = caller;
 	r = launch_start(&m, &ctx, caller, err);
 	/* Not before the ids are mapped: until then all can begin anew. */
 	if (r == 0 && m.state == LAUNCH_RUNNING)

@@ -185,6 +185,22 @@ static int layers_refuse(const struct layers *l, const char *what, const char *h
 	return -EOPNOTSUPP;
 }
 
+/* One directory, and what a session has put on top of it. */
+static int layers_take_session(const struct layers *l)
+{
+	const char **lower = arena_alloc(&l->plan->arena, sizeof(*lower));
+
+	if (!lower)
+		return err_oom(l->err);
+	lower[0] = l->wanted->lower;
+	l->out->lower = lower;
+	l->out->n_lower = 1;
+	l->out->upper = l->wanted->upper;
+	l->out->work = l->wanted->work;
+	l->out->top = PLAN_LAYERS_HOST;
+	return 0;
+}
+
 /* The operations in front of the overlay that name its layers, as bubblewrap counts them. */
 static int layers_collect(const struct layers *l)
 {
@@ -274,7 +290,9 @@ static int layers_choose_asked(const struct layers *l, bool kernel)
 	if (why)
 		return layers_refuse(l, why, hint);
 	l->out->drivers = kernel ? PLAN_LAYERS_KERNEL : PLAN_LAYERS_FUSE;
-	l->out->why = "--overlay-driver";
+	l->out->why = l->wanted->spec->overlay_driver != SPEC_OVERLAY_DRIVER_AUTO
+			      ? "--overlay-driver"
+			      : "the session was begun with it";
 	return 0;
 }
 
@@ -321,13 +339,13 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 {
 	struct plan_layers *out = arena_alloc(&plan->arena, sizeof(*out));
 	const struct layers l = {wanted, plan, out, err};
-	int64_t driver = wanted->spec->overlay_driver;
+	int64_t driver = wanted->driver;
 	int r;
 
 	if (!out)
 		return err_oom(err);
 	*out = (struct plan_layers){0};
-	r = layers_collect(&l);
+	r = wanted->lower ? layers_take_session(&l) : layers_collect(&l);
 	if (r == 0)
 		r = layers_check_upper(&l);
 	if (r < 0)

@@ -41,6 +41,7 @@
 #include "sbx/spec/protect.h"
 #include "sbx/spec/records.h"
 #include "sbx/spec/resolve.h"
+#include "sbx/spec/session.h"
 #include "sbx/spec/settings.h"
 #include "sbx/spec/sockets.h"
 #include "sbx/spec/sockets_walk.h"
@@ -759,6 +760,8 @@ static const struct {
 				 SPEC_NS_COUNT_},
 	[SPEC_OP_RO_OVERLAY] = {PLAN_STEP_LAYERS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
 				SPEC_NS_COUNT_},
+	[SPEC_OP_COW] = {PLAN_STEP_LAYERS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1,
+			 SPEC_NS_COUNT_},
 };
 
 static int resolve_check_fd(struct resolve *r, int64_t fd, const char *option)
@@ -972,10 +975,22 @@ static uint64_t resolve_hardening(const struct plan_step *step)
 /* The upper layer is the step's source only there. */
 static int resolve_layers(struct resolve *r, size_t index, struct plan_step *step)
 {
-	const struct layers_wanted wanted = {r->spec, r->host, r->defaults, index};
+	const struct layers_wanted wanted = {
+		r->spec, r->host, r->defaults, index, NULL, NULL, NULL, r->spec->overlay_driver};
 
 	step->source = NULL;
 	return layers_choose(&wanted, r->plan, step, r->err);
+}
+
+/* One more root of the session. */
+static int resolve_cow(struct resolve *r, size_t index, struct plan_step *step)
+{
+	struct layers_wanted wanted = {r->spec, r->host, r->defaults, index,
+				       NULL,	NULL,	 NULL,	      r->spec->overlay_driver};
+	int e = session_add_root(r->spec, r->host, r->plan, index, &wanted, r->err);
+
+	step->source = NULL;
+	return e < 0 ? e : layers_choose(&wanted, r->plan, step, r->err);
 }
 
 static int resolve_op(struct resolve *r, size_t index)
@@ -1017,6 +1032,8 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->attrs &= ~resolve_hardening(step);
 	if (op->kind == SPEC_OP_PROC)
 		return resolve_proc_cover(r, op);
+	if (op->kind == SPEC_OP_COW)
+		return resolve_cow(r, index, step);
 	if (layers_is_overlay(op))
 		return resolve_layers(r, index, step);
 	if (op->fd >= 0) {
@@ -1125,6 +1142,8 @@ static int resolve_filesystem(struct resolve *r)
 		e = resolve_base(r);
 	for (; i < r->spec->n_ops && e == 0; i++)
 		e = resolve_op(r, i);
+	if (e == 0)
+		e = session_hide(r->spec, r->plan, r->err);
 	if (e == 0)
 		e = dbus_add_step(r->spec, r->plan, r->err);
 	if (e == 0)

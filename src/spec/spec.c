@@ -46,6 +46,7 @@ const char *const spec_op_names[SPEC_OP_COUNT_ + 1] = {
 	[SPEC_OP_OVERLAY] = "overlay",
 	[SPEC_OP_TMP_OVERLAY] = "tmp-overlay",
 	[SPEC_OP_RO_OVERLAY] = "ro-overlay",
+	[SPEC_OP_COW] = "cow",
 };
 const char *const spec_op_flag_names[] = {"ro", "devices", "try", "same", NULL};
 const char *const spec_mount_opt_names[] = {"ro",	  "noexec",	 "noatime",
@@ -124,6 +125,7 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_SECCOMP_LOG] = FIELD("seccomp-log", SPEC_TYPE_BOOL, seccomp_log),
 	[SPEC_FIELD_SECCOMP] = FIELD("seccomp", SPEC_TYPE_STRING, seccomp),
 	[SPEC_FIELD_NAME] = FIELD("name", SPEC_TYPE_STRING, name),
+	[SPEC_FIELD_SESSION] = FIELD("session", SPEC_TYPE_STRING, session),
 	[SPEC_FIELD_HOSTNAME] = FIELD("hostname", SPEC_TYPE_STRING, hostname),
 	[SPEC_FIELD_CHDIR] = FIELD("chdir", SPEC_TYPE_STRING, chdir),
 	[SPEC_FIELD_ARGV0] = FIELD("argv0", SPEC_TYPE_STRING, argv0),

@@ -11,7 +11,10 @@
 
 /* X(name, args for --help, summary, function) */
 #define CMD_VERBS(X)                                                                               \
+	X("apply", "[SESSION]", "make real what a sandbox with --cow has changed", cmd_apply)      \
 	X("attach", "NAME", "connect with the command of a detached sandbox", cmd_attach)          \
+	X("diff", "[SESSION]", "show what a sandbox with --cow has changed", cmd_diff)             \
+	X("discard", "[SESSION]", "forget what a sandbox with --cow has changed", cmd_discard)     \
 	X("doctor", "[PROBE...]", "tell what works here, and how to mend what does not",           \
 	  cmd_doctor)                                                                              \
 	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
@@ -21,8 +24,10 @@
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
 	X("pause", "[NAME...]", "freeze all processes of a sandbox", cmd_pause)                    \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
+	X("prune", "", "discard old sessions of --cow", cmd_prune)                                 \
 	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \
 	X("rm", "[NAME...]", "remove what was kept of a sandbox that has ended", cmd_rm)           \
+	X("sessions", "", "list the sessions of --cow that are kept", cmd_sessions)                \
 	X("stop", "[NAME...]", "end a sandbox, and kill it if it does not end", cmd_stop)          \
 	X("top", "NAME", "list the processes in a sandbox", cmd_top)                               \
 	X("unpause", "[NAME...]", "let a sandbox that was paused go on", cmd_unpause)              \

@@ -19,8 +19,9 @@ struct launch_title {
 /* Who called sbx, noted before anything else is done: both may change afterwards. */
 struct launch_caller {
 	struct launch_title title;
-	pid_t parent;  /* 0: in another pid namespace */
-	int notify_fd; /* with --detach: who is told of the start (detach.h); -1: nobody */
+	pid_t parent;	    /* 0: in another pid namespace */
+	int notify_fd;	    /* with --detach: who is told of the start (detach.h); -1: nobody */
+	int session_fds[2]; /* with --cow: what the monitor keeps open, and nobody else; -1: none */
 };
 
 /*

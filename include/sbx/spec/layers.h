@@ -14,6 +14,9 @@ struct layers_wanted {
 	const struct probe_host *host;
 	const struct spec_defaults *defaults;
 	size_t op; /* of the spec: the overlay; its layers stand in front of it */
+	/* Of a session, whose layers no operation names; else NULL. Paths of the host. */
+	const char *lower, *upper, *work;
+	int64_t driver; /* enum spec_overlay_driver: the one asked for, or the session's */
 };
 
 bool layers_is_overlay(const struct spec_op *op);

@@ -141,6 +141,17 @@ struct plan_layers {
 	const char *why;  /* those */
 };
 
+/*
+ * Where a command's changes go: a directory with a record (see spec/session.h), and for each
+ * root N the directories N/upper and N/work.
+ */
+struct plan_session {
+	const char *id;	    /* what the verbs know it by: a name, or an absolute path */
+	const char *dir;    /* absolute */
+	const char **roots; /* without links, absolute */
+	size_t n_roots;
+};
+
 struct plan_step {
 	enum plan_step_kind kind;
 	uint32_t flags;	     /* enum plan_step_flag */
@@ -282,8 +293,9 @@ struct sbx_plan {
 	struct plan_filter filter;
 	struct plan_dbus dbus;
 	struct plan_net net;
-	const char *fuse_overlayfs; /* absolute path; NULL: not used */
-	unsigned n_fuse;	    /* layers steps that may use it */
+	const char *fuse_overlayfs;	    /* absolute path; NULL: not used */
+	unsigned n_fuse;		    /* layers steps that may use it */
+	const struct plan_session *session; /* of --cow; NULL: none */
 
 	const char *command;	     /* what is looked up; argv[0] may be something else */
 	int sync_fd;		     /* kept open by PID 1, borrowed; -1: none */

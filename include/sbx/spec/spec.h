@@ -78,6 +78,7 @@ enum spec_op_kind {
 	SPEC_OP_OVERLAY,     /* --overlay; source is the upper layer */
 	SPEC_OP_TMP_OVERLAY, /* --tmp-overlay */
 	SPEC_OP_RO_OVERLAY,  /* --ro-overlay */
+	SPEC_OP_COW,	     /* --cow; what is written goes to a session */
 	SPEC_OP_COUNT_,
 };
 
@@ -218,6 +219,7 @@ enum spec_field_id {
 	SPEC_FIELD_SECCOMP_LOG,
 	SPEC_FIELD_SECCOMP,
 	SPEC_FIELD_NAME,
+	SPEC_FIELD_SESSION,
 	SPEC_FIELD_HOSTNAME,
 	SPEC_FIELD_CHDIR,
 	SPEC_FIELD_ARGV0,
@@ -268,6 +270,7 @@ struct sbx_spec {
 	bool seccomp_log;
 	const char *seccomp; /* --seccomp as typed, NULL: not given */
 	const char *name;    /* of the sandbox, NULL: none */
+	const char *session; /* --session: a name, or a path with a slash; NULL: a new one */
 	const char *hostname;
 	const char *chdir;
 	const char *argv0;			 /* what the command is told that it is called */

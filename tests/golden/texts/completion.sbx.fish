@@ -81,6 +81,10 @@ function __sbx_kinds -a option
 			string split ' ' 'path'
 		case --overlay-driver
 			string split ' ' 'word'
+		case --cow
+			string split ' ' 'path'
+		case --session
+			string split ' ' 'path'
 		case --mask
 			string split ' ' 'path'
 		case --mask-try
@@ -904,7 +908,10 @@ set -g __sbx_words ro noexec noatime nodiratime nosymfollow size= mode= nr_inode
 set -g __sbx_helper newuidmap newgidmap sbx-seccomp xdg-dbus-proxy fuse-overlayfs slirp4netns nft
 
 complete -c sbx -f
+complete -c sbx -n '__sbx_at first' -a apply -d 'make real what a sandbox with --cow has changed'
 complete -c sbx -n '__sbx_at first' -a attach -d 'connect with the command of a detached sandbox'
+complete -c sbx -n '__sbx_at first' -a diff -d 'show what a sandbox with --cow has changed'
+complete -c sbx -n '__sbx_at first' -a discard -d 'forget what a sandbox with --cow has changed'
 complete -c sbx -n '__sbx_at first' -a doctor -d 'tell what works here, and how to mend what does not'
 complete -c sbx -n '__sbx_at first' -a exec -d 'run a command in a sandbox that runs'
 complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
@@ -913,8 +920,10 @@ complete -c sbx -n '__sbx_at first' -a kill -d 'send a signal to the command of 
 complete -c sbx -n '__sbx_at first' -a logs -d 'print what a detached sandbox has printed'
 complete -c sbx -n '__sbx_at first' -a pause -d 'freeze all processes of a sandbox'
 complete -c sbx -n '__sbx_at first' -a profiles -d 'list the profiles, or print one'
+complete -c sbx -n '__sbx_at first' -a prune -d 'discard old sessions of --cow'
 complete -c sbx -n '__sbx_at first' -a ps -d 'list the sandboxes that run'
 complete -c sbx -n '__sbx_at first' -a rm -d 'remove what was kept of a sandbox that has ended'
+complete -c sbx -n '__sbx_at first' -a sessions -d 'list the sessions of --cow that are kept'
 complete -c sbx -n '__sbx_at first' -a stop -d 'end a sandbox, and kill it if it does not end'
 complete -c sbx -n '__sbx_at first' -a top -d 'list the processes in a sandbox'
 complete -c sbx -n '__sbx_at first' -a unpause -d 'let a sandbox that was paused go on'
@@ -978,6 +987,8 @@ complete -c sbx -n __sbx_in_options -l overlay -d 'layers at DEST; what is writt
 complete -c sbx -n __sbx_in_options -l tmp-overlay -rF -d 'layers at DEST; what is written is forgotten'
 complete -c sbx -n __sbx_in_options -l ro-overlay -rF -d 'layers at DEST, read-only'
 complete -c sbx -n __sbx_in_options -l overlay-driver -x -a 'auto kernel fuse' -d 'what puts the layers of overlays together'
+complete -c sbx -n __sbx_in_options -l cow -rF -d 'PATH at the same path; changes go to a session'
+complete -c sbx -n __sbx_in_options -l session -rF -d 'which session, an earlier one or a new one'
 complete -c sbx -n __sbx_in_options -l mask -rF -d 'hide PATH, a file or directory inside'
 complete -c sbx -n __sbx_in_options -l mask-try -rF -d 'the same, skipped if PATH does not exist'
 complete -c sbx -n __sbx_in_options -l protect -rF -d 'PATH cannot be changed, nor made; or dev'
@@ -1041,10 +1052,19 @@ complete -c sbx -n __sbx_in_options -l dbus-own -x -d 'the command may be this s
 complete -c sbx -n __sbx_in_options -l dbus-call -x -d 'some methods of a service may be called'
 complete -c sbx -n __sbx_in_options -l dbus-broadcast -x -d 'some signals of a service are heard'
 complete -c sbx -n __sbx_in_options -l helper -x -a '(__sbx_helper)' -d 'use PATH as newuidmap or another helper'
-set -g __sbx_with --detach-keys --sig-proxy --chdir -w --env -e --uid -u --signal -s --since --tail -n --filter -f --format --time -t
+set -g __sbx_with --exclude --include --detach-keys --sig-proxy --chdir -w --env -e --uid -u --signal -s --since --tail -n --older-than --filter -f --format --time -t
+complete -c sbx -n '__sbx_in_verb apply' -l allow-setid -d 'also set-user-ID and set-group-ID bits'
+complete -c sbx -n '__sbx_in_verb apply' -l dry-run -s n -d 'only say what would be done'
+complete -c sbx -n '__sbx_in_verb apply' -l exclude -x -d 'not what fits'
+complete -c sbx -n '__sbx_in_verb apply' -l force -s f -d 'also over what has changed on the host since'
+complete -c sbx -n '__sbx_in_verb apply' -l include -x -d 'only what fits'
 complete -c sbx -n '__sbx_in_verb attach' -l detach-keys -x -d 'what to type to detach; ctrl-p,ctrl-q'
 complete -c sbx -n '__sbx_in_verb attach' -l no-stdin -d 'only watch'
 complete -c sbx -n '__sbx_in_verb attach' -l sig-proxy -x -d 'pass signals on; true'
+complete -c sbx -n '__sbx_in_verb diff' -l json -d 'for programs'
+complete -c sbx -n '__sbx_in_verb diff' -l name-only -d 'paths alone'
+complete -c sbx -n '__sbx_in_verb diff' -l patch -s p -d 'with the lines of text files that differ'
+complete -c sbx -n '__sbx_in_verb diff' -l stat -d 'with sizes, and their sum'
 complete -c sbx -n '__sbx_in_verb doctor' -l json -d 'for programs'
 complete -c sbx -n '__sbx_in_verb doctor' -l quiet -s q -d 'only what does not work'
 complete -c sbx -n '__sbx_in_verb doctor' -l strict -d 'fail where an option would'
@@ -1061,6 +1081,7 @@ complete -c sbx -n '__sbx_in_verb logs' -l since -x -d 'not what is older: 90s, 
 complete -c sbx -n '__sbx_in_verb logs' -l tail -s n -x -d 'the last lines only'
 complete -c sbx -n '__sbx_in_verb logs' -l timestamps -s t -d 'begin lines with their time'
 complete -c sbx -n '__sbx_in_verb pause' -l all -s a -d 'every running sandbox'
+complete -c sbx -n '__sbx_in_verb prune' -l older-than -x -d 'those begun before that: 12h, 7d'
 complete -c sbx -n '__sbx_in_verb ps' -l all -s a -d 'also those that have ended and were to be kept'
 complete -c sbx -n '__sbx_in_verb ps' -l filter -s f -x -d 'only those: name=, id=, status='
 complete -c sbx -n '__sbx_in_verb ps' -l format -x -d 'a line for each, with {{.Name}} and the like'
@@ -1069,6 +1090,7 @@ complete -c sbx -n '__sbx_in_verb ps' -l quiet -s q -d 'ids only'
 complete -c sbx -n '__sbx_in_verb ps' -l watch -s w -d 'again and again, until interrupted'
 complete -c sbx -n '__sbx_in_verb rm' -l all -s a -d 'all that have ended'
 complete -c sbx -n '__sbx_in_verb rm' -l force -s f -d 'end those that run first'
+complete -c sbx -n '__sbx_in_verb sessions' -l json -d 'for programs'
 complete -c sbx -n '__sbx_in_verb stop' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb stop' -l time -s t -x -d 'how long to wait before killing; 10'
 complete -c sbx -n '__sbx_in_verb unpause' -l all -s a -d 'every running sandbox'

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pager: long output on a terminal, as git does it. Runs in: the caller's process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct pager {
+	pid_t pid; /* 0: none */
+	int saved_fd;
+};
+
+void pager_start(struct pager *pager);
+void pager_finish(struct pager *pager);
+bool pager_has_colour(void);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session: the directory in which the changes of a copy-on-write view are kept.
+ *
+ *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON)
+ *     lock      locked (flock) while a sandbox uses it, or a verb changes something
+ *     applied   made when all of it has been applied
+ *     journal   of an apply: the directories of the host that it has changed
+ *     N/upper   what was changed in root N, as overlayfs or fuse-overlayfs keeps it
+ *     N/work    the driver's own
+ *
+ * Runs in: the caller's process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "sbx/base/arena.h"
+#include "sbx/base/err.h"
+
+enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20 };
+
+enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE };
+
+struct cow_root {
+	const char *path;  /* of the host, absolute, without links */
+	uint64_t dev, ino; /* what it was when the session began */
+	bool fuse;	   /* its driver was fuse-overlayfs */
+};
+
+struct cow_session {
+	const char *id, *dir;
+	int dir_fd, lock_fd; /* owned; -1: none */
+	bool fresh;	     /* made by this process */
+	bool applied;
+	bool in_use; /* somebody else has it locked */
+	struct timespec began;
+	const char *command; /* "" where it is not known */
+	struct cow_root *roots;
+	size_t n_roots;
+};
+
+void cow_session_init(struct cow_session *session);
+void cow_session_close(struct cow_session *session);
+int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct arena *arena,
+		     struct cow_session *ret, struct sbx_err *err);
+
+/* What a launch begins or goes on with. */
+struct cow_wanted {
+	const char *id, *dir;
+	const char *const *roots;
+	size_t n_roots;
+	const char *const *argv; /* NULL-terminated */
+};
+
+int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,
+		      struct sbx_err *err);
+void cow_session_abandon(struct cow_session *session);
+void cow_session_find_drivers(struct cow_session *session);
+int cow_session_remove(struct cow_session *session, struct sbx_err *err);
+int cow_remove_tree(int dir_fd, const char *name);
+int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
+			  int *ret_host, struct sbx_err *err);

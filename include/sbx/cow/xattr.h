@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xattr: extended attributes, without those by which the drivers of layers keep their marks.
+ * Runs in: the caller's process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { COW_XATTR_LIST_MAX = 65536, COW_XATTR_VALUE_MAX = 65536 };
+
+/* What an attribute of the layer is called on the host. */
+struct cow_xattr_name {
+	char text[256];
+};
+
+bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *ret_first);
+bool cow_xattr_is_mark(const char *attribute);
+int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host);
+int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privileged);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cow: see cow.h.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "sbx/base/dirs.h"
+#include "sbx/base/path.h"
+#include "sbx/cmd/cow.h"
+#include "sbx/spec/session.h"
+
+extern char **environ;
+
+/* Read the words, and find the place. Return: 0, or -errno with *err filled. */
+int cow_cmd_begin(int argc, char **argv, struct cow_cmd *cow, struct sbx_err *err)
+{
+	struct probe_host host;
+	int r;
+
+	arena_init(&cow->arena);
+	cow_session_init(&cow->session);
+	r = cmd_words_read(argc, argv, &cow->words, err);
+	if (r == 0)
+		r = probe_host(&cow->arena, environ, false, &host, err);
+	if (r < 0)
+		return r;
+	cow->base = session_get_base(&host, &cow->arena);
+	if (!cow->base)
+		cow->base = "";
+	return 0;
+}
+
+void cow_cmd_finish(struct cow_cmd *cow)
+{
+	cow_session_close(&cow->session);
+	arena_finish(&cow->arena);
+}
+
+/* By its name, or a path. Return: 0, or -errno with *err filled. */
+int cow_cmd_open(struct cow_cmd *cow, const char *name, enum cow_lock lock, struct cow_session *ret,
+		 struct sbx_err *err)
+{
+	char cwd[PATH_MAX];
+	const char *dir;
+
+	if (session_name_is_path(name)) {
+		if (!getcwd(cwd, sizeof(cwd)))
+			cwd[0] = '\0';
+		dir = path_normalise(&cow->arena, cwd[0] ? cwd : NULL, name);
+	} else {
+		dir = arena_printf(&cow->arena, "%s/%s", cow->base, name);
+	}
+	if (!dir)
+		return err_oom(err);
+	if (str_equal(name, ".") || str_equal(name, "..") || !*name)
+		return err_refuse(err, ENOENT, name, "is no session");
+	return cow_session_open(dir, name, lock, &cow->arena, ret, err);
+}
+
+static int cow_compare_found(const void *a, const void *b)
+{
+	const struct cow_found *x = a, *y = b;
+
+	if (x->began.tv_sec != y->began.tv_sec)
+		return x->began.tv_sec < y->began.tv_sec ? 1 : -1;
+	if (x->began.tv_nsec != y->began.tv_nsec)
+		return x->began.tv_nsec < y->began.tv_nsec ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *name,
+			struct sbx_err *err)
+{
+	struct cow_session session;
+	struct sbx_err ignored;
+
+	cow_session_init(&session);
+	if (name[0] != '.' && cow_cmd_open(cow, name, COW_LOCK_ASK, &session, &ignored) == 0) {
+		list->found = arena_grow(&cow->arena, list->found, list->n, sizeof(*list->found));
+		if (!list->found)
+			return err_oom(err);
+		list->found[list->n++] =
+			(struct cow_found){arena_dup(&cow->arena, name), session.began};
+	}
+	cow_session_close(&session);
+	return 0;
+}
+
+/* All that can be read. Return: 0, or -errno with *err filled. */
+int cow_cmd_list(struct cow_cmd *cow, struct cow_list *ret_list, struct sbx_err *err)
+{
+	int fd = dirs_open_own(cow->base), r = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct cow_list list = {0};
+	const struct dirent *e;
+
+	*ret_list = list;
+	if (fd == -ENOENT)
+		return 0;
+	if (!dir)
+		return err_system(err, fd < 0 ? -fd : errno, cow->base, "cannot list sessions");
+	while (r == 0 && (e = readdir(dir)))
+		r = cow_list_add(cow, &list, e->d_name, err);
+	(void)closedir(dir);
+	if (r < 0)
+		return r;
+	if (list.n)
+		qsort(list.found, list.n, sizeof(*list.found), cow_compare_found);
+	*ret_list = list;
+	return 0;
+}
+
+/**
+ * Open the session that is named, or the one that is meant.
+ * @newest: without a name, of several the newest; else there must be one only
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_cmd_choose(struct cow_cmd *cow, bool newest, enum cow_lock lock, struct sbx_err *err)
+{
+	struct cow_list list;
+	int r;
+
+	if (cow->words.n_operands > 0)
+		return cow_cmd_open(cow, cow->words.operands[0], lock, &cow->session, err);
+	r = cow_cmd_list(cow, &list, err);
+	if (r < 0)
+		return r;
+	if (list.n == 0)
+		return err_refuse(err, ENOENT, NULL, "there is no session");
+	if (list.n > 1 && !newest) {
+		(void)err_usage(err, NULL, "there are %zu sessions: which one?", list.n);
+		err_hint(err, "sbx sessions lists them");
+		return -EINVAL;
+	}
+	return cow_cmd_open(cow, list.found[0].name, lock, &cow->session, err);
+}
+
+/* The whole path of an entry, escaped. */
+void cow_cmd_put_path(struct str_buf *out, const struct cow_session *session, size_t root,
+		      const char *path)
+{
+	const char *above = session->roots[root].path;
+
+	str_buf_escape(out, above, strlen(above));
+	if (str_equal(path, "."))
+		return;
+	str_buf_puts(out, path_is_root(above) ? "" : "/");
+	str_buf_escape(out, path, strlen(path));
+}

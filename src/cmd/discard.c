@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * discard: `sbx discard [SESSION]`: forget the changes of a session.
+ */
+
+#include "sbx/cmd/cmd.h"
+#include "sbx/cmd/cow.h"
+
+int cmd_discard(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
+{
+	_autocow_ struct cow_cmd cow = {0};
+	int r = cow_cmd_begin(argc, argv, &cow, err);
+
+	if (r == 0)
+		r = cow_cmd_choose(&cow, false, COW_LOCK_WRITE, err);
+	if (r == 0)
+		r = cow_session_remove(&cow.session, err);
+	if (r == 0)
+		*ret_exit_code = 0;
+	return r;
+}

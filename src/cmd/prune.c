@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prune: `sbx prune --older-than TIME`: discard the sessions that are old. One that is in
+ * use stays.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "sbx/base/io.h"
+#include "sbx/cmd/cmd.h"
+#include "sbx/cmd/cow.h"
+#include "sbx/spec/limits.h"
+
+static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
+{
+	char room[512];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+	struct cow_session session;
+	int r;
+
+	cow_session_init(&session);
+	r = cow_cmd_open(cow, name, COW_LOCK_WRITE, &session, err);
+	if (r == 0)
+		r = cow_session_remove(&session, err);
+	cow_session_close(&session);
+	if (r == -EBUSY || r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	str_buf_escape(&line, name, strlen(name));
+	str_buf_puts(&line, "\n");
+	r = io_write_all(STDOUT_FILENO, line.data, line.len);
+	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
+}
+
+int cmd_prune(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
+{
+	_autocow_ struct cow_cmd cow = {0};
+	struct cow_list list = {0};
+	struct timespec now;
+	int64_t age_ms = 0;
+	int r = cow_cmd_begin(argc, argv, &cow, err);
+
+	if (r == 0 && !cow.words.value[CMD_OPT_OLDER_THAN])
+		return err_usage(err, NULL, "sbx prune needs --older-than TIME");
+	if (r == 0)
+		r = limits_read_duration(cow.words.value[CMD_OPT_OLDER_THAN], "--older-than",
+					 &age_ms, err);
+	if (r == 0)
+		r = cow_cmd_list(&cow, &list, err);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	for (size_t i = 0; r == 0 && i < list.n; i++)
+		if ((int64_t)(now.tv_sec - list.found[i].began.tv_sec) * 1000 >= age_ms)
+			r = prune_one(&cow, list.found[i].name, err);
+	if (r == 0)
+		*ret_exit_code = 0;
+	return r;
+}

@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply: see apply.h.
+ *
+ * Theory of operation
+ *
+ * The changes are walked twice: first only to look, so that where something has changed on
+ * the host nothing at all is done; then to act, looking again at each entry.
+ *
+ * Everything appears at once under its name: it is made beside it, complete with its
+ * attributes and on disk, and renamed. A directory that goes is renamed before it is emptied.
+ * There is one name for what is not yet, or no more, in place; what a killed apply has left
+ * there is removed when the next one comes to that directory. So at any moment every
+ * name of the host has what it had, or what it is to have.
+ *
+ * What has a change time later than the beginning of the session was changed by somebody
+ * else, except what equals the layer already, which is an earlier try's work, and directories
+ * in the journal. A new directory is in the journal before it has its name.
+ *
+ * Hard links are found by the numbers of the files in the layer; the first name is copied,
+ * the others become links to it.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/cow/apply.h"
+#include "sbx/cow/journal.h"
+#include "sbx/cow/xattr.h"
+
+enum {
+	APPLY_COPY_BYTES = 1 << 16,
+	APPLY_LINKS_MAX = 1 << 20,
+	APPLY_SCAN_DEPTH = 200,
+	APPLY_SETID = S_ISUID | S_ISGID,
+};
+
+/* A file of the layer with several names, and what the first of them has become. */
+struct apply_link {
+	uint64_t dev, ino;	     /* in the layer; ino 0: a free place */
+	uint64_t host_dev, host_ino; /* on the host */
+	char *path;		     /* owned; relative to the root */
+};
+
+struct apply {
+	struct cow_session *session;
+	const struct cow_apply_options *options;
+	struct cow_applied *applied;
+	struct cow_journal journal;
+	struct apply_link *links; /* owned; a hash table, of one root */
+	size_t n_links, links_size;
+	size_t root;
+	int root_fd;	    /* owned; of the host */
+	bool acts;	    /* the second walk */
+	char temporary[48]; /* the name of what is not yet, or no more, in place */
+};
+
+/* ---- what is meant ---- */
+
+static bool apply_matches(const char *const *patterns, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fnmatch(patterns[i], path, FNM_LEADING_DIR) == 0)
+			return true;
+	return false;
+}
+
+static bool apply_selects(const struct apply *a, const char *path)
+{
+	const struct cow_apply_options *o = a->options;
+
+	return (o->n_include == 0 || apply_matches(o->include, o->n_include, path)) &&
+	       !apply_matches(o->exclude, o->n_exclude, path);
+}
+
+/* Is there anything below a directory of the layer that is selected? */
+static bool apply_selects_below(const struct apply *a, int dir_fd, const char *name,
+				const char *path, unsigned depth)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool found = false;
+
+	if (!dir) {
+		defs_cleanup_fd(&fd);
+		return false;
+	}
+	while (!found && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
+		_autofree_ char *below = NULL;
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
+		    asprintf(&below, "%s/%s", path, e->d_name) < 0)
+			continue;
+		found = apply_selects(a, below) ||
+			(fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			 S_ISDIR(st.st_mode) &&
+			 apply_selects_below(a, fd, e->d_name, below, depth + 1));
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+static bool apply_can_own(void)
+{
+	return geteuid() == 0;
+}
+
+/* What is left to be done: not what cannot be or is not wanted, or it would never end. */
+static uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
+{
+	uint32_t changes = e->changes;
+
+	if (!a->options->allow_setid &&
+	    ((e->upper.st_mode ^ e->host.st_mode) & (07777 & ~APPLY_SETID)) == 0 &&
+	    (e->upper.st_mode & APPLY_SETID & ~e->host.st_mode))
+		changes &= ~(uint32_t)COW_MODE;
+	if (!apply_can_own())
+		changes &= ~(uint32_t)COW_OWNER;
+	return changes;
+}
+
+/* ---- what has changed on the host ---- */
+
+static bool apply_is_later(const struct apply *a, const struct stat *st)
+{
+	const struct timespec *began = &a->session->began;
+
+	return st->st_ctim.tv_sec > began->tv_sec ||
+	       (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec > began->tv_nsec);
+}
+
+/* Has anything in a directory of the host changed, or does something else lie in it? */
+static bool apply_tree_is_later(const struct apply *a, int dir_fd, const char *name, unsigned depth)
+{
+	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool later = depth >= APPLY_SCAN_DEPTH;
+
+	if (!dir) {
+		defs_cleanup_fd(&fd);
+		return true; /* a mount, or what cannot be looked into */
+	}
+	while (!later && (e = readdir(dir))) {
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+			continue;
+		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			(apply_is_later(a, &st) && !cow_journal_has(&a->journal, &st)) ||
+			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
+	}
+	(void)closedir(dir);
+	return later;
+}
+
+static bool apply_entry_is_later(const struct apply *a, const struct cow_entry *e)
+{
+	if (!e->has_host)
+		return false;
+	if (S_ISDIR(e->host.st_mode))
+		return (apply_is_later(a, &e->host) && !cow_journal_has(&a->journal, &e->host)) ||
+		       apply_tree_is_later(a, e->host_dir, e->name, 0);
+	/* Of a file with several names, one of which was taken away, or added, by us. */
+	return apply_is_later(a, &e->host) && !cow_journal_has(&a->journal, &e->host);
+}
+
+/* Return: true where it may not be touched; it is told then. */
+static bool apply_conflicts(struct apply *a, const struct cow_entry *e)
+{
+	struct stat dir;
+	bool later = false;
+
+	if (a->options->force)
+		return false;
+	if (!S_ISDIR(e->upper.st_mode) || (e->changes & (COW_REMOVED | COW_TYPE)))
+		later = apply_entry_is_later(a, e);
+	if (!later && (e->changes & (COW_ADDED | COW_REMOVED)) && e->host_dir >= 0)
+		later = fstat(e->host_dir, &dir) < 0 ||
+			(apply_is_later(a, &dir) && !cow_journal_has(&a->journal, &dir));
+	if (later) {
+		a->applied->conflicts++;
+		a->options->tell(a->options->arg, a->root, e,
+				 "has changed on the host since the session began");
+	}
+	return later;
+}
+
+/* ---- hard links ---- */
+
+static struct apply_link *apply_link_slot(struct apply_link *links, size_t size, uint64_t dev,
+					  uint64_t ino)
+{
+	size_t at = (size_t)((ino * UINT64_C(0x9e3779b97f4a7c15)) ^ dev) & (size - 1);
+
+	while (links[at].ino && (links[at].dev != dev || links[at].ino != ino))
+		at = (at + 1) & (size - 1);
+	return &links[at];
+}
+
+static int apply_links_grow(struct apply *a)
+{
+	size_t size = a->links_size ? a->links_size * 2 : 64;
+	struct apply_link *links = calloc(size, sizeof(*links));
+
+	if (!links)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->links_size; i++)
+		if (a->links[i].ino)
+			*apply_link_slot(links, size, a->links[i].dev, a->links[i].ino) =
+				a->links[i];
+	free(a->links);
+	a->links = links;
+	a->links_size = size;
+	return 0;
+}
+
+static void apply_links_finish(struct apply *a)
+{
+	for (size_t i = 0; i < a->links_size; i++)
+		free(a->links[i].path);
+	free(a->links);
+	a->links = NULL;
+	a->n_links = a->links_size = 0;
+}
+
+/* Return: the link, or NULL where the file is not known yet. */
+static const struct apply_link *apply_find_link(const struct apply *a, const struct stat *upper)
+{
+	const struct apply_link *link;
+
+	if (!a->links_size)
+		return NULL;
+	link = apply_link_slot(a->links, a->links_size, upper->st_dev, upper->st_ino);
+	return link->ino ? link : NULL;
+}
+
+/* A name that the host has now, of a file with several. Too many are told apart no more. */
+static int apply_note_link(struct apply *a, const struct cow_entry *e)
+{
+	struct apply_link *link;
+	struct stat st;
+
+	if (e->upper.st_nlink < 2 || a->n_links >= APPLY_LINKS_MAX ||
+	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if ((a->n_links + 1) * 2 > a->links_size && apply_links_grow(a) < 0)
+		return -ENOMEM;
+	link = apply_link_slot(a->links, a->links_size, e->upper.st_dev, e->upper.st_ino);
+	if (link->ino)
+		return 0;
+	link->path = strdup(e->path);
+	if (!link->path)
+		return -ENOMEM;
+	link->dev = e->upper.st_dev;
+	link->ino = e->upper.st_ino;
+	link->host_dev = st.st_dev;
+	link->host_ino = st.st_ino;
+	a->n_links++;
+	return 0;
+}
+
+/* Return: 1 it is there under the temporary name, 0 it has to be copied. */
+static int apply_make_link(struct apply *a, const struct cow_entry *e,
+			   const struct apply_link *link)
+{
+	_autoclose_ int fd = sys_openat2(a->root_fd, link->path, O_PATH | O_NOFOLLOW | O_CLOEXEC,
+					 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	char path[32];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != link->host_ino ||
+	    st.st_dev != link->host_dev || cow_journal_add(&a->journal, &st) < 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, e->host_dir, a->temporary, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* ---- make ---- */
+
+static int apply_copy_piece(int from, int to, off_t at, off_t end)
+{
+	char room[APPLY_COPY_BYTES];
+
+	while (at < end) {
+		size_t want = end - at < (off_t)sizeof(room) ? (size_t)(end - at) : sizeof(room);
+		ssize_t n = pread(from, room, want, at);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		for (ssize_t done = 0; done < n;) {
+			ssize_t m = pwrite(to, room + done, (size_t)(n - done), at + done);
+
+			if (m < 0)
+				return -errno;
+			done += m;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+/* What is a hole stays one. */
+static int apply_copy_data(int from, int to, off_t size)
+{
+	off_t at = 0;
+
+	while (at < size) {
+		off_t data = lseek(from, at, SEEK_DATA), hole;
+		int r;
+
+		if (data < 0 && errno == ENXIO)
+			break;
+		if (data < 0)
+			data = at; /* where holes are not known all is data */
+		hole = lseek(from, data, SEEK_HOLE);
+		if (hole < 0 || hole > size)
+			hole = size;
+		r = apply_copy_piece(from, to, data, hole);
+		if (r < 0)
+			return r;
+		at = hole;
+	}
+	return ftruncate(to, size) < 0 ? -errno : 0;
+}
+
+/* Return: the permissions to set; bits that are not given are counted. */
+static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
+{
+	mode_t mode = e->upper.st_mode & 07777;
+	mode_t keeps = S_ISDIR(e->upper.st_mode) ? has & S_ISGID : 0;
+
+	if (e->depth == 0) /* see walk_compare() */
+		return (mode & (mode_t)~APPLY_SETID) | (has & APPLY_SETID);
+	if (a->options->allow_setid || !(mode & APPLY_SETID & ~keeps))
+		return mode;
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e,
+			 "its set-user-ID or set-group-ID bit is left out: see --allow-setid");
+	return mode & ~((mode_t)APPLY_SETID & ~keeps);
+}
+
+/* Owner, attributes, permissions, times: in this order, as each may change what was before. */
+static int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
+{
+	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((e->upper.st_uid != st.st_uid || e->upper.st_gid != st.st_gid) && e->depth > 0 &&
+	    fchown(fd, e->upper.st_uid, e->upper.st_gid) < 0)
+		a->applied->owners++;
+	if (e->depth > 0) {
+		r = cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid);
+		if (r < 0)
+			return r;
+		if (r > 0) {
+			a->applied->skipped++;
+			a->options->tell(a->options->arg, a->root, e,
+					 "some of its attributes could not be set");
+		}
+	}
+	if (fchmod(fd, apply_mode(a, e, st.st_mode)) < 0 || futimens(fd, times) < 0)
+		return -errno;
+	return 0;
+}
+
+static int apply_make_file(struct apply *a, const struct cow_entry *e)
+{
+	_autoclose_ int from = cow_open(e->upper_dir, e->name, O_RDONLY | O_NONBLOCK);
+	_autoclose_ int to = -1;
+	int r;
+
+	if (from < 0)
+		return -errno;
+	to = openat(e->host_dir, a->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	if (to < 0)
+		return -errno;
+	r = apply_copy_data(from, to, e->upper.st_size);
+	if (r == 0)
+		r = apply_set_all(a, e, to);
+	return r == 0 && fsync(to) < 0 ? -errno : r;
+}
+
+static int apply_make_symlink(const struct apply *a, const struct cow_entry *e)
+{
+	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(e->upper_dir, e->name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (symlinkat(target, e->host_dir, a->temporary) < 0 ||
+	    utimensat(e->host_dir, a->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
+}
+
+static int apply_make_fifo(const struct apply *a, const struct cow_entry *e)
+{
+	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
+
+	if (mkfifoat(e->host_dir, a->temporary, e->upper.st_mode & 0777) < 0 ||
+	    fchmodat(e->host_dir, a->temporary, e->upper.st_mode & 0777, 0) < 0 ||
+	    utimensat(e->host_dir, a->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Under the temporary name. */
+static int apply_make(struct apply *a, const struct cow_entry *e)
+{
+	const struct apply_link *link =
+		e->upper.st_nlink > 1 ? apply_find_link(a, &e->upper) : NULL;
+
+	if (link && apply_make_link(a, e, link))
+		return 0;
+	if (S_ISREG(e->upper.st_mode))
+		return apply_make_file(a, e);
+	return S_ISLNK(e->upper.st_mode) ? apply_make_symlink(a, e) : apply_make_fifo(a, e);
+}
+
+/* ---- put in place ---- */
+
+static int apply_exchange(int dir_fd, const char *one, const char *other)
+{
+	return syscall(SYS_renameat2, dir_fd, one, dir_fd, other, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
+/* What lies under the temporary name: a killed try's, or what was replaced. */
+static int apply_clear(const struct apply *a, int dir_fd)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, a->temporary, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(st.st_mode))
+		return cow_remove_tree(dir_fd, a->temporary);
+	return unlinkat(dir_fd, a->temporary, 0) < 0 ? -errno : 0;
+}
+
+/* A directory of the host is about to be changed. */
+static int apply_prepare(struct apply *a, int dir_fd)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(dir_fd, &st) < 0)
+		return -errno;
+	if (faccessat(dir_fd, ".", W_OK, AT_EACCESS) < 0 && errno == EACCES)
+		cow_gain_access(); /* its owner cannot write, or not yet */
+	r = cow_journal_add(&a->journal, &st);
+	return r < 0 ? r : apply_clear(a, dir_fd);
+}
+
+/* From the temporary name to its own; a directory there is taken away. */
+static int apply_place(const struct apply *a, const struct cow_entry *e)
+{
+	int r;
+
+	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode))) {
+		r = apply_exchange(e->host_dir, a->temporary, e->name);
+		return r < 0 ? r : apply_clear(a, e->host_dir);
+	}
+	return renameat(e->host_dir, a->temporary, e->host_dir, e->name) < 0 ? -errno : 0;
+}
+
+static int apply_remove(const struct apply *a, const struct cow_entry *e)
+{
+	if (!S_ISDIR(e->host.st_mode))
+		return unlinkat(e->host_dir, e->name, 0) < 0 ? -errno : 0;
+	if (renameat(e->host_dir, e->name, e->host_dir, a->temporary) < 0)
+		return -errno;
+	return apply_clear(a, e->host_dir);
+}
+
+static int apply_fail(const struct cow_entry *e, int number, struct sbx_err *err)
+{
+	int r = err_system(err, number, e->path, "cannot be applied");
+
+	err_hint(err, "nothing is lost: what was applied is whole, and the same command goes on\n"
+		      "where this one stopped");
+	return r;
+}
+
+static int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
+{
+	int r = apply_prepare(a, e->host_dir);
+
+	/* To take a name away changes the file that has others. */
+	if (r == 0 && e->has_host && !S_ISDIR(e->host.st_mode) && e->host.st_nlink > 1)
+		r = cow_journal_add(&a->journal, &e->host);
+	if (r == 0 && (e->changes & COW_REMOVED)) {
+		r = apply_remove(a, e);
+	} else if (r == 0) {
+		r = apply_make(a, e);
+		if (r == 0)
+			r = apply_place(a, e);
+		if (r < 0)
+			(void)apply_clear(a, e->host_dir);
+	}
+	if (r == 0 && !(e->changes & COW_REMOVED))
+		r = apply_note_link(a, e);
+	return r < 0 ? apply_fail(e, -r, err) : 0;
+}
+
+/* ---- the visitor ---- */
+
+static bool apply_can_be_made(struct apply *a, const struct cow_entry *e)
+{
+	if (str_equal(e->name, a->temporary)) {
+		a->applied->skipped++;
+		a->options->tell(a->options->arg, a->root, e, "has a name that sbx apply uses");
+		return false;
+	}
+	if ((e->changes & COW_REMOVED) || S_ISREG(e->upper.st_mode) || S_ISLNK(e->upper.st_mode) ||
+	    S_ISFIFO(e->upper.st_mode))
+		return true;
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e,
+			 S_ISSOCK(e->upper.st_mode) ? "is a socket, and left out"
+						    : "is a device, and left out");
+	return false;
+}
+
+/* Is a name whose file is as it should be linked to another than the layer's other names? */
+static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e)
+{
+	const struct apply_link *link = apply_find_link(a, &e->upper);
+
+	return link && e->has_host &&
+	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev);
+}
+
+static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err)
+{
+	struct apply *a = arg;
+	uint32_t changes = apply_changes(a, e);
+	bool links = !(e->changes & COW_REMOVED) && e->upper.st_nlink > 1;
+
+	if (!apply_selects(a, e->path))
+		return 0;
+	if (changes == 0 && links && a->acts && apply_is_other_link(a, e))
+		return apply_act(a, e, err);
+	if (changes == 0)
+		return links && a->acts && apply_note_link(a, e) < 0 ? err_oom(err) : 0;
+	if (!apply_can_be_made(a, e))
+		return 0;
+	if (apply_conflicts(a, e))
+		return a->acts ? err_refuse(err, EBUSY, e->path,
+					    "has changed on the host since the session began")
+			       : 0;
+	if (!a->acts && !a->options->dry_run)
+		return 0;
+	cow_count(e, &a->applied->counts);
+	a->options->tell(a->options->arg, a->root, e, NULL);
+	return a->acts ? apply_act(a, e, err) : 0;
+}
+
+/* A new directory: it is in the journal before it has its name. */
+static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_fd)
+{
+	_autoclose_ int fd = -1;
+	struct stat st;
+	int r = apply_prepare(a, e->host_dir);
+
+	if (r < 0)
+		return r;
+	if (mkdirat(e->host_dir, a->temporary, 0700) < 0)
+		return -errno;
+	fd = openat(e->host_dir, a->temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	r = cow_journal_add(&a->journal, &st);
+	if (r == 0)
+		r = apply_place(a, e);
+	if (r == 0)
+		*host_fd = take_fd(&fd);
+	return r;
+}
+
+static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struct sbx_err *err)
+{
+	struct apply *a = arg;
+	bool is_new = e->changes & (COW_ADDED | COW_TYPE);
+	bool selected = e->depth == 0 || apply_selects(a, e->path);
+	int r;
+
+	if (str_equal(e->name, a->temporary))
+		return apply_can_be_made(a, e) ? 0 : 1;
+	if (is_new && !selected && !apply_selects_below(a, e->upper_dir, e->name, e->path, 0))
+		return 1;
+	if (is_new && apply_conflicts(a, e))
+		return a->acts ? err_refuse(err, EBUSY, e->path,
+					    "has changed on the host since the session began")
+			       : 0;
+	if ((a->acts || a->options->dry_run) && cow_is_told(e) && (is_new || selected)) {
+		cow_count(e, &a->applied->counts);
+		a->options->tell(a->options->arg, a->root, e, NULL);
+	}
+	if (!is_new || !a->acts)
+		return 0;
+	r = apply_make_dir(a, e, host_fd);
+	if (r < 0) {
+		(void)apply_clear(a, e->host_dir);
+		return apply_fail(e, -r, err);
+	}
+	return 0;
+}
+
+static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int host_fd,
+		       struct sbx_err *err)
+{
+	struct apply *a = arg;
+	bool is_new = e->changes & (COW_ADDED | COW_TYPE);
+	struct stat st;
+	int r;
+
+	(void)upper_fd;
+	if (!a->acts || host_fd < 0)
+		return 0;
+	/* An earlier try may have left something, in a directory with nothing else to do. */
+	r = apply_clear(a, host_fd);
+	if (r == 0 && fstat(host_fd, &st) < 0)
+		r = -errno;
+	if (r == 0 && e->changes == 0 && st.st_mtim.tv_sec == e->upper.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
+		return 0;
+	if (r == 0 && !is_new && e->depth > 0 && !apply_selects(a, e->path))
+		return 0;
+	if (r == 0)
+		r = cow_journal_add(&a->journal, &st);
+	if (r == 0)
+		r = apply_set_all(a, e, host_fd);
+	if (r == 0 && fsync(host_fd) < 0)
+		r = -errno;
+	return r < 0 ? apply_fail(e, -r, err) : 0;
+}
+
+/* ---- all ---- */
+
+static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
+{
+	const struct cow_visitor visitor = {apply_entry, apply_enter, apply_leave, a};
+	int upper_fd, r = 0;
+
+	a->acts = acts;
+	for (a->root = 0; a->root < a->session->n_roots && r == 0; a->root++) {
+		r = cow_session_open_root(a->session, a->root, &upper_fd, &a->root_fd, err);
+		if (r < 0)
+			return r;
+		defs_cleanup_fd(&upper_fd);
+		r = cow_walk(a->session, a->root, &visitor, err);
+		apply_links_finish(a);
+		defs_cleanup_fd(&a->root_fd);
+	}
+	return r;
+}
+
+static int apply_refuse_conflicts(const struct apply *a, struct sbx_err *err)
+{
+	int r = err_refuse(err, EBUSY, a->session->id,
+			   "%llu of the entries have changed on the host since the session began; "
+			   "nothing was applied",
+			   (unsigned long long)a->applied->conflicts);
+
+	err_hint(err, "leave them out with --exclude, or overwrite them with --force");
+	return r;
+}
+
+static int apply_mark_done(const struct apply *a, struct sbx_err *err)
+{
+	const struct cow_apply_options *o = a->options;
+	_autoclose_ int fd = -1;
+
+	if (o->n_include || o->n_exclude)
+		return 0;
+	fd = openat(a->session->dir_fd, "applied", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	return fd < 0 ? err_system(err, errno, a->session->dir, "cannot note that all is applied")
+		      : 0;
+}
+
+/**
+ * Apply a session, which is locked.
+ *
+ * Return: 0, or -errno with *err filled; then what was applied is whole, and it can be
+ * called again.
+ */
+int cow_apply(struct cow_session *session, const struct cow_apply_options *options,
+	      struct cow_applied *ret_applied, struct sbx_err *err)
+{
+	struct apply a = {
+		.session = session, .options = options, .applied = ret_applied, .root_fd = -1};
+	int r;
+
+	*ret_applied = (struct cow_applied){0};
+	(void)snprintf(a.temporary, sizeof(a.temporary), ".sbx-apply-%llx-%lx",
+		       (unsigned long long)session->began.tv_sec, session->began.tv_nsec);
+	r = cow_journal_open(&a.journal, session->dir_fd, !options->dry_run);
+	if (r < 0)
+		r = err_system(err, -r, session->dir, "cannot open the journal");
+	else
+		r = apply_walk(&a, false, err);
+	if (r == 0 && ret_applied->conflicts)
+		r = apply_refuse_conflicts(&a, err);
+	if (r == 0 && !options->dry_run) {
+		*ret_applied = (struct cow_applied){0};
+		r = apply_walk(&a, true, err);
+	}
+	if (r == 0 && !options->dry_run)
+		r = apply_mark_done(&a, err);
+	cow_journal_close(&a.journal);
+	return r;
+}

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session: see session.h.
+ *
+ * When it began is compared with the times at which files of the host changed (ctime). Those
+ * come from a clock that moves in steps of some milliseconds; so a launch waits until that
+ * clock has passed the moment that is recorded. What changed before it has then an earlier
+ * time, and what changes while the command runs a later one, without a doubt between.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "sbx/base/dirs.h"
+#include "sbx/base/io.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/cow/session.h"
+
+enum { COW_LOCK_MS = 500, COW_COMMAND_MAX = 4096, COW_TICK_NS = 1000000 };
+
+void cow_session_init(struct cow_session *session)
+{
+	*session = (struct cow_session){.dir_fd = -1, .lock_fd = -1, .command = ""};
+}
+
+void cow_session_close(struct cow_session *session)
+{
+	defs_cleanup_fd(&session->lock_fd);
+	defs_cleanup_fd(&session->dir_fd);
+	session->dir_fd = session->lock_fd = -1;
+}
+
+/* ---- the record ---- */
+
+static bool cow_meta_number(const char *text, uint64_t *ret)
+{
+	return str_parse_u64(text, 10, UINT64_MAX, ret) == 0;
+}
+
+/* "SECONDS.NANOSECONDS" or "DEV:INO": two numbers. */
+static bool cow_meta_pair(const char *text, char between, uint64_t *ret_a, uint64_t *ret_b)
+{
+	char first[32];
+	const char *at = strchr(text, between);
+
+	if (!at || (size_t)(at - text) >= sizeof(first))
+		return false;
+	memcpy(first, text, (size_t)(at - text));
+	first[at - text] = '\0';
+	return cow_meta_number(first, ret_a) && cow_meta_number(at + 1, ret_b);
+}
+
+static bool cow_meta_field(struct cow_session *s, const char *key, const char *value)
+{
+	uint64_t a, b;
+
+	if (str_equal(key, "command")) {
+		s->command = value;
+	} else if (str_equal(key, "began")) {
+		if (!cow_meta_pair(value, '.', &a, &b))
+			return false;
+		s->began = (struct timespec){.tv_sec = (time_t)a, .tv_nsec = (long)b};
+	} else if (str_equal(key, "root")) {
+		if (s->n_roots >= COW_ROOTS_MAX || value[0] != '/')
+			return false;
+		s->roots[s->n_roots++] = (struct cow_root){.path = value};
+	} else if (str_equal(key, "inode")) {
+		if (s->n_roots == 0 || !cow_meta_pair(value, ':', &a, &b))
+			return false;
+		s->roots[s->n_roots - 1].dev = a;
+		s->roots[s->n_roots - 1].ino = b;
+	}
+	return true;
+}
+
+static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_err *err)
+{
+	_autoclose_ int fd = openat(s->dir_fd, "meta", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char *text;
+	size_t len = 0;
+	bool good = false;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? err_refuse(err, ENOENT, s->dir, "is no session")
+				       : err_system(err, errno, s->dir, "cannot read the session");
+	s->roots = arena_alloc(arena, COW_ROOTS_MAX * sizeof(*s->roots));
+	if (!s->roots)
+		return err_oom(err);
+	r = io_read_all(fd, COW_META_MAX, arena, &text, &len);
+	if (r < 0)
+		return err_system(err, -r, s->dir, "cannot read the session's record");
+	for (const char *at = text; r == 0 && at < text + len; at += strlen(at) + 1) {
+		const char *equals = strchr(at, '=');
+		char *key = equals ? arena_dup_n(arena, at, (size_t)(equals - at)) : NULL;
+
+		if (!key || memchr(at, '\0', (size_t)(text + len - at)) == NULL)
+			r = -EINVAL;
+		else if (!good)
+			good = str_equal(at, "sbx-session=1"), r = good ? 0 : -EINVAL;
+		else
+			r = cow_meta_field(s, key, equals + 1) ? 0 : -EINVAL;
+	}
+	if (r < 0 || !good || s->n_roots == 0)
+		return err_refuse(err, EINVAL, s->dir, "has a record that cannot be read");
+	return 0;
+}
+
+static void cow_meta_put(struct str_buf *out, const char *key, const char *value)
+{
+	str_buf_puts(out, key);
+	str_buf_puts(out, value);
+	str_buf_write(out, "", 1);
+}
+
+static void cow_meta_put_command(struct str_buf *out, const char *const *argv)
+{
+	char room[COW_COMMAND_MAX];
+	struct str_buf words = STR_BUF_ON_STACK(room);
+
+	for (size_t i = 0; argv && argv[i]; i++) {
+		str_buf_puts(&words, i ? " " : "");
+		str_buf_puts(&words, argv[i]);
+	}
+	cow_meta_put(out, "command=", words.data);
+}
+
+/* Written whole, and then there: a session without one is nothing. */
+static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
+			  struct arena *arena, struct sbx_err *err)
+{
+	struct str_buf out = {.data = arena_alloc(arena, COW_META_MAX), .size = COW_META_MAX};
+	_autoclose_ int fd = -1;
+	char pair[64];
+	int r;
+
+	if (!out.data)
+		return err_oom(err);
+	cow_meta_put(&out, "sbx-session=1", "");
+	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)s->began.tv_sec,
+		       s->began.tv_nsec);
+	cow_meta_put(&out, "began=", pair);
+	cow_meta_put_command(&out, wanted->argv);
+	for (size_t i = 0; i < s->n_roots; i++) {
+		cow_meta_put(&out, "root=", s->roots[i].path);
+		(void)snprintf(pair, sizeof(pair), "%" PRIu64 ":%" PRIu64, s->roots[i].dev,
+			       s->roots[i].ino);
+		cow_meta_put(&out, "inode=", pair);
+	}
+	fd = openat(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	r = fd < 0 ? -errno : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
+	if (r == 0 && (fsync(fd) < 0 || renameat(s->dir_fd, "meta.new", s->dir_fd, "meta") < 0))
+		r = -errno;
+	return r < 0 ? err_system(err, -r, s->dir, "cannot write the session's record") : 0;
+}
+
+/* ---- open ---- */
+
+/* Return: 0; *ret_busy: somebody else has it. */
+static int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct sbx_err *err)
+{
+	int r;
+
+	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		return err_system(err, errno, s->dir, "cannot lock the session");
+	/* Who lists sessions has the lock for a moment. */
+	r = reads ? (flock(s->lock_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0)
+		  : dirs_lock(s->lock_fd, COW_LOCK_MS);
+	*ret_busy = r == -EWOULDBLOCK || r == -ETIMEDOUT || r == -EBUSY;
+	if (r < 0 && !*ret_busy)
+		return err_system(err, -r, s->dir, "cannot lock the session");
+	return 0;
+}
+
+static int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
+{
+	int r = err_refuse(err, EBUSY, s->id, "is in use: its sandbox runs, or a verb is at work");
+
+	err_hint(err, "wait for its end, or end it: see sbx ps");
+	return r;
+}
+
+static int cow_session_refuse_open(int number, const char *dir, struct sbx_err *err)
+{
+	int r = number == ENOENT ? err_refuse(err, ENOENT, dir, "there is no such session")
+				 : err_system(err, number, dir, "cannot open the session");
+
+	if (number == EACCES)
+		err_hint(err,
+			 "it must be yours, and others must not be able to enter it: chmod 700");
+	return r;
+}
+
+/* The driver of each root, by what it has made where no command can get (spec/session.c). */
+void cow_session_find_drivers(struct cow_session *s)
+{
+	for (size_t i = 0; i < s->n_roots; i++) {
+		char path[64];
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "%zu/work/fuse-overlayfs", i);
+		s->roots[i].fuse = fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	}
+}
+
+/**
+ * Open a session that is there.
+ * @lock: how; where that cannot be had it fails, but for COW_LOCK_ASK, which only tells
+ * @ret:  initialised; to be closed in any case
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct arena *arena,
+		     struct cow_session *ret, struct sbx_err *err)
+{
+	bool busy = false;
+	int r;
+
+	ret->id = id;
+	ret->dir = dir;
+	ret->dir_fd = dirs_open_own(dir);
+	if (ret->dir_fd < 0)
+		return cow_session_refuse_open(-ret->dir_fd, id, err);
+	r = cow_meta_read(ret, arena, err);
+	if (r == 0)
+		r = cow_session_lock(ret, lock != COW_LOCK_WRITE, &busy, err);
+	if (r < 0)
+		return r;
+	if (busy && lock != COW_LOCK_ASK)
+		return cow_session_refuse_busy(ret, err);
+	ret->in_use = busy;
+	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	cow_session_find_drivers(ret);
+	return 0;
+}
+
+/* ---- start ---- */
+
+/* See the head of this file. */
+static void cow_session_note_time(struct timespec *ret_began)
+{
+	const struct timespec tick = {.tv_nsec = COW_TICK_NS};
+	struct timespec coarse;
+
+	(void)clock_gettime(CLOCK_REALTIME, ret_began);
+	do {
+		(void)nanosleep(&tick, NULL);
+		(void)clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
+	} while (coarse.tv_sec < ret_began->tv_sec ||
+		 (coarse.tv_sec == ret_began->tv_sec && coarse.tv_nsec <= ret_began->tv_nsec));
+}
+
+/* The upper directory is what its root looks like inside, so it begins with the same. */
+static int cow_session_make_root(const struct cow_session *s, size_t index, struct sbx_err *err)
+{
+	const char *root = s->roots[index].path;
+	char name[32];
+	struct stat st;
+	_autoclose_ int fd = -1;
+
+	if (stat(root, &st) < 0)
+		return err_system(err, errno, root, "cannot be looked at");
+	(void)snprintf(name, sizeof(name), "%zu", index);
+	if (mkdirat(s->dir_fd, name, 0700) < 0)
+		return err_system(err, errno, s->dir, "cannot make a directory for changes");
+	(void)snprintf(name, sizeof(name), "%zu/work", index);
+	if (mkdirat(s->dir_fd, name, 0700) < 0)
+		return err_system(err, errno, s->dir, "cannot make a directory for changes");
+	(void)snprintf(name, sizeof(name), "%zu/upper", index);
+	if (mkdirat(s->dir_fd, name, 0700) < 0)
+		return err_system(err, errno, s->dir, "cannot make a directory for changes");
+	fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* A group that the caller is not in stays the host's: walk_compare() does not ask. */
+	if (fd >= 0 && st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0)
+		errno = 0;
+	if (fd < 0 || fchmod(fd, st.st_mode & 01777) < 0 ||
+	    futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) < 0)
+		return err_system(err, errno, s->dir, "cannot make a directory for changes");
+	return 0;
+}
+
+static int cow_session_fill(struct cow_session *s, const struct cow_wanted *wanted,
+			    struct arena *arena, struct sbx_err *err)
+{
+	s->roots = arena_alloc(arena, (wanted->n_roots + 1) * sizeof(*s->roots));
+	if (!s->roots)
+		return err_oom(err);
+	s->n_roots = wanted->n_roots;
+	for (size_t i = 0; i < wanted->n_roots; i++) {
+		struct stat st;
+		int r;
+
+		if (stat(wanted->roots[i], &st) < 0)
+			return err_system(err, errno, wanted->roots[i], "cannot be looked at");
+		if (!S_ISDIR(st.st_mode)) {
+			r = err_refuse(err, ENOTDIR, wanted->roots[i], "is not a directory");
+			err_set_option(err, "--cow");
+			return r;
+		}
+		s->roots[i] = (struct cow_root){
+			.path = wanted->roots[i], .dev = st.st_dev, .ino = st.st_ino};
+		r = cow_session_make_root(s, i, err);
+		if (r < 0)
+			return r;
+	}
+	cow_session_note_time(&s->began);
+	return cow_meta_write(s, wanted, arena, err);
+}
+
+/* Whether others can replace the directory: only root and the caller may write above it. */
+static int cow_session_check_above(const char *dir, struct sbx_err *err)
+{
+	char above[4096];
+	struct stat st;
+	char *slash;
+
+	str_copy(above, sizeof(above), dir);
+	while ((slash = strrchr(above, '/'))) {
+		*slash = '\0';
+		if (stat(above[0] ? above : "/", &st) < 0)
+			continue; /* is made */
+		if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
+		    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))) {
+			int r = err_refuse(err, EPERM, above[0] ? above : "/",
+					   "others can write there, and replace the session");
+
+			err_set_option(err, "--session");
+			err_hint(err, "keep sessions where only you can write");
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wanted,
+			     struct arena *arena, struct sbx_err *err)
+{
+	int r = 0;
+
+	if (s->n_roots != wanted->n_roots)
+		r = -EINVAL;
+	for (size_t i = 0; r == 0 && i < s->n_roots; i++)
+		if (!str_equal(s->roots[i].path, wanted->roots[i]))
+			r = -EINVAL;
+	if (r < 0) {
+		(void)err_refuse(err, EINVAL, s->id, "was begun with other directories, %s first",
+				 s->roots[0].path);
+		err_set_option(err, "--session");
+		err_hint(err, "give the same --cow in the same order, or begin another session");
+		return r;
+	}
+	if (!s->applied)
+		return 0;
+	/* What is changed from now on, on either side, is another matter. */
+	cow_session_note_time(&s->began);
+	r = cow_meta_write(s, wanted, arena, err);
+	(void)unlinkat(s->dir_fd, "journal", 0);
+	(void)unlinkat(s->dir_fd, "applied", 0);
+	return r;
+}
+
+/**
+ * Begin a session, or go on with one that is there; it is locked until it is closed.
+ *
+ * Return: 0, or -errno with *err filled; then nothing new is left.
+ */
+int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,
+		      struct sbx_err *err)
+{
+	bool busy = false, there;
+	struct stat st;
+	int r = cow_session_check_above(wanted->dir, err);
+
+	if (r < 0)
+		return r;
+	there = lstat(wanted->dir, &st) == 0;
+	ret->id = wanted->id;
+	ret->dir = wanted->dir;
+	ret->dir_fd = dirs_make_own(wanted->dir);
+	if (ret->dir_fd < 0) {
+		r = cow_session_refuse_open(-ret->dir_fd, wanted->dir, err);
+		return r;
+	}
+	if (there && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		cow_session_close(ret);
+		r = cow_session_open(wanted->dir, wanted->id, COW_LOCK_WRITE, arena, ret, err);
+		return r < 0 ? r : cow_session_go_on(ret, wanted, arena, err);
+	}
+	r = cow_session_lock(ret, false, &busy, err);
+	if (r == 0 && busy)
+		r = cow_session_refuse_busy(ret, err);
+	if (r < 0)
+		return r;
+	ret->fresh = true;
+	r = cow_session_fill(ret, wanted, arena, err);
+	if (r < 0)
+		cow_session_abandon(ret);
+	return r;
+}
+
+/* ---- remove ---- */
+
+enum { COW_REMOVE_DEPTH = 64 };
+
+/*
+ * A directory that lies too deep for a descriptor each is moved up, and removed from there:
+ * what the command made has no say in how many are needed.
+ */
+static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *moved);
+
+/* A directory whose owner may have been shut out of it. Return: as openat(2). */
+static int cow_open_closed(int dir_fd, const char *name)
+{
+	const int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	_autoclose_ int found =
+		sys_openat2(dir_fd, name, (uint64_t)(flags | O_PATH),
+			    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	char path[64];
+	struct stat st;
+
+	if (found < 0 || fstat(found, &st) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+	if ((st.st_mode & 0700) != 0700 && chmod(path, 0700) < 0)
+		return -1;
+	return openat(found, ".", flags | O_RDONLY);
+}
+
+static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned depth, unsigned *moved)
+{
+	_autoclose_ int fd = -1;
+	char room[32];
+	int r;
+
+	if (depth >= COW_REMOVE_DEPTH) {
+		(void)snprintf(room, sizeof(room), ".sbx-deep-%u", (*moved)++);
+		return renameat(dir_fd, name, top_fd, room) < 0 ? -errno : 0;
+	}
+	fd = cow_open_closed(dir_fd, name);
+	if (fd < 0)
+		return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 ? 0 : -errno;
+	r = cow_remove_below(top_fd, fd, depth + 1, moved);
+	if (r < 0)
+		return r;
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+/* All that is in a directory. What is moved to the top meanwhile is found by looking again. */
+static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *moved)
+{
+	int again = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	unsigned before = *moved;
+	const struct dirent *e;
+
+	if (!dir) {
+		r = -errno;
+		defs_cleanup_fd(&again);
+		return r;
+	}
+	while (r == 0 && (errno = 0, e = readdir(dir))) {
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+			continue;
+		if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		r = S_ISDIR(st.st_mode) ? cow_remove_dir(top_fd, dir_fd, e->d_name, depth, moved)
+		    : unlinkat(dir_fd, e->d_name, 0) < 0 ? -errno
+							 : 0;
+	}
+	(void)closedir(dir);
+	if (r == 0 && depth == 0 && *moved != before)
+		return cow_remove_below(top_fd, dir_fd, 0, moved);
+	return r;
+}
+
+/**
+ * Remove a directory with all that is in it, beneath another.
+ *
+ * Return: 0 or -errno.
+ */
+int cow_remove_tree(int dir_fd, const char *name)
+{
+	_autoclose_ int fd = -1;
+	unsigned moved = 0;
+	int r;
+
+	fd = cow_open_closed(dir_fd, name);
+	if (fd < 0)
+		return -errno;
+	r = cow_remove_below(fd, fd, 0, &moved);
+	if (r < 0)
+		return r;
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+/**
+ * Remove a session, which is locked. Its record goes last: what is left of one that could not
+ * be removed is still found.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_remove(struct cow_session *session, struct sbx_err *err)
+{
+	static const char *const files[] = {"journal", "applied", "meta.new", "meta", "lock"};
+
+	for (size_t i = 0; i < session->n_roots; i++) {
+		char name[32];
+		int r;
+
+		(void)snprintf(name, sizeof(name), "%zu", i);
+		r = cow_remove_tree(session->dir_fd, name);
+		if (r < 0 && r != -ENOENT) {
+			r = err_system(err, -r, session->dir, "cannot remove all of the session");
+			if (r == -EACCES || r == -EPERM)
+				err_hint(err, "what other ids of the sandbox own is removed by: "
+					      "podman unshare rm -r, or as root");
+			return r;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		(void)unlinkat(session->dir_fd, files[i], 0);
+	if (rmdir(session->dir) < 0)
+		return err_system(err, errno, session->dir, "cannot be removed");
+	return 0;
+}
+
+/* The launch came to nothing: what was made for it goes. */
+void cow_session_abandon(struct cow_session *session)
+{
+	struct sbx_err ignored;
+
+	if (!session->fresh)
+		return;
+	(void)cow_session_remove(session, &ignored);
+}
+
+/**
+ * The upper directory of a root, and the root itself, which must be what it was.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
+			  int *ret_host, struct sbx_err *err)
+{
+	const struct cow_root *root = &session->roots[index];
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	_autoclose_ int upper = -1, host = -1;
+	char name[32];
+	struct stat st;
+
+	(void)snprintf(name, sizeof(name), "%zu/upper", index);
+	upper = sys_openat2(session->dir_fd, name, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (upper < 0)
+		return err_system(err, errno, session->dir, "cannot open the changes");
+	host = sys_openat2(AT_FDCWD, root->path, flags, RESOLVE_NO_SYMLINKS);
+	if (host < 0 || fstat(host, &st) < 0)
+		return err_system(err, errno, root->path, "cannot open what was changed");
+	/* Numbers of devices change from boot to boot. */
+	if (st.st_ino != root->ino)
+		return err_refuse(err, ESTALE, root->path,
+				  "is another directory than when the session began");
+	*ret_upper = take_fd(&upper);
+	*ret_host = take_fd(&host);
+	return 0;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tell: see tell.h.
+ */
+
+#include <string.h>
+
+#include "sbx/base/io.h"
+#include "sbx/cow/tell.h"
+
+/* Not of a directory whose entries have changed, and with them its time. */
+bool cow_is_told(const struct cow_entry *entry)
+{
+	uint32_t changes = entry->changes;
+
+	if (changes == COW_TIME && S_ISDIR(entry->upper.st_mode))
+		return false;
+	return changes != 0;
+}
+
+void cow_count(const struct cow_entry *entry, struct cow_counts *counts)
+{
+	if (!cow_is_told(entry))
+		return;
+	if (entry->changes & COW_ADDED)
+		counts->added++;
+	else if (entry->changes & COW_REMOVED)
+		counts->removed++;
+	else
+		counts->changed++;
+}
+
+static int tell_count_entry(void *arg, const struct cow_entry *entry, struct sbx_err *err)
+{
+	(void)err;
+	cow_count(entry, arg);
+	return 0;
+}
+
+static int tell_count_enter(void *arg, const struct cow_entry *entry, int *host_fd,
+			    struct sbx_err *err)
+{
+	(void)host_fd, (void)err;
+	cow_count(entry, arg);
+	return 0;
+}
+
+static int tell_leave(void *arg, const struct cow_entry *entry, int upper_fd, int host_fd,
+		      struct sbx_err *err)
+{
+	(void)arg, (void)entry, (void)upper_fd, (void)host_fd, (void)err;
+	return 0;
+}
+
+/* Return: 0, or -errno with *err filled. */
+int cow_count_all(const struct cow_session *session, struct cow_counts *ret_counts,
+		  struct sbx_err *err)
+{
+	struct cow_counts counts = {0};
+	const struct cow_visitor visitor = {tell_count_entry, tell_count_enter, tell_leave,
+					    &counts};
+
+	for (size_t i = 0; i < session->n_roots; i++) {
+		int r = cow_walk(session, i, &visitor, err);
+
+		if (r < 0)
+			return r;
+	}
+	*ret_counts = counts;
+	return 0;
+}
+
+void cow_describe_counts(const struct cow_counts *counts, struct str_buf *out)
+{
+	str_buf_printf(out, "%llu added, %llu changed, %llu deleted",
+		       (unsigned long long)counts->added, (unsigned long long)counts->changed,
+		       (unsigned long long)counts->removed);
+}
+
+const char *cow_type_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "file";
+	case S_IFDIR:
+		return "directory";
+	case S_IFLNK:
+		return "link";
+	case S_IFIFO:
+		return "fifo";
+	case S_IFSOCK:
+		return "socket";
+	default:
+		return "device";
+	}
+}
+
+static void tell_part(struct str_buf *out, size_t start)
+{
+	str_buf_puts(out, out->len > start ? ", " : "");
+}
+
+/* What of a changed entry: "content, mode 644 -> 755". */
+void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
+{
+	size_t start = out->len;
+
+	if (e->changes & COW_TYPE)
+		str_buf_printf(out, "%s -> %s", cow_type_name(e->host.st_mode),
+			       cow_type_name(e->upper.st_mode));
+	if (e->changes & COW_CONTENT) {
+		tell_part(out, start);
+		str_buf_puts(out, S_ISLNK(e->upper.st_mode) ? "target" : "content");
+	}
+	if (e->changes & COW_MODE) {
+		tell_part(out, start);
+		str_buf_printf(out, "mode %o -> %o", e->host.st_mode & 07777,
+			       e->upper.st_mode & 07777);
+	}
+	if (e->changes & COW_OWNER) {
+		tell_part(out, start);
+		str_buf_printf(out, "owner %u:%u -> %u:%u", e->host.st_uid, e->host.st_gid,
+			       e->upper.st_uid, e->upper.st_gid);
+	}
+	if (e->changes & COW_XATTRS) {
+		tell_part(out, start);
+		str_buf_puts(out, "attributes");
+	}
+	if (out->len == start && (e->changes & COW_TIME))
+		str_buf_puts(out, "time");
+}
+
+/*
+ * When the command has ended: one line on standard error. A new session without changes goes.
+ * @tells_none: say also that nothing was changed
+ */
+void cow_tell_changes(struct cow_session *session, bool tells_none)
+{
+	char room[8192];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+	struct cow_counts counts;
+	struct sbx_err err;
+
+	cow_session_find_drivers(session);
+	if (cow_count_all(session, &counts, &err) < 0) {
+		str_buf_puts(&line, "sbx: the changes could not be counted: see sbx diff ");
+	} else if (session->fresh && counts.added + counts.changed + counts.removed == 0 &&
+		   cow_session_remove(session, &err) == 0) {
+		str_buf_puts(&line, "sbx: nothing was changed\n");
+		if (tells_none)
+			(void)io_write_all(STDERR_FILENO, line.data, line.len);
+		return;
+	} else {
+		str_buf_puts(&line, "sbx: ");
+		cow_describe_counts(&counts, &line);
+		str_buf_puts(&line, ": see sbx diff ");
+	}
+	str_buf_escape(&line, session->id, strlen(session->id));
+	str_buf_puts(&line, "\n");
+	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}

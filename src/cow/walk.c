@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk: see walk.h.
+ *
+ * A directory's names are read some thousand at a time, each batch in order; so what is
+ * printed is sorted where directories are of usual size, and memory has a bound where they
+ * are not.
+ */
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/proc.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/cow/walk.h"
+#include "sbx/cow/xattr.h"
+
+enum { WALK_COMPARE_BYTES = 1 << 16, WALK_NOBODY = 65534 };
+
+struct walk {
+	const struct cow_root *root;
+	const struct cow_visitor *visitor;
+	struct sbx_err *err;
+	char *path; /* owned, COW_PATH_MAX; the entry that is looked at */
+	size_t path_len;
+};
+
+enum walk_mark { WALK_PLAIN, WALK_WHITEOUT, WALK_SKIP };
+
+static const char fuse_whiteout[] = ".wh.";
+static const char fuse_opaque[] = ".wh..wh..opq";
+
+/* ---- access ---- */
+
+/* What is one write(2) to a file of /proc. */
+static bool walk_tell_kernel(const char *path, const char *text)
+{
+	return io_write_file_at(AT_FDCWD, path, text, strlen(text)) == 0;
+}
+
+/* Is this process in such a namespace already? It has one id then. */
+static bool walk_has_gained(void)
+{
+	char text[128];
+	unsigned inside, outside, count;
+	_autoclose_ int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && count == 1;
+}
+
+static int walk_gain(uid_t uid, gid_t gid)
+{
+	char uid_map[64], gid_map[64];
+
+	(void)snprintf(uid_map, sizeof(uid_map), "%u %u 1", uid, uid);
+	(void)snprintf(gid_map, sizeof(gid_map), "%u %u 1", gid, gid);
+	if (unshare(CLONE_NEWUSER) < 0)
+		return -errno;
+	return walk_tell_kernel("/proc/self/setgroups", "deny") &&
+			       walk_tell_kernel("/proc/self/uid_map", uid_map) &&
+			       walk_tell_kernel("/proc/self/gid_map", gid_map)
+		       ? 0
+		       : -EPERM;
+}
+
+static noreturn void walk_try_main(uid_t uid, gid_t gid)
+{
+	_exit(walk_gain(uid, gid) < 0);
+}
+
+/**
+ * Be able to read and change whatever belongs to the caller, whatever its permissions say: a
+ * command may have made a directory that its owner cannot enter. A user namespace with
+ * no more than the caller's own ids gives that. Where there may be none, which a child finds
+ * out, all goes on without.
+ */
+void cow_gain_access(void)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int status = 1;
+	pid_t pid;
+
+	if (uid == 0 || walk_has_gained())
+		return;
+	pid = fork();
+	if (pid == 0)
+		walk_try_main(uid, gid);
+	if (pid > 0 && proc_wait(pid, &status) == 0 && status == 0)
+		(void)walk_gain(uid, gid);
+}
+
+/**
+ * Open a name in a directory, with that access where it takes it.
+ * @flags: of open(2), without those for links and execution
+ *
+ * Return: as open(2): no link is followed, no mount entered.
+ */
+int cow_open(int dir_fd, const char *name, int flags)
+{
+	const uint64_t how = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+	const uint64_t all = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC);
+	int fd = sys_openat2(dir_fd, name, all, how);
+
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	cow_gain_access();
+	return sys_openat2(dir_fd, name, all, how);
+}
+
+/* ---- the two formats ---- */
+
+/*
+ * What a name in the layer stands for. @ret_name: the name that is removed, or `name`.
+ * A command cannot make a character device 0/0 of its own: neither driver lets it.
+ */
+static enum walk_mark walk_mark(const struct walk *w, int dir_fd, bool by_xattr, const char *name,
+				const struct stat *st, const char **ret_name)
+{
+	*ret_name = name;
+	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0))
+		return WALK_WHITEOUT;
+	if (w->root->fuse && str_starts_with(name, fuse_whiteout)) {
+		if (str_equal(name, fuse_opaque) || !name[strlen(fuse_whiteout)])
+			return WALK_SKIP;
+		*ret_name = name + strlen(fuse_whiteout);
+		return str_equal(*ret_name, ".") || str_equal(*ret_name, "..") ? WALK_SKIP
+									       : WALK_WHITEOUT;
+	}
+	if (by_xattr && S_ISREG(st->st_mode) && st->st_size == 0 &&
+	    cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL))
+		return WALK_WHITEOUT;
+	return WALK_PLAIN;
+}
+
+/* What a directory's own marks say. */
+struct walk_marks {
+	bool opaque;   /* nothing of the host's directory is seen through it */
+	bool by_xattr; /* empty files with an attribute may be whiteouts (Linux 6.7) */
+};
+
+static bool walk_has_mark(int dir_fd, const char *attribute, char wanted)
+{
+	char value = '\0';
+
+	return cow_xattr_has(dir_fd, ".", attribute, &value) && value == wanted;
+}
+
+static struct walk_marks walk_read_marks(const struct walk *w, int dir_fd)
+{
+	struct walk_marks marks = {
+		.opaque = walk_has_mark(dir_fd, "user.overlay.opaque", 'y'),
+		.by_xattr = walk_has_mark(dir_fd, "user.overlay.opaque", 'x'),
+	};
+	struct stat st;
+
+	if (w->root->fuse && !marks.opaque)
+		marks.opaque = walk_has_mark(dir_fd, "user.fuseoverlayfs.opaque", 'y') ||
+			       walk_has_mark(dir_fd, "trusted.overlay.opaque", 'y') ||
+			       fstatat(dir_fd, fuse_opaque, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return marks;
+}
+
+/* Marks that say that data or names are elsewhere. Neither driver makes them as sbx starts it. */
+static int walk_check_marks(const struct walk *w, int dir_fd, const char *name)
+{
+	static const char *const marks[] = {"user.overlay.redirect", "user.overlay.metacopy",
+					    "user.fuseoverlayfs.redirect"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+		if (cow_xattr_has(dir_fd, name, marks[i], NULL))
+			return err_refuse(w->err, EUCLEAN, w->path,
+					  "has a mark that sbx does not make: %s", marks[i]);
+	return 0;
+}
+
+/* ---- names ---- */
+
+struct walk_names {
+	char **names; /* owned, each of them too */
+	size_t n, size;
+};
+
+static void walk_names_finish(struct walk_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->names[i]);
+	free(names->names);
+	*names = (struct walk_names){0};
+}
+
+static int walk_compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Some more names, in order. Return: how many, 0 at the end, or -errno. */
+static int walk_names_read(DIR *dir, struct walk_names *names)
+{
+	const struct dirent *e;
+
+	walk_names_finish(names);
+	while (names->n < COW_BATCH_MAX && (errno = 0, e = readdir(dir))) {
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+			continue;
+		if (names->n == names->size) {
+			size_t size = names->size ? names->size * 2 : 64;
+			char **grown = reallocarray(names->names, size, sizeof(*grown));
+
+			if (!grown)
+				return -ENOMEM;
+			names->names = grown;
+			names->size = size;
+		}
+		names->names[names->n] = strdup(e->d_name);
+		if (!names->names[names->n])
+			return -ENOMEM;
+		names->n++;
+	}
+	if (errno)
+		return -errno;
+	if (names->n)
+		qsort(names->names, names->n, sizeof(*names->names), walk_compare_names);
+	return (int)names->n;
+}
+
+static DIR *walk_open_dir(int fd)
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again < 0 ? NULL : fdopendir(again);
+
+	if (!dir)
+		defs_cleanup_fd(&again);
+	return dir;
+}
+
+/* ---- the path ---- */
+
+/* Return: the length to go back to, or -errno with *err filled. */
+static ssize_t walk_push(struct walk *w, const char *name)
+{
+	size_t before = w->path_len, len = strlen(name);
+
+	if (before + len + 2 > COW_PATH_MAX)
+		return err_refuse(w->err, ENAMETOOLONG, w->path, "lies too deep");
+	if (before)
+		w->path[w->path_len++] = '/';
+	memcpy(w->path + w->path_len, name, len + 1);
+	w->path_len += len;
+	return (ssize_t)before;
+}
+
+static void walk_pop(struct walk *w, ssize_t before)
+{
+	w->path_len = (size_t)before;
+	w->path[w->path_len] = '\0';
+}
+
+/* ---- compare ---- */
+
+static off_t walk_next_data(int fd, off_t at, off_t size)
+{
+	off_t next = lseek(fd, at, SEEK_DATA);
+
+	if (next < 0)
+		return errno == ENXIO ? size : at; /* where holes are not known all is data */
+	return next;
+}
+
+/**
+ * Do two files of the same size hold the same? Holes are passed over where both have them.
+ *
+ * Return: true, or false; where one cannot be read also false, with *err filled.
+ */
+bool cow_is_same_file(int upper_fd, int host_fd, off_t size, struct sbx_err *err)
+{
+	char a[WALK_COMPARE_BYTES], b[WALK_COMPARE_BYTES];
+	off_t at = 0;
+
+	while (at < size) {
+		off_t data_a = walk_next_data(upper_fd, at, size);
+		off_t data_b = walk_next_data(host_fd, at, size);
+		size_t want = sizeof(a);
+		ssize_t n, m;
+
+		at = data_a < data_b ? data_a : data_b;
+		if (at >= size)
+			break;
+		if ((off_t)want > size - at)
+			want = (size_t)(size - at);
+		n = pread(upper_fd, a, want, at);
+		m = n > 0 ? pread(host_fd, b, (size_t)n, at) : 0;
+		if (n < 0 || m < 0) {
+			(void)err_system(err, errno, NULL, "cannot compare");
+			return false;
+		}
+		if (n == 0 || m != n || memcmp(a, b, (size_t)n) != 0)
+			return false;
+		at += n;
+	}
+	return true;
+}
+
+static int walk_open_file(int dir_fd, const char *name)
+{
+	return cow_open(dir_fd, name, O_RDONLY | O_NONBLOCK);
+}
+
+static int walk_compare_files(const struct walk *w, struct cow_entry *e)
+{
+	_autoclose_ int upper = -1, host = -1;
+
+	if (e->upper.st_size != e->host.st_size) {
+		e->changes |= COW_CONTENT;
+		return 0;
+	}
+	if (e->upper.st_size == 0)
+		return 0;
+	upper = walk_open_file(e->upper_dir, e->name);
+	if (upper < 0)
+		return err_system(w->err, errno, w->path, "cannot read the changed file");
+	host = walk_open_file(e->host_dir, e->name);
+	if (host < 0)
+		return err_system(w->err, errno, w->path, "cannot read the host's file");
+	w->err->number = 0;
+	if (!cow_is_same_file(upper, host, e->upper.st_size, w->err)) {
+		if (w->err->number)
+			return -w->err->number;
+		e->changes |= COW_CONTENT;
+	}
+	return 0;
+}
+
+static int walk_compare_links(const struct walk *w, struct cow_entry *e)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	ssize_t n = readlinkat(e->upper_dir, e->name, a, sizeof(a));
+	ssize_t m = readlinkat(e->host_dir, e->name, b, sizeof(b));
+
+	if (n < 0 || m < 0)
+		return err_system(w->err, errno, w->path, "cannot read the link");
+	if (n != m || memcmp(a, b, (size_t)n) != 0)
+		e->changes |= COW_CONTENT;
+	return 0;
+}
+
+static bool walk_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* In a user namespace (cow_gain_access()) all ids but the caller's look alike. */
+static bool walk_ids_differ(uint32_t a, uint32_t b)
+{
+	return a != b && a != WALK_NOBODY && b != WALK_NOBODY;
+}
+
+/* What differs between an entry of the layer and the host's of that name. */
+static int walk_compare(const struct walk *w, struct cow_entry *e)
+{
+	mode_t type = e->upper.st_mode & S_IFMT;
+	int r = 0;
+
+	if (!e->has_host) {
+		e->changes = COW_ADDED;
+		return 0;
+	}
+	if (type != (e->host.st_mode & S_IFMT)) {
+		e->changes = COW_TYPE;
+		return 0;
+	}
+	/* The root's layer is made by sbx, with the caller as its owner and no set-id bits. */
+	if (type != S_IFLNK &&
+	    ((e->upper.st_mode ^ e->host.st_mode) & (e->depth > 0 ? 07777 : 01777)) != 0)
+		e->changes |= COW_MODE;
+	if (e->depth > 0 && (walk_ids_differ(e->upper.st_uid, e->host.st_uid) ||
+			     walk_ids_differ(e->upper.st_gid, e->host.st_gid)))
+		e->changes |= COW_OWNER;
+	if (!walk_same_time(&e->upper.st_mtim, &e->host.st_mtim))
+		e->changes |= COW_TIME;
+	if (type == S_IFREG)
+		r = walk_compare_files(w, e);
+	else if (type == S_IFLNK)
+		r = walk_compare_links(w, e);
+	if (r == 0 && e->depth > 0) {
+		r = cow_xattr_equal(e->upper_dir, e->name, e->host_dir, e->name);
+		if (r < 0)
+			return err_system(w->err, -r, w->path, "cannot compare attributes");
+		e->changes |= r == 0 ? COW_XATTRS : 0;
+		r = 0;
+	}
+	return r;
+}
+
+/* ---- directories ---- */
+
+static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_t depth);
+
+static int walk_removed(struct walk *w, int upper_fd, int host_fd, const char *name, size_t depth)
+{
+	struct cow_entry e = {.path = w->path,
+			      .name = name,
+			      .upper_dir = upper_fd,
+			      .host_dir = host_fd,
+			      .changes = COW_REMOVED,
+			      .depth = depth};
+	ssize_t before;
+	int r;
+
+	if (host_fd < 0 || fstatat(host_fd, name, &e.host, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0; /* it is not there any more, or never was */
+	e.has_host = true;
+	before = walk_push(w, name);
+	if (before < 0)
+		return (int)before;
+	r = w->visitor->entry(w->visitor->arg, &e, w->err);
+	walk_pop(w, before);
+	return r;
+}
+
+/* A directory of the layer; w->path is its. */
+static int walk_into(struct walk *w, struct cow_entry *e)
+{
+	const int flags = O_RDONLY | O_DIRECTORY;
+	_autoclose_ int upper = -1, host = -1;
+	int r;
+
+	if (e->depth > COW_DEPTH_MAX)
+		return err_refuse(w->err, ELOOP, w->path, "is more than %d directories deep",
+				  COW_DEPTH_MAX);
+	r = w->visitor->enter(w->visitor->arg, e, &host, w->err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	upper = cow_open(e->upper_dir, e->name, flags);
+	if (upper < 0)
+		return err_system(w->err, errno, w->path, "cannot open the changed directory");
+	if (host < 0 && e->has_host && S_ISDIR(e->host.st_mode)) {
+		host = cow_open(e->host_dir, e->name, flags);
+		if (host < 0)
+			return err_system(w->err, errno, w->path,
+					  errno == EXDEV ? "is a mount of the host's by now"
+							 : "cannot open the host's directory");
+	}
+	r = walk_dir(w, upper, host, e->hides, e->depth);
+	if (r == 0)
+		r = w->visitor->leave(w->visitor->arg, e, upper, host, w->err);
+	return r;
+}
+
+static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk_marks *marks,
+		    const char *name, size_t depth)
+{
+	struct cow_entry e = {.path = w->path,
+			      .name = name,
+			      .upper_dir = upper_fd,
+			      .host_dir = host_fd,
+			      .hides = marks->opaque,
+			      .depth = depth};
+	const char *real;
+	ssize_t before;
+	int r;
+
+	if (fstatat(upper_fd, name, &e.upper, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_system(w->err, errno, name, "cannot look at a change");
+	switch (walk_mark(w, upper_fd, marks->by_xattr, name, &e.upper, &real)) {
+	case WALK_SKIP:
+		return 0;
+	case WALK_WHITEOUT:
+		return walk_removed(w, upper_fd, host_fd, real, depth);
+	case WALK_PLAIN:
+		break;
+	}
+	before = walk_push(w, name);
+	if (before < 0)
+		return (int)before;
+	e.has_host = host_fd >= 0 && fstatat(host_fd, name, &e.host, AT_SYMLINK_NOFOLLOW) == 0;
+	r = walk_check_marks(w, upper_fd, name);
+	if (r == 0)
+		r = walk_compare(w, &e);
+	if (r == 0)
+		r = S_ISDIR(e.upper.st_mode) ? walk_into(w, &e)
+		    : e.changes || e.upper.st_nlink > 1
+			    ? w->visitor->entry(w->visitor->arg, &e, w->err)
+			    : 0;
+	walk_pop(w, before);
+	return r;
+}
+
+/* What an opaque directory hides: all that the layer has not. */
+static int walk_hidden(struct walk *w, int upper_fd, int host_fd, size_t depth)
+{
+	struct walk_names names = {0};
+	DIR *dir = walk_open_dir(host_fd);
+	int r, n;
+
+	if (!dir)
+		return err_system(w->err, errno, w->path, "cannot read the host's directory");
+	r = 0;
+	while (r == 0 && (n = walk_names_read(dir, &names)) != 0) {
+		if (n < 0)
+			r = err_system(w->err, -n, w->path, "cannot read the host's directory");
+		for (size_t i = 0; i < names.n && r == 0; i++) {
+			char mark[NAME_MAX + 8];
+			struct stat st;
+
+			(void)snprintf(mark, sizeof(mark), "%s%s", fuse_whiteout, names.names[i]);
+			if (fstatat(upper_fd, names.names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+			    (w->root->fuse &&
+			     fstatat(upper_fd, mark, &st, AT_SYMLINK_NOFOLLOW) == 0))
+				continue;
+			r = walk_removed(w, upper_fd, host_fd, names.names[i], depth);
+		}
+	}
+	walk_names_finish(&names);
+	(void)closedir(dir);
+	return r;
+}
+
+/* @hides: a directory above is opaque, and so is all in it */
+static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_t depth)
+{
+	struct walk_names names = {0};
+	struct walk_marks marks = walk_read_marks(w, upper_fd);
+	DIR *dir = walk_open_dir(upper_fd);
+	int r = 0, n;
+
+	if (!dir)
+		return err_system(w->err, errno, w->path, "cannot read the changed directory");
+	marks.opaque = marks.opaque || hides;
+	/* Behind the names that are there: one that was renamed is added before it is removed. */
+	while (r == 0 && (n = walk_names_read(dir, &names)) != 0) {
+		if (n < 0)
+			r = err_system(w->err, -n, w->path, "cannot read the changed directory");
+		for (size_t i = 0; i < names.n && r == 0; i++)
+			r = walk_one(w, upper_fd, host_fd, &marks, names.names[i], depth + 1);
+	}
+	walk_names_finish(&names);
+	(void)closedir(dir);
+	return r == 0 && marks.opaque && host_fd >= 0 ? walk_hidden(w, upper_fd, host_fd, depth + 1)
+						      : r;
+}
+
+/* As many descriptors as the deepest tree takes. */
+static void walk_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/**
+ * Go through what a root's layer changes.
+ *
+ * Return: 0; the first negative number that the visitor returns; or -errno with *err filled.
+ */
+int cow_walk(const struct cow_session *session, size_t root, const struct cow_visitor *visitor,
+	     struct sbx_err *err)
+{
+	_autofree_ char *path = calloc(1, COW_PATH_MAX);
+	_autoclose_ int upper = -1, host = -1;
+	struct walk w = {&session->roots[root], visitor, err, path, 0};
+	struct cow_entry e = {.path = ".", .name = ".", .has_host = true};
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	r = cow_session_open_root(session, root, &upper, &host, err);
+	if (r < 0)
+		return r;
+	walk_raise_limit();
+	e.upper_dir = upper;
+	e.host_dir = host;
+	if (fstat(upper, &e.upper) < 0 || fstat(host, &e.host) < 0)
+		return err_system(err, errno, session->dir, "cannot look at the changes");
+	r = walk_compare(&w, &e);
+	if (r == 0)
+		r = walk_into(&w, &e);
+	return r;
+}

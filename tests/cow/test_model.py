@@ -1,0 +1,297 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""test_model.py SBX ROUNDS OPERATIONS KILLS [SEED]: sessions against a model.
+
+A round makes a tree and a plain copy of it, and does the same random operations to the copy and,
+in a sandbox with --cow, to the tree. Then, for each driver:
+
+  - the tree is as it was, and what the command has seen at its end is what the copy is;
+  - `sbx apply`, killed KILLS times at random moments, makes the tree what the command has seen:
+    contents, types, permissions, times, attributes; and as the copy: which names are one file;
+  - at each kill every name has what it had or what it is to have;
+  - then `sbx diff` has nothing to tell, and after `sbx discard` nothing is left.
+
+Writing through one of several names of a file that the tree had at the beginning, and renaming its
+directories, are different in layers (sbx-cow(7)) and left out. Prints TAP.
+"""
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+WAIT_SECONDS = 120
+
+# Runs inside and on the copy: operations from standard input, then what the tree looks like.
+AGENT = r'''
+import errno, hashlib, json, os, shutil, stat, sys
+
+def attributes(path):
+    try:
+        names = [n for n in os.listxattr(path, follow_symlinks=False) if n.startswith("user.")
+                 and not n.startswith(("user.overlay.", "user.fuseoverlayfs."))]
+        return {n: os.getxattr(path, n, follow_symlinks=False).hex() for n in sorted(names)}
+    except OSError:
+        return {}
+
+def content(path, st):
+    if stat.S_ISLNK(st.st_mode):
+        return os.readlink(path)
+    if stat.S_ISREG(st.st_mode):
+        with open(path, "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
+    return ""
+
+def look(root):
+    seen = {}
+    todo = [root]
+    while todo:
+        path = todo.pop()
+        st = os.lstat(path)
+        name = os.path.relpath(path, root)
+        link = stat.S_ISLNK(st.st_mode)
+        seen[os.fsencode(name).hex()] = [stat.S_IFMT(st.st_mode),
+                      0 if link else stat.S_IMODE(st.st_mode), st.st_mtime_ns,
+                      content(path, st), attributes(path)]
+        if stat.S_ISDIR(st.st_mode):
+            todo += [os.path.join(path, n) for n in os.listdir(path)]
+    return seen
+
+def remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+def stamp(path, when):
+    if os.path.lexists(path):
+        os.utime(path, ns=(when, when), follow_symlinks=False)
+
+def takes_dir(path):
+    """Would a directory go that the tree had at first?"""
+    real = os.path.realpath(path)
+    return not os.path.islink(path) and any(d == real or d.startswith(real + "/")
+                                            for d in had_dirs)
+
+def act(op, when, path, other, text):
+    if spare_dirs and op in ("remove", "again", "symlink", "rename") and takes_dir(path):
+        return
+    # Of what a link points to the time would be the clock's; who opens a fifo waits.
+    if op in ("write", "append", "hole") and os.path.lexists(path) and (
+            os.path.islink(path) or not os.path.isfile(path)):
+        return
+    if op == "write":
+        with open(path, "w") as f: f.write(text)
+    elif op == "append":
+        with open(path, "a") as f: f.write(text)
+    elif op == "hole":
+        with open(path, "w") as f: f.truncate(1 << 20); f.seek(1 << 19); f.write(text)
+    elif op == "mkdir":
+        os.mkdir(path)
+    elif op == "remove":
+        remove(path)
+        return
+    elif op == "again":
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path); os.mkdir(path)
+        return
+    elif op == "symlink":
+        remove(path); os.symlink(text, path)
+    elif op == "link":
+        if os.path.isfile(path) and not os.path.islink(path): os.link(path, other)
+        return
+    elif op == "chmod":
+        if os.path.islink(path): return
+        os.chmod(path, 0o700 | (len(text) * 7 & 0o77))
+        return
+    elif op == "fifo":
+        os.mkfifo(path)
+    elif op == "rename":
+        if os.path.isdir(path) and not os.path.islink(path):
+            if os.path.lexists(other): return
+            if (os.path.realpath(other) + "/").startswith(os.path.realpath(path) + "/"): return
+            shutil.copytree(path, other, symlinks=True, ignore=no_fifo); shutil.rmtree(path)
+        else:
+            os.rename(path, other)
+        return
+    elif op == "xattr":
+        if os.path.isfile(path) and not os.path.islink(path):
+            os.setxattr(path, "user.test", text.encode())
+        return
+    stamp(path, when)
+
+def no_fifo(dir, names):
+    return [n for n in names if stat.S_ISFIFO(os.lstat(os.path.join(dir, n)).st_mode)]
+
+root = sys.argv[1]
+spare_dirs = len(sys.argv) > 2
+had_dirs = {os.path.join(os.path.realpath(root), os.fsdecode(bytes.fromhex(n)))
+            for n, entry in look(root).items() if entry[0] == stat.S_IFDIR}
+os.umask(0o022)
+for op, when, path, other, text in json.load(sys.stdin):
+    try:
+        act(op, when, os.path.join(root, path), os.path.join(root, other), text)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
+            shutil.Error):
+        pass
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EOPNOTSUPP): raise
+print(json.dumps(look(root)))
+'''
+
+OPS = ["write", "append", "write", "mkdir", "remove", "again", "symlink", "link", "chmod", "rename",
+       "rename", "xattr", "hole", "fifo", "mkdir"]
+NAMES = ["a", "b", "c", "d", "e", ".wh", "x y", "ü\n", ".hidden", "long" * 20]
+
+
+def random_path(rng):
+    return "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 4)))
+
+
+def make_tree(rng, root):
+    os.mkdir(root)
+    for _ in range(60):
+        path = os.path.join(root, random_path(rng))
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            kind = rng.randint(0, 5)
+            if kind == 0:
+                os.symlink(rng.choice(NAMES), path)
+            elif kind == 1:
+                os.mkdir(path)
+            elif not os.path.lexists(path):
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(path * rng.randint(0, 300))
+                os.chmod(path, rng.choice([0o644, 0o600, 0o755]))
+        except OSError:
+            pass
+
+
+def make_ops(rng, count):
+    return [[rng.choice(OPS), 1_600_000_000_000_000_000 + i * 1_000_000_007, random_path(rng),
+             random_path(rng), rng.choice(NAMES) * rng.randint(1, 30)] for i in range(count)]
+
+
+def look(root):
+    run = subprocess.run([sys.executable, "-c", AGENT, root], input="[]", text=True, check=True,
+                         capture_output=True, timeout=WAIT_SECONDS)
+    return json.loads(run.stdout)
+
+
+def links(root):
+    """The sets of names that are one file."""
+    files = {}
+    for above, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(above, name)
+            st = os.lstat(path)
+            if stat.S_ISREG(st.st_mode) and st.st_nlink > 1:
+                files.setdefault(st.st_ino, []).append(os.path.relpath(path, root))
+    return sorted(sorted(names) for names in files.values())
+
+
+def without_times(seen, *types):
+    return {k: [v[0], v[1], v[2] if v[0] not in types else 0, *v[3:]] for k, v in seen.items()}
+
+
+def differences(a, b):
+    return [f"{bytes.fromhex(k)!r}: {a.get(k)} {b.get(k)}" for k in sorted(set(a) | set(b))
+            if a.get(k) != b.get(k)][:5]
+
+
+class Round:
+    def __init__(self, sbx, driver, seed, count, kills, work):
+        self.sbx, self.driver, self.kills, self.work = sbx, driver, kills, work
+        self.rng = random.Random(seed)
+        self.tree, self.copy = os.path.join(work, "tree"), os.path.join(work, "copy")
+        self.env = {"PATH": "/usr/bin:/bin", "HOME": work, "LC_ALL": "C.UTF-8"}
+        make_tree(self.rng, self.tree)
+        subprocess.run(["cp", "-a", self.tree, self.copy], check=True)
+        self.ops = json.dumps(make_ops(self.rng, count))
+        self.problems = []
+
+    def run(self, *words, **more):
+        return subprocess.run([self.sbx, *words], env=self.env, capture_output=True, text=True,
+                              timeout=WAIT_SECONDS, check=False, **more)
+
+    def must(self, what, a, b):
+        if a != b:
+            found = differences(a, b) if isinstance(a, dict) else [f"{a} {b}"]
+            self.problems.append(f"{what}: {found}")
+
+    def must_work(self, run):
+        if run.returncode != 0:
+            self.problems.append(f"{run.args[1:3]} has failed: {run.stderr[-600:]}")
+
+    def kill_apply(self, before, after):
+        """One apply that does not come to its end, perhaps."""
+        with subprocess.Popen([self.sbx, "apply", "s"], env=self.env, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as process:
+            time.sleep(self.rng.random() * 0.05)
+            process.send_signal(signal.SIGKILL)
+        now = look(self.tree)
+        for name, entry in now.items():
+            if b".sbx-apply-" in bytes.fromhex(name) or entry[0] != stat.S_IFREG:
+                continue
+            if entry[3] not in (before.get(name, [0] * 5)[3], after.get(name, [0] * 5)[3]):
+                self.problems.append(f"half of {bytes.fromhex(name)!r}")
+
+    def check(self):
+        before = look(self.tree)
+        # Where a directory of the host was removed and made anew, fuse-overlayfs 1.10 shows what
+        # was in it again, once that is looked for by name.
+        spare = ["spare"] * (self.driver == "fuse")
+        model = subprocess.run([sys.executable, "-c", AGENT, self.copy, *spare], input=self.ops, text=True,
+                               check=True, capture_output=True, timeout=WAIT_SECONDS)
+        inside = self.run("--ro-bind", "/usr", "/usr", "--cow", self.tree, "--session", "s",
+                          "--overlay-driver", self.driver, "--", "/usr/bin/python3", "-c", AGENT,
+                          self.tree, *spare, input=self.ops)
+        self.must_work(inside)
+        if self.problems:
+            return
+        seen = json.loads(inside.stdout)
+        self.must("the tree was touched", look(self.tree), before)
+        # fuse-overlayfs copies a link without its time.
+        types = [stat.S_IFDIR] + [stat.S_IFLNK] * (self.driver == "fuse")
+        self.must("the layers are not as the copy", without_times(seen, *types),
+                  without_times(json.loads(model.stdout), *types))
+        self.must_work(self.run("diff", "s"))
+        for _ in range(self.kills):
+            self.kill_apply(before, seen)
+        self.must_work(self.run("apply", "s"))
+        # What fuse-overlayfs has said of a directory's time may be some microseconds old.
+        types = [stat.S_IFDIR] * (self.driver == "fuse")
+        self.must("after apply", without_times(look(self.tree), *types),
+                  without_times(seen, *types))
+        self.must("links", links(self.tree), links(self.copy))
+        self.must("diff after apply", self.run("diff", "--name-only", "s").stdout, "")
+        self.must_work(self.run("discard", "s"))
+        left = os.path.join(self.work, ".local/state/sbx/sessions")
+        self.must("left over", os.listdir(left), [])
+
+
+def main():
+    sbx, rounds, count, kills = sys.argv[1], *map(int, sys.argv[2:5])
+    seed = int(sys.argv[5]) if len(sys.argv) > 5 else random.SystemRandom().randrange(1 << 32)
+    drivers = ["kernel", "fuse"]
+    failed = False
+    print(f"1..{rounds * len(drivers)}")
+    for n in range(rounds):
+        for driver in drivers:
+            with tempfile.TemporaryDirectory() as work:
+                one = Round(os.path.abspath(sbx), driver, seed + n, count, kills, work)
+                one.check()
+            name = f"{driver}, {count} operations, seed {seed + n}"
+            print(f"{'not ok' if one.problems else 'ok'} - {name}")
+            for problem in one.problems:
+                print(f"# {problem}")
+                failed = True
+            sys.stdout.flush()
+    return failed
+
+
+sys.exit(main())

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions of --cow: what the command sees, what is kept, and what the verbs make of it. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cow.h"
+
+#define TREE "a=old\n", "d/b=b\n", "d/e/f=f\n", "gone/z=z\n", "again/k=k\n", "l -> a"
+
+static const char change[] = "echo new >n; echo more >>a; rm d/b; rm -r gone; rm -r again; "
+			     "mkdir again; echo q >again/q; chmod 700 d/e; ln -sf n l; ln n n2";
+
+static void expect_file(const struct cow_site *site, const char *name, const char *text)
+{
+	_autofree_ char *found = tree_exists(site->tree, name) ? tree_read(site->tree, name) : NULL;
+
+	cr_expect(found && strcmp(found, text) == 0, "%s: %s holds %s", site->sbx_driver, name,
+		  found ? found : "nothing");
+}
+
+static void expect_untouched(const struct cow_site *site)
+{
+	expect_file(site, "a", "old\n");
+	expect_file(site, "d/b", "b\n");
+	expect_file(site, "gone/z", "z\n");
+	expect_file(site, "again/k", "k\n");
+	cr_expect(!tree_exists(site->tree, "n"));
+}
+
+Test(cow, the_directory_stays_and_the_changes_are_told)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, TREE);
+		_autorun_ struct run_result run = cow_run(&site, change);
+		_autorun_ struct run_result again = cow_run(&site, "cat a n l again/*; ls d");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "sbx: 3 added, 3 changed, 3 deleted: see sbx diff s\n"),
+			  "%s: %s", driver, run.err);
+		expect_out(again, "old\nmore\nnew\nnew\nq\ne\n");
+		expect_untouched(&site);
+		cow_finish(&site);
+	}
+}
+
+Test(cow, diff_shows_each_change)
+{
+	EACH_DRIVER(driver)
+	{
+		char expected[4096], names[2048];
+		struct cow_site site;
+
+		cow_start(&site, driver, TREE);
+		const char *p = site.path;
+		_autorun_ struct run_result run = cow_run(&site, change);
+		_autorun_ struct run_result list = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result newest = cow_verb(&site, "diff");
+		_autorun_ struct run_result only = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
+		_autorun_ struct run_result size = cow_verb(&site, "diff", "--stat", "s");
+		_autorun_ struct run_result json = cow_verb(&site, "diff", "--json", "s");
+
+		expect_success(run);
+		snprintf(expected, sizeof(expected),
+			 "M  %s/a (content)\nA  %s/again/q\nD  %s/again/k\nD  %s/d/b\n"
+			 "M  %s/d/e/ (mode 755 -> 700)\nD  %s/gone/\nM  %s/l (target)\nA  %s/n\n"
+			 "A  %s/n2\n",
+			 p, p, p, p, p, p, p, p, p);
+		snprintf(names, sizeof(names),
+			 "%s/a\n%s/again/q\n%s/again/k\n%s/d/b\n%s/d/e/\n%s/gone/\n%s/l\n%s/n\n"
+			 "%s/n2\n",
+			 p, p, p, p, p, p, p, p, p);
+		expect_out(list, expected);
+		expect_out(newest, expected);
+		expect_out(only, names);
+		expect_success(patch);
+		cr_expect(strstr(patch.out, "--- a/a\n+++ b/a\n@@ -1 +1,2 @@\n old\n+more\n"), "%s",
+			  patch.out);
+		cr_expect(strstr(size.out, "3 added, 3 changed, 3 deleted\n"), "%s", size.out);
+		cr_expect(strstr(json.out, "\"path\": \"gone\""), "%s", json.out);
+		cow_finish(&site);
+	}
+}
+
+Test(cow, apply_makes_it_real)
+{
+	EACH_DRIVER(driver)
+	{
+		struct stat one, two;
+		struct cow_site site;
+
+		cow_start(&site, driver, TREE);
+		_autorun_ struct run_result run = cow_run(&site, change);
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+
+		expect_success(run);
+		expect_success(dry);
+		expect_untouched(&site);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result list = cow_verb(&site, "sessions");
+
+		expect_success(apply);
+		expect_out(diff, "");
+		cr_expect(strstr(list.out, "applied"), "%s", list.out);
+		expect_file(&site, "a", "old\nmore\n");
+		expect_file(&site, "n", "new\n");
+		expect_file(&site, "again/q", "q\n");
+		cr_expect(!tree_exists(site.tree, "again/k") && !tree_exists(site.tree, "gone") &&
+			  !tree_exists(site.tree, "d/b"));
+		cr_expect_eq(fstatat(site.tree, "n", &one, 0), 0);
+		cr_expect_eq(fstatat(site.tree, "n2", &two, 0), 0);
+		cr_expect_eq(one.st_ino, two.st_ino);
+		cr_expect_eq(fstatat(site.tree, "d/e", &one, 0), 0);
+		cr_expect_eq(one.st_mode & 0777, 0700);
+		_autorun_ struct run_result gone = cow_verb(&site, "discard", "s");
+		_autorun_ struct run_result none = cow_verb(&site, "diff", "s");
+
+		expect_out(gone, "");
+		expect_failure(none, 1, "there is no such session");
+		cow_finish(&site);
+	}
+}
+
+Test(cow, apply_takes_what_is_chosen)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	_autorun_ struct run_result run =
+		cow_run(&site, "mkdir -p new/sub; echo c >new/sub/x.c; echo o >new/sub/x.o; "
+			       "echo 2 >a; rm d/b");
+	_autorun_ struct run_result some =
+		cow_verb(&site, "apply", "--include", "*.c", "--include", "d", "s");
+
+	expect_success(run);
+	expect_success(some);
+	expect_file(&site, "new/sub/x.c", "c\n");
+	expect_file(&site, "a", "old\n");
+	cr_expect(!tree_exists(site.tree, "new/sub/x.o") && !tree_exists(site.tree, "d/b"));
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "--exclude", "a", "s");
+
+	expect_success(rest);
+	expect_file(&site, "new/sub/x.o", "o\n");
+	expect_file(&site, "a", "old\n");
+	_autorun_ struct run_result all = cow_verb(&site, "apply", "s");
+
+	expect_success(all);
+	expect_file(&site, "a", "2\n");
+	cow_finish(&site);
+}
+
+/* Changed on the host while the session was there: a file, and a directory. */
+Test(cow, apply_stops_before_what_has_changed)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a; echo x >d/x; echo y >d/e/y");
+	_autorun_ struct run_result host = run_program(
+		"/bin/sh", "-c", "cd \"$1\"; echo host >a; echo h >d/e/h", "sh", site.path);
+	_autorun_ struct run_result stopped = cow_verb(&site, "apply", "s");
+
+	expect_success(run);
+	expect_success(host);
+	expect_failure(stopped, 1, "2 of the entries have changed on the host");
+	cr_expect(strstr(stopped.err, "/a: has changed on the host"), "%s", stopped.err);
+	cr_expect(strstr(stopped.err, "/d/e/y: has changed on the host"), "%s", stopped.err);
+	expect_file(&site, "a", "host\n");
+	cr_expect(!tree_exists(site.tree, "d/x"), "nothing may be applied");
+	_autorun_ struct run_result some =
+		cow_verb(&site, "apply", "--exclude", "a", "--exclude", "d/e", "s");
+
+	expect_success(some);
+	expect_file(&site, "d/x", "x\n");
+	_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+
+	expect_success(forced);
+	expect_file(&site, "a", "2\n");
+	expect_file(&site, "d/e/h", "h\n");
+	cow_finish(&site);
+}
+
+Test(cow, a_session_is_gone_on_with_as_it_was_begun)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "x/a=a\n", "y/b=b\n");
+	_autofree_ char *x = tree_path(site.tree, "x"), *y = tree_path(site.tree, "y");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result first =
+		in_usr_with(&options, "--cow", x, "--cow", y, "--session", "two", "--", "/bin/sh",
+			    "-c", "cd \"$1\"; echo 1 >n", "sh", y);
+	_autorun_ struct run_result other =
+		in_usr_with(&options, "--cow", x, "--session", "two", "--", "/bin/true");
+	_autorun_ struct run_result driver =
+		in_usr_with(&options, "--cow", x, "--cow", y, "--session", "two",
+			    "--overlay-driver=fuse", "--", "/bin/true");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "two");
+
+	expect_success(first);
+	expect_failure(other, 125, "was begun with other directories");
+	expect_failure(driver, 125, "was begun with the driver kernel");
+	expect_success(apply);
+	expect_file(&site, "y/n", "1\n");
+	/* What is changed now begins now. */
+	_autorun_ struct run_result host =
+		run_program("/bin/sh", "-c", "cd \"$1\"; echo 2 >b", "sh", y);
+	_autorun_ struct run_result next =
+		in_usr_with(&options, "--cow", x, "--cow", y, "--session", "two", "--", "/bin/sh",
+			    "-c", "cd \"$1\"; echo 3 >b", "sh", y);
+	_autorun_ struct run_result again = cow_verb(&site, "apply", "two");
+
+	expect_success(next);
+	expect_success(again);
+	expect_file(&site, "y/b", "3\n");
+	cow_finish(&site);
+}
+
+Test(cow, a_session_in_use_is_refused)
+{
+	_autosession_ struct session running;
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	start_in(&site.place, &running, "--cow", site.path, "--session", "s", "--");
+	cr_assert(session_expect(&running, "up"));
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+	_autorun_ struct run_result second = cow_run(&site, "true");
+	_autorun_ struct run_result list = cow_verb(&site, "sessions");
+	_autorun_ struct run_result prune = cow_verb(&site, "prune", "--older-than", "0s");
+
+	expect_failure(diff, 1, "is in use");
+	expect_failure(apply, 1, "is in use");
+	expect_failure(discard, 1, "is in use");
+	expect_failure(second, 125, "is in use");
+	cr_expect(strstr(list.out, "in use"), "%s", list.out);
+	expect_out(prune, "");
+	session_send(&running, "\n");
+	struct run_result end = session_finish(&running);
+
+	expect_success(end);
+	cr_expect(strstr(end.err, "nothing was changed"), "%s", end.err);
+	run_result_finish(&end);
+	_autorun_ struct run_result gone = cow_verb(&site, "diff", "s");
+
+	expect_failure(gone, 1, "there is no such session");
+	cow_finish(&site);
+}
+
+Test(cow, old_sessions_are_pruned)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	_autorun_ struct run_result run = cow_run(&site, "echo 1 >n");
+	_autorun_ struct run_result young = cow_verb(&site, "prune", "--older-than", "1d");
+	_autorun_ struct run_result old = cow_verb(&site, "prune", "--older-than", "0s");
+	_autorun_ struct run_result none = cow_verb(&site, "sessions", "--json");
+	_autorun_ struct run_result how = cow_verb(&site, "prune");
+
+	expect_success(run);
+	expect_out(young, "");
+	expect_out(old, "s\n");
+	expect_out(none, "[]\n");
+	cr_expect_neq(how.status, 0);
+	cow_finish(&site);
+}
+
+/* What the command has closed, even to its owner, and what lies deeper than can be shown. */
+Test(cow, discard_removes_anything)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, TREE);
+		_autorun_ struct run_result run =
+			cow_run(&site, "mkdir -p closed/in; chmod 0 closed/in closed; mkdir deep; "
+				       "cd deep; i=0; while [ $i -lt 450 ]; do mkdir d; cd d; "
+				       "i=$((i + 1)); done");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "could not be counted"), "%s", run.err);
+		expect_failure(diff, 1, "is more than 400 directories deep");
+		expect_failure(apply, 1, "is more than 400 directories deep");
+		cr_expect(!tree_exists(site.tree, "closed"));
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		expect_out(discard, "");
+		cr_expect(!tree_exists(site.place.tree, "home/.local/state/sbx/sessions/s"));
+		cow_finish(&site);
+	}
+}
+
+Test(cow, what_cannot_be_a_view_is_refused)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "open/");
+	cr_assert_eq(fchmodat(site.tree, "open", 0777, 0), 0);
+	_autofree_ char *open = tree_path(site.tree, "open/s"), *file = tree_path(site.tree, "a");
+	_autofree_ char *inside = tree_path(site.tree, "s");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result root = in_usr_with(&options, "--cow", "/", "--", "/bin/true");
+	_autorun_ struct run_result plain = in_usr_with(&options, "--cow", file, "--", "/bin/true");
+	_autorun_ struct run_result self =
+		in_usr_with(&options, "--cow", site.path, "--session", inside, "--", "/bin/true");
+	_autorun_ struct run_result others =
+		in_usr_with(&options, "--cow", site.place.home + strlen("HOME="), "--session", open,
+			    "--", "/bin/true");
+	_autorun_ struct run_result twice =
+		in_usr_with(&options, "--cow", site.path, "--cow", site.path, "--", "/bin/true");
+	_autorun_ struct run_result lone =
+		in_usr_with(&options, "--session", "s", "--", "/bin/true");
+
+	cr_expect_eq(root.status, 125, "%s", root.err);
+	expect_failure(plain, 125, "is not a directory");
+	expect_failure(self, 125, "holds the session");
+	expect_failure(others, 125, "others can write there");
+	expect_failure(twice, 125, "has a view too");
+	expect_failure(lone, 125, "there is no --cow");
+	cr_expect(!tree_exists(site.tree, "s") && !tree_exists(site.tree, "open/s"));
+	_autorun_ struct run_result list = cow_verb(&site, "sessions", "--json");
+
+	expect_out(list, "[]\n");
+	cow_finish(&site);
+}
