@@ -41,11 +41,10 @@ static inline void cow_finish(struct cow_site *site)
 }
 
 /* The command, in the directory, with a session called s. */
-#define cow_run(site, script, ...)                                                                 \
+#define cow_run(site, script)                                                                      \
 	run_sbx_with(&((struct run_options){.env = (site)->place.env}), "--ro-bind", "/usr",       \
 		     "/usr", "--cow", (site)->path, "--session", "s", "--chdir", (site)->path,     \
-		     "--overlay-driver", (site)->sbx_driver, ##__VA_ARGS__, "--", "/bin/sh",       \
-		     "-ec", (script))
+		     "--overlay-driver", (site)->sbx_driver, "--", "/bin/sh", "-ec", (script))
 
 #define cow_verb(site, ...) sbx_in(&(site)->place, __VA_ARGS__)
 

@@ -14,12 +14,13 @@
 Test(leaves_box, fails_in_the_middle)
 {
 	int tree = tmp_tree("run/");
-	_autofree_ char *runtime = tree_path(tree, "run"), *env = NULL;
+	_autofree_ char *runtime = tree_path(tree, "run"), *env = NULL, *home = NULL;
 	const char *told = getenv("LEAVES_BOX");
 
-	cr_assert(told && asprintf(&env, "XDG_RUNTIME_DIR=%s", runtime) > 0);
+	cr_assert(told && asprintf(&env, "XDG_RUNTIME_DIR=%s", runtime) > 0 &&
+		  asprintf(&home, "HOME=%s", runtime) > 0);
 	cr_assert_eq(fchmodat(tree, "run", 0700, 0), 0);
-	const struct run_options run = {.env = (const char *const[]){"PATH=/bin", env, NULL}};
+	const struct run_options run = {.env = (const char *const[]){"PATH=/bin", env, home, NULL}};
 	_autorun_ struct run_result r =
 		run_sbx_with(&run, "--ro-bind", "/usr", "/usr", "-d", "--", "/bin/sleep", "1000");
 	_autorun_ struct run_result pid = run_sbx_with(&run, "ps", "--format", "{{.Pid}}");

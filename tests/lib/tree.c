@@ -67,12 +67,15 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 static void tree_end_boxes_of(char *runtime)
 {
 	const char *const argv[] = {sbx_program(), "kill", "-s", "KILL", "--all", NULL};
-	_autofree_ char *env = NULL;
+	const char *dir = dirname(runtime);
+	_autofree_ char *env = NULL, *home = NULL;
 	pid_t pid;
 
-	if (asprintf(&env, "XDG_RUNTIME_DIR=%s", dirname(runtime)) >= 0 &&
+	/* The user's own home has records too, of tests that run beside this one. */
+	if (asprintf(&env, "XDG_RUNTIME_DIR=%s", dir) >= 0 &&
+	    asprintf(&home, "HOME=%s", dir) >= 0 &&
 	    posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)argv,
-			(char *const[]){env, NULL}) == 0)
+			(char *const[]){env, home, NULL}) == 0)
 		(void)waitpid(pid, NULL, 0);
 }
 
