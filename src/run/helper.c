@@ -35,21 +35,27 @@ static void helper_forget(struct helper *helper)
 }
 
 /*
- * Kill it and wait. One that leads a session may have children in it, as slirp4netns has at
- * first: they become ours for that, or they could be seen a moment longer than the sandbox.
+ * What a program that leads a session has left in it, as slirp4netns has a child at first,
+ * ends before the sandbox does. It is ours by then: see helper_start().
  */
+static void helper_end_rest(pid_t pid)
+{
+	int status;
+
+	(void)kill(-pid, SIGKILL);
+	while (proc_wait(-pid, &status) == 0)
+		;
+}
+
+/* Kill it and wait. */
 static void helper_end(pid_t pid)
 {
-	int was = 0, status;
+	int status;
 
-	(void)prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	(void)kill(-pid, SIGKILL);
 	(void)kill(pid, SIGKILL);
 	(void)proc_wait(pid, &status);
-	while (proc_wait(-pid, &status) == 0)
-		;
-	(void)prctl(PR_SET_CHILD_SUBREAPER, was, 0, 0, 0);
+	helper_end_rest(pid);
 }
 
 /* End it if it is still there. It ends by the pipes, too, where a signal is refused. */
@@ -90,7 +96,8 @@ int helper_pipe(int *ret_read, int *ret_write)
 }
 
 /**
- * Start it.
+ * Start it. One with a hold may have children: these are left to us when it ends, by itself
+ * or not (PR_SET_CHILD_SUBREAPER).
  * @spawn: its error_fd is made here
  *
  * Return: 0, or -errno; then helper_finish() cleans up.
@@ -102,6 +109,8 @@ int helper_start(struct helper *helper, struct proc_spawn *spawn)
 
 	if (r < 0)
 		return r;
+	if (helper->hold_fd >= 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return -errno;
 	spawn->error_fd = errors;
 	r = proc_start(spawn, &helper->pid);
 	spawn->error_fd = -1;
@@ -182,7 +191,7 @@ bool helper_reap(struct helper *helper, const char *const *noise, int *ret_statu
 	if (helper->pid <= 0 || waitpid(helper->pid, ret_status, WNOHANG) != helper->pid)
 		return false;
 	if (helper->hold_fd >= 0)
-		(void)kill(-helper->pid, SIGKILL); /* what it has left, see helper_end() */
+		helper_end_rest(helper->pid);
 	helper_describe_end(helper, noise, *ret_status, how);
 	helper_forget(helper);
 	return true;

@@ -69,6 +69,9 @@ class Round:
 
     def __init__(self, sbx, scratch, options, victim, delay, running):
         self.victim, self.delay = victim, delay
+        # PID 1's first child is nft where there are rules to be set.
+        self.is_helper = victim == "helper" or (
+            victim == "payload" and not running and "--net=user" in options)
         self.hit = False
         self.errors = []
         self.child = subprocess.Popen([sbx, *options, *COMMAND], env=scratch.env(),
@@ -97,7 +100,7 @@ class Round:
 
     def collect(self):
         # A helper that had done its work already is no loss: then the sandbox runs.
-        if self.hit and self.victim == "helper":
+        if self.hit and self.is_helper:
             self.hit = self.ends_by_itself()
         left, statuses = faults.reap_all()
         if left:
