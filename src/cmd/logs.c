@@ -25,6 +25,7 @@
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/run/log.h"
+#include "sbx/spec/limits.h"
 
 enum {
 	LOGS_PART_BYTES = 65536, /* an entry is shorter */
@@ -250,34 +251,24 @@ static int logs_follow(struct logs *logs, const struct ask *ask, const char *dir
 
 /* ---- the command line ---- */
 
-/* "90s", "5m", "2h", "1d" before now, or seconds since 1970. */
+/* A duration before now, as "90s", "5m", "2h", "1d"; a bare number is seconds since 1970. */
 static int logs_read_since(const char *text, int64_t *ret_ms, struct sbx_err *err)
 {
-	static const struct {
-		char unit;
-		int64_t seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	size_t len = strlen(text);
 	struct timespec now;
 	uint64_t number = 0;
-	char digits[24];
+	int64_t age_ms;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (str_parse_u64(text, 10, LOGS_SECONDS_MAX * UINT64_C(1000), &number) == 0) {
 		*ret_ms = (int64_t)number * 1000;
 		return 0;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(units) && len > 1 && len < sizeof(digits); i++) {
-		memcpy(digits, text, len - 1);
-		digits[len - 1] = '\0';
-		if (text[len - 1] != units[i].unit ||
-		    str_parse_u64(digits, 10, LOGS_SECONDS_MAX, &number) < 0)
-			continue;
-		*ret_ms = ((int64_t)now.tv_sec - (int64_t)number * units[i].seconds) * 1000;
-		return 0;
-	}
-	return err_usage(err, "--since",
-			 "must be like 90s, 5m, 2h, 1d, or seconds since 1970, not \"%s\"", text);
+	if (limits_read_duration(text, "--since", &age_ms, err) < 0)
+		return err_usage(err, "--since",
+				 "must be like 90s, 5m, 2h, 1d, or seconds since 1970, not \"%s\"",
+				 text);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	*ret_ms = (int64_t)now.tv_sec * 1000 - age_ms;
+	return 0;
 }
 
 static int logs_read_tail(const char *text, uint64_t *ret_lines, struct sbx_err *err)

@@ -92,19 +92,8 @@ static void ps_status(const struct ps_row *row, struct str_buf *out)
 
 static void ps_age(const struct ps_row *row, struct str_buf *out)
 {
-	static const struct {
-		int64_t seconds;
-		const char *unit;
-	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-	int64_t age = (row->now_ms - row->facts.created_ms) / 1000;
-	size_t i = 0;
-
-	if (!row->has_facts)
-		return;
-	age = age < 0 ? 0 : age;
-	while (i < ARRAY_SIZE(units) - 1 && age < units[i].seconds)
-		i++;
-	str_buf_printf(out, "%lld %s", (long long)(age / units[i].seconds), units[i].unit);
+	if (row->has_facts)
+		cmd_put_age((row->now_ms - row->facts.created_ms) / 1000, out);
 }
 
 static void ps_add_time(int64_t time_ms, struct str_buf *out)

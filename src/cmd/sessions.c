@@ -55,26 +55,12 @@ static const char *sessions_state(const struct cow_session *session)
 		       : "kept";
 }
 
-static void sessions_put_age(struct str_buf *out, int64_t seconds)
-{
-	if (seconds < 0)
-		seconds = 0;
-	if (seconds < 120)
-		str_buf_printf(out, "%llds", (long long)seconds);
-	else if (seconds < 7200)
-		str_buf_printf(out, "%lldm", (long long)(seconds / 60));
-	else if (seconds < 172800)
-		str_buf_printf(out, "%lldh", (long long)(seconds / 3600));
-	else
-		str_buf_printf(out, "%lldd", (long long)(seconds / 86400));
-}
-
 static void sessions_put_line(struct sink *sink, const struct cow_session *s, int64_t age)
 {
 	char room[SESSIONS_LINE], age_room[32];
 	struct str_buf line = STR_BUF_ON_STACK(room), age_text = STR_BUF_ON_STACK(age_room);
 
-	sessions_put_age(&age_text, age);
+	cmd_put_age(age, &age_text);
 	str_buf_printf(&line, "%-14s %-15s %6s %7lluK  ", s->id, sessions_state(s), age_text.data,
 		       (unsigned long long)(sessions_size(s->dir_fd, ".", 0) / 1024));
 	str_buf_escape(&line, s->roots[0].path, strlen(s->roots[0].path));

@@ -205,3 +205,18 @@ void cmd_words_help(const struct cmd_verb *verb, struct str_buf *out)
 		cli_help_row(out, left.data, option->help);
 	}
 }
+
+/* How long ago, for a column of a list: "5 min". What lies in the future is now. */
+void cmd_put_age(int64_t seconds, struct str_buf *out)
+{
+	static const struct {
+		int64_t seconds;
+		const char *unit;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t i = 0;
+
+	seconds = seconds < 0 ? 0 : seconds;
+	while (i < ARRAY_SIZE(units) - 1 && seconds < units[i].seconds)
+		i++;
+	str_buf_printf(out, "%lld %s", (long long)(seconds / units[i].seconds), units[i].unit);
+}

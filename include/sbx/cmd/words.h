@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "sbx/base/err.h"
 #include "sbx/base/str.h"
 #include "sbx/cmd/cmd.h"
@@ -28,3 +30,4 @@ struct cmd_words {
 
 int cmd_words_read(int argc, char **argv, struct cmd_words *ret_words, struct sbx_err *err);
 void cmd_words_help(const struct cmd_verb *verb, struct str_buf *out);
+void cmd_put_age(int64_t seconds, struct str_buf *out);
