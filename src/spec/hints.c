@@ -58,6 +58,16 @@ static bool probe_apparmor_restricts(void)
 	return hint_file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
 }
 
+/* Does AppArmor hold sbx to a profile, as in a container? One marked "(unconfined)" holds
+ * it to nothing. */
+static bool probe_apparmor_confines(void)
+{
+	char label[256];
+
+	hint_read_line("/proc/self/attr/apparmor/current", label, sizeof(label));
+	return label[0] && !str_equal(label, "unconfined") && !strstr(label, "(unconfined)");
+}
+
 static bool probe_clone_switch_off(void)
 {
 	return hint_file_says("/proc/sys/kernel/unprivileged_userns_clone", "0");
@@ -120,6 +130,9 @@ static const char hint_apparmor[] =
 	">/etc/apparmor.d/sbx\n"
 	"  apparmor_parser -r /etc/apparmor.d/sbx\n"
 	"or, for all programs: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+static const char hint_confined[] =
+	"an AppArmor profile confines sbx here, and may forbid this; its name is in\n"
+	"/proc/self/attr/apparmor/current, what it refused tells as root: dmesg | grep DENIED";
 static const char hint_no_userns[] =
 	"no user namespaces are allowed here. In a sandbox: it has to be started so that it "
 	"allows\n"
@@ -313,6 +326,8 @@ static const struct hint hints[] = {
 	 "outside it"},
 	{HINT_ANY, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_ANY, EACCES, probe_apparmor_restricts, hint_apparmor},
+	{HINT_ANY, EACCES, probe_apparmor_confines, hint_confined},
+	{HINT_ANY, EPERM, probe_apparmor_confines, hint_confined},
 	{HINT_ANY, ENOSPC, NULL,
 	 "a limit is reached: the size of a filesystem, or of mounts (/proc/sys/fs/mount-max)"},
 	{HINT_ANY, EOVERFLOW, NULL,
