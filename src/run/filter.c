@@ -50,7 +50,6 @@ static int filter_load_notifying(struct run_context *ctx, const struct seccomp_p
 	fd = sys_seccomp_filter(insns, program->n_insns, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 	if (fd < 0) {
 		r = err_system(err, errno, NULL, "cannot load the system call filter");
-		err_set_option(err, "--seccomp-log");
 		hint_add(err, HINT_LISTENER);
 		return r;
 	}

@@ -192,11 +192,7 @@ static int idmap_helper_failed(struct idmap_job *job, size_t which, int status, 
 	else
 		r = err_refuse(err, EPERM, path, "failed with exit status %d%s%s",
 			       WEXITSTATUS(status), complaint[0] ? ": " : "", complaint);
-	err_set_option(err, "--map=range");
-	err_hint(err,
-		 "compare /etc/subuid and /etc/subgid with the map that --explain shows, and see\n"
-		 "that %s has its set-user-ID bit or capabilities; --map=single does without",
-		 path);
+	hint_add(err, HINT_MAP_HELPER);
 	return r;
 }
 

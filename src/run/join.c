@@ -49,14 +49,15 @@
 
 enum { JOIN_WAIT_MS = 2000, JOIN_STEP_MS = 5 };
 
-/* A namespace that can be joined, and by which option. */
+/* A namespace that can be joined, and what to say where it cannot. */
 static const struct join_kind {
 	int type;
-	const char *name, *option;
+	const char *name;
+	enum hint_place place;
 } join_kinds[] = {
 	/* The user namespace first: it may be what gives the right to the other. */
-	{CLONE_NEWUSER, "user", "--userns"},
-	{CLONE_NEWPID, "pid", "--pidns"},
+	{CLONE_NEWUSER, "user", HINT_JOIN_USERNS},
+	{CLONE_NEWPID, "pid", HINT_JOIN_PIDNS},
 };
 
 /* What the child comes to. */
@@ -198,9 +199,7 @@ static int join_fail_box(const struct sbx_plan *plan, const struct join_report *
 	if (report->error == ESRCH)
 		return err_refuse(err, ESRCH, NULL, "the sandbox's command has ended");
 	r = err_system(err, report->error, NULL, "cannot enter the sandbox");
-	if (report->error == EPERM)
-		err_hint(err, "its command has not been executed yet (--block-fd), or is a program "
-			      "that you\nmay not read");
+	hint_add(err, HINT_ENTER);
 	return r;
 }
 
@@ -215,12 +214,7 @@ static int join_fail(const struct join_report *report, struct sbx_err *err)
 	}
 	r = err_system(err, report->error, NULL, "cannot enter the %s namespace",
 		       report->kind->name);
-	err_set_option(err, report->kind->option);
-	err_hint(err, report->error == EINVAL
-			      ? "the descriptor must be a namespace's of that kind, and another "
-				"than the caller's own"
-			      : "the caller must own the user namespace, and a pid namespace must "
-				"belong to the\nuser namespace of --userns");
+	hint_add(err, (int)report->kind->place);
 	return r;
 }
 

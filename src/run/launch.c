@@ -227,26 +227,30 @@ static int64_t launch_now_ms(void)
  * Watch the caller's process. PR_SET_PDEATHSIG would be tied to the one thread
  * that started us, and does not see a caller that died before it was set.
  */
-static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *err)
+static int launch_open_parent(struct monitor *m, pid_t parent, struct sbx_err *err)
 {
-	if (!m->plan->end_with_parent)
-		return 0;
 	if (parent == 0 && m->plan->parent_signals)
 		return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0
 			       ? 0
-			       : err_system(err, errno, NULL,
-					    "--die-with-parent: cannot ask for a signal");
+			       : err_system(err, errno, NULL, "cannot ask for a signal");
 	if (parent == 0)
 		return err_refuse(err, ESRCH, NULL,
-				  "--die-with-parent: the caller is in another pid namespace and "
-				  "cannot be watched");
+				  "the caller is in another pid namespace and cannot be watched");
 	m->parent_fd = sys_pidfd_open(parent);
 	if (m->parent_fd < 0 && errno != ESRCH)
-		return err_system(err, errno, NULL, "--die-with-parent: cannot watch the caller");
+		return err_system(err, errno, NULL, "cannot watch the caller");
 	if (m->parent_fd < 0 || getppid() != parent)
-		return err_refuse(err, ESRCH, NULL,
-				  "--die-with-parent: the caller is gone already");
+		return err_refuse(err, ESRCH, NULL, "the caller is gone already");
 	return 0;
+}
+
+static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *err)
+{
+	int r = m->plan->end_with_parent ? launch_open_parent(m, parent, err) : 0;
+
+	if (r < 0)
+		hint_add(err, HINT_PARENT);
+	return r;
 }
 
 /*
@@ -700,7 +704,7 @@ static int launch_on_release(struct monitor *m, struct sbx_err *err)
 		if (errno == EAGAIN || errno == EINTR)
 			return 0;
 		r = err_system(err, errno, NULL, "cannot read from descriptor %d", fd);
-		err_set_option(err, "--userns-block-fd");
+		hint_add(err, HINT_USERNS_BLOCK);
 		return r;
 	}
 	m->state = LAUNCH_RUNNING;
@@ -846,7 +850,7 @@ static void launch_tell_overtime(const struct monitor *m)
 	char room[128];
 	struct str_buf text = STR_BUF_ON_STACK(room);
 
-	str_buf_printf(&text, "sbx: --timeout: the time is up, %s\n",
+	str_buf_printf(&text, "sbx: %s: the time is up, %s\n", hint_option(HINT_TIMEOUT),
 		       m->overtime == LAUNCH_KILLED ? "the sandbox was killed"
 						    : "the command was asked to end, and did");
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
@@ -937,9 +941,7 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 	r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
 		       LAUNCH_HELPER_TIMEOUT_MS / 1000);
 
-	err_hint(err,
-		 "it may wait for a directory service (see nsswitch.conf(5)); --map=single does\n"
-		 "without it");
+	hint_add(err, HINT_MAP_SLOW);
 	return r;
 }
 
@@ -1108,11 +1110,7 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 				   "the sandbox's first process was killed by signal %d",
 				   m->end.si_status);
 
-		err_hint(err, m->plan->own_pid_ns
-				      ? "something outside killed it, perhaps for want of memory; "
-					"everything in the\nsandbox has ended with it"
-				      : "something outside killed it; with --share-pid, what the "
-					"command had started may\nstill run");
+		hint_add(err, m->plan->own_pid_ns ? HINT_PID_1 : HINT_REAPER);
 		return r;
 	}
 	*ret_exit_code = killed ? 128 + m->end.si_status : m->end.si_status;

@@ -21,6 +21,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/lookup.h"
+#include "sbx/spec/hints.h"
 
 /* What a shell searches where PATH is not set. */
 static const char lookup_default_path[] =
@@ -173,7 +174,7 @@ static void lookup_hint_loader(const char *loader, struct sbx_err *err)
 
 	target[n > 0 ? n : 0] = '\0';
 	lookup_dirname(target[0] == '/' ? target : loader, dir, sizeof(dir));
-	err_hint(err, "bring it in: --ro-bind %s %s", dir, dir);
+	hint_add_about(err, HINT_NO_LOADER, dir);
 }
 
 /* The file is there, and yet it cannot be executed: say what is missing. */
@@ -228,7 +229,7 @@ static int lookup_explain(const char *path, int number, struct sbx_err *err)
 		int r = lookup_fail(err, ERR_EXIT_NOT_FOUND, path, 0,
 				    "no such file inside the sandbox", "");
 
-		err_hint(err, "bind the directory that holds it, for example --ro-bind /usr /usr");
+		hint_add(err, HINT_NO_FILE);
 		return r;
 	}
 	if (number == ENOENT && stat(path, &st) < 0)
@@ -366,8 +367,7 @@ static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct 
 		return lookup_explain(there, number, err);
 	r = lookup_fail(err, ERR_EXIT_NOT_FOUND, name, 0,
 			"no such command on PATH inside the sandbox", "");
-	err_hint(err, "PATH is %s; bind what holds the command, for example --ro-bind /usr /usr",
-		 path);
+	hint_add_about(err, HINT_NO_COMMAND, path);
 	return r;
 }
 

@@ -47,8 +47,6 @@
 
 enum { NET_RULES_TIMEOUT_MS = 20 * 1000, NET_WORD_BYTES = 48 };
 
-static const char net_option[] = "--net=user";
-
 /* What slirp4netns says when all is well. */
 static const char *const net_noise[] = {"WARNING: Support for ",
 					"sent tapfd=", "received tapfd=", NULL};
@@ -209,7 +207,6 @@ int net_job_reap(struct net_job *job, struct sbx_err *err)
 		return 0;
 	r = err_refuse(err, ECANCELED, job->plan->net.helper, "%s%s", how.data,
 		       job->ready ? "; the sandbox cannot go on without its network" : "");
-	err_set_option(err, net_option);
 	if (!job->ready)
 		hint_add(err, HINT_NET);
 	return net_blame(job, r, err);
@@ -220,7 +217,6 @@ int net_job_timed_out(const struct net_job *job, int seconds, struct sbx_err *er
 	int r = err_refuse(err, ETIMEDOUT, job->plan->net.helper,
 			   "has no network ready after %d seconds", seconds);
 
-	err_set_option(err, net_option);
 	hint_add(err, HINT_NET);
 	return net_blame(job, r, err);
 }

@@ -53,9 +53,7 @@ int step_run_chdir(struct run_context *ctx, const struct plan_step *step, struct
 			return payload_set_pwd(ctx, err);
 		if (!required && dirs[i + 1])
 			continue;
-		(void)err_system(err, errno, dirs[i], "cannot change to the working directory");
-		err_hint(err, "the path is one inside the sandbox; bind it, or leave --chdir out");
-		return -errno;
+		return err_system(err, errno, dirs[i], "cannot change to the working directory");
 	}
 	return 0;
 }

@@ -42,6 +42,7 @@
 #include "sbx/run/kept.h"
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
+#include "sbx/spec/hints.h"
 #include "sbx/spec/records.h"
 
 enum {
@@ -186,8 +187,7 @@ static int register_refuse_name(const struct register_entry *entry, const struct
 	int r = err_refuse(err, EEXIST, entry->plan->name, "is the name of a running sandbox, %s",
 			   rival->id);
 
-	err_set_option(err, "--name");
-	err_hint(err, "choose another name, or end that one: sbx stop %s", entry->plan->name);
+	hint_add(err, HINT_NAME);
 	return r;
 }
 

@@ -33,6 +33,7 @@
 
 #include "sbx/base/fd.h"
 #include "sbx/run/relay.h"
+#include "sbx/spec/hints.h"
 
 enum { RELAY_BUFFER_BYTES = 16384 };
 
@@ -90,8 +91,7 @@ static int relay_open_terminal(const struct sbx_plan *plan, int *ret_fd, struct 
 	}
 	if (r < 0) {
 		(void)err_system(err, -r, NULL, "cannot open the terminal on descriptor %d", from);
-		err_set_option(err, "--pty");
-		err_hint(err, "--no-pty shares it with the command as it is");
+		hint_add(err, HINT_TERMINAL);
 		return r;
 	}
 	*ret_fd = r;
@@ -123,7 +123,7 @@ int relay_open(const struct sbx_plan *plan, struct relay **ret_relay, struct pty
 	if (r == 0 && (tcgetattr(relay->terminal_fd, &ret_start->termios) < 0 ||
 		       ioctl(relay->terminal_fd, TIOCGWINSZ, &ret_start->size) < 0)) {
 		r = err_system(err, errno, NULL, "cannot tell how the terminal is set");
-		err_set_option(err, "--pty");
+		hint_add(err, HINT_TERMINAL);
 	}
 	if (r < 0) {
 		relay_close(relay);
@@ -335,8 +335,8 @@ int relay_start(struct relay *relay, int *master_fd, struct sbx_err *err)
 	if (relay_take_terminal(relay))
 		return 0;
 	(void)err_system(err, errno, NULL, "cannot set the terminal");
-	err_set_option(err, "--pty");
-	return -errno;
+	hint_add(err, HINT_TERMINAL);
+	return -err->number;
 }
 
 /* poll(2) tells a hang-up whatever is asked for, again and again: at its end the master is left

@@ -29,6 +29,7 @@
 #include "sbx/base/io.h"
 #include "sbx/base/json.h"
 #include "sbx/run/status.h"
+#include "sbx/spec/hints.h"
 
 /* In the order in which bubblewrap tells them; it does not tell the user namespace. */
 static const struct {
@@ -87,10 +88,10 @@ int status_write_start(const struct sbx_plan *plan, pid_t child, struct sbx_err 
 	const struct {
 		int fd;
 		bool pretty;
-		const char *option;
+		enum hint_place place;
 	} targets[] = {
-		{plan->info_fd, true, "--info-fd"},
-		{plan->json_status_fd, false, "--json-status-fd"},
+		{plan->info_fd, true, HINT_INFO},
+		{plan->json_status_fd, false, HINT_JSON_STATUS},
 	};
 	int r = 0;
 
@@ -107,7 +108,7 @@ int status_write_start(const struct sbx_plan *plan, pid_t child, struct sbx_err 
 		if (r == 0)
 			continue;
 		(void)err_system(err, -r, NULL, "cannot write to descriptor %d", targets[i].fd);
-		err_set_option(err, targets[i].option);
+		hint_add(err, (int)targets[i].place);
 	}
 	if (plan->info_fd > STDERR_FILENO)
 		close(plan->info_fd);

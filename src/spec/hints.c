@@ -4,7 +4,8 @@
  *
  * A row applies where its place, its errno and its probe all agree; the first
  * that does wins, so rows with a probe stand before those without. A probe reads
- * one file and is only ever run when something has failed already.
+ * one file and is only ever run when something has failed already. In a text %P stands for
+ * what the failure is about: the error's object, where the caller says nothing else.
  */
 
 #include <errno.h>
@@ -112,9 +113,11 @@ static bool probe_proc_covered(void)
 	return covered;
 }
 
+enum { HINT_NUMBERS = -1 };
+
 struct hint {
 	int place;	     /* a step kind or enum hint_place */
-	int number;	     /* errno; 0: of none, see err_refuse() */
+	int number;	     /* errno; 0: of none, see err_refuse(); HINT_NUMBERS: any */
 	bool (*probe)(void); /* NULL: always */
 	const char *text;
 };
@@ -179,6 +182,12 @@ static const char hint_nft[] =
 	"nft_chain_nat\n"
 	"nf_conntrack. --net=user,unfiltered does without, and leaves the host and its network "
 	"within reach";
+
+static const char hint_join[] =
+	"the descriptor must be a namespace's of that kind, and another than the caller's own";
+static const char hint_join_right[] =
+	"the caller must own the user namespace, and a pid namespace must belong to the\n"
+	"user namespace of --userns";
 
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
@@ -316,6 +325,34 @@ static const struct hint hints[] = {
 	{PLAN_STEP_RAW_FILTER, EINVAL, NULL,
 	 "what the descriptor holds is no program that the kernel takes as a filter: see "
 	 "seccomp(2)"},
+	{PLAN_STEP_CHDIR, HINT_NUMBERS, NULL,
+	 "the path is one inside the sandbox; bind it, or leave --chdir out"},
+	{HINT_MAP_HELPER, 0, NULL,
+	 "compare /etc/subuid and /etc/subgid with the map that --explain shows, and see\n"
+	 "that %P has its set-user-ID bit or capabilities; --map=single does without"},
+	{HINT_MAP_SLOW, 0, NULL,
+	 "it may wait for a directory service (see nsswitch.conf(5)); --map=single does\n"
+	 "without it"},
+	{HINT_TERMINAL, HINT_NUMBERS, NULL, "--no-pty shares it with the command as it is"},
+	{HINT_JOIN_USERNS, EINVAL, NULL, hint_join},
+	{HINT_JOIN_USERNS, HINT_NUMBERS, NULL, hint_join_right},
+	{HINT_JOIN_PIDNS, EINVAL, NULL, hint_join},
+	{HINT_JOIN_PIDNS, HINT_NUMBERS, NULL, hint_join_right},
+	{HINT_ENTER, EPERM, NULL,
+	 "its command has not been executed yet (--block-fd), or is a program that you\n"
+	 "may not read"},
+	{HINT_NAME, 0, NULL, "choose another name, or end that one: sbx stop %P"},
+	{HINT_PID_1, 0, NULL,
+	 "something outside killed it, perhaps for want of memory; everything in the\n"
+	 "sandbox has ended with it"},
+	{HINT_REAPER, 0, NULL,
+	 "something outside killed it; with --share-pid, what the command had started may\n"
+	 "still run"},
+	{HINT_NO_FILE, 0, NULL,
+	 "bind the directory that holds it, for example --ro-bind /usr /usr"},
+	{HINT_NO_COMMAND, 0, NULL,
+	 "PATH is %P; bind what holds the command, for example --ro-bind /usr /usr"},
+	{HINT_NO_LOADER, HINT_NUMBERS, NULL, "bring it in: --ro-bind %P %P"},
 	{PLAN_STEP_KEYRING, EDQUOT, NULL,
 	 "the quota of keys is used up (/proc/key-users, kernel.keys.maxkeys): keyrings of ended\n"
 	 "sandboxes are counted until the kernel collects them. Wait, or do without keyrings by\n"
@@ -349,21 +386,76 @@ static bool hint_is_for(const struct hint *h, int place)
 	       (h->place == HINT_ANY && place != HINT_LIMIT);
 }
 
-/**
- * Add the hint that the table has for this failure, if it has one and the
- * failure has none yet.
- * @place: a step kind, or one of enum hint_place
- */
-void hint_add(struct sbx_err *err, int place)
+/* What is no step of a plan, and so has no cause in it: the option that asks for it. */
+static const struct {
+	int place;
+	const char *option;
+} hint_options[] = {
+	{HINT_LISTENER, "--seccomp-log"},
+	{HINT_MAP_HELPER, "--map=range"},
+	{HINT_TERMINAL, "--pty"},
+	{HINT_JOIN_USERNS, "--userns"},
+	{HINT_JOIN_PIDNS, "--pidns"},
+	{HINT_PARENT, "--die-with-parent"},
+	{HINT_USERNS_BLOCK, "--userns-block-fd"},
+	{HINT_INFO, "--info-fd"},
+	{HINT_JSON_STATUS, "--json-status-fd"},
+	{HINT_TIMEOUT, "--timeout"},
+	{HINT_NAME, "--name"},
+};
+
+/* Return: "" where no single option stands for the place. */
+const char *hint_option(int place)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(hint_options); i++)
+		if (hint_options[i].place == place)
+			return hint_options[i].option;
+	return "";
+}
+
+static void hint_fill_in(struct sbx_err *err, const char *text, const char *about)
+{
+	char room[sizeof(err->hint)];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+	const char *mark;
+
+	while ((mark = strstr(text, "%P"))) {
+		str_buf_printf(&out, "%.*s", (int)(mark - text), text);
+		str_buf_puts(&out, about);
+		text = mark + 2;
+	}
+	str_buf_puts(&out, text);
+	err_hint(err, "%s", out.data);
+}
+
+/**
+ * Add the hint that the table has for this failure, if it has one, and the option that
+ * stands for the place; each only where the failure has none yet.
+ * @place: a step kind, or one of enum hint_place
+ * @about: what the hint is about
+ */
+void hint_add_about(struct sbx_err *err, int place, const char *about)
+{
+	err_set_option(err, hint_option(place));
 	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
 		const struct hint *h = &hints[i];
 
-		if (!hint_is_for(h, place) || h->number != err->number)
+		if (!hint_is_for(h, place))
+			continue;
+		if (h->number != HINT_NUMBERS && h->number != err->number)
 			continue;
 		if (h->probe && !h->probe())
 			continue;
-		err_hint(err, "%s", h->text);
+		hint_fill_in(err, h->text, about);
 		return;
 	}
+}
+
+/* The same, about the object of the error. */
+void hint_add(struct sbx_err *err, int place)
+{
+	char path[sizeof(err->path)];
+
+	str_copy(path, sizeof(path), err->path);
+	hint_add_about(err, place, path);
 }

@@ -35,6 +35,23 @@ static bool hint_says(int place, int number, const char *words)
 
 /* ---- rows without a condition ---- */
 
+Test(hints, what_is_no_step_has_its_option)
+{
+	struct sbx_err err;
+
+	(void)err_refuse(&err, ENOENT, "web", "is taken");
+	hint_add(&err, HINT_NAME);
+	cr_expect_str_eq(err.option, "--name");
+	cr_expect_str_eq(err.hint, "choose another name, or end that one: sbx stop web");
+	(void)err_system(&err, ENOENT, "/p", "cannot");
+	err_set_option(&err, "--root");
+	hint_add_about(&err, HINT_NO_LOADER, "/lib");
+	hint_add_about(&err, HINT_MAP_HELPER, "/lib");
+	cr_expect_str_eq(err.option, "--root", "what was known already stays");
+	cr_expect_str_eq(err.hint, "bring it in: --ro-bind /lib /lib");
+	cr_expect_str_eq(hint_option(HINT_CLONE), "");
+}
+
 Test(hints, steps_have_remedies_of_their_own)
 {
 	static const struct {
@@ -43,6 +60,8 @@ Test(hints, steps_have_remedies_of_their_own)
 	} rows[] = {
 		{PLAN_STEP_BIND, ENOENT, "--ro-bind-try"},
 		{PLAN_STEP_BIND, EACCES, "namei -l PATH"},
+		{PLAN_STEP_CHDIR, ENOENT, "leave --chdir out"},
+		{PLAN_STEP_CHDIR, EACCES, "leave --chdir out"},
 		{PLAN_STEP_BIND, EROFS, "--tmpfs DIR"},
 		{PLAN_STEP_SYS, EPERM, "--ro-bind /sys /sys"},
 		{PLAN_STEP_USERNS_LIMIT, EROFS, "--allow-userns"},

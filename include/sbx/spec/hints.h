@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hints: what to do about a failure, from one table keyed by step kind, errno
- * and a probe of the host. Runs in: PID 1 before pivot_root, and the monitor.
+ * and a probe of the host; and the option that stands for what is no step of a plan.
+ * Runs in: PID 1, the command before it executes, the monitor, and the doctor's verb.
  */
 #pragma once
 
@@ -22,6 +23,25 @@ enum hint_place {
 	HINT_CGROUP = -11, /* moving to another cgroup */
 	HINT_NET = -12,	   /* what slirp4netns ends with */
 	HINT_NFT = -13,
+	HINT_MAP_HELPER = -14, /* newuidmap or newgidmap has failed */
+	HINT_MAP_SLOW = -15,   /* or does not end */
+	HINT_TERMINAL = -16,   /* what is done with the caller's, for a relay */
+	HINT_JOIN_USERNS = -17,
+	HINT_JOIN_PIDNS = -18,
+	HINT_ENTER = -19,  /* joining a running sandbox */
+	HINT_PARENT = -20, /* watching the caller */
+	HINT_USERNS_BLOCK = -21,
+	HINT_INFO = -22,
+	HINT_JSON_STATUS = -23,
+	HINT_TIMEOUT = -24,
+	HINT_NAME = -25,   /* another sandbox has it */
+	HINT_PID_1 = -26,  /* it was killed */
+	HINT_REAPER = -27, /* the same, where nothing else ends with it */
+	HINT_NO_FILE = -28,
+	HINT_NO_COMMAND = -29, /* about: PATH */
+	HINT_NO_LOADER = -30,  /* about: the directory that it is in */
 };
 
+const char *hint_option(int place);
 void hint_add(struct sbx_err *err, int place);
+void hint_add_about(struct sbx_err *err, int place, const char *about);
