@@ -31,9 +31,8 @@ case $macros in
 	arch=0xC000003E compat_arch=0x40000003 compat_header='asm/unistd_32.h'
 	native_newer='uretprobe 335 uprobe 336'
 	;;
-*'#define __i386__ 1'*) arch=0x40000003 ;;
 *'#define __aarch64__ 1'*) arch=0xC00000B7 ;;
-*'#define __riscv_xlen 64'*) arch=0xC00000F3 ;;
+*'#define __riscv_xlen 64'*) arch=0xC00000F3 native_newer='riscv_hwprobe 258' ;;
 *)
 	echo "syscall_numbers: this processor is not known; add it to src/gen/syscall_numbers.sh" >&2
 	exit 1
@@ -42,7 +41,8 @@ esac
 
 names=$(sed -n 's/^[A-Z]*(\([a-z0-9_]*\),.*/\1/p' "$calls")
 
-# The numbers of one header, as "KIND name number" lines; some are macros of macros.
+# The numbers of one header, as "KIND name number" lines; some are macros of macros, and some
+# are sums, of which both numbers are given.
 numbers() {
 	kind=$1 header=$2
 	shift 2
@@ -51,7 +51,9 @@ numbers() {
 		for name in $names; do
 			echo "$kind \"$name\" __NR_$name"
 		done
-	} | "$@" -E -P - | sed -n "s/^$kind \"\([a-z0-9_]*\)\" \([0-9]*\)\$/$kind \1 \2/p"
+	} | "$@" -E -P - | sed -n "
+		s/^$kind \"\([a-z0-9_]*\)\" \([0-9]*\)\$/$kind \1 \2/p
+		s/^$kind \"\([a-z0-9_]*\)\" (\([0-9]*\) + \([0-9]*\))\$/$kind \1 \2 \3/p"
 }
 
 {
@@ -65,7 +67,7 @@ numbers() {
 	printf 'w %s\n' $names
 } | awk -v arch="$arch" -v compat_arch="$compat_arch" '
 	$1 == "w" { wanted[n_wanted++] = $2; next }
-	!(($1, $2) in number) { number[$1, $2] = $3; n[$1]++ }
+	!(($1, $2) in number) { number[$1, $2] = $3 + $4; n[$1]++ }
 	END {
 		if (n["n"] < 200 || n_wanted < 200) {
 			print "syscall_numbers: no system calls found" > "/dev/stderr"

@@ -4,6 +4,10 @@
  * way, exported, and both programs run over every number, processor and edge of an
  * argument. Calls without arguments that matter come from the profile's rules; what is
  * judged is written down here a second time.
+ *
+ * Built by foreign.sh it is about the filters of another processor, which this one computes
+ * as well as its own. libseccomp then has numbers and calls by its own tables, so that our
+ * numbers are compared too.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -134,6 +138,24 @@ static bool tell_judged(scmp_filter_ctx ctx, const struct seccomp_wanted *wanted
 	return true;
 }
 
+static bool is_foreign(void)
+{
+	return seccomp_native_arch != seccomp_arch_native();
+}
+
+/* What libseccomp calls a number of ours: that of this processor, or one of its own below 0. */
+static int libseccomp_number(const char *name, int nr)
+{
+	return is_foreign() ? seccomp_syscall_resolve_name(name) : nr;
+}
+
+/* Calls that are newer than libseccomp it can only be told by their number, if that is of here. */
+static bool libseccomp_knows(const char *name)
+{
+	return !is_foreign() || (seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR &&
+				 seccomp_syscall_resolve_name_arch(seccomp_native_arch, name) >= 0);
+}
+
 static uint32_t libseccomp_action(uint32_t action)
 {
 	return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO
@@ -150,19 +172,26 @@ static scmp_filter_ctx tell(const struct seccomp_wanted *wanted,
 
 	cr_assert_not_null(ctx);
 	cr_assert_eq(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), 0);
+	if (is_foreign()) {
+		cr_assert_eq(seccomp_arch_remove(ctx, SCMP_ARCH_NATIVE), 0);
+		cr_assert_eq(seccomp_arch_add(ctx, seccomp_native_arch), 0);
+	}
 	for (size_t i = 0; i < arch->n_rules; i++) {
 		const struct seccomp_rule *rule = &arch->rules[i];
 		const char *name = seccomp_number_name((int)rule->number, arch->arch);
+		int nr = libseccomp_number(name, (int)rule->number);
 		int r;
 
 		if (i > 0 && rule[-1].number == rule->number)
 			continue; /* told with the first */
-		if (rule->n_cmps > 0 && tell_judged(ctx, wanted, name, (int)rule->number))
+		if (!libseccomp_knows(name))
+			continue; /* see compare_numbers() */
+		if (rule->n_cmps > 0 && tell_judged(ctx, wanted, name, nr))
 			continue;
 		/* The default need not, and cannot, be told. */
 		if (rule->action == SECCOMP_ERRNO(ENOSYS))
 			continue;
-		r = seccomp_rule_add(ctx, libseccomp_action(rule->action), (int)rule->number, 0);
+		r = seccomp_rule_add(ctx, libseccomp_action(rule->action), nr, 0);
 		cr_assert_eq(r, 0, "%s: %s", name, strerror(-r));
 	}
 	return ctx;
@@ -259,19 +288,41 @@ static void compare_judged(const struct seccomp_program *ours, const struct secc
 			  ARRAY_SIZE(personalities));
 }
 
-static void compare_numbers(const struct seccomp_program *ours,
-			    const struct seccomp_program *theirs)
+/* What libseccomp could not be told is looked at by the rule that it has. */
+static bool is_untold(const struct seccomp_arch *arch, int nr, uint32_t *ret_action)
 {
-	static const uint32_t archs[] = {
-		AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0,
-		UINT32_MAX};
+	const char *name = seccomp_number_name(nr, arch->arch);
+
+	if (!name || libseccomp_knows(name))
+		return false;
+	*ret_action = SECCOMP_ERRNO(ENOSYS);
+	for (size_t i = 0; i < arch->n_rules; i++) {
+		cr_assert(arch->rules[i].number != (uint32_t)nr || arch->rules[i].n_cmps == 0);
+		if (arch->rules[i].number == (uint32_t)nr)
+			*ret_action = arch->rules[i].action;
+	}
+	return true;
+}
+
+static void compare_numbers(const struct seccomp_program *ours,
+			    const struct seccomp_program *theirs, const struct seccomp_arch *arch)
+{
+	static const uint32_t archs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386,	AUDIT_ARCH_AARCH64,
+					 AUDIT_ARCH_ARM,    AUDIT_ARCH_RISCV64, 0,
+					 UINT32_MAX};
 	static const int far[] = {0x3fffffff, 0x40000000, 0x40000001, 0x40000200,
 				  0x7fffffff, INT32_MIN,  -2};
 
 	for (size_t a = 0; a < ARRAY_SIZE(archs); a++) {
-		for (int nr = 0; nr < NUMBERS; nr++)
-			expect_same(ours, theirs,
-				    &(struct seccomp_data){.nr = nr, .arch = archs[a]});
+		for (int nr = 0; nr < NUMBERS; nr++) {
+			const struct seccomp_data data = {.nr = nr, .arch = archs[a]};
+			uint32_t action;
+
+			if (archs[a] != arch->arch || !is_untold(arch, nr, &action))
+				expect_same(ours, theirs, &data);
+			else
+				cr_expect_eq(seccomp_run(ours, &data), action, "number %d", nr);
+		}
 		for (size_t i = 0; i < ARRAY_SIZE(far); i++)
 			expect_same(ours, theirs,
 				    &(struct seccomp_data){.nr = far[i], .arch = archs[a]});
@@ -297,10 +348,29 @@ static void compare(const struct seccomp_wanted *wanted)
 	ctx = tell(wanted, &profile);
 	theirs = export_program(ctx, &arena);
 	if (profile.n_archs == 1)
-		compare_numbers(&ours, &theirs);
+		compare_numbers(&ours, &theirs, &profile.archs[0]);
 	compare_judged(&ours, &theirs);
 	seccomp_release(ctx);
 	arena_finish(&arena);
+}
+
+/* By libseccomp's own tables, where it knows the name. */
+Test(libseccomp, numbers)
+{
+	int n = 0;
+
+	for (size_t call = 0; call < seccomp_n_calls(); call++) {
+		const char *name = seccomp_call_name(call);
+		int theirs = seccomp_syscall_resolve_name_arch(seccomp_native_arch, name);
+		int ours = seccomp_call_number(call, seccomp_native_arch);
+
+		if (theirs == __NR_SCMP_ERROR)
+			continue;
+		cr_expect_eq(ours, theirs < 0 ? -1 : theirs, "%s: we %d, libseccomp %d", name, ours,
+			     theirs);
+		n++;
+	}
+	cr_expect_gt(n, 350);
 }
 
 Test(libseccomp, default_)
