@@ -925,7 +925,7 @@ static int launch_await_net_end(struct monitor *m, struct sbx_err *err)
 {
 	struct pollfd pfd = {.fd = m->net.helper.pidfd, .events = POLLIN};
 
-	return m->publish.result == -EPROTO && poll(&pfd, 1, LAUNCH_END_MS) == 1
+	return m->publish.now.count == 0 && poll(&pfd, 1, LAUNCH_END_MS) == 1
 		       ? net_job_reap(&m->net, err)
 		       : 0;
 }

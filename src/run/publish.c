@@ -89,7 +89,14 @@ int publish_take_dir(struct publish *publish, int *dir_fd, struct sbx_err *err)
 
 /* ---- talking to slirp4netns ---- */
 
-/* Send a request; its answer is read later. Return: 0, or -EPROTO: nobody takes it. */
+/* slirp4netns cannot be talked to, which is no port's fault. Return: -number. */
+static int publish_fall_silent(struct publish *publish, int number)
+{
+	publish->now.count = 0;
+	return -number;
+}
+
+/* Send a request; its answer is read later. Return: 0 or -errno. */
 static int publish_ask(struct publish *publish, const char *request)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -98,10 +105,9 @@ static int publish_ask(struct publish *publish, const char *request)
 
 	(void)snprintf(address.sun_path, sizeof(address.sun_path),
 		       "/proc/self/fd/%d/" PUBLISH_SOCKET, publish->dir_fd);
-	/* Not the errno, which would be taken for a port's. */
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    send(fd, request, len, MSG_NOSIGNAL) != (ssize_t)len || shutdown(fd, SHUT_WR) < 0)
-		return -EPROTO;
+		return publish_fall_silent(publish, errno ? errno : EPROTO);
 	publish->answer_len = 0;
 	publish->sock_fd = take_fd(&fd);
 	return 0;
@@ -337,14 +343,14 @@ static int publish_on_answer(struct publish *publish)
 	}
 	if (publish->act == PUBLISH_REMOVING) {
 		if (r < 0)
-			return publish_fail(publish, PUBLISH_UNKNOWN);
+			return publish_fail(publish, publish_fall_silent(publish, EPROTO));
 		publish_drop(publish, publish->item);
 		return publish_go_on(publish);
 	}
 	if (r == -ECANCELED)
 		return publish_on_refusal(publish);
-	if (r == 0 && id < 0)
-		r = -EPROTO;
+	if (r == -EPROTO || (r == 0 && id < 0))
+		r = publish_fall_silent(publish, EPROTO);
 	if (r == 0)
 		r = publish_note_added(publish, id);
 	return r < 0 ? publish_fail(publish, r) : publish_go_on(publish);
@@ -363,15 +369,17 @@ bool publish_turn(struct publish *publish)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	/* One that is longer than any is no answer, and is read as such. */
 	if (n > 0 && (size_t)n < room) {
 		publish->answer_len += (size_t)n;
 		return false;
 	}
+	/* What is longer than any answer is none. */
+	r = n < 0   ? publish_fall_silent(publish, errno)
+	    : n > 0 ? publish_fall_silent(publish, EPROTO)
+		    : 0;
 	close(take_fd(&publish->sock_fd));
-	if (n != 0)
-		publish->answer_len = 0;
-	r = publish_on_answer(publish);
+	if (r == 0)
+		r = publish_on_answer(publish);
 	if (r < 0)
 		r = publish_fail(publish, r);
 	if (r < 0)

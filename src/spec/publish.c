@@ -428,6 +428,7 @@ unsigned publish_first_unprivileged(void)
 
 /**
  * A port that cannot be published.
+ * @port:   one; its count is 0 where slirp4netns cannot be talked to
  * @number: errno of who listens there; 0: it is not known why
  *
  * Return: -errno with *err filled.
@@ -438,12 +439,12 @@ int publish_refuse(const struct plan_port *port, int number, struct sbx_err *err
 	struct str_buf text = STR_BUF_ON_STACK(room);
 	int r;
 
+	if (port->count == 0)
+		return err_system(err, number, "slirp4netns", "cannot be told of ports");
 	publish_put_host(&text, port);
-	r = number == EPROTO
-		    ? err_refuse(err, EPROTO, text.data, "slirp4netns does not answer as it should")
-	    : number ? err_system(err, number, text.data, "cannot publish this port of the host")
-		     : err_refuse(err, EIO, text.data,
-				  "slirp4netns cannot publish this port of the host");
+	r = number ? err_system(err, number, text.data, "cannot publish this port of the host")
+		   : err_refuse(err, EIO, text.data,
+				"slirp4netns cannot publish this port of the host");
 	if (number == EADDRINUSE)
 		err_hint(err,
 			 "another program has it (\"ss -lnp sport = :%u\" tells which); choose "

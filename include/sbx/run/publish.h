@@ -34,12 +34,14 @@ struct publish {
 	size_t n_runs, run;
 	uint16_t index;	      /* in that run */
 	struct plan_port own; /* a request's */
-	struct plan_port now; /* the port that is asked for; where one fails, that one */
-	size_t item;	      /* removing: the item that is asked for */
-	size_t n_before;      /* adding: items that were there before, and stay */
-	unsigned tries;	      /* for a port that is any */
-	int result;	      /* 0; -errno, PUBLISH_UNKNOWN */
-	int sock_fd;	      /* owned; the answer is read from it; -1: none is awaited */
+	/* The port that is asked for; where one fails, that one. count 0: slirp4netns cannot be
+	 * talked to */
+	struct plan_port now;
+	size_t item;	 /* removing: the item that is asked for */
+	size_t n_before; /* adding: items that were there before, and stay */
+	unsigned tries;	 /* for a port that is any */
+	int result;	 /* 0; -errno, PUBLISH_UNKNOWN */
+	int sock_fd;	 /* owned; the answer is read from it; -1: none is awaited */
 	char answer[PUBLISH_ANSWER_MAX];
 	size_t answer_len;
 };
