@@ -30,7 +30,8 @@
 	"for pid in filter(str.isdigit, os.listdir('/proc')):\n"                                   \
 	"    for end in ('cwd', 'root', *('fd/%d' % n for n in range(100))):\n"                    \
 	"        names.add('/proc/%s/%s/api' % (pid, end))\n"                                      \
-	"print(len(names) > 100, sum(map(ask, sorted(names))))\n"
+	"found = [n for n in sorted(names) if ask(n)]\n"                                           \
+	"print(len(names) > 100, *([] if found else ['none']))\n"
 
 Test(publish, the_socket_of_slirp4netns_is_not_reached)
 {
@@ -47,7 +48,7 @@ Test(publish, the_socket_of_slirp4netns_is_not_reached)
 		"$S --net=user -p 8080:80 --bind $D $D --root --cap-add ALL --allow-userns -- "
 		"unshare -r python3 -I $D/ask.py");
 
-	expect_out(r, "True 1\nTrue 0\nTrue 0\n");
+	expect_out(r, "True\nTrue none\nTrue none\n");
 }
 
 /* slirp4netns itself would pass it on then: it is the rules that refuse. */

@@ -44,8 +44,9 @@
 	"        print(s.recv(2000).decode().strip() or 'closed')\n"                               \
 	"    else:\n"                                                                              \
 	"        s.settimeout(0.5)\n"                                                              \
+	"        s.connect((addr, port))\n"                                                        \
 	"        for i in range(20):\n"                                                            \
-	"            s.sendto(b'x', (addr, port))\n"                                               \
+	"            s.send(b'x')\n"                                                               \
 	"            try:\n"                                                                       \
 	"                print(s.recv(2000).decode().strip())\n"                                   \
 	"                break\n"                                                                  \
