@@ -917,6 +917,13 @@ static int launch_on_control(struct monitor *m)
 	return -ECANCELED;
 }
 
+/* PID 1 goes on: from now on the network is the command's. */
+static int launch_hand_over_net(struct monitor *m, struct sbx_err *err)
+{
+	m->net.in_use = true;
+	return launch_answer(m, HANDSHAKE_NET_READY, err);
+}
+
 /*
  * slirp4netns has not answered as it does. If it is about to end, that is the news.
  * Return: 0 it is not; or -errno with *err filled.
@@ -945,7 +952,7 @@ static int launch_on_published(struct monitor *m, struct sbx_err *err)
 	}
 	m->publishes = false;
 	publish_tell(&m->publish, m->plan);
-	return launch_answer(m, HANDSHAKE_NET_READY, err);
+	return launch_hand_over_net(m, err);
 }
 
 /* The network works. Now its ports, and then PID 1 goes on. */
@@ -955,7 +962,7 @@ static int launch_on_network(struct monitor *m, struct sbx_err *err)
 	int r;
 
 	if (net->n_ports == 0)
-		return launch_answer(m, HANDSHAKE_NET_READY, err);
+		return launch_hand_over_net(m, err);
 	m->publishes = true;
 	r = publish_add(&m->publish, net->ports, net->n_ports);
 	if (r == 0)

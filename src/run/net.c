@@ -241,14 +241,14 @@ int net_job_reap(struct net_job *job, struct sbx_err *err)
 
 	if (!helper_reap(&job->helper, net_noise, &status, &how))
 		return 0;
-	if (job->ready && job->plan->net.survives) {
+	if (job->in_use && job->plan->net.survives) {
 		net_tell_loss(job, how.data);
 		return 0;
 	}
 	r = err_refuse(err, ECANCELED, job->plan->net.helper, "%s%s", how.data,
-		       job->ready ? "; the sandbox cannot go on without its network" : "");
+		       job->in_use ? "; the sandbox cannot go on without its network" : "");
 	err_set_option(err, net_option);
-	if (!job->ready)
+	if (!job->in_use)
 		hint_add(err, HINT_NET);
 	return net_blame(job, r, err);
 }

@@ -147,7 +147,7 @@ static int publish_read_parts(const char *text, const char *option, char word[PU
 int publish_read(const char *text, const char *option, struct plan_port *ret, struct sbx_err *err)
 {
 	struct plan_port port = {.addr = htonl(INADDR_LOOPBACK)};
-	const char *parts[PUBLISH_PARTS_MAX];
+	const char *parts[PUBLISH_PARTS_MAX] = {"", "", ""};
 	char word[PUBLISH_WORD_MAX];
 	uint16_t hosts = 1;
 	int n = publish_read_parts(text, option, word, parts, &port, err), r = 0;
@@ -184,7 +184,7 @@ int publish_read_host(const char *text, const char *option, struct plan_port *re
 		      struct sbx_err *err)
 {
 	struct plan_port port = {.any_addr = 1};
-	const char *parts[PUBLISH_PARTS_MAX];
+	const char *parts[PUBLISH_PARTS_MAX] = {"", "", ""};
 	char word[PUBLISH_WORD_MAX];
 	int n = publish_read_parts(text, option, word, parts, &port, err), at = 0, r;
 	uint16_t guests = 0;

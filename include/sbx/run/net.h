@@ -18,6 +18,7 @@ struct net_job {
 	struct helper helper;
 	int api_dir_fd; /* borrowed; where its socket is to be (publish.h); -1: it gets none */
 	bool ready;	/* the network is there */
+	bool in_use;	/* and has been given to the command */
 };
 
 void net_job_init(struct net_job *job);
