@@ -97,15 +97,9 @@ static int ask_connect(const struct box *box, int dir_fd, struct ask *ask, struc
 	return 0;
 }
 
-/**
- * Make sure of the monitor, and put a request to it.
- *
- * Return: 0, or -errno with *err filled (-ESRCH: the sandbox has ended).
- */
-int ask_send(const struct box *box, enum control_type type, int number, struct ask *ret_ask,
-	     struct sbx_err *err)
+static int ask_put(const struct box *box, const struct control_request *request,
+		   struct ask *ret_ask, struct sbx_err *err)
 {
-	const struct control_request request = {CONTROL_VERSION, type, number};
 	_autoclose_ int dir_fd = dirs_open_own(box->dir);
 	_autoask_ struct ask ask = ASK_NONE;
 	int r;
@@ -118,12 +112,36 @@ int ask_send(const struct box *box, enum control_type type, int number, struct a
 	if (r < 0)
 		return r;
 	/* EPIPE: it has answered already, that it will not listen. */
-	if (send(ask.sock_fd, &request, sizeof(request), MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+	if (send(ask.sock_fd, request, sizeof(*request), MSG_NOSIGNAL) < 0 && errno != EPIPE &&
 	    errno != ECONNRESET)
 		return err_system(err, errno, box->label.id, "cannot ask its monitor");
 	*ret_ask = ask;
 	ask = ASK_NONE;
 	return 0;
+}
+
+/**
+ * Make sure of the monitor, and put a request to it.
+ *
+ * Return: 0, or -errno with *err filled (-ESRCH: the sandbox has ended).
+ */
+int ask_send(const struct box *box, enum control_type type, int number, struct ask *ret_ask,
+	     struct sbx_err *err)
+{
+	const struct control_request request = {
+		.version = CONTROL_VERSION, .type = type, .number = number};
+
+	return ask_put(box, &request, ret_ask, err);
+}
+
+/* The same about ports. */
+int ask_send_port(const struct box *box, enum control_type type, const struct plan_port *port,
+		  struct ask *ret_ask, struct sbx_err *err)
+{
+	const struct control_request request = {
+		.version = CONTROL_VERSION, .type = type, .port = *port};
+
+	return ask_put(box, &request, ret_ask, err);
 }
 
 static int ask_read(const struct ask *ask, struct control_reply *reply, int fds[CONTROL_FDS_MAX])

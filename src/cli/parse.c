@@ -42,6 +42,7 @@
 #include "sbx/seccomp/table.h"
 #include "sbx/spec/limits.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/publish.h"
 
 enum {
 	ARGS_MAX_BYTES = 64 << 20,
@@ -363,6 +364,14 @@ static int check_net(const struct arg_place *at, const char *text, uint64_t *ret
 	return net_read(text, at->option->name, &words, at->err);
 }
 
+static int check_publish(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	struct plan_port port;
+
+	(void)ret;
+	return publish_read(text, at->option->name, &port, at->err);
+}
+
 static int check_rlimit(const struct arg_place *at, const char *text, uint64_t *ret)
 {
 	struct limits_rlimit rlimit;
@@ -424,6 +433,7 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_BUS_NAME] = check_bus_name,
 	[CLI_ARG_BUS_RULE] = check_bus_rule,
 	[CLI_ARG_NET] = check_net,
+	[CLI_ARG_PUBLISH] = check_publish,
 	[CLI_ARG_RLIMIT] = check_rlimit,
 	[CLI_ARG_NICE] = check_nice,
 	[CLI_ARG_OOM_SCORE] = check_oom_score,
@@ -819,6 +829,13 @@ static int act_bus(struct parser *p, const struct use *use, struct sbx_err *err)
 	return spec_add_bus(&p->run->spec, &bus, err);
 }
 
+static int act_publish(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_publish port = {.text = use->args[0], .cause = cause_of(p, use)};
+
+	return spec_add_publish(&p->run->spec, &port, err);
+}
+
 static int act_rlimit(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	const struct spec_rlimit rlimit = {.text = use->args[0], .cause = cause_of(p, use)};
@@ -1080,6 +1097,7 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_SECCOMP] = act_seccomp,
 	[CLI_ACT_SECCOMP_FD] = act_seccomp_fd,
 	[CLI_ACT_BUS] = act_bus,
+	[CLI_ACT_PUBLISH] = act_publish,
 	[CLI_ACT_RLIMIT] = act_rlimit,
 	[CLI_ACT_ARGS] = act_args,
 	[CLI_ACT_PROFILE] = act_profile,

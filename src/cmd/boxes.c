@@ -14,6 +14,7 @@
 #include "sbx/cmd/boxes.h"
 #include "sbx/run/signals.h"
 #include "sbx/spec/probe.h"
+#include "sbx/spec/publish.h"
 #include "sbx/spec/records.h"
 
 extern char **environ;
@@ -223,6 +224,15 @@ const char *boxes_network(const struct control_facts *facts)
 	if (facts->network == CONTROL_NETWORK_USER)
 		return "user";
 	return facts->network == CONTROL_NETWORK_NONE ? "none" : "host";
+}
+
+/* What is published, as docker ps has it. */
+void boxes_add_ports(struct str_buf *out, const struct control_facts *facts)
+{
+	for (int i = 0; i < facts->n_ports; i++) {
+		str_buf_puts(out, i ? ", " : "");
+		publish_put(out, &facts->ports[i]);
+	}
 }
 
 /* The same as an array, whole words only. */

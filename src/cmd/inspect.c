@@ -16,6 +16,7 @@
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/run/kept.h"
+#include "sbx/spec/publish.h"
 
 enum { INSPECT_PLAN_MAX = 16 << 20, INSPECT_COMMAND_MAX = 1 << 17 };
 
@@ -57,6 +58,7 @@ static int inspect_facts(struct json_out *json, const struct control_facts *fact
 					: "running");
 	json_add_int(json, "created-ms", facts->created_ms);
 	json_add_string(json, "network", boxes_network(facts));
+	publish_json(json, "ports", facts->ports, (size_t)facts->n_ports);
 	(void)freeze_has_own_cgroup(facts, arena, &cgroup);
 	json_add_string(json, "cgroup", cgroup);
 	if (look.has_memory)

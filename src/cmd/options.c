@@ -48,6 +48,7 @@ const struct cmd_option cmd_options[] = {
 	WITH("logs", TAIL, "--tail", "-n", "N", TEXT, "the last lines only"),
 	FLAG("logs", TIMESTAMPS, "--timestamps", "-t", "begin lines with their time"),
 	FLAG("pause", ALL, "--all", "-a", "every running sandbox"),
+	FLAG("port", JSON, "--json", NULL, "list: for programs"),
 	WITH("prune", OLDER_THAN, "--older-than", NULL, "TIME", TEXT, "those begun before that: 12h, 7d"),
 	FLAG("ps", ALL, "--all", "-a", "also those that have ended and were to be kept"),
 	WITH("ps", FILTER, "--filter", "-f", "KEY=VALUE", TEXT, "only those: name=, id=, status="),

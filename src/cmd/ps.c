@@ -23,6 +23,7 @@
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/run/kept.h"
+#include "sbx/spec/publish.h"
 
 enum {
 	PS_BATCH = 64,	  /* monitors that are asked at once: two descriptors each */
@@ -160,6 +161,12 @@ static void ps_network(const struct ps_row *row, struct str_buf *out)
 		str_buf_puts(out, boxes_network(&row->facts));
 }
 
+static void ps_ports(const struct ps_row *row, struct str_buf *out)
+{
+	if (row->has_facts && !row->box->ended)
+		boxes_add_ports(out, &row->facts);
+}
+
 /* Of a monitor that is stopped there is its own command line. */
 static void ps_command(const struct ps_row *row, struct str_buf *out)
 {
@@ -199,6 +206,7 @@ static const struct ps_column {
 	{NULL, "MemoryBytes", "memory-bytes", true, false, false, ps_memory_bytes},
 	{NULL, "Pid", "monitor-pid", true, false, false, ps_monitor},
 	{NULL, "Network", "network", false, false, false, ps_network},
+	{"PORTS", "Ports", NULL, false, false, true, ps_ports},
 	{"COMMAND", "Command", NULL, false, false, false,
 	 ps_command}, /* the last: it may be long */
 };
@@ -466,6 +474,8 @@ static void ps_print_json(const struct ps_row *rows, size_t n, struct sink *sink
 			else
 				json_add_string(&json, column->key, cell.len ? cell.data : NULL);
 		}
+		publish_json(&json, "ports", rows[i].facts.ports,
+			     rows[i].box->ended ? 0 : (size_t)rows[i].facts.n_ports);
 		boxes_json_command(&json, rows[i].facts.command, rows[i].facts.command_len);
 		json_close(&json);
 	}

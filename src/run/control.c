@@ -58,8 +58,8 @@ struct control_answer {
 	struct control_reply reply;
 	int fds[CONTROL_FDS_MAX]; /* owned; -1: none */
 	struct control_order order;
-	bool later, joining; /* not answered now */
-	bool stays;	     /* answered now, and not the end of it */
+	bool later, joining, porting; /* not answered now */
+	bool stays;		      /* answered now, and not the end of it */
 };
 
 void control_init(struct control *control)
@@ -163,6 +163,9 @@ void control_fill_facts(const struct control *control, bool starting, struct con
 								   : CONTROL_NETWORK_HOST;
 	facts->own_pids = record->plan->own_pid_ns;
 	control_fill_command(facts, record->plan);
+	if (control->publish)
+		facts->n_ports = (int32_t)publish_list(control->publish, 0, facts->ports,
+						       ARRAY_SIZE(facts->ports));
 }
 
 /* For who reads them: strings get their ends, whoever has written them. */
@@ -174,6 +177,8 @@ void control_check_facts(struct control_facts *facts)
 		facts->command_len = sizeof(facts->command);
 	if (facts->command_len)
 		facts->command[facts->command_len - 1] = '\0';
+	if (facts->n_ports < 0 || facts->n_ports > (int32_t)ARRAY_SIZE(facts->ports))
+		facts->n_ports = facts->n_ports < 0 ? 0 : (int32_t)ARRAY_SIZE(facts->ports);
 }
 
 static int control_answer_facts(struct control_answer *a, const struct control_request *request)
@@ -187,14 +192,14 @@ static int control_answer_signal(struct control_answer *a, const struct control_
 {
 	if (request->number < 1 || request->number > SIGRTMAX)
 		return -EINVAL;
-	a->order = (struct control_order){CONTROL_ORDER_SIGNAL, request->number};
+	a->order = (struct control_order){.kind = CONTROL_ORDER_SIGNAL, .number = request->number};
 	return 0;
 }
 
 static int control_answer_end(struct control_answer *a, const struct control_request *request)
 {
 	(void)request;
-	a->order = (struct control_order){CONTROL_ORDER_END, SIGKILL};
+	a->order = (struct control_order){.kind = CONTROL_ORDER_END, .number = SIGKILL};
 	return 0;
 }
 
@@ -285,6 +290,23 @@ static int control_answer_close_input(struct control_answer *a,
 	return 0;
 }
 
+/* One change at a time; launch.c says when it is done. */
+static int control_answer_port(struct control_answer *a, const struct control_request *request)
+{
+	if (a->starting)
+		return -EAGAIN;
+	if (!a->control->publish || !a->control->record->plan->net.helper)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (a->control->clients[i].porting)
+			return -EBUSY;
+	a->later = a->porting = true;
+	a->order.kind = request->type == CONTROL_PORT_ADD ? CONTROL_ORDER_PORT_ADD
+							  : CONTROL_ORDER_PORT_REMOVE;
+	a->order.port = request->port;
+	return 0;
+}
+
 static int (*const control_answers[CONTROL_TYPE_COUNT_])(struct control_answer *a,
 							 const struct control_request *request) = {
 	[CONTROL_FACTS] = control_answer_facts,
@@ -295,6 +317,8 @@ static int (*const control_answers[CONTROL_TYPE_COUNT_])(struct control_answer *
 	[CONTROL_JOIN] = control_answer_join,
 	[CONTROL_ATTACH] = control_answer_attach,
 	[CONTROL_CLOSE_INPUT] = control_answer_close_input,
+	[CONTROL_PORT_ADD] = control_answer_port,
+	[CONTROL_PORT_REMOVE] = control_answer_port,
 };
 
 /* Room for the descriptors beside an answer. */
@@ -385,7 +409,8 @@ static struct control_client *control_find_place(struct control *control)
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		size_t at = (control->next_victim + i) % CONTROL_CLIENTS_MAX;
 
-		if (control->clients[at].waiting || control->clients[at].attached)
+		if (control->clients[at].waiting || control->clients[at].attached ||
+		    control->clients[at].porting)
 			continue;
 		control->next_victim = (at + 1) % CONTROL_CLIENTS_MAX;
 		control_drop(&control->clients[at]);
@@ -452,7 +477,7 @@ static void control_hear(struct control *control, struct control_client *client,
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	/* One request is all there is: what comes from one that waits is its end. */
-	if (n <= 0 || client->waiting || client->joining || client->attached) {
+	if (n <= 0 || client->waiting || client->joining || client->attached || client->porting) {
 		control_drop(client);
 		return;
 	}
@@ -463,8 +488,9 @@ static void control_hear(struct control *control, struct control_client *client,
 	else
 		answer.reply.result = control_answers[request.type](&answer, &request);
 	if (answer.reply.result == 0 && answer.later) {
-		client->waiting = !answer.joining;
+		client->waiting = !answer.joining && !answer.porting;
 		client->joining = answer.joining;
+		client->porting = answer.porting;
 		*ret_order = answer.order;
 		return;
 	}
@@ -484,7 +510,7 @@ static void control_hear(struct control *control, struct control_client *client,
  */
 void control_give_payload(struct control *control, int *payload_fd)
 {
-	const struct control_request request = {CONTROL_VERSION, CONTROL_JOIN, 0};
+	const struct control_request request = {.version = CONTROL_VERSION, .type = CONTROL_JOIN};
 
 	defs_cleanup_fd(&control->payload_fd);
 	control->payload_fd = take_fd(payload_fd);
@@ -495,6 +521,32 @@ void control_give_payload(struct control *control, int *payload_fd)
 			continue;
 		answer.reply.version = CONTROL_VERSION;
 		answer.reply.result = control_answer_join(&answer, &request);
+		control_conclude_client(&control->clients[i], &answer);
+	}
+}
+
+/**
+ * What was asked for about ports is done, or failed: whoever has asked is answered.
+ * @result: as it was when it began, or as publish->result
+ */
+void control_give_ports(struct control *control, bool starting, int result)
+{
+	const struct publish *publish = control->publish;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_answer answer = {.control = control, .fds = {-1, -1}};
+		struct control_facts *facts = &answer.reply.facts;
+
+		if (!control->clients[i].porting)
+			continue;
+		answer.reply.version = CONTROL_VERSION;
+		answer.reply.result = result;
+		answer.reply.port = publish->now;
+		if (result == 0) {
+			control_fill_facts(control, starting, facts);
+			facts->n_ports = (int32_t)publish_list(
+				publish, publish->n_before, facts->ports, ARRAY_SIZE(facts->ports));
+		}
 		control_conclude_client(&control->clients[i], &answer);
 	}
 }
@@ -570,7 +622,7 @@ void control_turn(struct control *control, bool starting, struct control_order *
 {
 	struct epoll_event event = {.data = {.u32 = CONTROL_LISTENER}};
 
-	*ret_order = (struct control_order){CONTROL_ORDER_NONE, 0};
+	*ret_order = (struct control_order){.kind = CONTROL_ORDER_NONE};
 	if (control->epoll_fd >= 0 && epoll_wait(control->epoll_fd, &event, 1, 0) != 1)
 		return;
 	if (event.data.u32 >= CONTROL_CLIENTS_MAX)

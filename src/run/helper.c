@@ -132,6 +132,15 @@ bool helper_hear(struct helper *helper)
 	return n == 1;
 }
 
+/* Forget what it has said so far, so that there is room for what it says at its end. */
+void helper_hush(struct helper *helper)
+{
+	char text[4096];
+
+	while (helper->error_fd >= 0 && read(helper->error_fd, text, sizeof(text)) > 0)
+		;
+}
+
 static bool helper_is_noise(const char *const *noise, const char *line)
 {
 	for (; noise && *noise; noise++)

@@ -66,6 +66,7 @@
 #include "sbx/run/launch.h"
 #include "sbx/run/net.h"
 #include "sbx/run/placeholder.h"
+#include "sbx/run/publish.h"
 #include "sbx/run/refused.h"
 #include "sbx/run/relay.h"
 #include "sbx/run/signals.h"
@@ -78,6 +79,7 @@ enum {
 	LAUNCH_BUS_TIMEOUT_MS = 10 * 1000,
 	LAUNCH_FUSE_TIMEOUT_MS = 20 * 1000,
 	LAUNCH_NET_TIMEOUT_MS = 20 * 1000,
+	LAUNCH_END_MS = 1000,	/* of a process that has closed its descriptors */
 	LAUNCH_FDS_NEEDED = 64, /* descriptors that sbx has open at most, with room */
 };
 
@@ -106,6 +108,7 @@ enum launch_source {
 	LAUNCH_BUS_READY,
 	LAUNCH_NET,
 	LAUNCH_NET_READY,
+	LAUNCH_PUBLISH,
 	LAUNCH_HOLD,
 	LAUNCH_CONTROL,
 	LAUNCH_TERMINAL,
@@ -134,6 +137,8 @@ struct monitor {
 	struct idmap_job idmap;
 	struct bus_job bus;
 	struct net_job net;
+	struct publish publish;
+	bool publishes; /* the ports of the plan; PID 1 waits for that */
 	struct fuse_jobs fuse;
 	struct terminal terminal;
 	struct relay *relay; /* owned; NULL without --pty */
@@ -169,11 +174,13 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	idmap_job_init(&m->idmap);
 	bus_job_init(&m->bus);
 	net_job_init(&m->net);
+	publish_init(&m->publish);
 	fuse_init(&m->fuse);
 	placeholder_init(&m->placeholders);
 	register_init(&m->record);
 	control_init(&m->control);
 	detach_init(&m->detach);
+	m->control.publish = &m->publish;
 	m->detach.control = &m->control;
 }
 
@@ -203,6 +210,7 @@ static void monitor_finish(struct monitor *m)
 	register_finish(&m->record);
 	bus_job_finish(&m->bus);
 	net_job_finish(&m->net);
+	publish_finish(&m->publish);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
 	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
@@ -350,7 +358,7 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 static bool launch_is_starting(const struct monitor *m)
 {
 	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus) ||
-	       net_job_is_awaited(&m->net) || fuse_is_awaited(&m->fuse);
+	       net_job_is_awaited(&m->net) || m->publishes || fuse_is_awaited(&m->fuse);
 }
 
 /* Which signals are read now: what is for the command waits until it can be told. */
@@ -774,7 +782,10 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
 		return bus_job_start(&m->bus, &msg.fd, err);
 	}
+	if (msg.type == HANDSHAKE_NET_API)
+		return publish_take_dir(&m->publish, &msg.fd, err);
 	if (msg.type == HANDSHAKE_NET) {
+		m->net.api_dir_fd = m->publish.dir_fd;
 		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
 		return net_job_start(&m->net, m->child, &msg.fd, err);
 	}
@@ -867,6 +878,17 @@ static void launch_ask_who(struct monitor *m)
 		(void)handshake_send(m->sock_fd, HANDSHAKE_WHO, 0);
 }
 
+/* The order of another sbx. What cannot be begun is answered at once. */
+static void launch_change_ports(struct monitor *m, const struct control_order *order)
+{
+	int r = order->kind == CONTROL_ORDER_PORT_ADD
+			? publish_add_one(&m->publish, &m->plan->net, &order->port)
+			: publish_remove(&m->publish, &order->port);
+
+	if (r < 0)
+		control_give_ports(&m->control, false, r);
+}
+
 /* Another sbx asks, or has something done. Return: as launch_on_signal(). */
 static int launch_on_control(struct monitor *m)
 {
@@ -883,6 +905,10 @@ static int launch_on_control(struct monitor *m)
 		detach_close_input(&m->detach);
 		return 0;
 	}
+	if (order.kind == CONTROL_ORDER_PORT_ADD || order.kind == CONTROL_ORDER_PORT_REMOVE) {
+		launch_change_ports(m, &order);
+		return 0;
+	}
 	/* Without a pid namespace only PID 1 can end them all, and does so with the command. */
 	if (!launch_is_starting(m) &&
 	    (order.kind == CONTROL_ORDER_SIGNAL || !m->plan->own_pid_ns)) {
@@ -893,6 +919,72 @@ static int launch_on_control(struct monitor *m)
 		return 0;
 	m->interrupted = order.number;
 	return -ECANCELED;
+}
+
+/* PID 1 goes on: from now on the network is the command's. */
+static int launch_hand_over_net(struct monitor *m, struct sbx_err *err)
+{
+	m->net.in_use = true;
+	return launch_answer(m, HANDSHAKE_NET_READY, err);
+}
+
+/*
+ * slirp4netns has not answered as it does. If it is about to end, that is the news.
+ * Return: 0 it is not; or -errno with *err filled.
+ */
+static int launch_await_net_end(struct monitor *m, struct sbx_err *err)
+{
+	struct pollfd pfd = {.fd = m->net.helper.pidfd, .events = POLLIN};
+
+	return m->publish.now.count == 0 && poll(&pfd, 1, LAUNCH_END_MS) == 1
+		       ? net_job_reap(&m->net, err)
+		       : 0;
+}
+
+/* What was asked for about ports is over. At the start it was the plan. */
+static int launch_on_published(struct monitor *m, struct sbx_err *err)
+{
+	helper_hush(&m->net.helper);
+	if (!m->publishes) {
+		control_give_ports(&m->control, launch_is_starting(m), m->publish.result);
+		return 0;
+	}
+	if (m->publish.result < 0) {
+		int r = launch_await_net_end(m, err);
+
+		return r < 0 ? r : net_blame(&m->net, publish_blame(&m->publish, err), err);
+	}
+	m->publishes = false;
+	publish_tell(&m->publish, m->plan);
+	return launch_hand_over_net(m, err);
+}
+
+/* The network works. Now its ports, and then PID 1 goes on. */
+static int launch_on_network(struct monitor *m, struct sbx_err *err)
+{
+	const struct plan_net *net = &m->plan->net;
+	int r;
+
+	if (net->n_ports == 0)
+		return launch_hand_over_net(m, err);
+	m->publishes = true;
+	r = publish_add(&m->publish, net->ports, net->n_ports);
+	if (r == 0)
+		return 0;
+	m->publish.result = r;
+	return launch_on_published(m, err);
+}
+
+/* slirp4netns has ended: so has the sandbox, or it goes on without. */
+static int launch_on_net_end(struct monitor *m, struct sbx_err *err)
+{
+	int r = net_job_reap(&m->net, err);
+
+	if (r == 0 && m->net.helper.pid == 0) {
+		publish_forget(&m->publish);
+		control_give_ports(&m->control, false, -ENETDOWN);
+	}
+	return r;
 }
 
 static bool launch_has_message(const struct monitor *m)
@@ -934,7 +1026,7 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 
 	if (m->state != LAUNCH_MAPPING && fuse_is_starting(&m->fuse))
 		return fuse_timed_out(&m->fuse, LAUNCH_FUSE_TIMEOUT_MS / 1000, err);
-	if (m->state != LAUNCH_MAPPING && net_job_is_starting(&m->net))
+	if (m->state != LAUNCH_MAPPING && (net_job_is_starting(&m->net) || m->publishes))
 		return net_job_timed_out(&m->net, LAUNCH_NET_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING)
 		return bus_job_timed_out(&m->bus, LAUNCH_BUS_TIMEOUT_MS / 1000, err);
@@ -948,7 +1040,7 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 static bool launch_awaits_helper(const struct monitor *m)
 {
 	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus) ||
-	       net_job_is_starting(&m->net) || fuse_is_starting(&m->fuse);
+	       net_job_is_starting(&m->net) || m->publishes || fuse_is_starting(&m->fuse);
 }
 
 /* What poll(2) is to wait at most. */
@@ -1011,6 +1103,7 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.helper.ready_fd : -1,
 		[LAUNCH_NET] = m->net.helper.pidfd,
 		[LAUNCH_NET_READY] = net_job_is_starting(&m->net) ? m->net.helper.ready_fd : -1,
+		[LAUNCH_PUBLISH] = m->publish.sock_fd,
 		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
 		/* While ids are mapped all may begin anew. */
 		[LAUNCH_CONTROL] = m->state == LAUNCH_MAPPING ? -1 : control_poll_fd(&m->control),
@@ -1061,9 +1154,12 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 	if (r == 0 && pfds[LAUNCH_BUS].revents)
 		r = bus_job_reap(&m->bus, err);
 	if (r == 0 && pfds[LAUNCH_NET_READY].revents && net_job_hear(&m->net))
-		r = launch_answer(m, HANDSHAKE_NET_READY, err);
+		r = launch_on_network(m, err);
+	if (r == 0 && pfds[LAUNCH_PUBLISH].revents && m->publish.sock_fd >= 0 &&
+	    publish_turn(&m->publish))
+		r = launch_on_published(m, err);
 	if (r == 0 && pfds[LAUNCH_NET].revents && !m->init_ended && !launch_init_has_ended(m))
-		r = net_job_reap(&m->net, err);
+		r = launch_on_net_end(m, err);
 	if (r == 0 && !m->init_ended)
 		r = launch_on_fuse(m, pfds, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)

@@ -5,9 +5,11 @@
  * Theory of operation
  *
  *     PID 1                                        monitor
+ *     NET_API, for publish.c              ──►      keeps it
  *     NET, a descriptor of its network    ──►      starts slirp4netns, which makes tap0
  *     namespace                                    there and stays outside itself
- *     meanwhile: the rules, by nft                 ... a byte on ready_fd: it works
+ *     meanwhile: the rules, by nft                 ... a byte on ready_fd: it works;
+ *                                                  ports are published
  *     waits                               ◄──      NET_READY
  *
  * So no packet can leave before the rules are there: the command, who would send it, is
@@ -20,7 +22,8 @@
  *
  * The monitor holds it by a pidfd and by --exit-fd, a pipe that ends with the monitor:
  * entering a user namespace clears PR_SET_PDEATHSIG. If it dies first, the command is left
- * with a network that answers nothing: then the sandbox is ended, and it is said why.
+ * with a network that answers nothing: then it is said why, and the sandbox is ended, or
+ * goes on so (on-death=keep).
  *
  * nft(8) is started by PID 1, with the one capability that it takes, while the host's tree
  * is there and nothing of the command's.
@@ -34,13 +37,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sbx/base/io.h"
 #include "sbx/base/str.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/init.h"
 #include "sbx/run/net.h"
+#include "sbx/run/publish.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/steps.h"
@@ -48,14 +54,15 @@
 enum { NET_RULES_TIMEOUT_MS = 20 * 1000, NET_WORD_BYTES = 48 };
 
 /* What slirp4netns says when all is well. */
-static const char *const net_noise[] = {"WARNING: Support for ",
-					"sent tapfd=", "received tapfd=", NULL};
+static const char *const net_noise[] = {
+	"WARNING: Support for ",     "sent tapfd=", "received tapfd=", "apifd event",
+	"api_handler: got request:", NULL};
 
 /* ---- the monitor ---- */
 
 void net_job_init(struct net_job *job)
 {
-	*job = (struct net_job){.plan = NULL};
+	*job = (struct net_job){.plan = NULL, .api_dir_fd = -1};
 	helper_init(&job->helper);
 }
 
@@ -66,12 +73,12 @@ void net_job_finish(struct net_job *job)
 
 /* What is passed on: above the standard descriptors. */
 struct net_fds {
-	int netns, userns, ready, exit; /* owned */
+	int netns, userns, ready, exit, api_dir; /* owned; api_dir may be -1 */
 };
 
 static void net_close(const struct net_fds *fds)
 {
-	const int all[] = {fds->netns, fds->userns, fds->ready, fds->exit};
+	const int all[] = {fds->netns, fds->userns, fds->ready, fds->exit, fds->api_dir};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i] >= 0)
@@ -96,6 +103,11 @@ static int net_open(struct net_job *job, int netns_fd, struct net_fds *fds)
 	fds->netns = net_raise(netns_fd);
 	if (fds->netns < 0)
 		return fds->netns;
+	if (job->api_dir_fd >= 0) {
+		fds->api_dir = net_raise(job->api_dir_fd);
+		if (fds->api_dir < 0)
+			return fds->api_dir;
+	}
 	r = helper_pipe(&job->helper.ready_fd, &fds->ready);
 	return r < 0 ? r : helper_pipe(&fds->exit, &job->helper.hold_fd);
 }
@@ -103,19 +115,21 @@ static int net_open(struct net_job *job, int netns_fd, struct net_fds *fds)
 static int net_spawn(struct net_job *job, pid_t init, const struct net_fds *fds)
 {
 	const struct plan_net *net = &job->plan->net;
-	const int pass[] = {fds->netns, fds->userns, fds->ready, fds->exit};
-	const char *argv[PLAN_NET_ARGS_MAX + 8];
-	char words[4][NET_WORD_BYTES];
+	const int pass[] = {fds->netns, fds->userns, fds->ready, fds->exit, fds->api_dir};
+	const char *argv[PLAN_NET_ARGS_MAX + 9];
+	char words[5][NET_WORD_BYTES];
 	struct proc_spawn spawn = {.path = net->helper,
 				   .argv = argv,
 				   .sigmask = job->sigmask,
 				   .output_fd = -1,
 				   .error_fd = -1,
 				   .pass_fds = pass,
-				   .n_pass_fds = ARRAY_SIZE(pass),
+				   .n_pass_fds = ARRAY_SIZE(pass) - (fds->api_dir < 0),
 				   .apart = true,
 				   .drops_itself = true};
 	size_t n = 0;
+	mode_t mask;
+	int r;
 
 	(void)snprintf(words[0], NET_WORD_BYTES, "--ready-fd=%d", fds->ready);
 	(void)snprintf(words[1], NET_WORD_BYTES, "--exit-fd=%d", fds->exit);
@@ -129,17 +143,26 @@ static int net_spawn(struct net_job *job, pid_t init, const struct net_fds *fds)
 		argv[n++] = net->args[i];
 	argv[n++] = words[0];
 	argv[n++] = words[1];
+	if (fds->api_dir >= 0) {
+		(void)snprintf(words[4], NET_WORD_BYTES,
+			       "--api-socket=/proc/self/fd/%d/" PUBLISH_SOCKET, fds->api_dir);
+		argv[n++] = words[4];
+	}
 	if (!net->by_pid)
 		argv[n++] = words[2];
 	argv[n++] = net->by_pid ? "--netns-type=pid" : "--netns-type=path";
 	argv[n++] = words[3];
 	argv[n++] = "tap0";
 	argv[n] = NULL;
-	return helper_start(&job->helper, &spawn);
+	/* It may be another uid when it makes its socket, which we are to be able to use. */
+	mask = umask(0);
+	r = helper_start(&job->helper, &spawn);
+	(void)umask(mask);
+	return r;
 }
 
 /* Put the step's words around an error, as PID 1 would have. */
-static int net_blame(const struct net_job *job, int r, struct sbx_err *err)
+int net_blame(const struct net_job *job, int r, struct sbx_err *err)
 {
 	for (size_t i = 0; i < job->plan->n_steps; i++)
 		if (job->plan->steps[i].kind == PLAN_STEP_NETWORK)
@@ -157,7 +180,7 @@ static int net_blame(const struct net_job *job, int r, struct sbx_err *err)
 int net_job_start(struct net_job *job, pid_t init, int *netns_fd, struct sbx_err *err)
 {
 	_autoclose_ int taken = take_fd(netns_fd);
-	struct net_fds fds = {-1, -1, -1, -1};
+	struct net_fds fds = {-1, -1, -1, -1, -1};
 	int r;
 
 	if (!net_job_is_awaited(job) || job->helper.pid > 0)
@@ -192,10 +215,21 @@ bool net_job_hear(struct net_job *job)
 	return heard;
 }
 
+/* Say on standard error that there is no network any more. */
+static void net_tell_loss(const struct net_job *job, const char *how)
+{
+	char room[1400];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&line, "sbx: the command has no network any more: %s %s\n",
+		       job->plan->net.helper, how);
+	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
 /**
- * The helper has ended, which ends the sandbox.
+ * The helper has ended, which ends the sandbox, unless that is to survive it.
  *
- * Return: 0 where it has not; or -errno with *err filled.
+ * Return: 0 where it has not, or where that is told; or -errno with *err filled.
  */
 int net_job_reap(struct net_job *job, struct sbx_err *err)
 {
@@ -205,9 +239,13 @@ int net_job_reap(struct net_job *job, struct sbx_err *err)
 
 	if (!helper_reap(&job->helper, net_noise, &status, &how))
 		return 0;
+	if (job->in_use && job->plan->net.survives) {
+		net_tell_loss(job, how.data);
+		return 0;
+	}
 	r = err_refuse(err, ECANCELED, job->plan->net.helper, "%s%s", how.data,
-		       job->ready ? "; the sandbox cannot go on without its network" : "");
-	if (!job->ready)
+		       job->in_use ? "; the sandbox cannot go on without its network" : "");
+	if (!job->in_use)
 		hint_add(err, HINT_NET);
 	return net_blame(job, r, err);
 }
@@ -274,6 +312,9 @@ int step_run_network(struct run_context *ctx, const struct plan_step *step, stru
 	(void)step;
 	if (netns < 0)
 		return err_system(err, errno, "/proc/self/ns/net", "cannot open");
+	r = publish_offer_dir(ctx, err);
+	if (r < 0)
+		return r;
 	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_NET, netns);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot ask for a network");

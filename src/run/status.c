@@ -10,8 +10,8 @@
  *
  * The forms are bubblewrap's: --info-fd has one object over several lines and is closed
  * then, --json-status-fd an object a line: the same at the start, the exit code of a
- * command that has been executed at the end. In sbx's own mode there are two more: the
- * resources that were used, and an error.
+ * command that has been executed at the end. In sbx's own mode there are three more:
+ * the ports that are published, the resources that were used, and an error.
  *
  * A reader that has gone away is none of the command's business: SIGPIPE is ignored, and
  * only what cannot be written at the start is an error.
@@ -30,6 +30,7 @@
 #include "sbx/base/json.h"
 #include "sbx/run/status.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/publish.h"
 
 /* In the order in which bubblewrap tells them; it does not tell the user namespace. */
 static const struct {
@@ -182,6 +183,23 @@ static void status_add_error(struct json_out *json, const void *what)
 	if (failed->hint[0])
 		status_add_hint(json, failed->hint);
 	json_add_int(json, "exit-code", failed->exit_code);
+}
+
+/* Tell which ports lead into the sandbox, before the command begins. */
+void status_write_ports(const struct sbx_plan *plan, const struct plan_port *ports, size_t n)
+{
+	char room[8192];
+	struct sink sink = SINK_TO_FD(plan->json_status_fd, room);
+	struct json_out json = JSON_OUT(&sink);
+
+	if (plan->json_status_fd < 0 || plan->bwrap_words)
+		return;
+	json.compact = true;
+	(void)signal(SIGPIPE, SIG_IGN);
+	json_open_object(&json, NULL);
+	publish_json(&json, "ports", ports, n);
+	json_close(&json);
+	(void)json_finish(&json);
 }
 
 /* Tell with what the command has ended; in sbx's own mode, what all that ran has used. */

@@ -402,6 +402,7 @@ static const struct {
 	{HINT_JSON_STATUS, "--json-status-fd"},
 	{HINT_TIMEOUT, "--timeout"},
 	{HINT_NAME, "--name"},
+	{HINT_PUBLISH, "--publish"},
 };
 
 /* Return: "" where no single option stands for the place. */

@@ -33,6 +33,7 @@
 #include "sbx/base/str.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/publish.h"
 
 enum {
 	NET_CIDR = 0x0a000200, /* 10.0.2.0, slirp4netns's own default */
@@ -46,6 +47,7 @@ enum {
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
 	NET_WORD_MAX = 128,
 	NET_RULES_BYTES = 8192,
+	NET_PORT_BYTES = 128,			      /* in the rules */
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
@@ -163,6 +165,15 @@ static int net_word_outbound(struct net_words *words, const char *value, const c
 	return 0;
 }
 
+static int net_word_on_death(struct net_words *words, const char *value, const char *option,
+			     struct sbx_err *err)
+{
+	words->keep = str_equal(value, "keep");
+	return words->keep || str_equal(value, "end")
+		       ? 0
+		       : net_bad(option, value, "on-death= takes end or keep", err);
+}
+
 static const struct {
 	const char *name; /* with = it takes a value */
 	size_t flag;	  /* offset of a bool, without one */
@@ -177,6 +188,7 @@ static const struct {
 	{"cidr=", 0, net_word_cidr},
 	{"mtu=", 0, net_word_mtu},
 	{"outbound=", 0, net_word_outbound},
+	{"on-death=", 0, net_word_on_death},
 };
 
 static int net_read_sub(struct net_words *words, const char *word, const char *option,
@@ -377,6 +389,16 @@ static struct net_address net_own(const struct net_words *words, uint32_t which)
 	return (struct net_address){.family = AF_INET, .at.v4.s_addr = htonl(words->cidr + which)};
 }
 
+static const char *net_address_arg(struct arena *arena, const char *name,
+				   const struct net_address *address)
+{
+	char room[INET6_ADDRSTRLEN];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	net_put_address(&text, address);
+	return arena_printf(arena, "%s%s", name, text.data);
+}
+
 /* What is needed, in front of what is refused. */
 static void net_allow(struct str_buf *out, const struct net_words *words)
 {
@@ -414,18 +436,22 @@ static void net_allow(struct str_buf *out, const struct net_words *words)
 char *net_rules(const struct net_words *words, const struct net_address *host, size_t n_host,
 		struct arena *arena)
 {
-	size_t size = NET_RULES_BYTES + n_host * NET_ADDRESS_BYTES;
+	size_t n_ports = words->plan ? words->plan->n_ports : 0;
+	size_t size = NET_RULES_BYTES + n_host * NET_ADDRESS_BYTES + n_ports * NET_PORT_BYTES;
 	struct str_buf out = {.data = arena_alloc(arena, size), .size = size};
-	const struct net_address own = net_own(words, 0);
+	const struct net_address own = net_own(words, 0), host_side = net_own(words, NET_GATEWAY);
+	const char *gateway = net_address_arg(arena, "", &host_side);
 
-	if (!out.data)
+	if (!out.data || !gateway)
 		return NULL;
 	out.data[0] = '\0';
-	str_buf_puts(&out, "table inet sbx {\n"
-			   "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
+	str_buf_puts(&out, "table inet sbx {\n");
+	publish_put_tables(&out, words->plan, gateway);
+	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
 			   "reject with icmpx admin-prohibited\n}\n"
 			   "chain out {\ntype filter hook output priority 0; policy accept;\n"
 			   "oifname \"lo\" accept\n");
+	publish_put_answers(&out, words->plan);
 	net_allow(&out, words);
 	str_buf_puts(&out, "ip daddr ");
 	net_put_address(&out, &own);
@@ -552,16 +578,6 @@ static void net_add_arg(struct plan_net *net, const char *arg, bool *lacks)
 	assert(net->n_args < PLAN_NET_ARGS_MAX);
 }
 
-static const char *net_address_arg(struct arena *arena, const char *name,
-				   const struct net_address *address)
-{
-	char room[INET6_ADDRSTRLEN];
-	struct str_buf text = STR_BUF_ON_STACK(room);
-
-	net_put_address(&text, address);
-	return arena_printf(arena, "%s%s", name, text.data);
-}
-
 /* Those of slirp4netns's options that do not depend on descriptors. */
 static int net_args(const struct net_words *words, struct arena *arena, struct plan_net *net)
 {
@@ -577,7 +593,8 @@ static int net_args(const struct net_words *words, struct arena *arena, struct p
 		    arena_printf(arena, "%s/%u", net_address_arg(arena, "--cidr=", &own),
 				 words->prefix),
 		    &lacks);
-	if (!words->allow_host_loopback)
+	/* A published UDP port could not be answered: see publish.c. */
+	if (!words->allow_host_loopback && !net->answers_udp)
 		net_add_arg(net, "--disable-host-loopback", &lacks);
 	if (words->no_dns || words->n_dns)
 		net_add_arg(net, "--disable-dns", &lacks);
@@ -643,7 +660,11 @@ static int net_remark(const struct net_words *words, struct sbx_plan *plan)
 	if (r == 0 && words->allow_host_loopback)
 		r = plan_add_remark(plan, "exposed",
 				    "what listens on the host's loopback (allow-host-loopback)");
-	return r;
+	if (r == 0 && words->keep)
+		r = plan_add_remark(plan, "network",
+				    "if slirp4netns ends, the sandbox goes on without it "
+				    "(on-death=keep)");
+	return r == 0 ? publish_remark(plan) : r;
 }
 
 static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
@@ -665,6 +686,7 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		return r;
 	net->has_own_sandbox = net_can_hide_files(host, plan);
 	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	net->survives = words->keep;
 	net->text = net_text(words, &plan->arena);
 	net->resolv_conf = net_resolv_conf(words, &plan->arena);
 	if (net->nft)
@@ -692,12 +714,16 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 	int r;
 
 	if (!spec->net)
-		return 0;
+		return publish_refuse_without_net(spec, err);
 	r = net_read(spec->net, "--net", &words, err);
 	if (r < 0)
 		return r;
 	if (!(plan->namespaces & CLONE_NEWUSER) && plan->parent_userns_fd < 0)
 		return err_usage(err, option, "needs a user namespace; add --unshare-user");
+	words.plan = &plan->net;
+	r = publish_choose(spec, &words, plan, err);
+	if (r < 0)
+		return r;
 	r = net_fill(spec, host, &words, plan, err);
 	if (r < 0)
 		err_set_option(err, option);

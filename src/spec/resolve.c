@@ -1171,7 +1171,10 @@ static int resolve_early(struct resolve *r)
 	if (resolve_has(r, SPEC_NS_NET)) {
 		if (!resolve_add(r, PLAN_STEP_LOOPBACK, "default"))
 			return err_oom(r->err);
-		if ((r->keep & bind_service) && !resolve_add(r, PLAN_STEP_PORT_START, "default"))
+		/* Who publishes port 80 of it expects the command to have that. */
+		if (((r->keep & bind_service) || r->plan->net.helper) &&
+		    !resolve_add(r, PLAN_STEP_PORT_START,
+				 r->plan->net.helper ? "--net=user" : "default"))
 			return err_oom(r->err);
 	}
 	if (r->spec->hostname) {

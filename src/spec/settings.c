@@ -86,6 +86,12 @@ static void settings_rlimit(const struct sbx_spec *spec, size_t index, struct se
 	s->cause = spec->rlimits[index].cause;
 }
 
+static void settings_publish(const struct sbx_spec *spec, size_t index, struct setting *s)
+{
+	s->value = spec->published[index].text;
+	s->cause = spec->published[index].cause;
+}
+
 static void settings_helper(const struct sbx_spec *spec, size_t index, struct setting *s)
 {
 	s->kind = spec->helpers[index].name;
@@ -113,6 +119,7 @@ static const struct settings_list {
 	{SPEC_JSON_KEY_SECCOMP_FDS, COUNT(n_seccomp_fds), settings_seccomp_fd},
 	{SPEC_JSON_KEY_BUS, COUNT(n_bus), settings_bus},
 	{SPEC_JSON_KEY_RLIMITS, COUNT(n_rlimits), settings_rlimit},
+	{SPEC_JSON_KEY_PUBLISHED, COUNT(n_published), settings_publish},
 	{SPEC_JSON_KEY_HELPERS, COUNT(n_helpers), settings_helper},
 	{SPEC_JSON_KEY_PASS_FDS, COUNT(n_pass_fds), settings_pass_fd},
 };

@@ -253,6 +253,12 @@ int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, str
 			   err);
 }
 
+int spec_add_publish(struct sbx_spec *spec, const struct spec_publish *port, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->published, &spec->n_published, port, sizeof(*port),
+			   err);
+}
+
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err)
 {
 	return spec_append(spec, (void **)&spec->helpers, &spec->n_helpers, helper, sizeof(*helper),

@@ -22,6 +22,7 @@
 #include "commands.h"
 #include "measure.h"
 #include "memory.h"
+#include "net.h"
 #include "profile.h"
 #include "user.h"
 
@@ -325,6 +326,16 @@ static void bench_exec(const struct bench *bench)
 	boxes_bench_exec(&bench->programs, rounds(bench, 400));
 }
 
+static void bench_net(const struct bench *bench)
+{
+	net_bench_start(&bench->programs, rounds(bench, 100));
+}
+
+static void bench_throughput(const struct bench *bench)
+{
+	net_bench_throughput(&bench->programs);
+}
+
 static const struct mode {
 	const char *name;
 	const char *help;
@@ -341,6 +352,8 @@ static const struct mode {
 	{"record", "what the record adds to a launch", bench_record, true, false},
 	{"ps", "a list of 1, 100, 1000 sandboxes", bench_ps, true, false},
 	{"exec", "entering a sandbox, beside nsenter", bench_exec, true, false},
+	{"net", "until a network answers, beside slirp4netns", bench_net, false, false},
+	{"throughput", "what it carries, beside slirp4netns", bench_throughput, false, false},
 	{"profile", "where the time goes", bench_profile, false, false},
 };
 

@@ -210,7 +210,7 @@ Test(parse, habits_from_other_tools_get_our_option)
 		{{"-it", "sh"}, "-it", "terminal"},
 		{{"-u", "1"}, "-u", "--user"},
 		{{"--network=none"}, "--network=none", "--net=none"},
-		{{"-p", "80:80"}, "-p", "not available"},
+		{{"-p", "80:x"}, "--publish", "[ADDR:]HOSTPORT:PORT"},
 		{{"--rm", "sh"}, "--rm", "not needed"},
 		{{"--seccomp", "", "sh"}, "--seccomp", "empty"},
 		{{"--seccomp-deny", "read,mont", "sh"}, "--seccomp-deny", "did you mean mount?"},

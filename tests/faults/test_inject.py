@@ -222,6 +222,7 @@ def scenarios(scratch, bus):
             "--overlay-src", low, "--overlay", up, work, "/l",
             "--overlay-src", source, "--tmp-overlay", "/t", "--dir", "/data", "--dir", "/file"])
     yield Scenario("net", ["--map=single", "--net=user"] + usr)
+    yield Scenario("publish", ["--map=single", "--net=user", "-p", "0:80", "-p", "0:53/udp"] + usr)
     yield Scenario("shared", ["--map=single", "--share-pid", "--share-net", "--on-exit=wait"] + usr)
 
 
@@ -407,7 +408,7 @@ def main():
             if scenario.name == "bus" and not bus:
                 tap.skip(scenario.name, "needs " + ", ".join(faults.BUS_PROGRAMS))
                 continue
-            if scenario.name == "net" and not faults.can_have_network():
+            if scenario.name in ("net", "publish") and not faults.can_have_network():
                 tap.skip(scenario.name, "needs /dev/net/tun, " + ", ".join(faults.NET_PROGRAMS))
                 continue
             check_scenario(tap, Launcher(sbx, inject, scratch, scenario), everything, rng)

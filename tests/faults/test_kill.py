@@ -24,7 +24,7 @@ USR = ["--ro-bind", "/usr", "/usr"]
 RANGE = ["--map=range", *USR]
 BUS = ["--map=single", "--dbus-session", *USR]
 FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "--tmp-overlay", "/x", *USR]
-NET = ["--net=user", "--map=single", *USR]
+NET = ["--net=user", "--map=single", "-p", "0:80", *USR]
 # A command with a child that would like to stay.
 COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
 VICTIMS = ("monitor", "init", "payload", "helper")

@@ -21,6 +21,8 @@ enum { ASK_TIMEOUT_MS = 5000, ASK_FOREVER = -1 };
 
 int ask_send(const struct box *box, enum control_type type, int number, struct ask *ret_ask,
 	     struct sbx_err *err);
+int ask_send_port(const struct box *box, enum control_type type, const struct plan_port *port,
+		  struct ask *ret_ask, struct sbx_err *err);
 int ask_receive(const struct ask *ask, int timeout_ms, struct control_reply *ret_reply,
 		int ret_fds[CONTROL_FDS_MAX], struct sbx_err *err);
 bool ask_is_stopped(const struct ask *ask);

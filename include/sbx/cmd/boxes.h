@@ -35,5 +35,6 @@ int boxes_find_procs(const struct control_facts *facts, struct arena *arena,
 		     struct procs *ret_procs, struct sbx_err *err);
 struct json_out;
 const char *boxes_network(const struct control_facts *facts);
+void boxes_add_ports(struct str_buf *out, const struct control_facts *facts);
 void boxes_json_command(struct json_out *json, const char *words, size_t len);
 int boxes_write(const struct str_buf *text, struct sbx_err *err);

@@ -34,6 +34,7 @@ int cmd_kill(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_pause(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_unpause(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_port(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_ps(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_rm(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_stop(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);

@@ -23,6 +23,7 @@
 	X("kill", "[NAME...]", "send a signal to the command of a sandbox", cmd_kill)              \
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
 	X("pause", "[NAME...]", "freeze all processes of a sandbox", cmd_pause)                    \
+	X("port", "add|rm|list NAME [PORT...]", "publish ports of a running sandbox", cmd_port)    \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \
 	X("prune", "", "discard old sessions of --cow", cmd_prune)                                 \
 	X("ps", "", "list the sandboxes that run", cmd_ps)                                         \

@@ -17,6 +17,8 @@
  *                         what it prints, in packets (struct control_output), and at the end
  *                         its exit code
  *     CLOSE_INPUT -       at once; what the command reads from has an end
+ *     PORT_ADD, PORT_REMOVE: a port, or several in a row; when that is done: those that were
+ *                         added; or -errno, and which one it was about
  *     JOIN      -         when PID 1 has told: a pidfd of the command, and a file with the
  *                         privileges to take on (pack.h)
  *
@@ -27,10 +29,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sbx/run/publish.h"
 #include "sbx/run/register.h"
 
 enum {
-	CONTROL_VERSION = 1,
+	CONTROL_VERSION = 2,
 	CONTROL_CLIENTS_MAX = 32,
 	CONTROL_COMMAND_MAX = 1024,
 	CONTROL_FDS_MAX = 2, /* beside an answer */
@@ -46,13 +49,16 @@ enum control_type {
 	CONTROL_JOIN,
 	CONTROL_ATTACH,
 	CONTROL_CLOSE_INPUT,
+	CONTROL_PORT_ADD,
+	CONTROL_PORT_REMOVE,
 	CONTROL_TYPE_COUNT_,
 };
 
 struct control_request {
 	uint32_t version;
-	uint32_t type;	/* enum control_type */
-	int32_t number; /* 0 where the type has none */
+	uint32_t type;	       /* enum control_type */
+	int32_t number;	       /* 0 where the type has none */
+	struct plan_port port; /* likewise */
 };
 
 /* Which network a sandbox has. */
@@ -68,6 +74,8 @@ struct control_facts {
 	int32_t network;      /* enum control_network */
 	int32_t own_pids;     /* likewise, of pids */
 	int32_t has_terminal; /* with ATTACH: the command is on a terminal of the sandbox's own */
+	int32_t n_ports;      /* published; more than there is room for are not told */
+	struct plan_port ports[PLAN_PORT_RUNS_MAX]; /* with PORT_ADD: those that were added */
 	int32_t command_is_cut;
 	uint32_t command_len;
 	char command[CONTROL_COMMAND_MAX]; /* its words, each with a NUL behind */
@@ -75,7 +83,8 @@ struct control_facts {
 
 struct control_reply {
 	uint32_t version;
-	int32_t result; /* 0, or -errno: then the rest is zero */
+	int32_t result;	       /* 0, or -errno: then the rest is zero, but for ... */
+	struct plan_port port; /* ... the one that a request about ports failed at */
 	struct control_facts facts;
 };
 
@@ -96,21 +105,26 @@ struct control_order {
 		CONTROL_ORDER_SIGNAL,
 		CONTROL_ORDER_END,
 		CONTROL_ORDER_WHO,
-		CONTROL_ORDER_CLOSE_INPUT
+		CONTROL_ORDER_CLOSE_INPUT,
+		CONTROL_ORDER_PORT_ADD,
+		CONTROL_ORDER_PORT_REMOVE
 	} kind;
 	int number;
+	struct plan_port port;
 };
 
 struct control_client {
 	int fd;	       /* owned; -1: free */
 	bool waiting;  /* for the end */
 	bool joining;  /* for a pidfd of the command */
+	bool porting;  /* for what becomes of a port */
 	bool attached; /* it gets what the command prints */
 	bool behind;   /* attached, and has not got the last of it yet */
 };
 
 struct control {
 	const struct register_entry *record; /* borrowed */
+	const struct publish *publish;	     /* borrowed; NULL: nothing is published */
 	int listen_fd;			     /* owned; -1: nobody can ask */
 	int epoll_fd;			     /* owned; -1: nobody has asked yet */
 	pid_t init;
@@ -130,6 +144,7 @@ int control_open(struct control *control, const struct register_entry *record, p
 int control_poll_fd(const struct control *control);
 void control_turn(struct control *control, bool starting, struct control_order *ret_order);
 void control_give_payload(struct control *control, int *payload_fd);
+void control_give_ports(struct control *control, bool starting, int result);
 void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX]);
 void control_close(struct control *control);
 void control_conclude(struct control *control, int exit_code);

@@ -23,6 +23,7 @@ void helper_init(struct helper *helper);
 void helper_finish(struct helper *helper);
 int helper_pipe(int *ret_read, int *ret_write);
 int helper_start(struct helper *helper, struct proc_spawn *spawn);
+void helper_hush(struct helper *helper);
 bool helper_hear(struct helper *helper);
 bool helper_reap(struct helper *helper, const char *const *noise, int *ret_status,
 		 struct str_buf *how);

@@ -11,7 +11,7 @@
 #define KEPT_SUFFIX "+kept"
 
 enum {
-	KEPT_VERSION = 1,
+	KEPT_VERSION = 2,
 	KEPT_FILE_SIZE = LABEL_FILE_SIZE + sizeof(KEPT_SUFFIX) - 1,
 	KEPT_PLAN_MAX = 16 << 20,
 };

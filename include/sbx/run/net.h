@@ -16,7 +16,9 @@ struct net_job {
 	const struct sbx_plan *plan; /* borrowed; NULL: not yet */
 	const sigset_t *sigmask;     /* borrowed; for the helper */
 	struct helper helper;
-	bool ready; /* the network is there */
+	int api_dir_fd; /* borrowed; where its socket is to be (publish.h); -1: it gets none */
+	bool ready;	/* the network is there */
+	bool in_use;	/* and has been given to the command */
 };
 
 void net_job_init(struct net_job *job);
@@ -26,4 +28,5 @@ bool net_job_is_awaited(const struct net_job *job);
 bool net_job_is_starting(const struct net_job *job);
 bool net_job_hear(struct net_job *job);
 int net_job_reap(struct net_job *job, struct sbx_err *err);
+int net_blame(const struct net_job *job, int r, struct sbx_err *err);
 int net_job_timed_out(const struct net_job *job, int seconds, struct sbx_err *err);

@@ -24,6 +24,8 @@ struct net_address {
 /* "user" and what may stand behind it. */
 struct net_words {
 	bool lan, unfiltered, ipv6, allow_host_loopback;
+	bool keep;		     /* on-death=keep */
+	const struct plan_net *plan; /* borrowed; what is published; NULL: not known */
 	bool no_dns;
 	struct net_address dns[NET_DNS_MAX];
 	size_t n_dns; /* 0: that of slirp4netns */

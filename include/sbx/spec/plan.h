@@ -218,6 +218,19 @@ struct plan_dbus {
 	struct seccomp_program filter; /* the helper's own */
 };
 
+/* Of one sandbox: ports, and runs of them that are told as one. */
+enum { PLAN_PORTS_MAX = 1000, PLAN_PORT_RUNS_MAX = 64 };
+
+/* A port of the host that leads into a sandbox, or a run of them; so the control socket has it. */
+struct plan_port {
+	uint32_t addr;	/* of the host, in network byte order */
+	uint16_t host;	/* the first; 0: any that is free */
+	uint16_t guest; /* the first inside; 0: any, of those to be removed */
+	uint16_t count;
+	uint8_t udp;	  /* else TCP */
+	uint8_t any_addr; /* of those to be removed: whatever the address */
+};
+
 enum { PLAN_NET_ARGS_MAX = 16 };
 
 /* The network in user mode; spec/net.c decides. Without helper: none. */
@@ -231,6 +244,11 @@ struct plan_net {
 	const char *rules;		   /* for it */
 	const char *resolv_conf, *gateway; /* the latter NULL where the host is not reached by it */
 	const char *text;		   /* for people: what can be reached */
+	const struct plan_port *ports;	   /* that lead into it from the beginning */
+	size_t n_ports;
+	bool answers_udp; /* a published UDP port works on the host's loopback: see spec/publish.c
+			   */
+	bool survives;	  /* where the helper dies, the sandbox goes on without a network */
 };
 
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */

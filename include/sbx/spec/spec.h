@@ -169,6 +169,12 @@ struct spec_rlimit {
 	struct spec_cause cause;
 };
 
+/* --publish */
+struct spec_publish {
+	const char *text; /* as typed: "8080:80", "127.0.0.1:53:53/udp" */
+	struct spec_cause cause;
+};
+
 /* --helper NAME=PATH: another program in the place of one that sbx delegates to. */
 struct spec_helper {
 	const char *name;
@@ -295,6 +301,8 @@ struct sbx_spec {
 	size_t n_bus;
 	struct spec_rlimit *rlimits;
 	size_t n_rlimits;
+	struct spec_publish *published;
+	size_t n_published;
 	struct spec_helper *helpers;
 	size_t n_helpers;
 	int64_t *pass_fds;
@@ -344,6 +352,7 @@ int spec_add_seccomp(struct sbx_spec *spec, const struct spec_seccomp *change, s
 int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err);
 int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, struct sbx_err *err);
+int spec_add_publish(struct sbx_spec *spec, const struct spec_publish *port, struct sbx_err *err);
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err);
 int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_guard(struct sbx_spec *spec, const struct spec_guard *guard, struct sbx_err *err);
