@@ -326,6 +326,14 @@ static int words_add_rlimit(struct words *words, const struct sbx_spec *spec, si
 	return words_add_pair(words, option, spec->rlimits[index].text);
 }
 
+static int words_add_io_max(struct words *words, const struct sbx_spec *spec, size_t index)
+{
+	const struct cli_option *option = words_find(CLI_ACT_IO_MAX, 0);
+
+	assert(option);
+	return words_add_pair(words, option, spec->io_max[index].text);
+}
+
 static int words_add_helper(struct words *words, const struct sbx_spec *spec, size_t index)
 {
 	const struct cli_option *option = words_find(CLI_ACT_HELPER, 0);
@@ -361,6 +369,7 @@ static const struct {
 	{offsetof(struct sbx_spec, n_seccomp_fds), words_add_seccomp_fd},
 	{offsetof(struct sbx_spec, n_bus), words_add_bus},
 	{offsetof(struct sbx_spec, n_rlimits), words_add_rlimit},
+	{offsetof(struct sbx_spec, n_io_max), words_add_io_max},
 	{offsetof(struct sbx_spec, n_helpers), words_add_helper},
 	{offsetof(struct sbx_spec, n_pass_fds), words_add_pass_fd},
 };

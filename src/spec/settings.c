@@ -86,6 +86,12 @@ static void settings_rlimit(const struct sbx_spec *spec, size_t index, struct se
 	s->cause = spec->rlimits[index].cause;
 }
 
+static void settings_io_max(const struct sbx_spec *spec, size_t index, struct setting *s)
+{
+	s->value = spec->io_max[index].text;
+	s->cause = spec->io_max[index].cause;
+}
+
 static void settings_helper(const struct sbx_spec *spec, size_t index, struct setting *s)
 {
 	s->kind = spec->helpers[index].name;
@@ -113,6 +119,7 @@ static const struct settings_list {
 	{SPEC_JSON_KEY_SECCOMP_FDS, COUNT(n_seccomp_fds), settings_seccomp_fd},
 	{SPEC_JSON_KEY_BUS, COUNT(n_bus), settings_bus},
 	{SPEC_JSON_KEY_RLIMITS, COUNT(n_rlimits), settings_rlimit},
+	{SPEC_JSON_KEY_IO_MAX, COUNT(n_io_max), settings_io_max},
 	{SPEC_JSON_KEY_HELPERS, COUNT(n_helpers), settings_helper},
 	{SPEC_JSON_KEY_PASS_FDS, COUNT(n_pass_fds), settings_pass_fd},
 };

@@ -16,6 +16,7 @@ struct helper {
 	int pidfd;    /* owned, -1: none */
 	int ready_fd; /* owned; a byte comes when it is ready; -1: none */
 	int hold_fd;  /* owned; it ends when we close it; -1: none */
+	const int *cgroup_fd; /* borrowed; cgroup.procs that it is put in; NULL, or -1 there: none */
 	int error_fd; /* owned; what it says on stderr; -1: none */
 };
 

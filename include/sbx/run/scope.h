@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scope: have systemd's manager put this process into a scope of its own, or another one.
+ * Runs in: the monitor, and sbx exec.
+ */
+#pragma once
+
+#include <signal.h>
+
+#include "sbx/base/arena.h"
+#include "sbx/base/err.h"
+
+#define SCOPE_MONITOR "monitor" /* the cgroup in a scope that the monitor is in */
+
+int scope_start(const char *busctl, const char *address, const char *id, const sigset_t *sigmask,
+		struct arena *arena, const char **ret_path, struct sbx_err *err);
+int scope_join(const char *busctl, const char *address, const char *unit, struct arena *arena,
+	       struct sbx_err *err);
