@@ -416,6 +416,8 @@ static void cgroup_move_back(struct cgroup_job *job)
 	cgroup_disable(job->above_fd, job->enabled);
 	(void)cgroup_write(job->above_fd, "cgroup.procs", "0");
 	job->moved = false;
+	/* Whoever has come to be near (box/enter.c) ends with what it has started inside. */
+	cgroup_await_end(job->base_fd);
 }
 
 /* End what is in there, and remove everything. */

@@ -134,19 +134,23 @@ int scope_start(const char *busctl, const char *address, const char *id, const s
 }
 
 /**
- * Move to the monitor's cgroup in a scope that is there.
- * @unit: "sbx-ID.scope"
+ * Move to where the monitor of a sandbox is.
+ * @unit:  "sbx-ID.scope", or another that the sandbox is in
+ * @below: the path of what is above the monitor's cgroup, in that; "" if nothing is
  *
  * Return: 0, or -errno with *err filled.
  */
-int scope_join(const char *busctl, const char *address, const char *unit, struct arena *arena,
-	       struct sbx_err *err)
+int scope_join(const char *busctl, const char *address, const char *unit, const char *below,
+	       struct arena *arena, struct sbx_err *err)
 {
+	const char *path = arena_printf(arena, "%s/%s", below, SCOPE_MONITOR);
 	char pid[16];
 	const char *const words[] = {
-		"AttachProcessesToUnit", "ssau", unit, "/" SCOPE_MONITOR, "1", pid, NULL,
+		"AttachProcessesToUnit", "ssau", unit, path, "1", pid, NULL,
 	};
 
+	if (!path)
+		return err_oom(err);
 	(void)snprintf(pid, sizeof(pid), "%d", getpid());
 	return scope_call(busctl, address, words, NULL, arena, err);
 }

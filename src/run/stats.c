@@ -178,14 +178,14 @@ static const struct {
 	{STATS_READ_BYTES, "read", stats_put_bytes},
 	{STATS_WRITTEN_BYTES, "written", stats_put_bytes},
 	{STATS_OOM_KILLS, "killed for want of memory", stats_put_count},
-	{STATS_THROTTLED, "throttled, times", stats_put_count},
+	{STATS_THROTTLED, "times throttled", stats_put_count},
 	{STATS_THROTTLED_MS, "throttled for", stats_put_seconds},
 };
 
 /* All of it on one line, without its newline: for --stats. */
 void stats_describe(const struct stats *stats, struct str_buf *out)
 {
-	const char *between = stats->has_cgroup ? "; not counted by this kernel: "
+	const char *between = stats->has_cgroup ? "; not counted here: "
 						: "; not known without limits: ";
 
 	str_buf_puts(out, "time ");

@@ -14,5 +14,5 @@
 
 int scope_start(const char *busctl, const char *address, const char *id, const sigset_t *sigmask,
 		struct arena *arena, const char **ret_path, struct sbx_err *err);
-int scope_join(const char *busctl, const char *address, const char *unit, struct arena *arena,
-	       struct sbx_err *err);
+int scope_join(const char *busctl, const char *address, const char *unit, const char *below,
+	       struct arena *arena, struct sbx_err *err);
