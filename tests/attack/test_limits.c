@@ -59,7 +59,7 @@ Test(limits, raising_its_own_does_not_help)
 	_autorun_ struct run_result open_ = in_usr("--allow-userns", "--", "unshare", "-UrmC", "sh",
 						   "-c", "head -c 100m /dev/zero | tail >/dev/null; echo $?");
 	_autorun_ struct run_result r =
-		in_usr("--memory", "32M", "--allow-userns", "--", "unshare", "-UrmC", "sh", "-c", script);
+		in_usr("--memory", "32M", "--tmpfs", "/mnt", "--allow-userns", "--", "unshare", "-UrmC", "sh", "-c", script);
 
 	expect_out(open_, "0\n");
 	expect_out(r, "/mnt/memory.max\n137\n");

@@ -20,6 +20,7 @@
 
 #include "boxes.h"
 #include "commands.h"
+#include "limits.h"
 #include "measure.h"
 #include "memory.h"
 #include "profile.h"
@@ -325,6 +326,11 @@ static void bench_exec(const struct bench *bench)
 	boxes_bench_exec(&bench->programs, rounds(bench, 400));
 }
 
+static void bench_limits(const struct bench *bench)
+{
+	limits_bench(&bench->programs, rounds(bench, 100));
+}
+
 static const struct mode {
 	const char *name;
 	const char *help;
@@ -341,6 +347,7 @@ static const struct mode {
 	{"record", "what the record adds to a launch", bench_record, true, false},
 	{"ps", "a list of 1, 100, 1000 sandboxes", bench_ps, true, false},
 	{"exec", "entering a sandbox, beside nsenter", bench_exec, true, false},
+	{"limits", "a launch with limits, beside one without", bench_limits, false, false},
 	{"profile", "where the time goes", bench_profile, false, false},
 };
 
