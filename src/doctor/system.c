@@ -80,7 +80,7 @@ DOCTOR_PROBE(cgroup)
 	    cgroup_look_at_own(&d->host, 0, &own, &whole) < 0)
 		return;
 	d->has_cgroup = !whole.what;
-	if (kernel.what && (!cgroup_find_mount() || !d->has_cgroup)) {
+	if (kernel.what && (!cgroup_find_mount(&d->host) || !d->has_cgroup)) {
 		doctor_say(ret, DOCTOR_FAILS, "%s", kernel.what);
 		doctor_mend(ret, "%s", kernel.remedy);
 	} else if (whole.what) {

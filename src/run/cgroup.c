@@ -323,7 +323,7 @@ static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, s
 {
 	const struct plan_limits *limits = &job->plan->limits;
 	_autoarena_ struct arena arena;
-	const char *path, *mount = cgroup_find_mount();
+	const char *path, *mount = cgroup_find_mount(NULL);
 	char dir[PATH_MAX];
 	int r;
 

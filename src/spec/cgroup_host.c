@@ -32,7 +32,7 @@
 
 enum { CGROUP_TEXT_MAX = 1 << 20 };
 
-static const char cgroup_place[] = "/sys/fs/cgroup";
+static const char *const cgroup_places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 static const char cgroup_unified[] =
 	"boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line";
 static const char cgroup_delegate_all[] =
@@ -48,16 +48,41 @@ const char *const plan_controllers[PLAN_CONTROLLER_COUNT_] = {
 
 /* ---- what the kernel tells ---- */
 
-/* Where the v2 hierarchy is; NULL: nowhere that sbx looks. */
-const char *cgroup_find_mount(void)
+/* Does its name end so? */
+static bool cgroup_is_unit(const char *dir, const char *suffix)
 {
-	static const char *const places[] = {cgroup_place, "/sys/fs/cgroup/unified"};
-	struct statfs fs;
+	size_t len = strlen(dir), n = strlen(suffix);
 
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (statfs(places[i], &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
-			return places[i];
+	return len > n && str_equal(dir + len - n, suffix);
+}
+
+/**
+ * Where the v2 hierarchy is.
+ * @host: NULL: this one
+ *
+ * Return: NULL: nowhere that sbx looks, or out of memory; may be in the host's arena.
+ */
+const char *cgroup_find_mount(const struct probe_host *host)
+{
+	const bool made_up = host && host->root_prefix[0];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_places); i++) {
+		const char *place = cgroup_places[i];
+		struct statfs fs;
+
+		if (made_up)
+			place = arena_printf(host->arena, "%s%s", host->root_prefix, place);
+		if (place && statfs(place, &fs) == 0 &&
+		    (made_up || fs.f_type == CGROUP2_SUPER_MAGIC))
+			return place;
+	}
 	return NULL;
+}
+
+/* Is it beside hierarchies of version 1? They have the controllers then. */
+static bool cgroup_is_beside(const char *mount)
+{
+	return cgroup_is_unit(mount, "/unified");
 }
 
 /* The v2 line of /proc/PID/cgroup, "0::/PATH". Return: the path, "" for the root; NULL: none. */
@@ -123,7 +148,7 @@ static const char *cgroup_read_file(const char *dir, const char *file, struct ar
 int cgroup_look_at_kernel(const struct probe_host *host, uint32_t wanted,
 			  struct cgroup_obstacle *ret)
 {
-	const char *mount = cgroup_find_mount(), *have, *missing;
+	const char *mount = cgroup_find_mount(host), *have, *missing;
 
 	*ret = (struct cgroup_obstacle){.remedy = cgroup_unified};
 	if (!mount) {
@@ -180,13 +205,6 @@ static long cgroup_find_other(const char *dir, struct arena *arena, bool *ret_se
 	return other;
 }
 
-static bool cgroup_is_unit(const char *dir, const char *suffix)
-{
-	size_t len = strlen(dir), n = strlen(suffix);
-
-	return len > n && str_equal(dir + len - n, suffix);
-}
-
 /* Has a manager of systemd divided it? */
 static bool cgroup_is_managed(const char *dir, struct arena *arena)
 {
@@ -196,22 +214,29 @@ static bool cgroup_is_managed(const char *dir, struct arena *arena)
 	return cgroup_is_unit(dir, ".slice") || !init || stat(init, &st) == 0;
 }
 
+static bool cgroup_has_systemd(const struct probe_host *host)
+{
+	const char *path = arena_printf(host->arena, "%s/run/systemd/system", host->root_prefix);
+	struct stat st;
+
+	return path && stat(path, &st) == 0;
+}
+
 /* How a cgroup of one's own is had. */
 static const char *cgroup_remedy(const struct probe_host *host)
 {
-	const char *user = host->user ? host->user : "USER", *mount = cgroup_find_mount();
-	struct stat st;
+	const char *user = host->user ? host->user : "USER", *mount = cgroup_find_mount(host);
 
-	if (mount && !str_equal(mount, cgroup_place))
+	if (mount && cgroup_is_beside(mount))
 		return cgroup_unified;
-	if (stat("/run/systemd/system", &st) == 0)
+	if (cgroup_has_systemd(host))
 		return "start it in a cgroup of its own: systemd-run --user --scope -p "
 		       "Delegate=yes sbx ...";
 	return arena_printf(host->arena,
 			    "as root: echo +cpu +io +memory +pids >%s/cgroup.subtree_control &&\n"
 			    "  mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
 			    "  echo PID >%s/sbx/shell/cgroup.procs, PID being that of your shell",
-			    cgroup_place, cgroup_place, user, cgroup_place, cgroup_place);
+			    cgroup_places[0], cgroup_places[0], user, cgroup_places[0], cgroup_places[0]);
 }
 
 /* One cgroup. Return: 0 with *ret and *ret_obstacle filled, or -ENOMEM. */
@@ -269,7 +294,7 @@ static const char *cgroup_above(const char *mount, const char *dir, struct arena
 int cgroup_look_at_own(const struct probe_host *host, uint32_t wanted, struct cgroup_own *ret,
 		       struct cgroup_obstacle *ret_obstacle)
 {
-	const char *mount = cgroup_find_mount(), *text = probe_text(host, "/proc/self/cgroup");
+	const char *mount = cgroup_find_mount(host), *text = probe_text(host, "/proc/self/cgroup");
 	const char *path = text ? cgroup_parse_path(text, host->arena) : NULL, *dir;
 	bool unit;
 	int r;
@@ -336,9 +361,9 @@ static const char *cgroup_find_bus(const struct probe_host *host, int *ret_resul
 /* What the user's manager has for its units; "": it cannot be told. */
 static const char *cgroup_managers_controllers(const struct probe_host *host)
 {
-	const char *mount = cgroup_find_mount();
+	const char *mount = cgroup_find_mount(host);
 	const char *dir = arena_printf(host->arena, "%s/user.slice/user-%u.slice/user@%u.service",
-				       mount ? mount : cgroup_place, host->uid, host->uid);
+				       mount ? mount : cgroup_places[0], host->uid, host->uid);
 
 	return dir ? cgroup_read_file(dir, "cgroup.controllers", host->arena) : NULL;
 }
@@ -355,12 +380,11 @@ int cgroup_look_at_manager(const struct probe_host *host, const struct sbx_spec 
 			   struct cgroup_obstacle *ret_obstacle)
 {
 	const char *user = host->user ? host->user : "USER", *bus, *have, *missing = "";
-	struct stat st;
 	int connected = 0;
 
 	*ret = (struct cgroup_manager){.busctl = probe_helper(host, spec, "busctl")};
 	*ret_obstacle = (struct cgroup_obstacle){0};
-	if (stat("/run/systemd/system", &st) < 0) {
+	if (!cgroup_has_systemd(host)) {
 		ret_obstacle->what = "this system does not run systemd";
 		return 0;
 	}

@@ -26,7 +26,7 @@ struct cgroup_manager {
 	const char *busctl;  /* absolute path */
 };
 
-const char *cgroup_find_mount(void);
+const char *cgroup_find_mount(const struct probe_host *host);
 const char *cgroup_parse_path(const char *text, struct arena *arena);
 bool cgroup_has_word(const char *text, const char *word);
 const char *cgroup_list_missing(const char *have, uint32_t wanted, struct arena *arena);
