@@ -247,8 +247,8 @@ int proc_capture(const struct proc_spawn *spawn, size_t max_bytes, struct arena 
  *
  * Return: 0, or -errno with *err filled: its complaint.
  */
-int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes, struct arena *arena,
-	     char **ret_text, struct sbx_err *err)
+int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes,
+	     struct arena *arena, char **ret_text, struct sbx_err *err)
 {
 	struct proc_spawn spawn = {
 		.path = argv[0], .argv = argv, .sigmask = sigmask, .output_fd = -1};

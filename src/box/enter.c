@@ -229,8 +229,7 @@ static int enter_come_near(const char *cgroup, struct arena *arena, struct sbx_e
 		return 0;
 	unit = arena_dup_n(arena, cgroup, unit_len);
 	below = arena_dup_n(arena, cgroup + unit_len, len - unit_len - strlen(leaf));
-	if (!unit || !below ||
-	    cgroup_look_at_manager(&host, &spec, 0, &manager, &obstacle) < 0)
+	if (!unit || !below || cgroup_look_at_manager(&host, &spec, 0, &manager, &obstacle) < 0)
 		return err_oom(err);
 	if (obstacle.what)
 		return 0;

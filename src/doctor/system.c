@@ -24,14 +24,14 @@ static int system_ask_manager(struct doctor *d, const struct doctor_probe *probe
 	struct cgroup_obstacle obstacle;
 	struct cgroup_manager manager = {.busctl = NULL};
 	const char *argv[] = {NULL,
-				    NULL,
-				    "--timeout=10",
-				    "get-property",
-				    "org.freedesktop.systemd1",
-				    "/org/freedesktop/systemd1",
-				    "org.freedesktop.systemd1.Manager",
-				    "Version",
-				    NULL};
+			      NULL,
+			      "--timeout=10",
+			      "get-property",
+			      "org.freedesktop.systemd1",
+			      "/org/freedesktop/systemd1",
+			      "org.freedesktop.systemd1.Manager",
+			      "Version",
+			      NULL};
 	char *text;
 	int r;
 
@@ -39,7 +39,9 @@ static int system_ask_manager(struct doctor *d, const struct doctor_probe *probe
 	if (cgroup_look_at_manager(&d->host, &d->spec, 0, &manager, &obstacle) < 0)
 		return err_oom(err);
 	argv[0] = manager.busctl;
-	argv[1] = manager.address;
+	argv[1] = arena_printf(&d->arena, "--address=%s", manager.address);
+	if (!argv[1])
+		return err_oom(err);
 	r = doctor_capture(d, argv, &text, err);
 	if (r < 0)
 		return r;

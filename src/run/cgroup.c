@@ -25,9 +25,9 @@
  * BASE for whoever comes after a killed monitor; a scope is systemd's to remove.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -62,11 +62,8 @@ enum {
 
 void cgroup_job_init(struct cgroup_job *job)
 {
-	*job = (struct cgroup_job){.above_fd = -1,
-				   .base_fd = -1,
-				   .limits_fd = -1,
-				   .payload_fd = -1,
-				   .helpers_fd = -1};
+	*job = (struct cgroup_job){
+		.above_fd = -1, .base_fd = -1, .limits_fd = -1, .payload_fd = -1, .helpers_fd = -1};
 }
 
 /* ---- files and directories ---- */
@@ -495,7 +492,8 @@ static bool cgroup_shows_above(const char *line, bool own_namespace)
 	}
 	if (!type || !root || !str_starts_with(type + 3, "cgroup"))
 		return false;
-	return !own_namespace || !str_starts_with(type + 3, "cgroup2 ") || str_starts_with(root, "/..");
+	return !own_namespace || !str_starts_with(type + 3, "cgroup2 ") ||
+	       str_starts_with(root, "/..");
 }
 
 /*

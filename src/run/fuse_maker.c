@@ -630,7 +630,8 @@ noreturn void fuse_maker_main(const struct fuse_maker *m)
 	struct sbx_err err;
 
 	(void)umask(0);
-	if (fuse_enter_cgroup(m, &err) < 0 || fuse_leave_monitor(m, &err) < 0 || fuse_make(m, &err) < 0) {
+	if (fuse_enter_cgroup(m, &err) < 0 || fuse_leave_monitor(m, &err) < 0 ||
+	    fuse_make(m, &err) < 0) {
 		(void)handshake_send_err(m->sock_fd, &err);
 		_exit(ERR_EXIT_FAILED);
 	}

@@ -27,12 +27,11 @@ void helper_init(struct helper *helper)
 
 static void helper_forget(struct helper *helper)
 {
-	const int *cgroup_fd;
+	const int *cgroup_fd = helper->cgroup_fd;
 	int *fds[] = {&helper->pidfd, &helper->ready_fd, &helper->hold_fd, &helper->error_fd};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		defs_cleanup_fd(fds[i]);
-	cgroup_fd = helper->cgroup_fd;
 	helper_init(helper);
 	helper->cgroup_fd = cgroup_fd;
 }

@@ -143,7 +143,8 @@ struct monitor {
 	struct register_entry record;
 	struct cgroup_job cgroup;
 	struct stats stats;
-	struct sbx_err *no_limits; /* owned; why there are none, with --limits=try; NULL: there are */
+	struct sbx_err
+		*no_limits; /* owned; why there are none, with --limits=try; NULL: there are */
 	struct control control;
 	struct detach detach;
 	int exit_code;	    /* of a command that has ended while PID 1 has not; -1: not so */
@@ -499,7 +500,8 @@ static int launch_limit(struct monitor *m, const struct run_context *ctx, struct
 	const struct plan_limits *limits = &m->plan->limits;
 	int r = limits->from == PLAN_CGROUP_NONE
 			? err_refuse(err, EOPNOTSUPP, NULL, "%s", limits->without)
-			: cgroup_job_start(&m->cgroup, m->plan, &m->record, &ctx->caller_sigmask, err);
+			: cgroup_job_start(&m->cgroup, m->plan, &m->record, &ctx->caller_sigmask,
+					   err);
 
 	if (r == 0 || !limits->try)
 		return r;
@@ -588,9 +590,9 @@ static void launch_close_others(const struct monitor *m)
 		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
 		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
 		m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd, m->cgroup.payload_fd,
-		m->cgroup.helpers_fd,
-		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd,
-		m->caller->session_fds[0], m->caller->session_fds[1], STDERR_FILENO,
+		m->cgroup.helpers_fd, m->plan->info_fd, m->plan->json_status_fd,
+		m->plan->userns_block_fd, m->caller->session_fds[0], m->caller->session_fds[1],
+		STDERR_FILENO,
 		/* Until they are replaced: nothing else must get these numbers. */
 		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 

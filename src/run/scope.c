@@ -7,12 +7,12 @@
  * A process of a login session cannot move itself to the cgroups of its user's manager: the
  * one that both are in is root's. The manager can have it done by the system's. So this
  * process is named to it (PIDs=), and when it finds itself in the scope, that is there: it
- * moves last, behind the making of the cgroup and of its controllers. (JobRemoved, the signal
- * that ends the job, tells nothing that is needed besides.) With the last process in it the
- * scope ends by itself, and systemd removes its cgroups, ours too.
+ * moves last, behind the making of the cgroup and of its controllers. With the last process in
+ * it the scope ends by itself, and systemd removes its cgroups, ours too.
  *
- * busctl(1) speaks for us: the manager's bus wants a client that can D-Bus, which is nothing
- * for the launch binary, and is needed in this case alone.
+ * The launch binary speaks no D-Bus. libsystemd does, where it can be loaded
+ * (scope_library.c), and hears of the end of systemd's job (JobRemoved). Else busctl(1) is
+ * asked, which cannot hear that; then it is waited for that we are there.
  */
 
 #include <errno.h>
@@ -30,7 +30,6 @@
 enum {
 	SCOPE_OUTPUT_MAX = 4096,
 	SCOPE_TEXT_MAX = 1 << 16,
-	SCOPE_WAIT_MS = 30 * 1000,
 	SCOPE_STEP_MS = 2,
 	SCOPE_WORDS_MAX = 32,
 	SCOPE_CALL_WORDS = 7,
@@ -41,16 +40,15 @@ static int scope_call(const char *busctl, const char *address, const char *const
 		      const sigset_t *sigmask, struct arena *arena, struct sbx_err *err)
 {
 	const char *argv[SCOPE_WORDS_MAX + SCOPE_CALL_WORDS + 1] = {
-		busctl,
-		address,
-		"--timeout=30",
-		"call",
-		"org.freedesktop.systemd1",
-		"/org/freedesktop/systemd1",
-		"org.freedesktop.systemd1.Manager",
+		busctl,		 arena_printf(arena, "--address=%s", address),
+		"--timeout=30",	 "call",
+		SCOPE_SERVICE,	 SCOPE_PATH,
+		SCOPE_INTERFACE,
 	};
 	char *text;
 
+	if (!argv[1])
+		return err_oom(err);
 	for (size_t i = 0; i < SCOPE_WORDS_MAX && words[i]; i++)
 		argv[SCOPE_CALL_WORDS + i] = words[i];
 	return proc_ask(argv, sigmask, SCOPE_OUTPUT_MAX, arena, &text, err);
@@ -117,13 +115,16 @@ int scope_start(const char *busctl, const char *address, const char *id, const s
 		"0",
 		NULL,
 	};
+	const struct scope_wanted wanted = {address, name, about, getpid()};
 	int r;
 
 	(void)snprintf(name, sizeof(name), "sbx-%s.scope", id);
 	(void)snprintf(end, sizeof(end), "/%s", name);
 	(void)snprintf(about, sizeof(about), "sandbox %s of sbx", id);
 	(void)snprintf(pid, sizeof(pid), "%d", getpid());
-	r = scope_call(busctl, address, words, sigmask, arena, err);
+	r = scope_library_start(&wanted, err);
+	if (r == -ENOSYS)
+		r = scope_call(busctl, address, words, sigmask, arena, err);
 	if (r < 0)
 		return r;
 	*ret_path = scope_await_self(end, arena);

@@ -185,8 +185,8 @@ static const struct {
 /* All of it on one line, without its newline: for --stats. */
 void stats_describe(const struct stats *stats, struct str_buf *out)
 {
-	const char *between = stats->has_cgroup ? "; not counted here: "
-						: "; not known without limits: ";
+	const char *between =
+		stats->has_cgroup ? "; not counted here: " : "; not known without limits: ";
 
 	str_buf_puts(out, "time ");
 	stats_put_seconds(out, stats->value[STATS_WALL_MS]);
@@ -234,13 +234,15 @@ void stats_describe_limits(const struct stats *stats, const struct plan_limits *
 	else if (killed)
 		str_buf_puts(out, "the memory of the machine was used up: ");
 	if (killed)
-		str_buf_printf(out, "%llu %s killed", killed, killed == 1 ? "process" : "processes");
+		str_buf_printf(out, "%llu %s killed", killed,
+			       killed == 1 ? "process" : "processes");
 	if (refused && pids)
 		str_buf_printf(out, "%sprocess limit %s reached: %llu refused", killed ? "; " : "",
 			       pids->asked, refused);
 }
 
-/* Members of an object. With limits all of them are there; what the kernel does not count is null. */
+/* Members of an object. With limits all of them are there; what the kernel does not count is null.
+ */
 void stats_add_json(struct json_out *json, const struct stats *stats,
 		    const struct plan_limits *limits)
 {

@@ -298,7 +298,8 @@ static int cgroup_add_swap(const struct sbx_spec *spec, struct sbx_plan *plan, s
 /* A partition has no limits of its own: the disk that it is on. Return: MAJOR:MINOR, or NULL. */
 static const char *cgroup_find_disk(const struct probe_host *host, dev_t dev)
 {
-	const char *name = arena_printf(host->arena, "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	const char *name =
+		arena_printf(host->arena, "/sys/dev/block/%u:%u", major(dev), minor(dev));
 	const char *part = name ? arena_printf(host->arena, "%s/partition", name) : NULL;
 	const char *text = part ? probe_text(host, part) : NULL;
 
@@ -421,12 +422,13 @@ static int cgroup_choose_place(const struct sbx_spec *spec, const struct probe_h
 		return err_oom(err);
 	if (!not_scope.what)
 		return cgroup_choose_scope(&manager, &not_own, plan, err);
-	return cgroup_refuse(plan,
-			     arena_printf(&plan->arena,
-					  "there is no cgroup to set it on: in the caller's own, %s; "
-					  "from systemd, %s",
-					  not_own.what, not_scope.what),
-			     not_scope.remedy ? not_scope.remedy : not_own.remedy, err);
+	return cgroup_refuse(
+		plan,
+		arena_printf(&plan->arena,
+			     "there is no cgroup to set it on: in the caller's own, %s; "
+			     "from systemd, %s",
+			     not_own.what, not_scope.what),
+		not_scope.remedy ? not_scope.remedy : not_own.remedy, err);
 }
 
 /**

@@ -236,7 +236,8 @@ static const char *cgroup_remedy(const struct probe_host *host)
 			    "as root: echo +cpu +io +memory +pids >%s/cgroup.subtree_control &&\n"
 			    "  mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
 			    "  echo PID >%s/sbx/shell/cgroup.procs, PID being that of your shell",
-			    cgroup_places[0], cgroup_places[0], user, cgroup_places[0], cgroup_places[0]);
+			    cgroup_places[0], cgroup_places[0], user, cgroup_places[0],
+			    cgroup_places[0]);
 }
 
 /* One cgroup. Return: 0 with *ret and *ret_obstacle filled, or -ENOMEM. */
@@ -255,12 +256,11 @@ static int cgroup_look_at(const struct probe_host *host, const char *dir, uint32
 		return -ENOMEM;
 	ret_obstacle->remedy = cgroup_remedy(host);
 	if (!ret->writable)
-		ret_obstacle->what =
-			arena_printf(host->arena, "%s is not delegated to you", dir);
+		ret_obstacle->what = arena_printf(host->arena, "%s is not delegated to you", dir);
 	else if (other)
 		ret_obstacle->what = arena_printf(
-			host->arena, "%s has other processes in it, as %ld, which keep it whole", dir,
-			other);
+			host->arena, "%s has other processes in it, as %ld, which keep it whole",
+			dir, other);
 	else if (*type && !str_starts_with(type, "domain\n"))
 		ret_obstacle->what =
 			arena_printf(host->arena, "%s is a threaded cgroup, or below one", dir);
@@ -392,7 +392,7 @@ int cgroup_look_at_manager(const struct probe_host *host, const struct sbx_spec 
 	have = cgroup_managers_controllers(host);
 	if (bus && have && *have && !str_starts_with(bus, "/run/dbus/"))
 		missing = cgroup_list_missing(have, wanted, host->arena);
-	ret->address = bus ? arena_printf(host->arena, "--address=unix:path=%s", bus) : NULL;
+	ret->address = bus ? arena_printf(host->arena, "unix:path=%s", bus) : NULL;
 	if (!ret->address || !have || !missing)
 		return -ENOMEM;
 	if (connected < 0) {
@@ -405,7 +405,8 @@ int cgroup_look_at_manager(const struct probe_host *host, const struct sbx_spec 
 				     user, host->uid);
 	} else if (*missing) {
 		ret_obstacle->what = arena_printf(
-			host->arena, "the user manager is not delegated the controllers %s", missing);
+			host->arena, "the user manager is not delegated the controllers %s",
+			missing);
 		ret_obstacle->remedy = cgroup_delegate_all;
 	} else if (!ret->busctl) {
 		ret_obstacle->what = "busctl, by which it is asked, is not installed";

@@ -1184,7 +1184,8 @@ static int resolve_early(struct resolve *r)
 	e = limits_add_early(r->spec, r->plan, r->err);
 	if (e < 0)
 		return e;
-	/* For the id map of the command's own namespace, to find what is left at the end, or mounts. */
+	/* For the id map of the command's own namespace, to find what is left at the end, or
+	 * mounts. */
 	if (r->plan->nested_userns || r->nests_late || r->plan->limits.from != PLAN_CGROUP_NONE ||
 	    (!r->plan->own_pid_ns && !r->plan->init_is_payload)) {
 		step = resolve_add(r, PLAN_STEP_PROC_VIEW, "default");

@@ -22,7 +22,8 @@ static void need_cgroups(void)
 		    "no pure cgroup v2 hierarchy");
 }
 
-/* Not by the hierarchy of the host, wherever a bind brings it in: the command has the caller's id. */
+/* Not by the hierarchy of the host, wherever a bind brings it in: the command has the caller's id.
+ */
 Test(limits, the_hosts_cgroups_are_not_seen)
 {
 	need_cgroups();
@@ -34,9 +35,8 @@ Test(limits, the_hosts_cgroups_are_not_seen)
 		       "/mnt", SH("ls -A /sys/fs/cgroup /mnt; cat /proc/self/cgroup"));
 	_autorun_ struct run_result whole =
 		run_sbx("--memory", "64M", "--bind", "/", "/", SH("ls -A /sys/fs/cgroup"));
-	_autorun_ struct run_result shared =
-		in_usr("--memory", "64M", "--share-cgroup", "--bind", "/sys", "/sys",
-		       SH("ls -A /sys/fs/cgroup"));
+	_autorun_ struct run_result shared = in_usr("--memory", "64M", "--share-cgroup", "--bind",
+						    "/sys", "/sys", SH("ls -A /sys/fs/cgroup"));
 
 	expect_out(open_, "/mnt/user.slice\n/sys/fs/cgroup/user.slice\n");
 	expect_out(r, "/mnt:\n\n/sys/fs/cgroup:\n0::/\n");
@@ -50,16 +50,19 @@ Test(limits, the_hosts_cgroups_are_not_seen)
  */
 Test(limits, raising_its_own_does_not_help)
 {
-	static const char script[] =
-		"mount -t cgroup2 none /mnt && ls /mnt/memory.max || exit 9; "
-		"for f in memory.max memory.high memory.swap.max; do echo max >/mnt/$f; done 2>/dev/null; "
-		"mkdir /mnt/sub && echo $$ >/mnt/sub/cgroup.procs; cd /mnt/..; ls -d limits; " USE_MEMORY;
+	static const char script[] = "mount -t cgroup2 none /mnt && ls /mnt/memory.max || exit 9; "
+				     "for f in memory.max memory.high memory.swap.max; do echo max "
+				     ">/mnt/$f; done 2>/dev/null; "
+				     "mkdir /mnt/sub && echo $$ >/mnt/sub/cgroup.procs; cd "
+				     "/mnt/..; ls -d limits; " USE_MEMORY;
 
 	need_cgroups();
-	_autorun_ struct run_result open_ = in_usr("--allow-userns", "--", "unshare", "-UrmC", "sh",
-						   "-c", "head -c 100m /dev/zero | tail >/dev/null; echo $?");
+	_autorun_ struct run_result open_ =
+		in_usr("--allow-userns", "--", "unshare", "-UrmC", "sh", "-c",
+		       "head -c 100m /dev/zero | tail >/dev/null; echo $?");
 	_autorun_ struct run_result r =
-		in_usr("--memory", "32M", "--tmpfs", "/mnt", "--allow-userns", "--", "unshare", "-UrmC", "sh", "-c", script);
+		in_usr("--memory", "32M", "--tmpfs", "/mnt", "--allow-userns", "--", "unshare",
+		       "-UrmC", "sh", "-c", script);
 
 	expect_out(open_, "0\n");
 	expect_out(r, "/mnt/memory.max\n137\n");

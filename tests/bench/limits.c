@@ -53,7 +53,8 @@ static bool can_be_limited(const struct programs *programs)
 	char command[512];
 
 	snprintf(command, sizeof(command),
-		 "'%s' --ro-bind /usr /usr --memory 1G --pids 1000 --explain -- true >/dev/null 2>&1",
+		 "'%s' --ro-bind /usr /usr --memory 1G --pids 1000 --explain -- true >/dev/null "
+		 "2>&1",
 		 programs->sbx);
 	return system(command) == 0;
 }

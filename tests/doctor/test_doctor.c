@@ -17,8 +17,7 @@
 
 /* Options that the rows know before this version does. */
 static const char *const coming[] = {
-	"--overlay",  "--tmp-overlay", "--ro-overlay", "--publish",    "--allow-net",
-	"--deny-net",
+	"--overlay", "--tmp-overlay", "--ro-overlay", "--publish", "--allow-net", "--deny-net",
 };
 
 static bool is_known(const char *option, size_t len)

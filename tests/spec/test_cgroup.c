@@ -122,7 +122,8 @@ static void add_cgroup(struct planning *p, const char *path, const char *control
 
 	snprintf(dir, sizeof(dir), "%s/sys/fs/cgroup%s", p->tree_root, path);
 	snprintf(script, sizeof(script),
-		 "mkdir -p %s && cd %s && echo '%s' >cgroup.controllers && printf '%s' >cgroup.procs "
+		 "mkdir -p %s && cd %s && echo '%s' >cgroup.controllers && printf '%s' "
+		 ">cgroup.procs "
 		 "&& : >cgroup.subtree_control && echo domain >cgroup.type",
 		 dir, dir, controllers, procs);
 	made = run_program("/bin/sh", "-c", script);
@@ -133,8 +134,8 @@ static void add_file(struct planning *p, const char *path, const char *text)
 {
 	char script[1024];
 
-	snprintf(script, sizeof(script), "f=%s%s; mkdir -p ${f%%/*} && printf '%s' >$f", p->tree_root,
-		 path, text);
+	snprintf(script, sizeof(script), "f=%s%s; mkdir -p ${f%%/*} && printf '%s' >$f",
+		 p->tree_root, path, text);
 	_autorun_ struct run_result made = run_program("/bin/sh", "-c", script);
 
 	cr_assert_eq(made.status, 0, "%s", made.err);
@@ -205,10 +206,8 @@ Test(cgroup, what_systemd_has_divided_is_left_alone)
 	static const struct {
 		const char *own, *above, *chosen;
 	} rows[] = {
-		{"/u.slice/x.scope", "/u.slice", NULL},
-		{"/u.slice/x", "/u.slice", NULL},
-		{"/d/x.service", "/d", NULL},
-		{"/x.scope/shell", "/x.scope", "/x.scope"},
+		{"/u.slice/x.scope", "/u.slice", NULL}, {"/u.slice/x", "/u.slice", NULL},
+		{"/d/x.service", "/d", NULL},		{"/x.scope/shell", "/x.scope", "/x.scope"},
 		{"/m.service/x", "/m.service", NULL},
 	};
 
@@ -236,8 +235,10 @@ Test(cgroup, what_is_in_the_way_is_said)
 		const char *options, *own, *type, *says;
 	} rows[] = {
 		{"--memory 64M", "memory", "domain threaded\\n",
-		 "is a threaded cgroup, or below one; from systemd, this system does not run systemd"},
-		{"--io-weight 5", "memory", "domain\\n", "is delegated, without the controllers io"},
+		 "is a threaded cgroup, or below one; from systemd, this system does not run "
+		 "systemd"},
+		{"--io-weight 5", "memory", "domain\\n",
+		 "is delegated, without the controllers io"},
 		{"--cpuset 1", "memory", "domain\\n", "no cgroup v2 controllers for it: "},
 		{"--pids 5 --memory 64M", "memory", "domain\\n", "without the controllers pids"},
 	};

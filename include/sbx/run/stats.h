@@ -13,7 +13,7 @@ enum stats_id {
 	STATS_WALL_MS,
 	STATS_USER_MS,
 	STATS_SYSTEM_MS,
-	STATS_MAX_RSS_KB, /* of the largest process */
+	STATS_MAX_RSS_KB,  /* of the largest process */
 	STATS_MEMORY_PEAK, /* bytes */
 	STATS_PIDS_PEAK,
 	STATS_READ_BYTES,

@@ -22,7 +22,7 @@ struct cgroup_own {
 
 /* systemd's manager, which can be asked for a scope. */
 struct cgroup_manager {
-	const char *address; /* of the bus, as busctl(1) takes it */
+	const char *address; /* of its bus */
 	const char *busctl;  /* absolute path */
 };
 

@@ -265,7 +265,7 @@ struct plan_limits {
 	const char *dir;     /* OWN: absolute path of a cgroup that others are made in */
 	bool with_self;	     /* OWN: the monitor is in it, alone, and moves to one below */
 	const char *busctl;  /* SCOPE: absolute path */
-	const char *address; /* SCOPE: of the bus, as busctl(1) takes it */
+	const char *address; /* SCOPE: of its bus */
 	const char *not_own; /* SCOPE: why the first way is not gone */
 	const char *remedy;  /* SCOPE: of that */
 	bool try;	     /* --limits=try: what cannot be had is done without */
@@ -333,7 +333,7 @@ struct sbx_plan {
 	struct plan_dbus dbus;
 	struct plan_net net;
 	struct plan_limits limits;
-	bool stats; /* tell at the end what was used */
+	bool stats;			    /* tell at the end what was used */
 	const char *fuse_overlayfs;	    /* absolute path; NULL: not used */
 	unsigned n_fuse;		    /* layers steps that may use it */
 	const struct plan_session *session; /* of --cow; NULL: none */

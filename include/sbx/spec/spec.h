@@ -286,15 +286,15 @@ struct sbx_spec {
 	const char *session; /* --session: a name, or a path with a slash; NULL: a new one */
 	const char *hostname;
 	const char *chdir;
-	const char *argv0;			 /* what the command is told that it is called */
-	const char *nice, *oom_score_adj;	 /* as typed, NULL: not given */
-	const char *timeout, *kill_after;	 /* likewise */
+	const char *argv0;		  /* what the command is told that it is called */
+	const char *nice, *oom_score_adj; /* as typed, NULL: not given */
+	const char *timeout, *kill_after; /* likewise */
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight; /* likewise */
 	const char *cpuset, *pids, *io_weight;			     /* likewise */
-	int64_t block_fd, sync_fd;		 /* -1: none */
-	int64_t info_fd, json_status_fd;	 /* -1: none */
-	int64_t userns_fd, userns2_fd, pidns_fd; /* to be entered; -1: none */
-	int64_t userns_block_fd;		 /* -1: none, and sbx writes the id maps */
+	int64_t block_fd, sync_fd;				     /* -1: none */
+	int64_t info_fd, json_status_fd;			     /* -1: none */
+	int64_t userns_fd, userns2_fd, pidns_fd;		     /* to be entered; -1: none */
+	int64_t userns_block_fd; /* -1: none, and sbx writes the id maps */
 
 	struct spec_op *ops;
 	size_t n_ops;
