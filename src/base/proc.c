@@ -254,7 +254,7 @@ int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes,
 		.path = argv[0], .argv = argv, .sigmask = sigmask, .output_fd = -1};
 	_autoclose_ int read_fd = -1, write_fd = -1;
 	char complaint[256];
-	int fds[2], status, r;
+	int fds[2], status = 0, r;
 	size_t len;
 	ssize_t n;
 

@@ -109,33 +109,42 @@ static void cgroup_read_words(int dir_fd, const char *file, char text[CGROUP_TEX
 	text[n > 0 ? n : 0] = '\0';
 }
 
+/* "+memory +pids", all by one write, each of which the kernel takes its time for. */
+static void cgroup_put_controllers(char sign, uint32_t controllers, struct str_buf *out)
+{
+	for (size_t i = 0; i < PLAN_CONTROLLER_COUNT_; i++)
+		if (controllers >> i & 1)
+			str_buf_printf(out, "%s%c%s", out->len ? " " : "", sign,
+				       plan_controllers[i]);
+}
+
 /* Return: 0 or -errno; *ret_enabled are those that were not before. */
 static int cgroup_enable(int dir_fd, uint32_t controllers, uint32_t *ret_enabled)
 {
-	char now[CGROUP_TEXT_MAX], word[16];
-	int r = 0;
+	char now[CGROUP_TEXT_MAX], room[64];
+	struct str_buf words = STR_BUF_ON_STACK(room);
+	int r;
 
 	cgroup_read_words(dir_fd, "cgroup.subtree_control", now);
-	for (size_t i = 0; r == 0 && i < PLAN_CONTROLLER_COUNT_; i++) {
-		if (!(controllers >> i & 1) || cgroup_has_word(now, plan_controllers[i]))
-			continue;
-		(void)snprintf(word, sizeof(word), "+%s", plan_controllers[i]);
-		r = cgroup_write(dir_fd, "cgroup.subtree_control", word);
-		if (r == 0)
-			*ret_enabled |= 1u << i;
-	}
+	for (size_t i = 0; i < PLAN_CONTROLLER_COUNT_; i++)
+		if (cgroup_has_word(now, plan_controllers[i]))
+			controllers &= ~(1u << i);
+	if (!controllers)
+		return 0;
+	cgroup_put_controllers('+', controllers, &words);
+	r = cgroup_write(dir_fd, "cgroup.subtree_control", words.data);
+	if (r == 0)
+		*ret_enabled |= controllers;
 	return r;
 }
 
 static void cgroup_disable(int dir_fd, uint32_t controllers)
 {
-	char word[16];
+	char room[64];
+	struct str_buf words = STR_BUF_ON_STACK(room);
 
-	for (size_t i = 0; i < PLAN_CONTROLLER_COUNT_; i++) {
-		(void)snprintf(word, sizeof(word), "-%s", plan_controllers[i]);
-		if (controllers >> i & 1)
-			(void)cgroup_write(dir_fd, "cgroup.subtree_control", word);
-	}
+	cgroup_put_controllers('-', controllers, &words);
+	(void)cgroup_write(dir_fd, "cgroup.subtree_control", words.data);
 }
 
 /* What is there beside the limits' is only to be counted: memory, processes, reads and writes. */
@@ -169,13 +178,13 @@ static int cgroup_fail(const struct cgroup_job *job, int number, const char *wha
 static int cgroup_enable_wanted(const struct cgroup_job *job, int dir_fd, bool count,
 				uint32_t *ret_enabled, struct sbx_err *err)
 {
-	int r = cgroup_enable(dir_fd, job->plan->limits.controllers, ret_enabled);
+	const uint32_t wanted = job->plan->limits.controllers;
+	int r;
 
-	if (r < 0)
-		return cgroup_fail(job, -r, "cannot enable the controllers", err);
-	if (count)
-		(void)cgroup_enable(dir_fd, cgroup_counted(dir_fd), ret_enabled);
-	return 0;
+	if (count && cgroup_enable(dir_fd, wanted | cgroup_counted(dir_fd), ret_enabled) == 0)
+		return 0;
+	r = cgroup_enable(dir_fd, wanted, ret_enabled);
+	return r < 0 ? cgroup_fail(job, -r, "cannot enable the controllers", err) : 0;
 }
 
 static int cgroup_set(int dir_fd, const struct plan_limit *limit, struct sbx_err *err)
@@ -190,6 +199,10 @@ static int cgroup_set(int dir_fd, const struct plan_limit *limit, struct sbx_err
 			err_hint(err, "boot with swapaccount=1 on the kernel's command line");
 	} else {
 		r = err_system(err, -r, limit->file, "cannot set it to %s", limit->value);
+		if (str_equal(limit->file, "cpuset.cpus"))
+			err_hint(err, "/sys/devices/system/cpu/online lists the processors");
+		if (str_equal(limit->file, "io.max"))
+			err_hint(err, "lsblk lists the disks, with their numbers");
 	}
 	err_set_option(err, limit->option);
 	return r;
@@ -409,7 +422,7 @@ static int cgroup_remove(int dir_fd, const char *name)
 /* Back to where the monitor was: no controller may be left there for others below. */
 static void cgroup_move_back(struct cgroup_job *job)
 {
-	cgroup_disable(job->base_fd, UINT32_MAX);
+	cgroup_disable(job->base_fd, job->enabled);
 	cgroup_disable(job->above_fd, job->enabled);
 	(void)cgroup_write(job->above_fd, "cgroup.procs", "0");
 	job->moved = false;
@@ -527,14 +540,14 @@ int step_run_cgroup_cover(struct run_context *ctx, const struct plan_step *step,
 {
 	bool own_namespace = ctx->plan->namespaces & CLONE_NEWCGROUP;
 	_autoclose_ int fd = openat(ctx->proc_fd, "self/mountinfo", O_RDONLY | O_CLOEXEC);
-	char *text, *rest;
+	char *text = NULL, *rest;
 	size_t len;
 	int r = fd < 0 ? -errno : io_read_all(fd, CGROUP_MOUNTINFO_MAX, &ctx->arena, &text, &len);
 
 	(void)step;
 	if (r < 0)
 		return err_system(err, -r, "mountinfo", "cannot tell what is mounted");
-	for (rest = text; r == 0 && *rest;) {
+	for (rest = text; r == 0 && rest && *rest;) {
 		char *line = rest, *end = line + strcspn(line, "\n"), *point;
 		uint64_t id = strtoull(line, NULL, 10);
 

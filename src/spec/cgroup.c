@@ -339,8 +339,8 @@ static int cgroup_add_io_max(const struct probe_host *host, const struct spec_rl
 {
 	struct plan_limit limit = {
 		.option = "--io-max", .origin = wanted->cause.origin, .file = "io.max"};
-	struct cgroup_io_max io_max;
-	const char *number;
+	struct cgroup_io_max io_max = {.device = NULL};
+	const char *number = NULL;
 	int r = cgroup_read_io_max(wanted->text, "--io-max", &io_max, err);
 
 	if (r < 0)
@@ -375,14 +375,27 @@ static int cgroup_refuse(struct sbx_plan *plan, const char *why, const char *rem
 	return -EOPNOTSUPP;
 }
 
+/* "memory.max 536870912, pids.max 100" */
+static const char *cgroup_list(struct sbx_plan *plan)
+{
+	const struct plan_limits *limits = &plan->limits;
+	const char *list = "";
+
+	for (size_t i = 0; list && i < limits->n; i++)
+		list = arena_printf(&plan->arena, "%s%s%s %s", list, i ? ", " : "",
+				    limits->list[i].file, limits->list[i].value);
+	return list;
+}
+
 static int cgroup_choose_own(const struct cgroup_own *own, struct sbx_plan *plan,
 			     struct sbx_err *err)
 {
 	plan->limits.from = PLAN_CGROUP_OWN;
 	plan->limits.dir = own->dir;
 	plan->limits.with_self = own->with_self;
-	return plan_add_remark(plan, "limits", "in a cgroup below %s, which is delegated to you",
-			       own->dir) < 0
+	return plan_add_remark(plan, "limits",
+			       "%s; in a cgroup below %s, which is delegated to you",
+			       cgroup_list(plan), own->dir) < 0
 		       ? err_oom(err)
 		       : 0;
 }
@@ -396,8 +409,8 @@ static int cgroup_choose_scope(const struct cgroup_manager *manager,
 	plan->limits.address = manager->address;
 	plan->limits.not_own = not_own->what;
 	plan->limits.remedy = not_own->remedy;
-	return plan_add_remark(plan, "limits", "in a scope that systemd makes, since %s",
-			       not_own->what) < 0
+	return plan_add_remark(plan, "limits", "%s; in a scope that systemd makes, since %s",
+			       cgroup_list(plan), not_own->what) < 0
 		       ? err_oom(err)
 		       : 0;
 }
