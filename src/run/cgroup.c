@@ -307,8 +307,7 @@ static int cgroup_fail_scope(const struct cgroup_job *job, struct sbx_err *err)
 
 	err_set_option(err, limits->list[0].option);
 	err_annotate(err, "asking systemd for a cgroup, since %s", limits->not_own);
-	err_hint(err, "%s;\n--limits=try does without",
-		 limits->remedy ? limits->remedy : "see: systemctl --user status");
+	err_hint(err, "%s", limits->remedy);
 	return -err->number;
 }
 

@@ -484,7 +484,7 @@ static void launch_warn_of_no_limits(const struct monitor *m)
 
 	if (!m->no_limits)
 		return;
-	str_buf_puts(&text, "sbx: --limits=try: no limits are set: ");
+	str_buf_puts(&text, "sbx: no limits are set: ");
 	if (m->no_limits->path[0]) {
 		str_buf_escape(&text, m->no_limits->path, strlen(m->no_limits->path));
 		str_buf_puts(&text, ": ");

@@ -32,7 +32,7 @@ enum {
 	SCOPE_TEXT_MAX = 1 << 16,
 	SCOPE_STEP_MS = 2,
 	SCOPE_WORDS_MAX = 32,
-	SCOPE_CALL_WORDS = 7,
+	SCOPE_CALL_WORDS = 6,
 };
 
 /* A call of a method of the manager; what it answers does not matter. */
@@ -40,10 +40,9 @@ static int scope_call(const char *busctl, const char *address, const char *const
 		      const sigset_t *sigmask, struct arena *arena, struct sbx_err *err)
 {
 	const char *argv[SCOPE_WORDS_MAX + SCOPE_CALL_WORDS + 1] = {
-		busctl,		 arena_printf(arena, "--address=%s", address),
-		"--timeout=30",	 "call",
-		SCOPE_SERVICE,	 SCOPE_PATH,
-		SCOPE_INTERFACE,
+		busctl,	    arena_printf(arena, "--address=%s", address),
+		"call",	    SCOPE_SERVICE,
+		SCOPE_PATH, SCOPE_INTERFACE,
 	};
 	char *text;
 

@@ -357,6 +357,8 @@ static int cgroup_add_io_max(const struct probe_host *host, const struct spec_rl
 
 /* ---- where from ---- */
 
+static const char cgroup_without[] = "--limits=try does without";
+
 /* The error of a host that offers none of the ways, or with --limits=try the reason. */
 static int cgroup_refuse(struct sbx_plan *plan, const char *why, const char *remedy,
 			 struct sbx_err *err)
@@ -371,7 +373,7 @@ static int cgroup_refuse(struct sbx_plan *plan, const char *why, const char *rem
 	}
 	(void)err_refuse(err, EOPNOTSUPP, NULL, "%s", why);
 	err_set_option(err, limits->list[0].option);
-	err_hint(err, "%s%s--limits=try does without", remedy ? remedy : "", remedy ? ";\n" : "");
+	err_hint(err, "%s%s%s", remedy ? remedy : "", remedy ? ";\n" : "", cgroup_without);
 	return -EOPNOTSUPP;
 }
 
@@ -408,7 +410,11 @@ static int cgroup_choose_scope(const struct cgroup_manager *manager,
 	plan->limits.busctl = manager->busctl;
 	plan->limits.address = manager->address;
 	plan->limits.not_own = not_own->what;
-	plan->limits.remedy = not_own->remedy;
+	plan->limits.remedy = arena_printf(&plan->arena, "see: systemctl --user status;\n%s%s%s",
+					   not_own->remedy ? not_own->remedy : "",
+					   not_own->remedy ? ";\n" : "", cgroup_without);
+	if (!plan->limits.remedy)
+		return err_oom(err);
 	return plan_add_remark(plan, "limits", "%s; in a scope that systemd makes, since %s",
 			       cgroup_list(plan), not_own->what) < 0
 		       ? err_oom(err)

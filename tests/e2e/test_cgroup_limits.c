@@ -233,7 +233,7 @@ Test(cgroup_limits, without_a_user_manager_there_are_none)
 	cr_assert_not_null(ran);
 	/* Before and after. */
 	cr_expect_lt(strstr(tried.err, "no limits are set: "), ran);
-	expect_said(tried, "ran\nsbx: --limits=try: no limits are set: ");
+	expect_said(tried, "ran\nsbx: no limits are set: ");
 }
 
 Test(cgroup_limits, a_controller_that_is_not_delegated_is_named)
