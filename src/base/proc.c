@@ -117,6 +117,8 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid
 	bool strict = spawn->apart || spawn->keep;
 	int r = prctl(PR_SET_PDEATHSIG, SIGKILL);
 
+	if (spawn->cgroup_fd && *spawn->cgroup_fd >= 0 && write(*spawn->cgroup_fd, "0", 1) < 0)
+		_exit(127);
 	if (getppid() != parent)
 		_exit(127); /* it was killed before that, and nobody is left to wait for us */
 	r |= dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
@@ -235,4 +237,43 @@ int proc_capture(const struct proc_spawn *spawn, size_t max_bytes, struct arena 
 	close(take_fd(&read_fd));
 	waited = proc_wait(pid, ret_status);
 	return r < 0 ? r : waited;
+}
+
+/**
+ * Run a program that answers a question, and keep what it prints.
+ * @argv:     its path first
+ * @sigmask:  the program's; NULL: as it is
+ * @ret_text: in the arena
+ *
+ * Return: 0, or -errno with *err filled: its complaint.
+ */
+int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes,
+	     struct arena *arena, char **ret_text, struct sbx_err *err)
+{
+	struct proc_spawn spawn = {
+		.path = argv[0], .argv = argv, .sigmask = sigmask, .output_fd = -1};
+	_autoclose_ int read_fd = -1, write_fd = -1;
+	char complaint[256];
+	int fds[2], status = 0, r;
+	size_t len;
+	ssize_t n;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot make a pipe");
+	read_fd = fds[0];
+	write_fd = fds[1];
+	spawn.error_fd = write_fd;
+	r = proc_capture(&spawn, max_bytes, arena, ret_text, &len, &status);
+	if (r < 0)
+		return err_system(err, -r, argv[0], "cannot run");
+	if (status == 0)
+		return 0;
+	n = read(read_fd, complaint, sizeof(complaint) - 1);
+	complaint[n > 0 ? n : 0] = '\0';
+	complaint[strcspn(complaint, "\n")] = '\0';
+	if (WIFSIGNALED(status))
+		return err_refuse(err, ECANCELED, argv[0], "was killed by signal %d",
+				  WTERMSIG(status));
+	return err_refuse(err, ECANCELED, argv[0], "failed with exit status %d%s%s",
+			  WEXITSTATUS(status), complaint[0] ? ": " : "", complaint);
 }

@@ -10,12 +10,18 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sbx/base/str.h"
 #include "sbx/box/ask.h"
 #include "sbx/box/enter.h"
 #include "sbx/box/freeze.h"
 #include "sbx/run/pack.h"
+#include "sbx/run/scope.h"
+#include "sbx/spec/cgroup_host.h"
+#include "sbx/spec/hints.h"
+
+extern char **environ;
 
 static int enter_refuse(const struct box *box, int number, struct sbx_err *err)
 {
@@ -184,6 +190,57 @@ static int enter_set_tty(const struct enter *enter, struct sbx_plan *plan)
 		       : -ENOMEM;
 }
 
+/* Up to the unit of systemd's that a cgroup is in, or is; 0: it is in none. */
+static size_t enter_unit_len(const char *cgroup)
+{
+	static const char *const suffixes[] = {".scope/", ".service/"};
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		for (const char *at = cgroup; (at = strstr(at, suffixes[i]));) {
+			at += strlen(suffixes[i]) - 1;
+			if ((size_t)(at - cgroup) > len)
+				len = (size_t)(at - cgroup);
+		}
+	return len;
+}
+
+/*
+ * From a login session nobody can move to a cgroup of his own manager's: that can be done by
+ * systemd only. So we come to where the sandbox's monitor is, from where it is allowed
+ * (run/scope.c). Where that is not how the cgroup was made, the way there may be free.
+ * @cgroup: the path of the command's
+ */
+static int enter_come_near(const char *cgroup, struct arena *arena, struct sbx_err *err)
+{
+	static const char leaf[] = "/limits/payload";
+	const size_t unit_len = enter_unit_len(cgroup), len = strlen(cgroup);
+	const struct probe_host host = {
+		.arena = arena, .uid = geteuid(), .root_prefix = "", .environ_ = environ};
+	const struct sbx_spec spec = {.n_helpers = 0};
+	const char *own = freeze_path_of(getpid(), arena), *unit, *below;
+	struct cgroup_obstacle obstacle;
+	struct cgroup_manager manager;
+	int r;
+
+	if (unit_len == 0 || len < unit_len + strlen(leaf) ||
+	    !str_equal(cgroup + len - strlen(leaf), leaf) ||
+	    (own && strncmp(own, cgroup, unit_len) == 0 && own[unit_len] == '/'))
+		return 0;
+	unit = arena_dup_n(arena, cgroup, unit_len);
+	below = arena_dup_n(arena, cgroup + unit_len, len - unit_len - strlen(leaf));
+	if (!unit || !below || cgroup_look_at_manager(&host, &spec, 0, &manager, &obstacle) < 0)
+		return err_oom(err);
+	if (obstacle.what)
+		return 0;
+	r = scope_join(manager.busctl, manager.address, strrchr(unit, '/') + 1, below, arena, err);
+	if (r < 0) {
+		err_annotate(err, "moving to the sandbox's cgroup, %s", cgroup);
+		hint_add(err, HINT_CGROUP);
+	}
+	return r;
+}
+
 /**
  * Ask the monitor of a sandbox, and make the plan.
  * @plan:          from plan_init()
@@ -212,6 +269,8 @@ int enter_plan(const struct box *box, const struct enter *enter, struct sbx_plan
 	if (r == 0)
 		r = freeze_open_to_join(&reply.facts, pidfd, &plan->arena, &plan->box_cgroup,
 					&cgroup_fd, err);
+	if (r == 0 && cgroup_fd >= 0)
+		r = enter_come_near(plan->box_cgroup, &plan->arena, err);
 	if (r < 0)
 		return r;
 	r = enter_copy_argv(enter, plan);

@@ -40,7 +40,7 @@ enum {
 static const char *const freeze_roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
 /* The path of a process's cgroup of version 2; NULL: it cannot be told. In the arena. */
-static const char *freeze_path_of(pid_t pid, struct arena *arena)
+const char *freeze_path_of(pid_t pid, struct arena *arena)
 {
 	char file[64], *text, *at;
 	size_t len;

@@ -215,6 +215,8 @@ static int bwrap_refuse_arg(const struct use *use, size_t index, struct sbx_err 
 	case CLI_ARG_NICE:
 	case CLI_ARG_OOM_SCORE:
 	case CLI_ARG_DURATION:
+	case CLI_ARG_LIMIT:
+	case CLI_ARG_IO_MAX:
 	case CLI_ARG_KIND_COUNT_:
 		break;
 	}

@@ -40,6 +40,7 @@
 #include "sbx/cli/parser.h"
 #include "sbx/cli/profile.h"
 #include "sbx/seccomp/table.h"
+#include "sbx/spec/cgroup.h"
 #include "sbx/spec/limits.h"
 #include "sbx/spec/net.h"
 #include "sbx/spec/publish.h"
@@ -404,6 +405,22 @@ static int check_duration(const struct arg_place *at, const char *text, uint64_t
 	return limits_read_duration(text, at->option->name, &ms, at->err);
 }
 
+static int check_limit(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	char value[CGROUP_VALUE_SIZE];
+
+	(void)ret;
+	return cgroup_read_limit(at->option->name, text, value, at->err);
+}
+
+static int check_io_max(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	struct cgroup_io_max io_max;
+
+	(void)ret;
+	return cgroup_read_io_max(text, at->option->name, &io_max, at->err);
+}
+
 /* Each fills *err itself; *ret is set by those that are numbers. Lists of words: see apply. */
 static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, const char *text,
 						    uint64_t *ret) = {
@@ -438,6 +455,8 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_NICE] = check_nice,
 	[CLI_ARG_OOM_SCORE] = check_oom_score,
 	[CLI_ARG_DURATION] = check_duration,
+	[CLI_ARG_LIMIT] = check_limit,
+	[CLI_ARG_IO_MAX] = check_io_max,
 };
 
 /**
@@ -843,6 +862,13 @@ static int act_rlimit(struct parser *p, const struct use *use, struct sbx_err *e
 	return spec_add_rlimit(&p->run->spec, &rlimit, err);
 }
 
+static int act_io_max(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_rlimit io_max = {.text = use->args[0], .cause = cause_of(p, use)};
+
+	return spec_add_io_max(&p->run->spec, &io_max, err);
+}
+
 static int act_seccomp_fd(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	return spec_add_seccomp_fd(&p->run->spec, (int64_t)use->numbers[0], err);
@@ -1099,6 +1125,7 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_BUS] = act_bus,
 	[CLI_ACT_PUBLISH] = act_publish,
 	[CLI_ACT_RLIMIT] = act_rlimit,
+	[CLI_ACT_IO_MAX] = act_io_max,
 	[CLI_ACT_ARGS] = act_args,
 	[CLI_ACT_PROFILE] = act_profile,
 	[CLI_ACT_EXPLAIN] = act_explain,

@@ -230,31 +230,7 @@ int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *
  */
 int doctor_capture(struct doctor *d, const char *const *argv, char **ret_text, struct sbx_err *err)
 {
-	struct proc_spawn spawn = {.path = argv[0], .argv = argv, .output_fd = -1};
-	_autoclose_ int read_fd = -1, write_fd = -1;
-	char complaint[256];
-	int fds[2], status, r;
-	size_t len;
-	ssize_t n;
-
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return err_system(err, errno, NULL, "cannot make a pipe");
-	read_fd = fds[0];
-	write_fd = fds[1];
-	spawn.error_fd = write_fd;
-	r = proc_capture(&spawn, DOCTOR_OUTPUT_MAX, &d->arena, ret_text, &len, &status);
-	if (r < 0)
-		return err_system(err, -r, argv[0], "cannot run");
-	if (status == 0)
-		return 0;
-	n = read(read_fd, complaint, sizeof(complaint) - 1);
-	complaint[n > 0 ? n : 0] = '\0';
-	complaint[strcspn(complaint, "\n")] = '\0';
-	if (WIFSIGNALED(status))
-		return err_refuse(err, ECANCELED, argv[0], "was killed by signal %d",
-				  WTERMSIG(status));
-	return err_refuse(err, ECANCELED, argv[0], "failed with exit status %d%s%s",
-			  WEXITSTATUS(status), complaint[0] ? ": " : "", complaint);
+	return proc_ask(argv, NULL, DOCTOR_OUTPUT_MAX, &d->arena, ret_text, err);
 }
 
 /* ---- texts of the kernel ---- */

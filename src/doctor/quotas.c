@@ -13,6 +13,7 @@
 
 #include "sbx/base/io.h"
 #include "sbx/doctor/probes.h"
+#include "sbx/spec/cgroup_host.h"
 #include "sbx/spec/hints.h"
 
 enum {
@@ -145,7 +146,7 @@ static void quotas_lower_by_cgroups(const struct doctor *d, unsigned long long *
 
 	if (io_read_file("/proc/self/cgroup", QUOTAS_TEXT_MAX, arena, &text, &len) < 0)
 		return;
-	own = doctor_parse_cgroup(text, arena);
+	own = cgroup_parse_path(text, arena);
 	dir = own ? arena_dup(arena, own) : NULL;
 	while (dir && *dir) {
 		if (doctor_read_number(arena_printf(arena, "/sys/fs/cgroup%s/pids.max", dir),

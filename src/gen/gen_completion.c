@@ -46,7 +46,7 @@ static const char *const kind_names[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_PROFILE] = "profile", [CLI_ARG_BUS_NAME] = "none", [CLI_ARG_BUS_RULE] = "none",
 	[CLI_ARG_NAME] = "none",       [CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",
 	[CLI_ARG_OOM_SCORE] = "none",  [CLI_ARG_DURATION] = "none", [CLI_ARG_NET] = "word",
-	[CLI_ARG_PUBLISH] = "none",
+	[CLI_ARG_PUBLISH] = "none",    [CLI_ARG_LIMIT] = "none",    [CLI_ARG_IO_MAX] = "none",
 };
 
 /* What completes a kind in zsh, as the last part of an _arguments specification. */
@@ -78,6 +78,8 @@ static const char *const zsh_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_NICE] = " ",
 	[CLI_ARG_OOM_SCORE] = " ",
 	[CLI_ARG_DURATION] = " ",
+	[CLI_ARG_LIMIT] = " ",
+	[CLI_ARG_IO_MAX] = " ",
 };
 
 /* The same for fish, of options with one argument: which flags of complete say it. */
@@ -110,6 +112,8 @@ static const char *const fish_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_NICE] = "-x",
 	[CLI_ARG_OOM_SCORE] = "-x",
 	[CLI_ARG_DURATION] = "-x",
+	[CLI_ARG_LIMIT] = "-x",
+	[CLI_ARG_IO_MAX] = "-x",
 };
 
 /* What an argument of a verb is called in the text of its arguments, and by the scripts. */

@@ -383,6 +383,14 @@ static int read_publish(struct read *read, const json_t *value)
 	return r < 0 ? r : spec_add_publish(read->spec, &port, read->err);
 }
 
+static int read_io_max(struct read *read, const json_t *value)
+{
+	struct spec_rlimit io_max = {.text = NULL};
+	int r = read_text(read, NULL, value, &io_max.text);
+
+	return r < 0 ? r : spec_add_io_max(read->spec, &io_max, read->err);
+}
+
 static int read_helper(struct read *read, const json_t *value)
 {
 	static const struct read_member members[] = {
@@ -422,6 +430,7 @@ static const struct read_list {
 	{SPEC_JSON_KEY_BUS, read_bus},
 	{SPEC_JSON_KEY_RLIMITS, read_rlimit},
 	{SPEC_JSON_KEY_PUBLISHED, read_publish},
+	{SPEC_JSON_KEY_IO_MAX, read_io_max},
 	{SPEC_JSON_KEY_HELPERS, read_helper},
 	{SPEC_JSON_KEY_SECCOMP_CHANGES, read_seccomp},
 	{SPEC_JSON_KEY_SECCOMP_FDS, read_seccomp_fd},

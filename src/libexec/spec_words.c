@@ -334,6 +334,14 @@ static int words_add_publish(struct words *words, const struct sbx_spec *spec, s
 	return words_add_pair(words, option, spec->published[index].text);
 }
 
+static int words_add_io_max(struct words *words, const struct sbx_spec *spec, size_t index)
+{
+	const struct cli_option *option = words_find(CLI_ACT_IO_MAX, 0);
+
+	assert(option);
+	return words_add_pair(words, option, spec->io_max[index].text);
+}
+
 static int words_add_helper(struct words *words, const struct sbx_spec *spec, size_t index)
 {
 	const struct cli_option *option = words_find(CLI_ACT_HELPER, 0);
@@ -370,6 +378,7 @@ static const struct {
 	{offsetof(struct sbx_spec, n_bus), words_add_bus},
 	{offsetof(struct sbx_spec, n_rlimits), words_add_rlimit},
 	{offsetof(struct sbx_spec, n_published), words_add_publish},
+	{offsetof(struct sbx_spec, n_io_max), words_add_io_max},
 	{offsetof(struct sbx_spec, n_helpers), words_add_helper},
 	{offsetof(struct sbx_spec, n_pass_fds), words_add_pass_fd},
 };

@@ -158,7 +158,8 @@ static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, 
 				   .step = helper->step,
 				   .sigmask = jobs->sigmask,
 				   .monitor = getpid(),
-				   .init_pidfd = init_pidfd};
+				   .init_pidfd = init_pidfd,
+				   .cgroup_fd = jobs->cgroup_fd ? *jobs->cgroup_fd : -1};
 	int socks[2], errors[2], r;
 
 	r = handshake_open(socks);

@@ -617,12 +617,21 @@ static int fuse_leave_monitor(const struct fuse_maker *m, struct sbx_err *err)
 }
 
 /* The whole life. What went wrong is told to the monitor, as by PID 1. */
+/* What is made from here on is counted apart from the monitor. */
+static int fuse_enter_cgroup(const struct fuse_maker *m, struct sbx_err *err)
+{
+	if (m->cgroup_fd < 0 || write(m->cgroup_fd, "0", 1) == 1)
+		return 0;
+	return err_system(err, errno, NULL, "cannot enter the helpers' cgroup");
+}
+
 noreturn void fuse_maker_main(const struct fuse_maker *m)
 {
 	struct sbx_err err;
 
 	(void)umask(0);
-	if (fuse_leave_monitor(m, &err) < 0 || fuse_make(m, &err) < 0) {
+	if (fuse_enter_cgroup(m, &err) < 0 || fuse_leave_monitor(m, &err) < 0 ||
+	    fuse_make(m, &err) < 0) {
 		(void)handshake_send_err(m->sock_fd, &err);
 		_exit(ERR_EXIT_FAILED);
 	}

@@ -27,11 +27,13 @@ void helper_init(struct helper *helper)
 
 static void helper_forget(struct helper *helper)
 {
+	const int *cgroup_fd = helper->cgroup_fd;
 	int *fds[] = {&helper->pidfd, &helper->ready_fd, &helper->hold_fd, &helper->error_fd};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		defs_cleanup_fd(fds[i]);
 	helper_init(helper);
+	helper->cgroup_fd = cgroup_fd;
 }
 
 /*
@@ -112,6 +114,7 @@ int helper_start(struct helper *helper, struct proc_spawn *spawn)
 	if (helper->hold_fd >= 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return -errno;
 	spawn->error_fd = errors;
+	spawn->cgroup_fd = helper->cgroup_fd;
 	r = proc_start(spawn, &helper->pid);
 	spawn->error_fd = -1;
 	if (r < 0)

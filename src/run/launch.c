@@ -55,6 +55,7 @@
 #include "sbx/base/prefault.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/bus.h"
+#include "sbx/run/cgroup.h"
 #include "sbx/run/control.h"
 #include "sbx/run/detach.h"
 #include "sbx/run/fuse.h"
@@ -70,6 +71,7 @@
 #include "sbx/run/refused.h"
 #include "sbx/run/relay.h"
 #include "sbx/run/signals.h"
+#include "sbx/run/stats.h"
 #include "sbx/run/status.h"
 #include "sbx/run/terminal.h"
 #include "sbx/spec/hints.h"
@@ -144,6 +146,10 @@ struct monitor {
 	struct relay *relay; /* owned; NULL without --pty */
 	struct placeholder_box placeholders;
 	struct register_entry record;
+	struct cgroup_job cgroup;
+	struct stats stats;
+	struct sbx_err
+		*no_limits; /* owned; why there are none, with --limits=try; NULL: there are */
 	struct control control;
 	struct detach detach;
 	int exit_code;	    /* of a command that has ended while PID 1 has not; -1: not so */
@@ -178,6 +184,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	fuse_init(&m->fuse);
 	placeholder_init(&m->placeholders);
 	register_init(&m->record);
+	cgroup_job_init(&m->cgroup);
 	control_init(&m->control);
 	detach_init(&m->detach);
 	m->control.publish = &m->publish;
@@ -197,21 +204,37 @@ static void monitor_wait_for_child(struct monitor *m)
 	m->child = 0;
 }
 
-/* End PID 1 if it is still there, and with it the sandbox. */
-static void monitor_finish(struct monitor *m)
+static void monitor_end_helpers(struct monitor *m)
 {
-	idmap_job_finish(&m->idmap);
-	if (m->child > 0) {
-		(void)sys_pidfd_send_signal(m->pidfd, SIGKILL);
-		monitor_wait_for_child(m);
-	}
-	control_close(&m->control);
-	detach_finish(&m->detach);
-	register_finish(&m->record);
 	bus_job_finish(&m->bus);
 	net_job_finish(&m->net);
 	publish_finish(&m->publish);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
+}
+
+/* End PID 1 if it is still there, and with it the sandbox. */
+static void monitor_finish(struct monitor *m)
+{
+	bool limited = m->cgroup.plan != NULL;
+
+	idmap_job_finish(&m->idmap);
+	if (m->child > 0) {
+		cgroup_job_end_all(&m->cgroup);
+		(void)sys_pidfd_send_signal(m->pidfd, SIGKILL);
+		monitor_wait_for_child(m);
+	}
+	/* The record leads to the cgroups, which the helpers are in. */
+	if (limited) {
+		monitor_end_helpers(m);
+		if (m->cgroup.payload_fd >= 0)
+			stats_read_cgroup(&m->stats, m->cgroup.limits_fd, m->cgroup.payload_fd);
+		cgroup_job_finish(&m->cgroup);
+	}
+	control_close(&m->control);
+	detach_finish(&m->detach);
+	register_finish(&m->record);
+	if (!limited)
+		monitor_end_helpers(m);
 	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
 	defs_cleanup_fd(&m->sock_fd);
@@ -298,6 +321,11 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 				relay_terminal_fd(m->relay),
 				m->record.dir_fd,
 				m->record.record_fd,
+				m->cgroup.above_fd,
+				m->cgroup.base_fd,
+				m->cgroup.limits_fd,
+				m->cgroup.payload_fd,
+				m->cgroup.helpers_fd,
 				m->caller->session_fds[0],
 				m->caller->session_fds[1]};
 
@@ -334,6 +362,10 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 	r = handshake_open(socks);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot make a socket to PID 1");
+	if (m->cgroup.payload_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)m->cgroup.payload_fd;
+	}
 	joins = join_is_needed(m->plan);
 	pid = joins ? join_clone(m->plan, &args, title, &m->pidfd, err) : sys_clone3(&args);
 	if (pid == 0)
@@ -394,10 +426,16 @@ static int launch_keep(struct monitor *m, struct sbx_err *err)
 	return kept_begin(&m->record, &facts, err);
 }
 
+/* After a failure: is there to be another try, with the caller's ids alone? */
+static bool launch_begins_anew(const struct monitor *m)
+{
+	return !m->interrupted && m->helper_failed && m->plan->map_may_fall_back;
+}
+
 /* How it ended; of a try that another follows, nothing stays. */
 static void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err)
 {
-	bool again = r < 0 && !m->interrupted && m->helper_failed && m->plan->map_may_fall_back;
+	bool again = r < 0 && launch_begins_anew(m);
 
 	if (!m->record.kept)
 		return;
@@ -446,6 +484,44 @@ static int launch_record(struct monitor *m, struct sbx_err *err)
 	return 0;
 }
 
+/* With --limits=try, at the start and again at the end, when it has not scrolled away. */
+static void launch_warn_of_no_limits(const struct monitor *m)
+{
+	char room[sizeof(m->no_limits->path) + sizeof(m->no_limits->what) + 128];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	if (!m->no_limits)
+		return;
+	str_buf_puts(&text, "sbx: no limits are set: ");
+	if (m->no_limits->path[0]) {
+		str_buf_escape(&text, m->no_limits->path, strlen(m->no_limits->path));
+		str_buf_puts(&text, ": ");
+	}
+	err_describe(m->no_limits, &text);
+	str_buf_puts(&text, "\n");
+	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+}
+
+/* Have the cgroup that the limits are set on. */
+static int launch_limit(struct monitor *m, const struct run_context *ctx, struct sbx_err *err)
+{
+	const struct plan_limits *limits = &m->plan->limits;
+	int r = limits->from == PLAN_CGROUP_NONE
+			? err_refuse(err, EOPNOTSUPP, NULL, "%s", limits->without)
+			: cgroup_job_start(&m->cgroup, m->plan, &m->record, &ctx->caller_sigmask,
+					   err);
+
+	if (r == 0 || !limits->try)
+		return r;
+	cgroup_job_finish(&m->cgroup);
+	m->no_limits = malloc(sizeof(*m->no_limits));
+	if (!m->no_limits)
+		return err_oom(err);
+	*m->no_limits = *err;
+	launch_warn_of_no_limits(m);
+	return 0;
+}
+
 static int launch_start(struct monitor *m, struct run_context *ctx,
 			const struct launch_caller *caller, struct sbx_err *err)
 {
@@ -469,6 +545,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	/* A name that is taken is to be known before anything runs. */
 	if (r == 0 && m->plan->needs_record)
 		r = register_claim(&m->record, m->plan, err);
+	if (r == 0 && m->plan->limits.n)
+		r = launch_limit(m, ctx, err);
 	if (r == 0 && m->plan->detach)
 		r = detach_open(&m->detach, m->plan, caller->notify_fd, err);
 	if (r == 0)
@@ -491,6 +569,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	m->net.sigmask = &ctx->caller_sigmask;
 	m->fuse.plan = m->plan;
 	m->fuse.sigmask = &ctx->caller_sigmask;
+	m->bus.helper.cgroup_fd = m->net.helper.cgroup_fd = &m->cgroup.helpers_fd;
+	m->fuse.cgroup_fd = &m->cgroup.helpers_fd;
 	m->terminal.fd = -1;
 	if (!m->plan->pty)
 		terminal_note(&m->terminal);
@@ -517,8 +597,10 @@ static void launch_close_others(const struct monitor *m)
 		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->detach.read_fds[0],
 		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
 		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
-		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd,
-		m->caller->session_fds[0], m->caller->session_fds[1], STDERR_FILENO,
+		m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd, m->cgroup.payload_fd,
+		m->cgroup.helpers_fd, m->plan->info_fd, m->plan->json_status_fd,
+		m->plan->userns_block_fd, m->caller->session_fds[0], m->caller->session_fds[1],
+		STDERR_FILENO,
 		/* Until they are replaced: nothing else must get these numbers. */
 		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
@@ -865,6 +947,30 @@ static void launch_tell_overtime(const struct monitor *m)
 		       m->overtime == LAUNCH_KILLED ? "the sandbox was killed"
 						    : "the command was asked to end, and did");
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+}
+
+/* What is to be said of the limits, and with --stats of what was used. */
+static void launch_tell_used(const struct monitor *m)
+{
+	char room[1024];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+	size_t begin;
+
+	str_buf_puts(&text, "sbx: ");
+	begin = text.len;
+	stats_describe_limits(&m->stats, &m->plan->limits, &text);
+	if (text.len == begin)
+		text.len = 0;
+	else
+		str_buf_puts(&text, "\n");
+	if (m->plan->stats) {
+		str_buf_puts(&text, "sbx: used: ");
+		stats_describe(&m->stats, &text);
+		str_buf_puts(&text, "\n");
+	}
+	if (text.len)
+		(void)io_write_all(STDERR_FILENO, text.data, text.len);
+	launch_warn_of_no_limits(m);
 }
 
 /* Somebody wants to join the command. Where PID 1 is the command, it is known who that is. */
@@ -1247,11 +1353,15 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 {
 	struct run_context ctx;
 	struct monitor m;
+	bool told;
 	int r;
 
 	context_init(&ctx, plan);
 	monitor_init(&m, plan);
 	m.caller = caller;
+	told = plan->stats || plan->json_status_fd >= 0;
+	if (told)
+		stats_begin(&m.stats, launch_now_ms());
 	r = launch_start(&m, &ctx, caller, err);
 	/* Not before the ids are mapped: until then all can begin anew. */
 	if (r == 0 && m.state == LAUNCH_RUNNING)
@@ -1282,15 +1392,20 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	terminal_restore(&m.terminal);
 	if (m.overtime != LAUNCH_IN_TIME && r == 0)
 		launch_tell_overtime(&m);
+	if (told)
+		stats_read_children(&m.stats, launch_now_ms());
+	if (r == 0 || !launch_begins_anew(&m))
+		launch_tell_used(&m);
+	free(take_ptr(m.no_limits));
 	if (r == 0) {
 		launch_tell_refused(&m);
-		status_write_exit(plan, *ret_exit_code);
+		status_write_exit(plan, &m.stats, *ret_exit_code);
 	}
 	if (r < 0 && m.interrupted) {
 		*ret_exit_code = 128 + m.interrupted;
 		r = 0;
 	}
-	if (r < 0 && m.helper_failed && plan->map_may_fall_back) {
+	if (r < 0 && launch_begins_anew(&m)) {
 		control_conclude(&m.control, -1);
 		launch_give_back(&ctx);
 		return LAUNCH_WITHOUT_RANGE;

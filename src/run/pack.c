@@ -61,6 +61,7 @@ static const enum pack_use pack_uses[PLAN_STEP_COUNT_] = {
 	[PLAN_STEP_OWN_FILTER] = PACK_TAKE,
 	[PLAN_STEP_EXEC] = PACK_TAKE,
 	/* Of the one command, or done for all already. */
+	[PLAN_STEP_CGROUP_COVER] = PACK_LEAVE,
 	[PLAN_STEP_LOCK] = PACK_LEAVE,
 	[PLAN_STEP_STDIO] = PACK_LEAVE,
 	[PLAN_STEP_SESSION] = PACK_LEAVE,

@@ -39,6 +39,7 @@
 #include "sbx/base/json.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/run/cgroup.h"
 #include "sbx/run/kept.h"
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
@@ -320,7 +321,7 @@ void register_remove_dead(int dir_fd, const char *file, const struct label *labe
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	    fcntl(fd, F_SETLK, &lock) == 0)
+	    fcntl(fd, F_SETLK, &lock) == 0 && cgroup_remove_left(dir_fd, label))
 		register_remove(dir_fd, file, label, !kept_is_there(dir_fd, label));
 }
 

@@ -116,11 +116,6 @@ int status_write_start(const struct sbx_plan *plan, pid_t child, struct sbx_err 
 	return r;
 }
 
-static uint64_t status_ms(const struct timeval *time)
-{
-	return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_usec / 1000;
-}
-
 /* One object on a line of its own. */
 static void status_write_object(int fd, const char *key,
 				void (*add)(struct json_out *json, const void *what),
@@ -140,13 +135,16 @@ static void status_write_object(int fd, const char *key,
 	(void)json_finish(&json);
 }
 
+struct status_used {
+	const struct stats *stats;
+	const struct plan_limits *limits;
+};
+
 static void status_add_resources(struct json_out *json, const void *what)
 {
-	const struct rusage *used = what;
+	const struct status_used *used = what;
 
-	json_add_uint(json, "user-ms", status_ms(&used->ru_utime));
-	json_add_uint(json, "system-ms", status_ms(&used->ru_stime));
-	json_add_uint(json, "max-rss-kb", (uint64_t)used->ru_maxrss);
+	stats_add_json(json, used->stats, used->limits);
 }
 
 /* A hint is broken into lines for a terminal, which is nothing to a program. */
@@ -203,15 +201,15 @@ void status_write_ports(const struct sbx_plan *plan, const struct plan_port *por
 }
 
 /* Tell with what the command has ended; in sbx's own mode, what all that ran has used. */
-void status_write_exit(const struct sbx_plan *plan, int exit_code)
+void status_write_exit(const struct sbx_plan *plan, const struct stats *stats, int exit_code)
 {
 	char room[64];
 	struct str_buf text = STR_BUF_ON_STACK(room);
-	struct rusage used;
+	const struct status_used used = {stats, &plan->limits};
 
 	if (plan->json_status_fd < 0)
 		return;
-	if (!plan->bwrap_words && getrusage(RUSAGE_CHILDREN, &used) == 0)
+	if (!plan->bwrap_words)
 		status_write_object(plan->json_status_fd, "resources", status_add_resources, &used);
 	str_buf_printf(&text, "{ \"exit-code\": %d }\n", exit_code);
 	(void)status_write(plan->json_status_fd, &text);

@@ -29,6 +29,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/base.h"
+#include "sbx/spec/cgroup.h"
 #include "sbx/spec/dbus.h"
 #include "sbx/spec/defaults.h"
 #include "sbx/spec/env.h"
@@ -1186,8 +1187,9 @@ static int resolve_early(struct resolve *r)
 	e = limits_add_early(r->spec, r->plan, r->err);
 	if (e < 0)
 		return e;
-	/* For the id map of the command's own namespace, or to find what is left at the end. */
-	if (r->plan->nested_userns || r->nests_late ||
+	/* For the id map of the command's own namespace, to find what is left at the end, or
+	 * mounts. */
+	if (r->plan->nested_userns || r->nests_late || r->plan->limits.from != PLAN_CGROUP_NONE ||
 	    (!r->plan->own_pid_ns && !r->plan->init_is_payload)) {
 		step = resolve_add(r, PLAN_STEP_PROC_VIEW, "default");
 		if (!step)
@@ -1282,6 +1284,9 @@ static int resolve_handover(struct resolve *r)
 		step->text = r->plan->nested_userns || r->nests_late ? "1" : "0";
 	}
 	if (!resolve_add(r, PLAN_STEP_PIVOT, "default"))
+		return err_oom(r->err);
+	if (r->plan->limits.from != PLAN_CGROUP_NONE &&
+	    !resolve_add(r, PLAN_STEP_CGROUP_COVER, r->plan->limits.list[0].option))
 		return err_oom(r->err);
 	if (r->spec->userns2_fd >= 0) {
 		step = resolve_add(r, PLAN_STEP_ENTER_USERNS, "--userns2");
@@ -1561,6 +1566,8 @@ static int resolve_command(struct resolve *r)
 		e = limits_choose(spec, r->plan, r->err);
 	if (e == 0)
 		e = net_choose(spec, r->host, r->plan, r->err);
+	if (e == 0)
+		e = cgroup_choose(spec, r->host, r->plan, r->err);
 	if (e < 0)
 		return e;
 	r->plan->workdir_required = spec->chdir != NULL;
@@ -1592,7 +1599,9 @@ static int resolve_records(struct resolve *r)
 	plan->detach = r->spec->detach;
 	plan->has_input = plan->detach && r->spec->interactive && !plan->pty;
 	plan->keeps_record = r->spec->keep_record;
-	plan->needs_record = plan->name || plan->detach || plan->keeps_record;
+	/* What a killed monitor leaves of a cgroup is found by the record. */
+	plan->needs_record = plan->name || plan->detach || plan->keeps_record ||
+			     plan->limits.from != PLAN_CGROUP_NONE;
 	if (e < 0)
 		return e;
 	for (size_t i = 0; i < plan->n_steps; i++) {

@@ -92,6 +92,12 @@ static void settings_publish(const struct sbx_spec *spec, size_t index, struct s
 	s->cause = spec->published[index].cause;
 }
 
+static void settings_io_max(const struct sbx_spec *spec, size_t index, struct setting *s)
+{
+	s->value = spec->io_max[index].text;
+	s->cause = spec->io_max[index].cause;
+}
+
 static void settings_helper(const struct sbx_spec *spec, size_t index, struct setting *s)
 {
 	s->kind = spec->helpers[index].name;
@@ -120,6 +126,7 @@ static const struct settings_list {
 	{SPEC_JSON_KEY_BUS, COUNT(n_bus), settings_bus},
 	{SPEC_JSON_KEY_RLIMITS, COUNT(n_rlimits), settings_rlimit},
 	{SPEC_JSON_KEY_PUBLISHED, COUNT(n_published), settings_publish},
+	{SPEC_JSON_KEY_IO_MAX, COUNT(n_io_max), settings_io_max},
 	{SPEC_JSON_KEY_HELPERS, COUNT(n_helpers), settings_helper},
 	{SPEC_JSON_KEY_PASS_FDS, COUNT(n_pass_fds), settings_pass_fd},
 };

@@ -21,6 +21,7 @@ static const char *const spec_mask_sockets_names[] = {"off", "all", "listed", NU
 static const char *const spec_protect_by_names[] = {"placeholder", "overlay", NULL};
 static const char *const spec_overlay_driver_names[] = {"auto", "kernel", "fuse", NULL};
 static const char *const spec_on_exit_names[] = {"kill", "wait", NULL};
+static const char *const spec_limits_names[] = {"require", "try", NULL};
 static const char *const spec_pty_names[] = {"default", "on", "off", NULL};
 static const char *const spec_dbus_names[] = {"default", "on", "try", "off", NULL};
 static const char *const spec_landlock_names[] = {"auto", "off", "require", NULL};
@@ -133,6 +134,16 @@ const struct spec_field spec_fields[SPEC_FIELD_COUNT_] = {
 	[SPEC_FIELD_OOM_SCORE_ADJ] = FIELD("oom-score-adj", SPEC_TYPE_STRING, oom_score_adj),
 	[SPEC_FIELD_TIMEOUT] = FIELD("timeout", SPEC_TYPE_STRING, timeout),
 	[SPEC_FIELD_KILL_AFTER] = FIELD("kill-after", SPEC_TYPE_STRING, kill_after),
+	[SPEC_FIELD_MEMORY] = FIELD("memory", SPEC_TYPE_STRING, memory),
+	[SPEC_FIELD_MEMORY_HIGH] = FIELD("memory-high", SPEC_TYPE_STRING, memory_high),
+	[SPEC_FIELD_SWAP] = FIELD("swap", SPEC_TYPE_STRING, swap),
+	[SPEC_FIELD_CPUS] = FIELD("cpus", SPEC_TYPE_STRING, cpus),
+	[SPEC_FIELD_CPU_WEIGHT] = FIELD("cpu-weight", SPEC_TYPE_STRING, cpu_weight),
+	[SPEC_FIELD_CPUSET] = FIELD("cpuset", SPEC_TYPE_STRING, cpuset),
+	[SPEC_FIELD_PIDS] = FIELD("pids", SPEC_TYPE_STRING, pids),
+	[SPEC_FIELD_IO_WEIGHT] = FIELD("io-weight", SPEC_TYPE_STRING, io_weight),
+	[SPEC_FIELD_LIMITS] = ENUM_FIELD("limits", limits, spec_limits_names),
+	[SPEC_FIELD_STATS] = FIELD("stats", SPEC_TYPE_BOOL, stats),
 	[SPEC_FIELD_BLOCK_FD] = FIELD("block-fd", SPEC_TYPE_ID, block_fd),
 	[SPEC_FIELD_SYNC_FD] = FIELD("sync-fd", SPEC_TYPE_ID, sync_fd),
 	[SPEC_FIELD_INFO_FD] = FIELD("info-fd", SPEC_TYPE_ID, info_fd),
@@ -256,6 +267,12 @@ int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, str
 int spec_add_publish(struct sbx_spec *spec, const struct spec_publish *port, struct sbx_err *err)
 {
 	return spec_append(spec, (void **)&spec->published, &spec->n_published, port, sizeof(*port),
+			   err);
+}
+
+int spec_add_io_max(struct sbx_spec *spec, const struct spec_rlimit *io_max, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->io_max, &spec->n_io_max, io_max, sizeof(*io_max),
 			   err);
 }
 

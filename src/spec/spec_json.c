@@ -124,6 +124,11 @@ static void spec_json_add_publish(struct json_out *json, const struct sbx_spec *
 	json_add_string(json, NULL, spec->published[index].text);
 }
 
+static void spec_json_add_io_max(struct json_out *json, const struct sbx_spec *spec, size_t index)
+{
+	json_add_string(json, NULL, spec->io_max[index].text);
+}
+
 static void spec_json_add_helper(struct json_out *json, const struct sbx_spec *spec, size_t index)
 {
 	json_open_object(json, NULL);
@@ -158,6 +163,7 @@ static const struct spec_json_list {
 	{SPEC_JSON_KEY_BUS, offsetof(struct sbx_spec, n_bus), spec_json_add_bus},
 	{SPEC_JSON_KEY_RLIMITS, offsetof(struct sbx_spec, n_rlimits), spec_json_add_rlimit},
 	{SPEC_JSON_KEY_PUBLISHED, offsetof(struct sbx_spec, n_published), spec_json_add_publish},
+	{SPEC_JSON_KEY_IO_MAX, offsetof(struct sbx_spec, n_io_max), spec_json_add_io_max},
 	{SPEC_JSON_KEY_HELPERS, offsetof(struct sbx_spec, n_helpers), spec_json_add_helper},
 	{SPEC_JSON_KEY_PASS_FDS, offsetof(struct sbx_spec, n_pass_fds), spec_json_add_pass_fd},
 	{SPEC_JSON_KEY_COMMAND, offsetof(struct sbx_spec, n_argv), spec_json_add_arg},

@@ -400,6 +400,12 @@ static void step_describe_privileges(const struct plan_step *step, struct str_bu
 	describe_caps(out, step->keep);
 }
 
+static void step_describe_cgroup_cover(const struct plan_step *step, struct str_buf *out)
+{
+	(void)step;
+	str_buf_puts(out, "cover the host's cgroups wherever a bind shows them");
+}
+
 static void step_describe_nice(const struct plan_step *step, struct str_buf *out)
 {
 	str_buf_printf(out, "set the nice value to %s", step->text);

@@ -20,6 +20,7 @@
 
 #include "boxes.h"
 #include "commands.h"
+#include "limits.h"
 #include "measure.h"
 #include "memory.h"
 #include "net.h"
@@ -336,6 +337,11 @@ static void bench_throughput(const struct bench *bench)
 	net_bench_throughput(&bench->programs);
 }
 
+static void bench_limits(const struct bench *bench)
+{
+	limits_bench(&bench->programs, rounds(bench, 100));
+}
+
 static const struct mode {
 	const char *name;
 	const char *help;
@@ -354,6 +360,7 @@ static const struct mode {
 	{"exec", "entering a sandbox, beside nsenter", bench_exec, true, false},
 	{"net", "until a network answers, beside slirp4netns", bench_net, false, false},
 	{"throughput", "what it carries, beside slirp4netns", bench_throughput, false, false},
+	{"limits", "a launch with limits, beside one without", bench_limits, false, false},
 	{"profile", "where the time goes", bench_profile, false, false},
 };
 

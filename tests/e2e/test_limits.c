@@ -159,3 +159,48 @@ Test(limits, are_those_of_an_added_command_too)
 
 	expect_out(r, "64\n100\n3\n");
 }
+
+/* ---- of all processes together: what can be seen where they cannot be set ---- */
+
+static bool has_memory_controller(void)
+{
+	_autorun_ struct run_result r =
+		run_program("/bin/sh", "-c", "cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null");
+
+	return strstr(r.out, "memory") != NULL;
+}
+
+/* What they do where they can be, test_cgroup_limits.c shows. */
+Test(limits, without_controllers_are_an_error_or_a_warning)
+{
+	_autorun_ struct run_result r = in_usr("--memory", "64M", "--", "true");
+	_autorun_ struct run_result tried =
+		in_usr("--memory", "64M", "--limits=try", "--", SH("echo ran >&2"));
+	const char *ran = strstr(tried.err, "ran\n");
+
+	expect_success(tried);
+	if (has_memory_controller())
+		return;
+	expect_failure(r, 125, "sbx: --memory: ");
+	expect_failure(r, 125, "cgroup v2");
+	expect_failure(r, 125, "systemd.unified_cgroup_hierarchy=1");
+	expect_failure(r, 125, "--limits=try does without");
+	/* Before, and again after. */
+	cr_assert_not_null(ran, "%s", tried.err);
+	cr_expect_lt(strstr(tried.err, "sbx: no limits are set: "), ran);
+	cr_expect(strstr(ran, "sbx: no limits are set: "), "%s", tried.err);
+}
+
+Test(limits, stats_tell_what_is_known_without_limits)
+{
+	_autorun_ struct run_result r = in_usr("--stats", "--", "true");
+	_autorun_ struct run_result failed = in_usr("--stats", "--", "/nonexistent");
+
+	expect_success(r);
+	cr_expect(strstr(r.err, "sbx: used: time 0."), "%s", r.err);
+	cr_expect(strstr(r.err, " s, processor 0."), "%s", r.err);
+	cr_expect(strstr(r.err,
+			 "; not known without limits: memory at most, processes at most, read, "),
+		  "%s", r.err);
+	expect_failure(failed, 127, "sbx: used: time ");
+}

@@ -174,6 +174,8 @@ static const char *sample_argument(const struct cli_option *option, enum cli_arg
 		[CLI_ARG_NICE] = "5",
 		[CLI_ARG_OOM_SCORE] = "300",
 		[CLI_ARG_DURATION] = "1.5h",
+		[CLI_ARG_LIMIT] = "100",
+		[CLI_ARG_IO_MAX] = "8:0:rbps=1M,wiops=max",
 		[CLI_ARG_WORDS] = "ro,noexec,nr_inodes=12",
 	};
 

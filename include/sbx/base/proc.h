@@ -29,11 +29,14 @@ struct proc_spawn {
 	bool drops_itself; /* apart, but root stays it: the program gives its privileges up */
 	const struct sock_filter *filter; /* of its system calls, where it is apart; NULL: none */
 	size_t n_filter;
-	bool beside; /* the caller goes on while the program is still being loaded */
+	const int *cgroup_fd; /* cgroup.procs that it moves to first; NULL: it stays */
+	bool beside;	      /* the caller goes on while the program is still being loaded */
 };
 
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);
 int proc_wait(pid_t pid, int *ret_status);
 int proc_find_number(int pidfd, pid_t *ret_pid);
+int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes,
+	     struct arena *arena, char **ret_text, struct sbx_err *err);
 int proc_capture(const struct proc_spawn *spawn, size_t max_bytes, struct arena *arena,
 		 char **ret_output, size_t *ret_len, int *ret_status);

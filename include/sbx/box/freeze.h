@@ -21,6 +21,7 @@ struct freeze_look {
 	uint64_t memory_bytes;
 };
 
+const char *freeze_path_of(pid_t pid, struct arena *arena);
 int freeze_find(const struct control_facts *facts, const struct procs *procs, struct arena *arena,
 		int *ret_dir_fd, struct sbx_err *err);
 int freeze_find_stranger(int dir_fd, const pid_t *pids, size_t n, struct arena *arena,

@@ -48,6 +48,8 @@ enum cli_arg_kind {
 	CLI_ARG_NICE,
 	CLI_ARG_OOM_SCORE,
 	CLI_ARG_DURATION, /* seconds, or with ms, s, m, h, d */
+	CLI_ARG_LIMIT,	  /* of a cgroup; which, says the option */
+	CLI_ARG_IO_MAX,	  /* DEVICE:KEY=N[,KEY=N...] */
 	CLI_ARG_KIND_COUNT_,
 };
 
@@ -91,6 +93,7 @@ enum cli_act {
 	CLI_ACT_BUS,	    /* append: value is an enum spec_bus_kind */
 	CLI_ACT_PUBLISH,    /* append */
 	CLI_ACT_RLIMIT,	    /* append */
+	CLI_ACT_IO_MAX,	    /* append */
 	CLI_ACT_ARGS,	    /* read options from a descriptor */
 	CLI_ACT_PROFILE,    /* read options from a file */
 	CLI_ACT_EXPLAIN,    /* run->action = value, or that of the word */

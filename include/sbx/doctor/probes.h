@@ -39,7 +39,6 @@ struct doctor_keys {
 	unsigned long long used, max, bytes, max_bytes;
 };
 bool doctor_parse_key_users(const char *text, unsigned uid, struct doctor_keys *ret_keys);
-const char *doctor_parse_cgroup(const char *text, struct arena *arena);
 
 #define DOCTOR_PROBE(name)                                                                         \
 	void doctor_probe_##name(struct doctor *d, const struct doctor_probe *probe,               \

@@ -23,6 +23,7 @@ struct fuse_helper {
 struct fuse_jobs {
 	const struct sbx_plan *plan; /* borrowed; NULL: not yet */
 	const sigset_t *sigmask;     /* borrowed; for the helpers */
+	const int *cgroup_fd;	     /* borrowed; cgroup.procs of theirs; NULL, or -1 there: none */
 	struct fuse_helper helpers[PLAN_FUSE_MAX];
 	size_t n_helpers;
 	unsigned n_done; /* steps that may use one, and have their mount */

@@ -19,6 +19,7 @@ struct fuse_maker {
 	int init_pidfd; /* PID 1's, whose user namespace is entered */
 	int sock_fd;	/* to the monitor */
 	int error_fd;	/* the helper's stderr */
+	int cgroup_fd;	/* cgroup.procs of the helpers; -1: none */
 };
 
 noreturn void fuse_maker_main(const struct fuse_maker *m);

@@ -12,11 +12,12 @@
 #include "sbx/base/str.h"
 
 struct helper {
-	pid_t pid;    /* 0: none, or reaped */
-	int pidfd;    /* owned, -1: none */
-	int ready_fd; /* owned; a byte comes when it is ready; -1: none */
-	int hold_fd;  /* owned; it ends when we close it; -1: none */
-	int error_fd; /* owned; what it says on stderr; -1: none */
+	pid_t pid;	      /* 0: none, or reaped */
+	int pidfd;	      /* owned, -1: none */
+	int ready_fd;	      /* owned; a byte comes when it is ready; -1: none */
+	int hold_fd;	      /* owned; it ends when we close it; -1: none */
+	int error_fd;	      /* owned; what it says on stderr; -1: none */
+	const int *cgroup_fd; /* borrowed; cgroup.procs to move to; NULL, or -1 there: none */
 };
 
 void helper_init(struct helper *helper);

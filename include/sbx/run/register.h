@@ -12,6 +12,8 @@ enum { REGISTER_RECORD_MAX_BYTES = 8192 };
 
 /* Behind the id, the name of the monitor's control socket, in the same directory. */
 #define REGISTER_SOCKET_SUFFIX ".sock"
+/* Likewise, a link that says where its cgroups are (cgroup.c). */
+#define REGISTER_CGROUP_SUFFIX ".cgroup"
 
 struct register_entry {
 	const struct sbx_plan *plan;

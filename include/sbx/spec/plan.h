@@ -72,6 +72,7 @@ enum plan_phase {
 	X(USERNS_LIMIT, userns_limit, SETUP)     /* text: how many more */                       \
 	X(PTY, pty, SETUP)                       /* PLAN_STEP_HAS_PTY: a step before has it */   \
 	X(PIVOT, pivot, SETUP)                   /* - */                                         \
+	X(CGROUP_COVER, cgroup_cover, INIT)      /* - */                                         \
 	X(ENTER_USERNS, enter_userns, INIT)      /* fd */                                        \
 	X(NEST_USERNS, nest_userns, INIT)        /* - */                                         \
 	X(CONFINE, confine, INIT)                /* keep, PLAN_STEP_CALLERS_CAPS */              \
@@ -251,6 +252,44 @@ struct plan_net {
 	bool survives;	  /* where the helper dies, the sandbox goes on without a network */
 };
 
+/* Controllers of cgroups that limits are made with. Their names: plan_controllers. */
+enum plan_controller {
+	PLAN_CPU,
+	PLAN_CPUSET,
+	PLAN_IO,
+	PLAN_MEMORY,
+	PLAN_PIDS,
+	PLAN_CONTROLLER_COUNT_,
+};
+
+extern const char *const plan_controllers[PLAN_CONTROLLER_COUNT_];
+
+/* A limit of the sandbox's cgroup. */
+struct plan_limit {
+	const char *option, *origin; /* as in struct plan_step */
+	const char *asked;	     /* as typed, for people */
+	const char *file, *value;    /* of the cgroup, and what is written to it */
+	bool implied;		     /* by another: a kernel without this file is all right */
+};
+
+enum plan_cgroup { PLAN_CGROUP_NONE, PLAN_CGROUP_OWN, PLAN_CGROUP_SCOPE };
+
+/* The limits, and where their cgroup comes from; spec/cgroup.c decides. */
+struct plan_limits {
+	struct plan_limit *list;
+	size_t n;
+	uint32_t controllers; /* bit n: enum plan_controller; those that the limits need */
+	enum plan_cgroup from;
+	const char *dir;     /* OWN: absolute path of a cgroup that others are made in */
+	bool with_self;	     /* OWN: the monitor is in it, alone, and moves to one below */
+	const char *busctl;  /* SCOPE: absolute path */
+	const char *address; /* SCOPE: of its bus */
+	const char *not_own; /* SCOPE: why the first way is not gone */
+	const char *remedy;  /* SCOPE: where that fails, too */
+	bool try;	     /* --limits=try: what cannot be had is done without */
+	const char *without; /* then: why there are none; else NULL */
+};
+
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {
 	const char *topic; /* "map", "exposed", ... */
@@ -311,6 +350,8 @@ struct sbx_plan {
 	struct plan_filter filter;
 	struct plan_dbus dbus;
 	struct plan_net net;
+	struct plan_limits limits;
+	bool stats;			    /* tell at the end what was used */
 	const char *fuse_overlayfs;	    /* absolute path; NULL: not used */
 	unsigned n_fuse;		    /* layers steps that may use it */
 	const struct plan_session *session; /* of --cow; NULL: none */

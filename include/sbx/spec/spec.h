@@ -48,6 +48,7 @@ enum spec_overlay_driver {
 };
 enum spec_pty { SPEC_PTY_DEFAULT, SPEC_PTY_ON, SPEC_PTY_OFF };
 enum spec_dbus { SPEC_DBUS_DEFAULT, SPEC_DBUS_ON, SPEC_DBUS_TRY, SPEC_DBUS_OFF };
+enum spec_limits { SPEC_LIMITS_REQUIRE, SPEC_LIMITS_TRY };
 enum spec_on_exit { SPEC_ON_EXIT_KILL, SPEC_ON_EXIT_WAIT };
 
 /* Why a setting is what it is. */
@@ -163,9 +164,9 @@ struct spec_bus {
 	struct spec_cause cause;
 };
 
-/* --rlimit */
+/* --rlimit, --io-max */
 struct spec_rlimit {
-	const char *text; /* as typed: "nofile=256:1024" */
+	const char *text; /* as typed: "nofile=256:1024", "/dev/sda:rbps=10M" */
 	struct spec_cause cause;
 };
 
@@ -233,6 +234,16 @@ enum spec_field_id {
 	SPEC_FIELD_OOM_SCORE_ADJ,
 	SPEC_FIELD_TIMEOUT,
 	SPEC_FIELD_KILL_AFTER,
+	SPEC_FIELD_MEMORY,
+	SPEC_FIELD_MEMORY_HIGH,
+	SPEC_FIELD_SWAP,
+	SPEC_FIELD_CPUS,
+	SPEC_FIELD_CPU_WEIGHT,
+	SPEC_FIELD_CPUSET,
+	SPEC_FIELD_PIDS,
+	SPEC_FIELD_IO_WEIGHT,
+	SPEC_FIELD_LIMITS,
+	SPEC_FIELD_STATS,
 	SPEC_FIELD_BLOCK_FD,
 	SPEC_FIELD_SYNC_FD,
 	SPEC_FIELD_INFO_FD,
@@ -274,18 +285,22 @@ struct sbx_spec {
 	bool keep_record; /* also when it has ended */
 	bool multiarch;
 	bool seccomp_log;
+	bool stats;
+	int64_t limits;	     /* enum spec_limits */
 	const char *seccomp; /* --seccomp as typed, NULL: not given */
 	const char *name;    /* of the sandbox, NULL: none */
 	const char *session; /* --session: a name, or a path with a slash; NULL: a new one */
 	const char *hostname;
 	const char *chdir;
-	const char *argv0;			 /* what the command is told that it is called */
-	const char *nice, *oom_score_adj;	 /* as typed, NULL: not given */
-	const char *timeout, *kill_after;	 /* likewise */
-	int64_t block_fd, sync_fd;		 /* -1: none */
-	int64_t info_fd, json_status_fd;	 /* -1: none */
-	int64_t userns_fd, userns2_fd, pidns_fd; /* to be entered; -1: none */
-	int64_t userns_block_fd;		 /* -1: none, and sbx writes the id maps */
+	const char *argv0;		  /* what the command is told that it is called */
+	const char *nice, *oom_score_adj; /* as typed, NULL: not given */
+	const char *timeout, *kill_after; /* likewise */
+	const char *memory, *memory_high, *swap, *cpus, *cpu_weight; /* likewise */
+	const char *cpuset, *pids, *io_weight;			     /* likewise */
+	int64_t block_fd, sync_fd;				     /* -1: none */
+	int64_t info_fd, json_status_fd;			     /* -1: none */
+	int64_t userns_fd, userns2_fd, pidns_fd;		     /* to be entered; -1: none */
+	int64_t userns_block_fd; /* -1: none, and sbx writes the id maps */
 
 	struct spec_op *ops;
 	size_t n_ops;
@@ -303,6 +318,8 @@ struct sbx_spec {
 	size_t n_rlimits;
 	struct spec_publish *published;
 	size_t n_published;
+	struct spec_rlimit *io_max;
+	size_t n_io_max;
 	struct spec_helper *helpers;
 	size_t n_helpers;
 	int64_t *pass_fds;
@@ -353,6 +370,7 @@ int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err);
 int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, struct sbx_err *err);
 int spec_add_publish(struct sbx_spec *spec, const struct spec_publish *port, struct sbx_err *err);
+int spec_add_io_max(struct sbx_spec *spec, const struct spec_rlimit *io_max, struct sbx_err *err);
 int spec_add_helper(struct sbx_spec *spec, const struct spec_helper *helper, struct sbx_err *err);
 int spec_add_pass_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_guard(struct sbx_spec *spec, const struct spec_guard *guard, struct sbx_err *err);

@@ -24,6 +24,7 @@ enum { SPEC_JSON_VERSION = 1 };
 #define SPEC_JSON_KEY_BUS "dbus-rules"
 #define SPEC_JSON_KEY_RLIMITS "rlimits"
 #define SPEC_JSON_KEY_PUBLISHED "published"
+#define SPEC_JSON_KEY_IO_MAX "io-max"
 #define SPEC_JSON_KEY_HELPERS "helpers"
 #define SPEC_JSON_KEY_PASS_FDS "pass-fds"
 #define SPEC_JSON_KEY_COMMAND "command"

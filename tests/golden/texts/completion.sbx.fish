@@ -149,6 +149,26 @@ function __sbx_kinds -a option
 			string split ' ' 'fd'
 		case --on-exit
 			string split ' ' 'word'
+		case --memory
+			string split ' ' 'none'
+		case --memory-high
+			string split ' ' 'none'
+		case --swap
+			string split ' ' 'none'
+		case --cpus
+			string split ' ' 'none'
+		case --cpu-weight
+			string split ' ' 'none'
+		case --cpuset
+			string split ' ' 'none'
+		case --pids
+			string split ' ' 'none'
+		case --io-max
+			string split ' ' 'none'
+		case --io-weight
+			string split ' ' 'none'
+		case --limits
+			string split ' ' 'word'
 		case --rlimit
 			string split ' ' 'none'
 		case --nice
@@ -1042,6 +1062,17 @@ complete -c sbx -n __sbx_in_options -l new-session -d 'a new terminal session (s
 complete -c sbx -n __sbx_in_options -l die-with-parent -d 'end when the parent of sbx ends'
 complete -c sbx -n __sbx_in_options -l as-pid-1 -d 'the command is PID 1 itself'
 complete -c sbx -n __sbx_in_options -l on-exit -x -a 'kill wait' -d 'what follows the command: the end, or waiting'
+complete -c sbx -n __sbx_in_options -l memory -x -d 'all processes together: 512M, 2G; more ends one'
+complete -c sbx -n __sbx_in_options -l memory-high -x -d 'from here on they are slowed down'
+complete -c sbx -n __sbx_in_options -l swap -x -d 'swap beside it; as much as --memory'
+complete -c sbx -n __sbx_in_options -l cpus -x -d 'processors'\'' worth of time: 1.5'
+complete -c sbx -n __sbx_in_options -l cpu-weight -x -d 'share of time where it is short, 1 to 10000'
+complete -c sbx -n __sbx_in_options -l cpuset -x -d 'these processors only: 0-3,7'
+complete -c sbx -n __sbx_in_options -l pids -x -d 'at most so many processes and threads'
+complete -c sbx -n __sbx_in_options -l io-max -x -d 'reads and writes a second: rbps, wbps, riops, wiops'
+complete -c sbx -n __sbx_in_options -l io-weight -x -d 'share of disks where they are busy, 1 to 10000'
+complete -c sbx -n __sbx_in_options -l limits -x -a 'require try' -d 'try: where these cannot be set, do without'
+complete -c sbx -n __sbx_in_options -l stats -d 'say at the end what was used'
 complete -c sbx -n __sbx_in_options -l rlimit -x -d 'a limit of setrlimit(2): nofile=256, as=2G, ...'
 complete -c sbx -n __sbx_in_options -l nice -x -d 'the command'\''s nice value, -20 to 19'
 complete -c sbx -n __sbx_in_options -l oom-score-adj -x -d 'who ends first where memory is short'
