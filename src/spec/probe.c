@@ -106,18 +106,16 @@ static int probe_cwd(struct arena *arena, const char **ret_cwd)
 	return *ret_cwd ? 0 : -ENOMEM;
 }
 
-/* The terminal on stdout, as bubblewrap takes it for /dev/console. */
+/*
+ * The terminal on stdout, as bubblewrap takes it for /dev/console. By a name that leads to it:
+ * that of a terminal of another devpts, or of one that is gone, may lead to another or nowhere.
+ */
 static const char *probe_tty(struct arena *arena)
 {
 	char path[64];
-	ssize_t n;
 
-	if (!isatty(STDOUT_FILENO))
+	if (ttyname_r(STDOUT_FILENO, path, sizeof(path)) != 0)
 		return NULL;
-	n = readlink("/proc/self/fd/1", path, sizeof(path) - 1);
-	if (n <= 0)
-		return NULL;
-	path[n] = '\0';
 	return str_starts_with(path, "/dev/") ? arena_dup(arena, path) : NULL;
 }
 

@@ -161,3 +161,17 @@ Test(terminal, a_new_session_is_out_of_the_terminals_reach)
 	expect_text(&session, "outer> ");
 	expect_status(&session, "130");
 }
+
+/* As with docker exec -t: the name that the terminal has is one of another devpts. */
+Test(terminal, one_of_another_devpts_is_no_console)
+{
+	_autosession_ struct session session;
+
+	shell_start(&session);
+	type_line(&session,
+		  "unshare -Urm sh -c 'mount -t devpts -o newinstance d /dev/pts; exec \"$@\"' sh"
+		  " $SBX --map=single -- sh -c 'test ! -e /dev/console && echo no-con''sole'");
+	expect_text(&session, "no-console");
+	expect_text(&session, "outer> ");
+	expect_status(&session, "0");
+}
