@@ -34,6 +34,7 @@
 
 enum {
 	PUBLISH_PORT_MAX = 65535,
+	PUBLISH_DIGITS_MAX = 5,
 	PUBLISH_WORD_MAX = 96,
 	PUBLISH_PARTS_MAX = 3,
 	PUBLISH_UNPRIVILEGED = 1024, /* where the kernel does not tell */
@@ -53,18 +54,17 @@ static int publish_bad(const char *option, const char *text, const char *what, s
 /* "80", "8000-8010". @zero: 0 is a port too */
 static bool publish_read_run(const char *text, bool zero, uint16_t *ret_first, uint16_t *ret_count)
 {
-	const char *dash = strchr(text, '-');
+	size_t len = strcspn(text, "-");
+	const char *behind = text[len] ? text + len + 1 : text;
+	char word[PUBLISH_DIGITS_MAX + 1];
 	uint64_t first, last;
-	char word[8];
 
-	if (dash && dash - text >= (ptrdiff_t)sizeof(word))
+	if (len > PUBLISH_DIGITS_MAX || strlen(behind) > PUBLISH_DIGITS_MAX)
 		return false;
-	(void)snprintf(word, sizeof(word), "%.*s", dash ? (int)(dash - text) : 7, text);
-	if (strlen(dash ? dash + 1 : text) > 5 ||
-	    str_parse_u64(word, 10, PUBLISH_PORT_MAX, &first) < 0)
-		return false;
-	last = first;
-	if (dash && str_parse_u64(dash + 1, 10, PUBLISH_PORT_MAX, &last) < 0)
+	memcpy(word, text, len);
+	word[len] = '\0';
+	if (str_parse_u64(word, 10, PUBLISH_PORT_MAX, &first) < 0 ||
+	    str_parse_u64(behind, 10, PUBLISH_PORT_MAX, &last) < 0)
 		return false;
 	if (last < first || last - first >= PLAN_PORTS_MAX || (first == 0 && (!zero || last != 0)))
 		return false;
