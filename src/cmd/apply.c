@@ -75,6 +75,10 @@ static int apply_print_end(const struct apply_run *run, const struct cow_applied
 		str_buf_printf(&text,
 			       "%llu belong to other ids in the session, and are yours now\n",
 			       (unsigned long long)applied->owners);
+	if (applied->parted)
+		str_buf_printf(&text,
+			       "%llu names of files with several are files of their own now\n",
+			       (unsigned long long)applied->parted);
 	r = io_write_all(STDOUT_FILENO, text.data, text.len);
 	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
 }

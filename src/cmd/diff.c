@@ -5,27 +5,19 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sbx/base/json.h"
-#include "sbx/base/path.h"
-#include "sbx/base/proc.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/cow.h"
 #include "sbx/cmd/pager.h"
+#include "sbx/cmd/patch.h"
 
-enum {
-	DIFF_ROOM = 1 << 16,
-	DIFF_LINE_MAX = 4 * COW_PATH_MAX + 4096, /* an escaped byte is four */
-	DIFF_TEXT_MAX = 8 << 20,		 /* of a file that is shown line by line */
-	DIFF_PATCH_MAX = 32 << 20,
-	DIFF_LOOK_BYTES = 8000, /* where a NUL makes a file binary; as git has it */
-};
+enum { DIFF_ROOM = 1 << 16 };
 
 enum diff_form { DIFF_LIST, DIFF_NAMES, DIFF_STAT, DIFF_PATCH, DIFF_JSON };
 
@@ -38,7 +30,8 @@ struct diff {
 	struct cow_counts counts;
 	struct sink sink;
 	struct json_out json;
-	char *line; /* owned, DIFF_LINE_MAX */
+	char *line;  /* owned, PATCH_ROOM */
+	char *other; /* owned, PATCH_ROOM */
 };
 
 static char diff_letter(const struct cow_entry *e)
@@ -99,9 +92,11 @@ static void diff_put_stat(struct diff *d, struct str_buf *line, const struct cow
 		       e->changes & COW_REMOVED ? 0 : diff_size(&e->upper));
 }
 
-static void diff_add_side(struct diff *d, const char *key, const struct stat *st)
+static void diff_add_side(struct diff *d, const char *key, int dir_fd, const char *name,
+			  const struct stat *st)
 {
-	char mode[8];
+	char mode[8], target[PATH_MAX];
+	ssize_t n;
 
 	(void)snprintf(mode, sizeof(mode), "%04o", st->st_mode & 07777);
 	json_open_object(&d->json, key);
@@ -110,6 +105,9 @@ static void diff_add_side(struct diff *d, const char *key, const struct stat *st
 	json_add_uint(&d->json, "uid", st->st_uid);
 	json_add_uint(&d->json, "gid", st->st_gid);
 	json_add_int(&d->json, "size", st->st_size);
+	n = S_ISLNK(st->st_mode) ? readlinkat(dir_fd, name, target, sizeof(target)) : -1;
+	if (n >= 0)
+		json_add_text(&d->json, "target", target, (size_t)n);
 	json_close(&d->json);
 }
 
@@ -123,148 +121,49 @@ static void diff_put_json(struct diff *d, const struct cow_entry *e)
 	json_add_string(&d->json, "path", e->path);
 	json_add_flags(&d->json, "changes", names, e->changes);
 	if (e->has_host)
-		diff_add_side(d, "before", &e->host);
+		diff_add_side(d, "before", e->host_dir, e->name, &e->host);
 	if (!(e->changes & COW_REMOVED))
-		diff_add_side(d, "after", &e->upper);
+		diff_add_side(d, "after", e->upper_dir, e->name, &e->upper);
 	json_close(&d->json);
 }
 
 /* ---- --patch ---- */
 
-static int diff_open_side(int dir_fd, const char *name, const struct stat *st, bool there)
+/* What a patch has no words for is a comment in it. */
+static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_err *err)
 {
-	if (!there || !S_ISREG(st->st_mode))
-		return open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return cow_open(dir_fd, name, O_RDONLY | O_NONBLOCK);
-}
+	static const char *const rests[] = {
+		[PATCH_PART] = "",
+		[PATCH_BINARY] = "  binary, not shown",
+		[PATCH_TOO_LARGE] = "  too large to be shown",
+	};
+	const struct patch patch = {&d->sink, d->colour, d->terminal, d->line, d->other};
+	struct str_buf line = {.data = d->line, .size = PATCH_ROOM};
+	enum patch_rest rest;
+	int r = patch_put(&patch, e, &rest, err);
 
-/* Not text: a NUL near the beginning. */
-static bool diff_is_binary(int fd)
-{
-	char start[DIFF_LOOK_BYTES];
-	ssize_t n = pread(fd, start, sizeof(start), 0);
-
-	return n > 0 && memchr(start, '\0', (size_t)n);
-}
-
-static void diff_note(struct diff *d, const struct cow_entry *e, const char *what)
-{
-	struct str_buf line = {.data = d->line, .size = DIFF_LINE_MAX};
-
-	diff_put_name(d, &line, e);
-	str_buf_printf(&line, ": %s\n", what);
+	if (r < 0 || rest == PATCH_WHOLE)
+		return r;
+	sink_puts(&d->sink, "# ");
+	diff_put_list(d, &line, e);
+	line.len -= d->colour ? strlen("\033[m\n") : 1;
+	str_buf_puts(&line, rests[rest]);
+	str_buf_puts(&line, d->colour ? "\033[m\n" : "\n");
 	sink_write(&d->sink, line.data, line.len);
-}
-
-/* A line of a patch on a terminal. */
-static void diff_put_line(struct diff *d, const char *text, size_t len)
-{
-	const char *colour = !d->colour	      ? ""
-			     : text[0] == '+' ? "\033[32m"
-			     : text[0] == '-' ? "\033[31m"
-			     : text[0] == '@' ? "\033[36m"
-					      : "";
-
-	sink_puts(&d->sink, colour);
-	while (len > 0) {
-		char room[4096];
-		struct str_buf piece = STR_BUF_ON_STACK(room);
-		size_t n = len < 512 ? len : 512;
-
-		for (size_t i = 0; i < n; i++) {
-			if (text[i] == '\t')
-				str_buf_puts(&piece, "\t");
-			else
-				str_buf_escape(&piece, text + i, 1);
-		}
-		sink_write(&d->sink, piece.data, piece.len);
-		text += n;
-		len -= n;
-	}
-	sink_puts(&d->sink, *colour ? "\033[m\n" : "\n");
-}
-
-static void diff_put_patch(struct diff *d, const char *text, size_t len)
-{
-	if (!d->terminal) {
-		sink_write(&d->sink, text, len);
-		return;
-	}
-	while (len > 0) {
-		const char *end = memchr(text, '\n', len);
-		size_t n = end ? (size_t)(end - text) : len;
-
-		diff_put_line(d, text, n);
-		n += end ? 1 : 0;
-		text += n;
-		len -= n;
-	}
-}
-
-static const char *diff_program(void)
-{
-	return access("/usr/bin/diff", X_OK) == 0 ? "/usr/bin/diff" : "/bin/diff";
-}
-
-/* diff(1) is given descriptors: no name of the layer is looked up twice. */
-static int diff_run(struct diff *d, const struct cow_entry *e, int old_fd, int new_fd,
-		    struct sbx_err *err)
-{
-	char old_path[32], new_path[32], *text = NULL;
-	struct str_buf label = {.data = d->line, .size = DIFF_LINE_MAX / 2};
-	struct str_buf other = {.data = d->line + DIFF_LINE_MAX / 2, .size = DIFF_LINE_MAX / 2};
-	const char *const argv[] = {"diff",	"-u",	  "--label", label.data, "--label",
-				    other.data, old_path, new_path,  NULL};
-	const int pass[] = {old_fd, new_fd};
-	const struct proc_spawn spawn = {.path = diff_program(),
-					 .argv = argv,
-					 .output_fd = -1,
-					 .error_fd = -1,
-					 .pass_fds = pass,
-					 .n_pass_fds = 2};
-	_autoarena_ struct arena arena;
-	size_t len = 0;
-	int status = 0, r;
-
-	arena_init(&arena);
-	(void)snprintf(old_path, sizeof(old_path), "/proc/self/fd/%d", old_fd);
-	(void)snprintf(new_path, sizeof(new_path), "/proc/self/fd/%d", new_fd);
-	str_buf_puts(&label, e->has_host ? "a/" : "/dev/null");
-	str_buf_escape(&label, e->path, e->has_host ? strlen(e->path) : 0);
-	str_buf_puts(&other, e->changes & COW_REMOVED ? "/dev/null" : "b/");
-	str_buf_escape(&other, e->path, e->changes & COW_REMOVED ? 0 : strlen(e->path));
-	r = proc_capture(&spawn, DIFF_PATCH_MAX, &arena, &text, &len, &status);
-	if (r < 0)
-		return err_system(err, -r, diff_program(), "cannot compare");
-	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-		diff_note(d, e, "could not be compared by diff(1)");
-	else
-		diff_put_patch(d, text, len);
 	return 0;
 }
 
-static int diff_patch(struct diff *d, const struct cow_entry *e, struct sbx_err *err)
+/* A patch has paths below the directory that was given to --cow. */
+static void diff_begin_root(struct diff *d)
 {
-	bool removed = e->changes & COW_REMOVED;
-	_autoclose_ int old_fd = -1, new_fd = -1;
+	struct str_buf line = {.data = d->line, .size = PATCH_ROOM};
 
-	if (!(e->changes & (COW_ADDED | COW_REMOVED | COW_TYPE | COW_CONTENT)) || diff_is_dir(e) ||
-	    !((e->has_host && S_ISREG(e->host.st_mode)) || (!removed && S_ISREG(e->upper.st_mode))))
-		return 0;
-	if ((e->has_host && diff_size(&e->host) > DIFF_TEXT_MAX) ||
-	    (!removed && diff_size(&e->upper) > DIFF_TEXT_MAX)) {
-		diff_note(d, e, "too large to be shown");
-		return 0;
-	}
-	old_fd = diff_open_side(e->host_dir, e->name, &e->host, e->has_host);
-	new_fd = diff_open_side(e->upper_dir, e->name, &e->upper, !removed);
-	if (old_fd < 0 || new_fd < 0)
-		return err_system(err, errno, e->path, "cannot be read");
-	if (diff_is_binary(old_fd) || diff_is_binary(new_fd)) {
-		diff_note(d, e, "binary files differ");
-		return 0;
-	}
-	return diff_run(d, e, old_fd, new_fd, err);
+	if (d->form != DIFF_PATCH || d->cow->session.n_roots < 2)
+		return;
+	str_buf_puts(&line, "# in ");
+	cow_cmd_put_path(&line, &d->cow->session, d->root, ".");
+	str_buf_puts(&line, "\n");
+	sink_write(&d->sink, line.data, line.len);
 }
 
 /* ---- entries ---- */
@@ -272,7 +171,8 @@ static int diff_patch(struct diff *d, const struct cow_entry *e, struct sbx_err 
 static int diff_entry(void *arg, const struct cow_entry *e, struct sbx_err *err)
 {
 	struct diff *d = arg;
-	struct str_buf line = {.data = d->line, .size = DIFF_LINE_MAX};
+	struct str_buf line = {.data = d->line, .size = PATCH_ROOM};
+	int r = 0;
 
 	if (!cow_is_told(e))
 		return 0;
@@ -289,13 +189,15 @@ static int diff_entry(void *arg, const struct cow_entry *e, struct sbx_err *err)
 		diff_put_stat(d, &line, e);
 		break;
 	case DIFF_LIST:
-	case DIFF_PATCH:
 		diff_put_list(d, &line, e);
+		break;
+	case DIFF_PATCH:
+		r = diff_put_patch(d, e, err);
 		break;
 	}
 	sink_write(&d->sink, line.data, line.len);
-	if (d->form == DIFF_PATCH && diff_patch(d, e, err) < 0)
-		return -EIO;
+	if (r < 0)
+		return r;
 	/* Whoever reads has seen enough. */
 	return d->sink.failed ? err_system(err, -d->sink.failed, "stdout", "cannot write") : 0;
 }
@@ -345,8 +247,10 @@ static int diff_print(struct diff *d, struct sbx_err *err)
 
 	if (d->form == DIFF_JSON)
 		diff_begin_json(d);
-	for (d->root = 0; d->root < d->cow->session.n_roots && r == 0; d->root++)
+	for (d->root = 0; d->root < d->cow->session.n_roots && r == 0; d->root++) {
+		diff_begin_root(d);
 		r = cow_walk(&d->cow->session, d->root, &visitor, err);
+	}
 	if (r == 0)
 		diff_end(d);
 	w = sink_finish(&d->sink);
@@ -382,9 +286,10 @@ static int diff_choose_form(const struct cmd_words *words, enum diff_form *ret, 
 int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	_autocow_ struct cow_cmd cow = {0};
-	_autofree_ char *line = malloc(DIFF_LINE_MAX);
+	_autofree_ char *line = malloc(PATCH_ROOM), *other = malloc(PATCH_ROOM);
 	char room[DIFF_ROOM];
-	struct diff d = {.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line};
+	struct diff d = {
+		.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line, .other = other};
 	struct pager pager;
 	int r = cow_cmd_begin(argc, argv, &cow, err);
 
@@ -392,7 +297,7 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = diff_choose_form(&cow.words, &d.form, err);
 	if (r == 0)
 		r = cow_cmd_choose(&cow, true, COW_LOCK_READ, err);
-	if (r == 0 && !line)
+	if (r == 0 && (!line || !other))
 		r = err_oom(err);
 	if (r < 0)
 		return r;

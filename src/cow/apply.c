@@ -17,8 +17,9 @@
  * else, except what equals the layer already, which is an earlier try's work, and directories
  * in the journal. A new directory is in the journal before it has its name.
  *
- * Hard links are found by the numbers of the files in the layer; the first name is copied,
- * the others become links to it.
+ * Hard links are found by the numbers of the files in the layer. Where a name of such a file is
+ * on the host as it should be, which the first walk finds out, the others become links to it;
+ * else the first is copied.
  */
 
 #include <dirent.h>
@@ -44,6 +45,7 @@
 enum {
 	APPLY_COPY_BYTES = 1 << 16,
 	APPLY_LINKS_MAX = 1 << 20,
+	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
 	APPLY_SCAN_DEPTH = 200,
 	APPLY_SETID = S_ISUID | S_ISGID,
 };
@@ -53,6 +55,7 @@ struct apply_link {
 	uint64_t dev, ino;	     /* in the layer; ino 0: a free place */
 	uint64_t host_dev, host_ino; /* on the host */
 	char *path;		     /* owned; relative to the root */
+	size_t root;
 };
 
 struct apply {
@@ -60,8 +63,8 @@ struct apply {
 	const struct cow_apply_options *options;
 	struct cow_applied *applied;
 	struct cow_journal journal;
-	struct apply_link *links; /* owned; a hash table, of one root */
-	size_t n_links, links_size;
+	struct apply_link *links; /* owned; a hash table */
+	size_t n_links, links_size, links_bytes;
 	size_t root;
 	int root_fd;	    /* owned; of the host */
 	bool acts;	    /* the second walk */
@@ -86,11 +89,18 @@ static bool apply_selects(const struct apply *a, const char *path)
 	       !apply_matches(o->exclude, o->n_exclude, path);
 }
 
-/* Is there anything below a directory of the layer that is selected? */
-static bool apply_selects_below(const struct apply *a, int dir_fd, const char *name,
-				const char *path, unsigned depth)
+static bool apply_excludes(const struct apply *a, const char *path)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return apply_matches(a->options->exclude, a->options->n_exclude, path);
+}
+
+typedef bool (*apply_test)(const struct apply *a, const char *path);
+
+/* Is there anything below a directory, of the layer or the host, for which it holds? */
+static bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
+			    const char *path, unsigned depth)
+{
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 	bool found = false;
@@ -106,10 +116,10 @@ static bool apply_selects_below(const struct apply *a, int dir_fd, const char *n
 		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
 		    asprintf(&below, "%s/%s", path, e->d_name) < 0)
 			continue;
-		found = apply_selects(a, below) ||
+		found = test(a, below) ||
 			(fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			 S_ISDIR(st.st_mode) &&
-			 apply_selects_below(a, fd, e->d_name, below, depth + 1));
+			 apply_any_below(a, test, fd, e->d_name, below, depth + 1));
 	}
 	(void)closedir(dir);
 	return found;
@@ -170,15 +180,19 @@ static bool apply_tree_is_later(const struct apply *a, int dir_fd, const char *n
 	return later;
 }
 
+static bool apply_is_others(const struct apply *a, const struct stat *st)
+{
+	return apply_is_later(a, st) && !cow_journal_has(&a->journal, st);
+}
+
 static bool apply_entry_is_later(const struct apply *a, const struct cow_entry *e)
 {
 	if (!e->has_host)
 		return false;
-	if (S_ISDIR(e->host.st_mode))
-		return (apply_is_later(a, &e->host) && !cow_journal_has(&a->journal, &e->host)) ||
-		       apply_tree_is_later(a, e->host_dir, e->name, 0);
-	/* Of a file with several names, one of which was taken away, or added, by us. */
-	return apply_is_later(a, &e->host) && !cow_journal_has(&a->journal, &e->host);
+	/* A file with several names, one of which was taken away or added by us, is in the journal.
+	 */
+	return apply_is_others(a, &e->host) ||
+	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));
 }
 
 /* Return: true where it may not be touched; it is told then. */
@@ -189,11 +203,12 @@ static bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 
 	if (a->options->force)
 		return false;
-	if (!S_ISDIR(e->upper.st_mode) || (e->changes & (COW_REMOVED | COW_TYPE)))
+	if (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_ADDED | COW_REMOVED | COW_TYPE)))
+		later = apply_is_others(a, &e->host);
+	else if (!S_ISDIR(e->upper.st_mode) || (e->changes & (COW_REMOVED | COW_TYPE)))
 		later = apply_entry_is_later(a, e);
 	if (!later && (e->changes & (COW_ADDED | COW_REMOVED)) && e->host_dir >= 0)
-		later = fstat(e->host_dir, &dir) < 0 ||
-			(apply_is_later(a, &dir) && !cow_journal_has(&a->journal, &dir));
+		later = fstat(e->host_dir, &dir) < 0 || apply_is_others(a, &dir);
 	if (later) {
 		a->applied->conflicts++;
 		a->options->tell(a->options->arg, a->root, e,
@@ -237,7 +252,7 @@ static void apply_links_finish(struct apply *a)
 		free(a->links[i].path);
 	free(a->links);
 	a->links = NULL;
-	a->n_links = a->links_size = 0;
+	a->n_links = a->links_size = a->links_bytes = 0;
 }
 
 /* Return: the link, or NULL where the file is not known yet. */
@@ -248,7 +263,7 @@ static const struct apply_link *apply_find_link(const struct apply *a, const str
 	if (!a->links_size)
 		return NULL;
 	link = apply_link_slot(a->links, a->links_size, upper->st_dev, upper->st_ino);
-	return link->ino ? link : NULL;
+	return link->ino && link->root == a->root ? link : NULL;
 }
 
 /* A name that the host has now, of a file with several. Too many are told apart no more. */
@@ -257,21 +272,26 @@ static int apply_note_link(struct apply *a, const struct cow_entry *e)
 	struct apply_link *link;
 	struct stat st;
 
-	if (e->upper.st_nlink < 2 || a->n_links >= APPLY_LINKS_MAX ||
-	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (e->upper.st_nlink < 2 || fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if ((a->n_links + 1) * 2 > a->links_size && apply_links_grow(a) < 0)
 		return -ENOMEM;
 	link = apply_link_slot(a->links, a->links_size, e->upper.st_dev, e->upper.st_ino);
 	if (link->ino)
 		return 0;
+	if (a->n_links >= APPLY_LINKS_MAX || a->links_bytes >= APPLY_LINKS_BYTES) {
+		a->applied->parted++;
+		return 0;
+	}
 	link->path = strdup(e->path);
 	if (!link->path)
 		return -ENOMEM;
+	a->links_bytes += strlen(e->path) + 1;
 	link->dev = e->upper.st_dev;
 	link->ino = e->upper.st_ino;
 	link->host_dev = st.st_dev;
 	link->host_ino = st.st_ino;
+	link->root = a->root;
 	a->n_links++;
 	return 0;
 }
@@ -285,8 +305,11 @@ static int apply_make_link(struct apply *a, const struct cow_entry *e,
 	char path[32];
 	struct stat st;
 
+	/* A further name of a file with such a bit would give that bit. */
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != link->host_ino ||
-	    st.st_dev != link->host_dev || cow_journal_add(&a->journal, &st) < 0)
+	    st.st_dev != link->host_dev ||
+	    (!a->options->allow_setid && (st.st_mode & APPLY_SETID)) ||
+	    cow_journal_add(&a->journal, &st) < 0)
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, path, e->host_dir, a->temporary, AT_SYMLINK_FOLLOW) == 0;
@@ -356,6 +379,31 @@ static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
 	return mode & ~((mode_t)APPLY_SETID & ~keeps);
 }
 
+static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
+			    const struct stat *has)
+{
+	if (e->depth > 0 && (e->upper.st_uid != has->st_uid || e->upper.st_gid != has->st_gid) &&
+	    fchownat(fd, "", e->upper.st_uid, e->upper.st_gid, AT_EMPTY_PATH) < 0)
+		a->applied->owners++;
+}
+
+/*
+ * What could not be given is in the journal: it will differ from the layer for ever, and that
+ * is nobody else's work.
+ */
+static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int fd,
+				const struct stat *has)
+{
+	int r = e->depth > 0 ? cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid)
+			     : 0;
+
+	if (r <= 0)
+		return r;
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e, "some of its attributes could not be set");
+	return cow_journal_add(&a->journal, has);
+}
+
 /* Owner, attributes, permissions, times: in this order, as each may change what was before. */
 static int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
 {
@@ -365,19 +413,10 @@ static int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if ((e->upper.st_uid != st.st_uid || e->upper.st_gid != st.st_gid) && e->depth > 0 &&
-	    fchown(fd, e->upper.st_uid, e->upper.st_gid) < 0)
-		a->applied->owners++;
-	if (e->depth > 0) {
-		r = cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid);
-		if (r < 0)
-			return r;
-		if (r > 0) {
-			a->applied->skipped++;
-			a->options->tell(a->options->arg, a->root, e,
-					 "some of its attributes could not be set");
-		}
-	}
+	apply_set_owner(a, e, fd, &st);
+	r = apply_set_attributes(a, e, fd, &st);
+	if (r < 0)
+		return r;
 	if (fchmod(fd, apply_mode(a, e, st.st_mode)) < 0 || futimens(fd, times) < 0)
 		return -errno;
 	return 0;
@@ -401,30 +440,47 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e)
 	return r == 0 && fsync(to) < 0 ? -errno : r;
 }
 
-static int apply_make_symlink(const struct apply *a, const struct cow_entry *e)
+/* Of a link or fifo, which cannot be opened. */
+static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
 {
 	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
+	_autoclose_ int fd = openat(e->host_dir, a->temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char path[32];
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IFMT) != (e->upper.st_mode & S_IFMT))
+		return -ESTALE; /* somebody else has put another thing there */
+	apply_set_owner(a, e, fd, &st);
+	r = apply_set_attributes(a, e, fd, &st);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (r == 0 && S_ISFIFO(st.st_mode) && chmod(path, apply_mode(a, e, st.st_mode)) < 0)
+		r = -errno;
+	if (r == 0 && utimensat(e->host_dir, a->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	return r;
+}
+
+static int apply_make_symlink(struct apply *a, const struct cow_entry *e)
+{
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(e->upper_dir, e->name, target, sizeof(target) - 1);
 
 	if (n < 0)
 		return -errno;
 	target[n] = '\0';
-	if (symlinkat(target, e->host_dir, a->temporary) < 0 ||
-	    utimensat(e->host_dir, a->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+	if (symlinkat(target, e->host_dir, a->temporary) < 0)
 		return -errno;
-	return 0;
+	return apply_set_unopened(a, e);
 }
 
-static int apply_make_fifo(const struct apply *a, const struct cow_entry *e)
+static int apply_make_fifo(struct apply *a, const struct cow_entry *e)
 {
-	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
-
-	if (mkfifoat(e->host_dir, a->temporary, e->upper.st_mode & 0777) < 0 ||
-	    fchmodat(e->host_dir, a->temporary, e->upper.st_mode & 0777, 0) < 0 ||
-	    utimensat(e->host_dir, a->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+	if (mkfifoat(e->host_dir, a->temporary, 0600) < 0)
 		return -errno;
-	return 0;
+	return apply_set_unopened(a, e);
 }
 
 /* Under the temporary name. */
@@ -473,6 +529,16 @@ static int apply_prepare(struct apply *a, int dir_fd)
 	return r < 0 ? r : apply_clear(a, dir_fd);
 }
 
+/* What has come to be there since it was looked at stays. */
+static int apply_place_new(const struct apply *a, const struct cow_entry *e)
+{
+	if (sys_rename_noreplace(e->host_dir, a->temporary, e->host_dir, e->name) == 0)
+		return 0;
+	if (errno != EINVAL) /* not every filesystem can */
+		return -errno;
+	return renameat(e->host_dir, a->temporary, e->host_dir, e->name) < 0 ? -errno : 0;
+}
+
 /* From the temporary name to its own; a directory there is taken away. */
 static int apply_place(const struct apply *a, const struct cow_entry *e)
 {
@@ -482,6 +548,8 @@ static int apply_place(const struct apply *a, const struct cow_entry *e)
 		r = apply_exchange(e->host_dir, a->temporary, e->name);
 		return r < 0 ? r : apply_clear(a, e->host_dir);
 	}
+	if (!e->has_host && !a->options->force)
+		return apply_place_new(a, e);
 	return renameat(e->host_dir, a->temporary, e->host_dir, e->name) < 0 ? -errno : 0;
 }
 
@@ -543,11 +611,26 @@ static bool apply_can_be_made(struct apply *a, const struct cow_entry *e)
 	return false;
 }
 
+/* A directory of the host is not taken away with what --exclude names in it. */
+static bool apply_is_kept(struct apply *a, const struct cow_entry *e)
+{
+	if (!a->options->n_exclude || !e->has_host || !S_ISDIR(e->host.st_mode) ||
+	    !(e->changes & (COW_REMOVED | COW_TYPE)) ||
+	    !apply_any_below(a, apply_excludes, e->host_dir, e->name, e->path, 0))
+		return false;
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e, "holds what is excluded, and stays");
+	return true;
+}
+
 /* Is a name whose file is as it should be linked to another than the layer's other names? */
 static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e)
 {
 	const struct apply_link *link = apply_find_link(a, &e->upper);
 
+	/* One with a set-id bit stays what it is; its other names are copies without. */
+	if (!a->options->allow_setid && e->has_host && (e->host.st_mode & APPLY_SETID))
+		return false;
 	return link && e->has_host &&
 	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev);
 }
@@ -563,8 +646,8 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	if (changes == 0 && links && a->acts && apply_is_other_link(a, e))
 		return apply_act(a, e, err);
 	if (changes == 0)
-		return links && a->acts && apply_note_link(a, e) < 0 ? err_oom(err) : 0;
-	if (!apply_can_be_made(a, e))
+		return links && apply_note_link(a, e) < 0 ? err_oom(err) : 0;
+	if (!apply_can_be_made(a, e) || apply_is_kept(a, e))
 		return 0;
 	if (apply_conflicts(a, e))
 		return a->acts ? err_refuse(err, EBUSY, e->path,
@@ -608,9 +691,11 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 
 	if (str_equal(e->name, a->temporary))
 		return apply_can_be_made(a, e) ? 0 : 1;
-	if (is_new && !selected && !apply_selects_below(a, e->upper_dir, e->name, e->path, 0))
+	if (is_new && !selected &&
+	    !apply_any_below(a, apply_selects, e->upper_dir, e->name, e->path, 0))
 		return 1;
-	if (is_new && apply_conflicts(a, e))
+	if ((is_new || (selected && (apply_changes(a, e) & ~(uint32_t)COW_TIME))) &&
+	    apply_conflicts(a, e))
 		return a->acts ? err_refuse(err, EBUSY, e->path,
 					    "has changed on the host since the session began")
 			       : 0;
@@ -628,11 +713,25 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	return 0;
 }
 
+/* Is a directory to be given what the layer's has? */
+static bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st)
+{
+	if (e->changes & (COW_ADDED | COW_TYPE))
+		return true;
+	if (e->changes == 0 && st->st_mtim.tv_sec == e->upper.st_mtim.tv_sec &&
+	    st->st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
+		return false;
+	/* The time alone is nothing that stands against a change of the host's. */
+	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&
+	    apply_is_others(a, st))
+		return false;
+	return e->depth == 0 || apply_selects(a, e->path);
+}
+
 static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int host_fd,
 		       struct sbx_err *err)
 {
 	struct apply *a = arg;
-	bool is_new = e->changes & (COW_ADDED | COW_TYPE);
 	struct stat st;
 	int r;
 
@@ -643,16 +742,12 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 	r = apply_clear(a, host_fd);
 	if (r == 0 && fstat(host_fd, &st) < 0)
 		r = -errno;
-	if (r == 0 && e->changes == 0 && st.st_mtim.tv_sec == e->upper.st_mtim.tv_sec &&
-	    st.st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
-		return 0;
-	if (r == 0 && !is_new && e->depth > 0 && !apply_selects(a, e->path))
-		return 0;
-	if (r == 0)
+	if (r == 0 && apply_finishes(a, e, &st)) {
 		r = cow_journal_add(&a->journal, &st);
-	if (r == 0)
-		r = apply_set_all(a, e, host_fd);
-	if (r == 0 && fsync(host_fd) < 0)
+		if (r == 0)
+			r = apply_set_all(a, e, host_fd);
+	}
+	if (r == 0 && cow_journal_has(&a->journal, &st) && fsync(host_fd) < 0)
 		r = -errno;
 	return r < 0 ? apply_fail(e, -r, err) : 0;
 }
@@ -671,7 +766,6 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 			return r;
 		defs_cleanup_fd(&upper_fd);
 		r = cow_walk(a->session, a->root, &visitor, err);
-		apply_links_finish(a);
 		defs_cleanup_fd(&a->root_fd);
 	}
 	return r;
@@ -731,5 +825,6 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	if (r == 0 && !options->dry_run)
 		r = apply_mark_done(&a, err);
 	cow_journal_close(&a.journal);
+	apply_links_finish(&a);
 	return r;
 }

@@ -66,7 +66,7 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 	if (str_equal(key, "command")) {
 		s->command = value;
 	} else if (str_equal(key, "began")) {
-		if (!cow_meta_pair(value, '.', &a, &b))
+		if (!cow_meta_pair(value, '.', &a, &b) || a > INT64_MAX || b >= 1000000000)
 			return false;
 		s->began = (struct timespec){.tv_sec = (time_t)a, .tv_nsec = (long)b};
 	} else if (str_equal(key, "root")) {
@@ -82,23 +82,21 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 	return true;
 }
 
-static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_err *err)
+/**
+ * What a record says.
+ * @text: @len bytes, and a NUL behind them; borrowed, as long as the session
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_parse(const char *text, size_t len, struct arena *arena, struct cow_session *s,
+		      struct sbx_err *err)
 {
-	_autoclose_ int fd = openat(s->dir_fd, "meta", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char *text;
-	size_t len = 0;
 	bool good = false;
-	int r;
+	int r = 0;
 
-	if (fd < 0)
-		return errno == ENOENT ? err_refuse(err, ENOENT, s->dir, "is no session")
-				       : err_system(err, errno, s->dir, "cannot read the session");
 	s->roots = arena_alloc(arena, COW_ROOTS_MAX * sizeof(*s->roots));
 	if (!s->roots)
 		return err_oom(err);
-	r = io_read_all(fd, COW_META_MAX, arena, &text, &len);
-	if (r < 0)
-		return err_system(err, -r, s->dir, "cannot read the session's record");
 	for (const char *at = text; r == 0 && at < text + len; at += strlen(at) + 1) {
 		const char *equals = strchr(at, '=');
 		char *key = equals ? arena_dup_n(arena, at, (size_t)(equals - at)) : NULL;
@@ -113,6 +111,22 @@ static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_
 	if (r < 0 || !good || s->n_roots == 0)
 		return err_refuse(err, EINVAL, s->dir, "has a record that cannot be read");
 	return 0;
+}
+
+static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_err *err)
+{
+	_autoclose_ int fd = openat(s->dir_fd, "meta", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char *text;
+	size_t len = 0;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? err_refuse(err, ENOENT, s->dir, "is no session")
+				       : err_system(err, errno, s->dir, "cannot read the session");
+	r = io_read_all(fd, COW_META_MAX, arena, &text, &len);
+	if (r < 0)
+		return err_system(err, -r, s->dir, "cannot read the session's record");
+	return cow_session_parse(text, len, arena, s, err);
 }
 
 static void cow_meta_put(struct str_buf *out, const char *key, const char *value)
@@ -443,11 +457,14 @@ static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned dep
 	char room[32];
 	int r;
 
-	if (depth >= COW_REMOVE_DEPTH) {
-		(void)snprintf(room, sizeof(room), ".sbx-deep-%u", (*moved)++);
-		return renameat(dir_fd, name, top_fd, room) < 0 ? -errno : 0;
-	}
 	fd = cow_open_closed(dir_fd, name);
+	if (fd >= 0 && depth >= COW_REMOVE_DEPTH) {
+		do /* such a name may be there */
+			(void)snprintf(room, sizeof(room), ".sbx-deep-%u", (*moved)++);
+		while ((r = sys_rename_noreplace(dir_fd, name, top_fd, room)) < 0 &&
+		       errno == EEXIST);
+		return r < 0 ? -errno : 0;
+	}
 	if (fd < 0)
 		return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 ? 0 : -errno;
 	r = cow_remove_below(top_fd, fd, depth + 1, moved);

@@ -132,6 +132,8 @@ int cow_open(int dir_fd, const char *name, int flags)
 static enum walk_mark walk_mark(const struct walk *w, int dir_fd, bool by_xattr, const char *name,
 				const struct stat *st, const char **ret_name)
 {
+	struct stat there;
+
 	*ret_name = name;
 	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0))
 		return WALK_WHITEOUT;
@@ -139,8 +141,11 @@ static enum walk_mark walk_mark(const struct walk *w, int dir_fd, bool by_xattr,
 		if (str_equal(name, fuse_opaque) || !name[strlen(fuse_whiteout)])
 			return WALK_SKIP;
 		*ret_name = name + strlen(fuse_whiteout);
-		return str_equal(*ret_name, ".") || str_equal(*ret_name, "..") ? WALK_SKIP
-									       : WALK_WHITEOUT;
+		if (str_equal(*ret_name, ".") || str_equal(*ret_name, ".."))
+			return WALK_SKIP;
+		/* Beside a mark, what is there counts. */
+		return fstatat(dir_fd, *ret_name, &there, AT_SYMLINK_NOFOLLOW) == 0 ? WALK_SKIP
+										    : WALK_WHITEOUT;
 	}
 	if (by_xattr && S_ISREG(st->st_mode) && st->st_size == 0 &&
 	    cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL))
@@ -182,6 +187,8 @@ static int walk_check_marks(const struct walk *w, int dir_fd, const char *name)
 	static const char *const marks[] = {"user.overlay.redirect", "user.overlay.metacopy",
 					    "user.fuseoverlayfs.redirect"};
 
+	if (!cow_xattr_has_any(dir_fd, name))
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 		if (cow_xattr_has(dir_fd, name, marks[i], NULL))
 			return err_refuse(w->err, EUCLEAN, w->path,

@@ -18,6 +18,7 @@
 
 #include "sbx/base/defs.h"
 #include "sbx/base/str.h"
+#include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 
 static const char kernel_prefix[] = "user.overlay.";
@@ -28,6 +29,28 @@ static void xattr_path(int dir_fd, const char *name, char path[320])
 	(void)snprintf(path, 320, "/proc/self/fd/%d/%s", dir_fd, name);
 }
 
+/* As lgetxattr(2). Its owner may read a file's attributes too, when the file is closed. */
+static ssize_t xattr_get(const char *path, const char *attribute, void *value, size_t size)
+{
+	ssize_t n = lgetxattr(path, attribute, value, size);
+
+	if (n >= 0 || errno != EACCES)
+		return n;
+	cow_gain_access();
+	return lgetxattr(path, attribute, value, size);
+}
+
+/* Has it attributes at all? Most files have none. */
+bool cow_xattr_has_any(int dir_fd, const char *name)
+{
+	char path[320];
+	ssize_t n;
+
+	xattr_path(dir_fd, name, path);
+	n = llistxattr(path, NULL, 0);
+	return n > 0 || (n < 0 && errno != ENOTSUP);
+}
+
 /* Is there such an attribute? @ret_first: the first byte of its value, or NUL; may be NULL */
 bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *ret_first)
 {
@@ -35,7 +58,7 @@ bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *re
 	ssize_t n;
 
 	xattr_path(dir_fd, name, path);
-	n = lgetxattr(path, attribute, value, sizeof(value));
+	n = xattr_get(path, attribute, value, sizeof(value));
 	if (n < 0 && errno != ERANGE)
 		return false;
 	if (n <= 0)
@@ -123,13 +146,23 @@ int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *
 
 		if (!xattr_counts(at, true))
 			continue;
-		a = lgetxattr(upper_path, at, room->value_a, sizeof(room->value_a));
-		b = lgetxattr(host_path, xattr_host_name(at, &name), room->value_b,
+		a = xattr_get(upper_path, at, room->value_a, sizeof(room->value_a));
+		b = xattr_get(host_path, xattr_host_name(at, &name), room->value_b,
 			      sizeof(room->value_b));
 		if (a < 0 || a != b || memcmp(room->value_a, room->value_b, (size_t)a) != 0)
 			return 0;
 	}
 	return 1;
+}
+
+static int xattr_set(const char *path, const char *attribute, const void *value, size_t size)
+{
+	int r = setxattr(path, attribute, value, size, 0);
+
+	if (r == 0 || errno != EACCES)
+		return r;
+	cow_gain_access();
+	return setxattr(path, attribute, value, size, 0);
 }
 
 /**
@@ -163,10 +196,10 @@ int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privilege
 
 		if (!xattr_counts(at, true))
 			continue;
-		size = lgetxattr(upper_path, at, room->value_a, sizeof(room->value_a));
+		size = xattr_get(upper_path, at, room->value_a, sizeof(room->value_a));
 		if (size < 0 || (str_equal(at, "security.capability") && !privileged) ||
-		    setxattr(host_path, xattr_host_name(at, &name), room->value_a, (size_t)size,
-			     0) < 0)
+		    xattr_set(host_path, xattr_host_name(at, &name), room->value_a, (size_t)size) <
+			    0)
 			lost = 1;
 	}
 	return lost;

@@ -2,8 +2,11 @@
 /* What a command leaves in a session, so that somebody's verb does harm outside. */
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "../e2e/cow.h"
 
@@ -40,6 +43,57 @@ Test(cow, links_lead_nowhere)
 	}
 }
 
+struct exchange {
+	int tree;
+	atomic_bool stop;
+	unsigned long done;
+};
+
+/* The directory and a link that leads out, again and again. */
+static void *exchange_main(void *arg)
+{
+	struct exchange *x = arg;
+
+	while (!x->stop)
+		x->done += syscall(SYS_renameat2, x->tree, "d", x->tree, "way-out", 2) == 0;
+	return NULL;
+}
+
+/* The host's directory becomes a link and back while it is worked in. */
+Test(cow, directories_that_become_links_meanwhile)
+{
+	_autoclose_ int other = tmp_tree("f=theirs\n", "gone=theirs\n", "sub/f=theirs\n");
+	_autofree_ char *outside = tree_path(other, ".");
+	struct cow_site site;
+	struct exchange x = {0};
+	pthread_t thread;
+
+	cow_start(&site, "kernel", "d/f=ours\n", "d/gone=ours\n", "d/sub/f=ours\n");
+	_autorun_ struct run_result run = cow_run(
+		&site, "echo new >d/f; rm d/gone; mkdir d/made; mkfifo d/fifo; for i in 1 2 3 4 5 "
+		       "6 7 8 9; do echo $i >d/$i; echo $i >d/sub/$i; echo $i >d/made/$i; done");
+	cr_assert_eq(symlinkat(outside, site.tree, "way-out"), 0);
+	x.tree = site.tree;
+	cr_assert_eq(pthread_create(&thread, NULL, exchange_main, &x), 0);
+	for (int i = 0; i < 20; i++) {
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "--force", "s");
+
+		cr_expect(apply.status == 0 || apply.status == 1, "%s", apply.err);
+	}
+	x.stop = true;
+	pthread_join(thread, NULL);
+	_autofree_ char *one = tree_read(other, "f"), *two = tree_read(other, "sub/f");
+	_autorun_ struct run_result list =
+		run_program("/usr/bin/find", outside, "-mindepth", "1", "-printf", "%P\\n");
+
+	expect_success(run);
+	cr_expect(x.done > 20, "%lu", x.done);
+	cr_expect_str_eq(one, "theirs\n");
+	cr_expect_str_eq(two, "theirs\n");
+	cr_expect(list.out_len == strlen("f\ngone\nsub\nsub/f\n"), "%s", list.out);
+	cow_finish(&site);
+}
+
 /* With the option they are given, so the attack works where it is let. */
 Test(cow, set_id_bits_are_left_out)
 {
@@ -69,6 +123,32 @@ Test(cow, set_id_bits_are_left_out)
 		expect_success(given);
 		cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
 		cr_expect_eq(st.st_mode & 07777, 04755);
+		cow_finish(&site);
+	}
+}
+
+/* A further name for a file with the bit would be such a file. */
+Test(cow, links_give_no_set_id_bit)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st;
+
+		cow_start(&site, driver, "s=s\n");
+		cr_assert_eq(fchmodat(site.tree, "s", 04755, 0), 0);
+		_autorun_ struct run_result run = cow_run(&site, "mkdir d; ln s d/t; ln s u");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_eq(fstatat(site.tree, "d/t", &st, 0), 0);
+		cr_expect_eq(st.st_mode & 07777, 0755);
+		cr_expect_eq(fstatat(site.tree, "u", &st, 0), 0);
+		cr_expect_eq(st.st_mode & 07777, 0755);
+		/* fuse-overlayfs takes the file's own away when it copies it, and diff says so. */
+		cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
+		cr_expect_eq(st.st_mode & 07777, strcmp(driver, "kernel") == 0 ? 04755U : 0755U);
 		cow_finish(&site);
 	}
 }

@@ -20,6 +20,7 @@
 
 #include "boxes.h"
 #include "commands.h"
+#include "cow.h"
 #include "limits.h"
 #include "measure.h"
 #include "memory.h"
@@ -342,6 +343,21 @@ static void bench_limits(const struct bench *bench)
 	limits_bench(&bench->programs, rounds(bench, 100));
 }
 
+static void bench_cow(const struct bench *bench)
+{
+	cow_bench_run(&bench->programs, rounds(bench, 5));
+}
+
+static void bench_cow_verbs(const struct bench *bench)
+{
+	cow_bench_verbs(&bench->programs, rounds(bench, 5));
+}
+
+static void bench_cow_memory(const struct bench *bench)
+{
+	cow_bench_memory(&bench->programs);
+}
+
 static const struct mode {
 	const char *name;
 	const char *help;
@@ -361,6 +377,10 @@ static const struct mode {
 	{"net", "until a network answers, beside slirp4netns", bench_net, false, false},
 	{"throughput", "what it carries, beside slirp4netns", bench_throughput, false, false},
 	{"limits", "a launch with limits, beside one without", bench_limits, false, false},
+	{"cow", "work in a tree of 20000 files, with layers and without", bench_cow, false, false},
+	{"cow-verbs", "diff and apply beside diff, cp, rsync", bench_cow_verbs, false, false},
+	{"cow-memory", "what diff and apply hold of a million entries", bench_cow_memory, false,
+	 false},
 	{"profile", "where the time goes", bench_profile, false, false},
 };
 

@@ -11,8 +11,9 @@ in a sandbox with --cow, to the tree. Then, for each driver:
   - at each kill every name has what it had or what it is to have;
   - then `sbx diff` has nothing to tell, and after `sbx discard` nothing is left.
 
-Writing through one of several names of a file that the tree had at the beginning, and renaming its
-directories, are different in layers (sbx-cow(7)) and left out. Prints TAP.
+A directory of the host cannot be renamed in a layer (EXDEV); it is copied then, as mv(1) does, and in
+the copy as well. Writing through one of several names of a file that the tree had at the beginning
+is different in layers (sbx-cow(7)) and left out. Prints TAP.
 """
 import json
 import os
@@ -24,7 +25,10 @@ import sys
 import tempfile
 import time
 
+from place import fastest
+
 WAIT_SECONDS = 120
+NOTHING = '{"ops": [], "moved": []}'
 
 # Runs inside and on the copy: operations from standard input, then what the tree looks like.
 AGENT = r'''
@@ -71,15 +75,31 @@ def stamp(path, when):
     if os.path.lexists(path):
         os.utime(path, ns=(when, when), follow_symlinks=False)
 
-def takes_dir(path):
-    """Would a directory go that the tree had at first?"""
-    real = os.path.realpath(path)
-    return not os.path.islink(path) and any(d == real or d.startswith(real + "/")
-                                            for d in had_dirs)
+def place(path):
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
-def act(op, when, path, other, text):
-    if spare_dirs and op in ("remove", "again", "symlink", "rename") and takes_dir(path):
+def brings_back(path):
+    """Would something go that fuse-overlayfs lets the tree's own come back for?"""
+    real = place(path)
+    return any(n == real or n.startswith(real + "/") for n in (*had_dirs, *renamed_onto))
+
+def move_dir(n, path, other):
+    """As mv(1): where it cannot be renamed it is copied. The copy does what the layer did."""
+    if os.path.lexists(other) or (os.path.realpath(other) + "/").startswith(os.path.realpath(path) + "/"):
         return
+    try:
+        if n in moved_by_copy: raise OSError(errno.EXDEV, "")
+        os.rename(path, other)
+    except OSError as e:
+        if e.errno != errno.EXDEV: raise
+        moved_by_copy.add(n)
+        shutil.copytree(path, other, symlinks=True, ignore=no_fifo); shutil.rmtree(path)
+
+def act(n, op, when, path, other, text):
+    if spares and op in ("remove", "again", "symlink", "rename") and brings_back(path):
+        return
+    if op == "rename" and place(other) in had_names:
+        renamed_onto.add(place(other))
     # Of what a link points to the time would be the clock's; who opens a fifo waits.
     if op in ("write", "append", "hole") and os.path.lexists(path) and (
             os.path.islink(path) or not os.path.isfile(path)):
@@ -112,39 +132,45 @@ def act(op, when, path, other, text):
         os.mkfifo(path)
     elif op == "rename":
         if os.path.isdir(path) and not os.path.islink(path):
-            if os.path.lexists(other): return
-            if (os.path.realpath(other) + "/").startswith(os.path.realpath(path) + "/"): return
-            shutil.copytree(path, other, symlinks=True, ignore=no_fifo); shutil.rmtree(path)
+            move_dir(n, path, other)
         else:
             os.rename(path, other)
         return
     elif op == "xattr":
-        if os.path.isfile(path) and not os.path.islink(path):
-            os.setxattr(path, "user.test", text.encode())
+        if (os.path.isfile(path) or os.path.isdir(path)) and not os.path.islink(path):
+            os.setxattr(path, "user." + text[:1], text.encode())
         return
+    elif op == "touch":
+        pass
     stamp(path, when)
 
 def no_fifo(dir, names):
     return [n for n in names if stat.S_ISFIFO(os.lstat(os.path.join(dir, n)).st_mode)]
 
 root = sys.argv[1]
-spare_dirs = len(sys.argv) > 2
-had_dirs = {os.path.join(os.path.realpath(root), os.fsdecode(bytes.fromhex(n)))
-            for n, entry in look(root).items() if entry[0] == stat.S_IFDIR}
+spares = "spare" in sys.argv
+renamed_onto = set()
+moved_by_copy = set()
+had = {os.path.join(os.path.realpath(root), os.fsdecode(bytes.fromhex(n))): entry[0]
+       for n, entry in look(root).items()}
+had_names, had_dirs = set(had), {n for n, kind in had.items() if kind == stat.S_IFDIR}
 os.umask(0o022)
-for op, when, path, other, text in json.load(sys.stdin):
+todo = json.load(sys.stdin)
+moved_by_copy.update(todo["moved"])
+for n, (op, when, path, other, text) in enumerate(todo["ops"]):
     try:
-        act(op, when, os.path.join(root, path), os.path.join(root, other), text)
+        act(n, op, when, os.path.join(root, path), os.path.join(root, other), text)
     except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
             shutil.Error):
         pass
     except OSError as e:
-        if e.errno not in (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EOPNOTSUPP): raise
-print(json.dumps(look(root)))
+        if e.errno not in (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EOPNOTSUPP,
+                           errno.ENOTEMPTY): raise
+print(json.dumps({"tree": look(root), "moved": sorted(moved_by_copy)}))
 '''
 
 OPS = ["write", "append", "write", "mkdir", "remove", "again", "symlink", "link", "chmod", "rename",
-       "rename", "xattr", "hole", "fifo", "mkdir"]
+       "rename", "xattr", "hole", "fifo", "mkdir", "touch"]
 NAMES = ["a", "b", "c", "d", "e", ".wh", "x y", "ü\n", ".hidden", "long" * 20]
 
 
@@ -177,9 +203,9 @@ def make_ops(rng, count):
 
 
 def look(root):
-    run = subprocess.run([sys.executable, "-c", AGENT, root], input="[]", text=True, check=True,
+    run = subprocess.run([sys.executable, "-c", AGENT, root], input=NOTHING, text=True, check=True,
                          capture_output=True, timeout=WAIT_SECONDS)
-    return json.loads(run.stdout)
+    return json.loads(run.stdout)["tree"]
 
 
 def links(root):
@@ -211,7 +237,7 @@ class Round:
         self.env = {"PATH": "/usr/bin:/bin", "HOME": work, "LC_ALL": "C.UTF-8"}
         make_tree(self.rng, self.tree)
         subprocess.run(["cp", "-a", self.tree, self.copy], check=True)
-        self.ops = json.dumps(make_ops(self.rng, count))
+        self.ops = make_ops(self.rng, count)
         self.problems = []
 
     def run(self, *words, **more):
@@ -243,22 +269,25 @@ class Round:
     def check(self):
         before = look(self.tree)
         # Where a directory of the host was removed and made anew, fuse-overlayfs 1.10 shows what
-        # was in it again, once that is looked for by name.
+        # was in it again, once that is looked for by name; and where something was renamed onto a
+        # name of the host's and that is removed, it shows the host's again.
         spare = ["spare"] * (self.driver == "fuse")
-        model = subprocess.run([sys.executable, "-c", AGENT, self.copy, *spare], input=self.ops, text=True,
-                               check=True, capture_output=True, timeout=WAIT_SECONDS)
         inside = self.run("--ro-bind", "/usr", "/usr", "--cow", self.tree, "--session", "s",
                           "--overlay-driver", self.driver, "--", "/usr/bin/python3", "-c", AGENT,
-                          self.tree, *spare, input=self.ops)
+                          self.tree, *spare, input=json.dumps({"ops": self.ops, "moved": []}))
         self.must_work(inside)
         if self.problems:
             return
-        seen = json.loads(inside.stdout)
+        told = json.loads(inside.stdout)
+        seen = told["tree"]
+        model = subprocess.run([sys.executable, "-c", AGENT, self.copy, *spare],
+                               input=json.dumps({"ops": self.ops, "moved": told["moved"]}), text=True,
+                               check=True, capture_output=True, timeout=WAIT_SECONDS)
         self.must("the tree was touched", look(self.tree), before)
         # fuse-overlayfs copies a link without its time.
         types = [stat.S_IFDIR] + [stat.S_IFLNK] * (self.driver == "fuse")
         self.must("the layers are not as the copy", without_times(seen, *types),
-                  without_times(json.loads(model.stdout), *types))
+                  without_times(json.loads(model.stdout)["tree"], *types))
         self.must_work(self.run("diff", "s"))
         for _ in range(self.kills):
             self.kill_apply(before, seen)
@@ -282,7 +311,7 @@ def main():
     print(f"1..{rounds * len(drivers)}")
     for n in range(rounds):
         for driver in drivers:
-            with tempfile.TemporaryDirectory() as work:
+            with tempfile.TemporaryDirectory(dir=fastest()) as work:
                 one = Round(os.path.abspath(sbx), driver, seed + n, count, kills, work)
                 one.check()
             name = f"{driver}, {count} operations, seed {seed + n}"

@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "boxes.h"
@@ -47,6 +50,49 @@ static inline void cow_finish(struct cow_site *site)
 		     "--overlay-driver", (site)->sbx_driver, "--", "/bin/sh", "-ec", (script))
 
 #define cow_verb(site, ...) sbx_in(&(site)->place, __VA_ARGS__)
+
+/*
+ * A session that no command has made: an empty layer over the directory, to be filled by the test.
+ * Returns a descriptor of the layer. What was changed on the host before is before it began.
+ */
+static inline int cow_forge(const struct cow_site *site, bool fuse)
+{
+	char meta[4096];
+	struct timespec now, files; /* times of files are of another clock, some ms behind */
+	struct stat st;
+	int home, session, upper, file, len;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	do
+		clock_gettime(CLOCK_REALTIME_COARSE, &files);
+	while (files.tv_sec < now.tv_sec ||
+	       (files.tv_sec == now.tv_sec && files.tv_nsec <= now.tv_nsec));
+	home = openat(site->place.tree, "home", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (const char *dirs = ".local/state/sbx/sessions/s/0/work/fuse-overlayfs", *at = dirs; at;
+	     at = strchr(at + 1, '/')) {
+		const char *end = strchr(at + 1, '/');
+		char path[128];
+
+		snprintf(path, sizeof(path), "%.*s", end ? (int)(end - dirs) : -1, dirs);
+		if (end || fuse)
+			cr_assert_eq(mkdirat(home, path, 0700), 0, "%s", path);
+	}
+	session = openat(home, ".local/state/sbx/sessions/s", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(mkdirat(session, "0/upper", 0755), 0);
+	upper = openat(session, "0/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(stat(site->path, &st), 0);
+	cr_assert_eq(fchmod(upper, st.st_mode & 01777), 0);
+	len = snprintf(meta, sizeof(meta),
+		       "sbx-session=1%cbegan=%lld.%ld%croot=%s%cinode=%llu:%llu%c", 0,
+		       (long long)now.tv_sec, now.tv_nsec, 0, site->path, 0,
+		       (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, 0);
+	file = openat(session, "meta", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_eq(write(file, meta, (size_t)len), len);
+	close(file);
+	close(session);
+	close(home);
+	return upper;
+}
 
 /* A test for each driver that is there. */
 #define EACH_DRIVER(driver)                                                                        \

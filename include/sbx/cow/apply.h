@@ -23,6 +23,7 @@ struct cow_apply_options {
 struct cow_applied {
 	struct cow_counts counts;
 	uint64_t owners; /* entries that have another owner in the session, and keep the caller */
+	uint64_t parted; /* names of a file with several that became files of their own */
 	uint64_t conflicts; /* changed on the host since */
 	uint64_t skipped;   /* sockets, devices, bits */
 };

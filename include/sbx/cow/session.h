@@ -44,6 +44,8 @@ struct cow_session {
 
 void cow_session_init(struct cow_session *session);
 void cow_session_close(struct cow_session *session);
+int cow_session_parse(const char *text, size_t len, struct arena *arena, struct cow_session *s,
+		      struct sbx_err *err);
 int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct arena *arena,
 		     struct cow_session *ret, struct sbx_err *err);
 

@@ -16,6 +16,7 @@ struct cow_xattr_name {
 	char text[256];
 };
 
+bool cow_xattr_has_any(int dir_fd, const char *name);
 bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *ret_first);
 bool cow_xattr_is_mark(const char *attribute);
 int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host);

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * patch: see patch.h.
+ *
+ * A file that is new or goes is written here, line by line; where it changes, diff(1) finds out
+ * what, and is given descriptors: no name of the layer is looked up twice. What becomes
+ * another type, or a link with another target, goes first and is made anew then, as git has
+ * it; a directory that goes is written as the files in it.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/proc.h"
+#include "sbx/cmd/patch.h"
+
+enum {
+	PATCH_TEXT_MAX = 8 << 20, /* bytes of a file that is shown */
+	PATCH_DIFF_MAX = 32 << 20,
+	PATCH_LOOK_BYTES = 8000, /* where a NUL makes a file binary; as git has it */
+	PATCH_PIECE = 512,
+};
+
+/* A file or link, on one of the two sides. */
+struct patch_side {
+	int fd; /* owned; what it holds */
+	const struct stat *st;
+};
+
+/* ---- text ---- */
+
+/* On a terminal: tabs are themselves, other control characters are shown escaped. */
+static void patch_put_safely(const struct patch *p, const char *text, size_t len)
+{
+	while (len > 0) {
+		char room[4 * PATCH_PIECE + 1];
+		struct str_buf piece = STR_BUF_ON_STACK(room);
+		const char *tab = memchr(text, '\t', len);
+		size_t n = tab ? (size_t)(tab - text) : len;
+
+		if (n > PATCH_PIECE) /* not through one of two bytes (U+0080 to U+009F) */
+			n = text[PATCH_PIECE - 1] == '\xc2' ? PATCH_PIECE - 1 : PATCH_PIECE;
+		str_buf_escape(&piece, text, n);
+		if (n < len && text[n] == '\t') {
+			str_buf_puts(&piece, "\t");
+			n++;
+		}
+		sink_write(p->sink, piece.data, piece.len);
+		text += n;
+		len -= n;
+	}
+}
+
+/* @first: what the line begins with, which says what it is */
+static void patch_put_line(const struct patch *p, char first, const char *text, size_t len)
+{
+	const char *colour = !p->colour	    ? ""
+			     : first == '+' ? "\033[32m"
+			     : first == '-' ? "\033[31m"
+			     : first == '@' ? "\033[36m"
+					    : "";
+
+	sink_puts(p->sink, colour);
+	if (p->terminal)
+		patch_put_safely(p, text, len);
+	else
+		sink_write(p->sink, text, len);
+	sink_puts(p->sink, *colour ? "\033[m\n" : "\n");
+}
+
+/* What diff(1) has said. */
+static void patch_put_lines(const struct patch *p, const char *text, size_t len)
+{
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end ? (size_t)(end - text) : len;
+
+		patch_put_line(p, text[0], text, n);
+		n += end ? 1 : 0;
+		text += n;
+		len -= n;
+	}
+}
+
+/* ---- names ---- */
+
+/* U+0080 to U+009F command terminals as well. */
+static bool patch_is_special(const char *at)
+{
+	unsigned char c = (unsigned char)*at, next = (unsigned char)at[1];
+
+	return c < 0x20 || c == 0x7f || c == '"' || c == '\\' ||
+	       (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+}
+
+/* As git quotes: "a/x\033y", where anything needs it. */
+static void patch_put_name(struct str_buf *out, const char *side, const char *path)
+{
+	bool quotes = false;
+
+	for (const char *at = path; *at && !quotes; at++)
+		quotes = patch_is_special(at);
+	str_buf_puts(out, quotes ? "\"" : "");
+	str_buf_puts(out, side);
+	for (const char *at = path; *at; at++) {
+		if (quotes && (*at == '"' || *at == '\\'))
+			str_buf_printf(out, "\\%c", *at);
+		else if (quotes && (patch_is_special(at) || (unsigned char)*at >= 0x80))
+			str_buf_printf(out, "\\%03o", (unsigned char)*at);
+		else
+			str_buf_write(out, at, 1);
+	}
+	str_buf_puts(out, quotes ? "\"" : "");
+}
+
+/* Behind "---" and "+++" a name ends at a tab where it has spaces. */
+static const char *patch_label(struct str_buf *out, const char *side, const char *path)
+{
+	patch_put_name(out, side, path);
+	if (strchr(path, ' '))
+		str_buf_puts(out, "\t");
+	return out->data;
+}
+
+static void patch_put_header(const struct patch *p, const char *path)
+{
+	struct str_buf line = {.data = p->room, .size = PATCH_ROOM};
+
+	str_buf_puts(&line, "diff --git ");
+	patch_put_name(&line, "a/", path);
+	sink_write(p->sink, line.data, line.len);
+	line.len = 0;
+	str_buf_puts(&line, " ");
+	patch_put_name(&line, "b/", path);
+	str_buf_puts(&line, "\n");
+	sink_write(p->sink, line.data, line.len);
+}
+
+/* git knows of a file whether it is executable. */
+static unsigned patch_mode(const struct stat *st)
+{
+	return S_ISLNK(st->st_mode) ? 0120000 : st->st_mode & 0100 ? 0100755 : 0100644;
+}
+
+static void patch_put_mode(const struct patch *p, const char *what, const struct stat *st)
+{
+	char room[64];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&line, "%s mode %o\n", what, patch_mode(st));
+	sink_write(p->sink, line.data, line.len);
+}
+
+/* ---- what there is ---- */
+
+static bool patch_has_text(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) || S_ISLNK(st->st_mode);
+}
+
+static int patch_open_link(int dir_fd, const char *name)
+{
+	_autoclose_ int fd = memfd_create("sbx-link", MFD_CLOEXEC);
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dir_fd, name, target, sizeof(target));
+
+	if (fd < 0 || n < 0 || io_write_all(fd, target, (size_t)n) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+/* Return: 0, or -errno with *err filled. */
+static int patch_open(int dir_fd, const char *name, const char *path, const struct stat *st,
+		      struct patch_side *ret, struct sbx_err *err)
+{
+	ret->st = st;
+	ret->fd = S_ISLNK(st->st_mode) ? patch_open_link(dir_fd, name)
+				       : cow_open(dir_fd, name, O_RDONLY | O_NONBLOCK);
+	return ret->fd < 0 ? err_system(err, errno, path, "cannot be read") : 0;
+}
+
+/* Can it be shown as text? */
+static enum patch_rest patch_look(const struct patch_side *side)
+{
+	char start[PATCH_LOOK_BYTES];
+	ssize_t n;
+
+	if (side->st->st_size > PATCH_TEXT_MAX)
+		return PATCH_TOO_LARGE;
+	n = pread(side->fd, start, sizeof(start), 0);
+	return n > 0 && memchr(start, '\0', (size_t)n) ? PATCH_BINARY : PATCH_WHOLE;
+}
+
+/* ---- one side ---- */
+
+static void patch_put_all_lines(const struct patch *p, char sign, const char *text, size_t len)
+{
+	struct str_buf line = {.data = p->room, .size = PATCH_ROOM};
+	size_t n_lines = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n_lines += text[i] == '\n' || i + 1 == len;
+	str_buf_puts(&line, sign == '+' ? "@@ -0,0 +1" : "@@ -1");
+	if (n_lines > 1)
+		str_buf_printf(&line, ",%zu", n_lines);
+	str_buf_puts(&line, sign == '+' ? " @@" : " +0,0 @@");
+	patch_put_line(p, '@', line.data, line.len);
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len), mark[] = {sign, '\0'};
+		size_t n = end ? (size_t)(end - text) : len;
+
+		sink_puts(p->sink, p->colour ? (sign == '+' ? "\033[32m" : "\033[31m") : "");
+		sink_puts(p->sink, mark);
+		patch_put_line(&(struct patch){.sink = p->sink, .terminal = p->terminal}, sign,
+			       text, n);
+		sink_puts(p->sink, p->colour ? "\033[m" : "");
+		if (!end)
+			sink_puts(p->sink, "\\ No newline at end of file\n");
+		n += end ? 1 : 0;
+		text += n;
+		len -= n;
+	}
+}
+
+/* All of a file that is new ('+') or goes ('-'). */
+static int patch_put_side(const struct patch *p, char sign, const char *path,
+			  const struct patch_side *side, struct sbx_err *err)
+{
+	_autoarena_ struct arena arena;
+	struct str_buf label = {.data = p->room, .size = PATCH_ROOM};
+	char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	arena_init(&arena);
+	if (lseek(side->fd, 0, SEEK_SET) < 0)
+		return err_system(err, errno, path, "cannot be read");
+	r = io_read_all(side->fd, PATCH_TEXT_MAX, &arena, &text, &len);
+	if (r < 0)
+		return err_system(err, -r, path, "cannot be read");
+	patch_put_header(p, path);
+	patch_put_mode(p, sign == '+' ? "new file" : "deleted file", side->st);
+	if (len == 0) {
+		/* patch(1) goes by the number that git has for a file without content. */
+		sink_puts(p->sink,
+			  sign == '+' ? "index 0000000..e69de29\n" : "index e69de29..0000000\n");
+		return 0;
+	}
+	sink_puts(p->sink, sign == '+' ? "--- /dev/null\n+++ " : "--- ");
+	sink_puts(p->sink, patch_label(&label, sign == '+' ? "b/" : "a/", path));
+	sink_puts(p->sink, sign == '+' ? "\n" : "\n+++ /dev/null\n");
+	patch_put_all_lines(p, sign, text, len);
+	return 0;
+}
+
+static int patch_put_one(const struct patch *p, char sign, int dir_fd, const char *name,
+			 const char *path, const struct stat *st, enum patch_rest *ret_rest,
+			 struct sbx_err *err)
+{
+	struct patch_side side;
+	int r;
+
+	*ret_rest = PATCH_PART;
+	if (!patch_has_text(st))
+		return 0;
+	r = patch_open(dir_fd, name, path, st, &side, err);
+	if (r < 0)
+		return r;
+	*ret_rest = patch_look(&side);
+	if (*ret_rest == PATCH_WHOLE)
+		r = patch_put_side(p, sign, path, &side, err);
+	defs_cleanup_fd(&side.fd);
+	return r;
+}
+
+/* ---- a directory of the host that goes ---- */
+
+struct patch_tree {
+	const struct patch *patch;
+	char *path; /* owned, COW_PATH_MAX */
+	size_t len;
+	bool whole; /* nothing but text was there */
+};
+
+static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, unsigned depth,
+			  struct sbx_err *err);
+
+static int patch_put_below(struct patch_tree *t, int dir_fd, const char *name, unsigned depth,
+			   struct sbx_err *err)
+{
+	size_t before = t->len, len = strlen(name);
+	enum patch_rest rest = PATCH_WHOLE;
+	struct stat st;
+	int r = 0;
+
+	if (before + len + 2 > COW_PATH_MAX || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	t->path[t->len++] = '/';
+	memcpy(t->path + t->len, name, len + 1);
+	t->len += len;
+	if (S_ISDIR(st.st_mode))
+		r = patch_put_tree(t, dir_fd, name, depth + 1, err);
+	else
+		r = patch_put_one(t->patch, '-', dir_fd, name, t->path, &st, &rest, err);
+	t->whole = t->whole && rest == PATCH_WHOLE;
+	t->len = before;
+	t->path[before] = '\0';
+	return r;
+}
+
+static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, unsigned depth,
+			  struct sbx_err *err)
+{
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!dir || depth > COW_DEPTH_MAX) {
+		r = err_system(err, dir ? ELOOP : errno, t->path, "cannot be read");
+		if (dir)
+			(void)closedir(dir);
+		else
+			defs_cleanup_fd(&fd);
+		return r;
+	}
+	while (r == 0 && (e = readdir(dir)))
+		if (!str_equal(e->d_name, ".") && !str_equal(e->d_name, ".."))
+			r = patch_put_below(t, fd, e->d_name, depth, err);
+	(void)closedir(dir);
+	return r;
+}
+
+static int patch_put_removed(const struct patch *p, const struct cow_entry *e,
+			     enum patch_rest *ret_rest, struct sbx_err *err)
+{
+	_autofree_ char *path = NULL;
+	struct patch_tree tree = {.patch = p, .whole = true};
+	int r;
+
+	if (!S_ISDIR(e->host.st_mode))
+		return patch_put_one(p, '-', e->host_dir, e->name, e->path, &e->host, ret_rest,
+				     err);
+	path = calloc(1, COW_PATH_MAX);
+	if (!path)
+		return err_oom(err);
+	str_copy(path, COW_PATH_MAX, e->path);
+	tree.path = path;
+	tree.len = strlen(path);
+	r = patch_put_tree(&tree, e->host_dir, e->name, 0, err);
+	*ret_rest = tree.whole ? PATCH_WHOLE : PATCH_PART;
+	return r;
+}
+
+/* ---- two sides ---- */
+
+static const char *patch_program(void)
+{
+	return access("/usr/bin/diff", X_OK) == 0 ? "/usr/bin/diff" : "/bin/diff";
+}
+
+static int patch_run(const struct patch *p, const char *path, int old_fd, int new_fd,
+		     struct sbx_err *err)
+{
+	char old_path[32], new_path[32], *text = NULL;
+	struct str_buf old_label = {.data = p->room, .size = PATCH_ROOM};
+	struct str_buf new_label = {.data = p->other, .size = PATCH_ROOM};
+	const char *const argv[] = {"diff",    "-u",
+				    "--label", patch_label(&old_label, "a/", path),
+				    "--label", patch_label(&new_label, "b/", path),
+				    "--",      old_path,
+				    new_path,  NULL};
+	const int pass[] = {old_fd, new_fd};
+	const struct proc_spawn spawn = {.path = patch_program(),
+					 .argv = argv,
+					 .output_fd = -1,
+					 .error_fd = -1,
+					 .pass_fds = pass,
+					 .n_pass_fds = 2};
+	_autoarena_ struct arena arena;
+	size_t len = 0;
+	int status = 0, r;
+
+	arena_init(&arena);
+	(void)snprintf(old_path, sizeof(old_path), "/proc/self/fd/%d", old_fd);
+	(void)snprintf(new_path, sizeof(new_path), "/proc/self/fd/%d", new_fd);
+	r = proc_capture(&spawn, PATCH_DIFF_MAX, &arena, &text, &len, &status);
+	if (r < 0)
+		return err_system(err, -r, patch_program(), "cannot compare");
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		return err_refuse(err, EIO, path, "could not be compared by diff(1)");
+	patch_put_lines(p, text, len);
+	return 0;
+}
+
+static int patch_put_sides(const struct patch *p, const struct cow_entry *e,
+			   const struct patch_side *old_side, const struct patch_side *new_side,
+			   enum patch_rest *ret_rest, struct sbx_err *err)
+{
+	bool content = e->changes & COW_CONTENT;
+	bool mode = patch_mode(old_side->st) != patch_mode(new_side->st);
+
+	*ret_rest = content ? patch_look(old_side) : PATCH_WHOLE;
+	if (content && *ret_rest == PATCH_WHOLE)
+		*ret_rest = patch_look(new_side);
+	if (*ret_rest != PATCH_WHOLE || (!content && !mode))
+		return 0;
+	patch_put_header(p, e->path);
+	if (mode) {
+		patch_put_mode(p, "old", old_side->st);
+		patch_put_mode(p, "new", new_side->st);
+	}
+	return content ? patch_run(p, e->path, old_side->fd, new_side->fd, err) : 0;
+}
+
+static int patch_put_changed(const struct patch *p, const struct cow_entry *e,
+			     enum patch_rest *ret_rest, struct sbx_err *err)
+{
+	struct patch_side old_side = {.fd = -1}, new_side = {.fd = -1};
+	int r = patch_open(e->host_dir, e->name, e->path, &e->host, &old_side, err);
+
+	if (r == 0)
+		r = patch_open(e->upper_dir, e->name, e->path, &e->upper, &new_side, err);
+	if (r == 0)
+		r = patch_put_sides(p, e, &old_side, &new_side, ret_rest, err);
+	defs_cleanup_fd(&old_side.fd);
+	defs_cleanup_fd(&new_side.fd);
+	return r;
+}
+
+/* What of the permissions git does not know, and all else. */
+static bool patch_lacks(const struct cow_entry *e)
+{
+	mode_t bits = S_ISREG(e->upper.st_mode) ? e->host.st_mode ^ e->upper.st_mode : 0;
+
+	return (e->changes & (COW_OWNER | COW_XATTRS)) ||
+	       ((e->changes & COW_MODE) && (bits & 07666)) || e->changes == COW_TIME;
+}
+
+/**
+ * Print a change.
+ * @ret_rest: what a line of comment is to be about
+ *
+ * Return: 0, or -errno with *err filled. That the output failed is in the sink.
+ */
+int patch_put(const struct patch *patch, const struct cow_entry *e, enum patch_rest *ret_rest,
+	      struct sbx_err *err)
+{
+	enum patch_rest gone = PATCH_WHOLE;
+	bool again =
+		e->changes & COW_TYPE || (e->changes & COW_CONTENT && S_ISLNK(e->upper.st_mode));
+	int r = 0;
+
+	*ret_rest = PATCH_PART;
+	if (e->changes & COW_REMOVED)
+		return patch_put_removed(patch, e, ret_rest, err);
+	if (again)
+		r = patch_put_removed(patch, e, &gone, err);
+	if (r == 0 && gone != PATCH_WHOLE) {
+		*ret_rest = gone; /* what is not removed by the patch cannot be made anew by it */
+	} else if (r == 0 && (again || e->changes & COW_ADDED)) {
+		r = patch_put_one(patch, '+', e->upper_dir, e->name, e->path, &e->upper, ret_rest,
+				  err);
+	} else if (r == 0 && S_ISREG(e->upper.st_mode)) {
+		r = patch_put_changed(patch, e, ret_rest, err);
+		if (*ret_rest == PATCH_WHOLE && patch_lacks(e))
+			*ret_rest = PATCH_PART;
+	}
+	return r;
+}

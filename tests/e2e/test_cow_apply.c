@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* What `sbx apply` keeps, what it leaves, and what it stops before. */
+
+#include <stdio.h>
+#include <sys/xattr.h>
+
+#include "cow.h"
+
+static struct stat look(const struct cow_site *site, const char *name)
+{
+	struct stat st = {0};
+
+	cr_expect_eq(fstatat(site->tree, name, &st, AT_SYMLINK_NOFOLLOW), 0, "%s: %m", name);
+	return st;
+}
+
+static void on_host(const struct cow_site *site, const char *script)
+{
+	_autorun_ struct run_result run = run_program("/bin/sh", "-ec", script, "sh", site->path);
+
+	expect_success(run);
+}
+
+Test(cow_apply, all_that_a_file_has_is_kept)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char value[8] = "";
+
+		cow_start(&site, driver, "old=old\n", "x/one=1\n");
+		on_host(&site, "ln \"$1\"/x/one \"$1\"/x/two");
+		_autorun_ struct run_result run = cow_run(
+			&site, "echo t >n; python3 -c 'import os; os.setxattr(\"n\", \"user.x\", "
+			       "b\"abc\"); os.setxattr(\"old\", \"user.y\", b\"def\")'; ln n n2; "
+			       "mkdir d; ln n d/n3; truncate -s 100M hole; echo end >>hole; "
+			       "chmod 4711 n; chmod 640 old; touch -d @1234567890.123456789 n; "
+			       "chmod 1777 d; touch -d @1111111111 d; ln x/one x/three; "
+			       "ln -s n l; touch -h -d @1222222222 l; mkfifo f; chmod 622 f");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		struct stat n = look(&site, "n"), hole = look(&site, "hole");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_eq(n.st_mtim.tv_sec, 1234567890);
+		cr_expect_eq(n.st_mtim.tv_nsec, 123456789);
+		cr_expect_eq(n.st_mode & 07777, 0711);
+		cr_expect_eq(n.st_nlink, 3);
+		cr_expect_eq(look(&site, "n2").st_ino, n.st_ino);
+		cr_expect_eq(look(&site, "d/n3").st_ino, n.st_ino);
+		cr_expect_eq(look(&site, "d").st_mode & 07777, 01777);
+		cr_expect_eq(look(&site, "d").st_mtim.tv_sec, 1111111111);
+		cr_expect_eq(look(&site, "l").st_mtim.tv_sec, 1222222222, "%s", driver);
+		cr_expect_eq(look(&site, "f").st_mode, (mode_t)(S_IFIFO | 0622));
+		cr_expect_eq(look(&site, "old").st_mode & 07777, 0640);
+		cr_expect(hole.st_size == (100 << 20) + 4 && hole.st_blocks < 1000, "%lld",
+			  (long long)hole.st_blocks);
+		cr_expect_eq(look(&site, "x/three").st_ino, look(&site, "x/one").st_ino);
+		_autofree_ char *path = tree_path(site.tree, "d/n3"),
+				*old = tree_path(site.tree, "old");
+		cr_expect_eq(getxattr(path, "user.x", value, sizeof(value)), 3);
+		cr_expect_eq(getxattr(old, "user.y", value, sizeof(value)), 3);
+		cow_finish(&site);
+	}
+}
+
+/* A directory's own permissions are the host's affair too. */
+Test(cow_apply, a_directory_that_was_changed_on_both_sides_stops_it)
+{
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, "kernel", "d/f=f\n", "e/f=f\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >d/f; chmod 711 e");
+
+	expect_success(run);
+	on_host(&site, "chmod 700 \"$1\"/d; chmod 750 \"$1\"/e");
+	_autorun_ struct run_result stopped = cow_verb(&site, "apply", "s");
+
+	expect_failure(stopped, 1, "2 of the entries have changed on the host");
+	st = look(&site, "d");
+	cr_expect_eq(st.st_mode & 07777, 0700);
+	_autorun_ struct run_result some = cow_verb(&site, "apply", "--include", "d/f", "s");
+
+	expect_success(some);
+	_autofree_ char *text = tree_read(site.tree, "d/f");
+	cr_expect_str_eq(text, "2\n");
+	cr_expect_eq(look(&site, "d").st_mode & 07777, 0700, "it was not chosen");
+	_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+
+	expect_success(forced);
+	cr_expect_eq(look(&site, "e").st_mode & 07777, 0711);
+	cow_finish(&site);
+}
+
+Test(cow_apply, what_is_excluded_is_not_removed_with_its_directory)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "d/sub/keep=k\n", "d/other=o\n", "e/keep=k\n", "f/x=x\n");
+	_autorun_ struct run_result run = cow_run(&site, "rm -r d e f; echo file >e; echo n >n");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "--exclude", "*/keep", "s");
+
+	expect_success(run);
+	expect_success(apply);
+	cr_expect(strstr(apply.err, "/d: holds what is excluded, and stays"), "%s", apply.err);
+	cr_expect(strstr(apply.err, "/e: holds what is excluded, and stays"), "%s", apply.err);
+	cr_expect(tree_exists(site.tree, "d/sub/keep") && tree_exists(site.tree, "e/keep") &&
+		  tree_exists(site.tree, "n") && !tree_exists(site.tree, "f"));
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+	expect_success(rest);
+	cr_expect(!tree_exists(site.tree, "d"));
+	cow_finish(&site);
+}
+
+/* It differs from the layer for ever, and that is nobody else's work. */
+Test(cow_apply, what_cannot_be_given_does_not_stop_the_next)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		skip_unless(access("/usr/sbin/setcap", X_OK) == 0, "there is no setcap");
+		cow_start(&site, driver, "a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run = run_sbx_with(
+			&options, "--root", "--ro-bind", "/usr", "/usr", "--cow", site.path,
+			"--session", "s", "--chdir", site.path, "--overlay-driver", driver, "--",
+			"/bin/sh", "-ec", "cp /bin/true t; /usr/sbin/setcap cap_net_raw+ep t");
+		_autorun_ struct run_result first = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result second = cow_verb(&site, "apply", "s");
+		_autofree_ char *path = tree_path(site.tree, "t");
+		char value[64];
+
+		expect_success(run);
+		expect_success(first);
+		cr_expect(strstr(first.err, "/t: some of its attributes could not be set"), "%s",
+			  first.err);
+		expect_success(second);
+		cr_expect_lt(getxattr(path, "security.capability", value, sizeof(value)), 0);
+		cow_finish(&site);
+	}
+}
+
+/* Names that the host has got meanwhile are not replaced, whatever they are. */
+Test(cow_apply, what_has_come_to_be_stays)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 1 >file; mkdir dir; ln -s a link");
+
+	expect_success(run);
+	on_host(&site, "cd \"$1\"; echo host >file; ln -s / dir; mkdir link");
+	_autorun_ struct run_result stopped = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+
+	expect_failure(stopped, 1, "have changed on the host since the session began");
+	expect_failure(dry, 1, "have changed on the host since the session began");
+	_autofree_ char *text = tree_read(site.tree, "file");
+	cr_expect_str_eq(text, "host\n");
+	cr_expect(S_ISLNK(look(&site, "dir").st_mode) && S_ISDIR(look(&site, "link").st_mode));
+	_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+
+	expect_success(forced);
+	cr_expect(S_ISDIR(look(&site, "dir").st_mode) && S_ISLNK(look(&site, "link").st_mode));
+	cow_finish(&site);
+}
+
+/* In a sandbox that has a disk of one megabyte at /small, and sbx in it. */
+static struct run_result with_small_disk(const struct cow_site *site, const char *script)
+{
+	const struct run_options options = {.env = site->place.env};
+
+	return run_argv(&options, (const char *const[]){sbx_program(),
+							"--ro-bind",
+							"/usr",
+							"/usr",
+							"--ro-bind",
+							sbx_program(),
+							"/run/sbx",
+							"--size",
+							"1048576",
+							"--tmpfs",
+							"/small",
+							"--allow-userns",
+							"--setenv",
+							"HOME",
+							"/tmp/home",
+							"--dev-bind-try",
+							"/dev/fuse",
+							"/dev/fuse",
+							"--",
+							"/bin/sh",
+							"-ec",
+							script,
+							"sh",
+							"/run/sbx",
+							site->sbx_driver,
+							NULL});
+}
+
+/*
+ * The disk of the sessions is full: the command is told, and what it could write is kept. With
+ * fuse-overlayfs there is room again some time after a file was removed, and a write has failed
+ * when fsync(2) says so.
+ */
+Test(cow_apply, a_full_disk_during_the_run)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "x");
+		_autorun_ struct run_result run = with_small_disk(
+			&site, "mkdir /small/t; cd /small/t; echo a >a; set +e\n"
+			       "$1 --ro-bind /usr /usr --cow . --session /small/s "
+			       "--overlay-driver=$2 -- /bin/sh -c 'echo 2 >a; "
+			       "head -c 3000000 /dev/zero >big; echo $?; rm -f big; "
+			       "until echo 3 >n && sync n; do :; done'\n"
+			       "echo status $?; $1 diff --name-only /small/s; cat a; "
+			       "$1 apply /small/s; cat a n; ls");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "No space left on device"), "%s", run.err);
+		cr_expect_str_eq(run.out, "1\nstatus 0\n/small/t/a\n/small/t/n\na\n"
+					  "applied: 1 added, 1 changed, 0 deleted\n2\n3\na\nn\n");
+		cow_finish(&site);
+	}
+}
+
+/* Its own record finds no room: nothing is started, nothing left. */
+Test(cow_apply, a_full_disk_before_the_run)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "x");
+	_autorun_ struct run_result run = with_small_disk(
+		&site, "cd /small; mkdir t; cat /dev/zero >fill 2>/dev/null || :; set +e\n"
+		       "$1 --ro-bind /usr /usr --cow t --session /small/s "
+		       "--overlay-driver=$2 -- /bin/echo started; echo status $?; ls");
+
+	expect_success(run);
+	cr_expect_str_eq(run.out, "status 125\nfill\nt\n", "%s", run.err);
+	cr_expect(strstr(run.err, "No space left on device"), "%s", run.err);
+	cow_finish(&site);
+}
+
+/* The directory's disk is full: what was applied is whole, and more room is all that it takes. */
+Test(cow_apply, a_full_disk_during_apply)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "x");
+		_autorun_ struct run_result run = with_small_disk(
+			&site,
+			"mkdir /small/t /small/t/d /small/t/gone; cd /small/t; echo z >gone/z; "
+			"letters() { head -c $2 /dev/zero | tr '\\0' $1; }; "
+			"for i in 1 2 3 4; do letters o 1000 >d/$i; done\n"
+			"$1 --ro-bind /usr /usr --cow . --session s --overlay-driver=$2 -- "
+			"/bin/sh -ec 'rm -r gone; for i in 1 2 3 4; do "
+			"head -c 100000 /dev/zero | tr \"\\0\" n >d/$i; done'\n"
+			"letters f 800000 >/small/fill; if $1 apply s; then exit 9; fi\n"
+			"for i in 1 2 3 4; do tr -s no <d/$i; wc -c <d/$i; done | sort | uniq | "
+			"tr '\\n' ' '; find . -name '.sbx*'; echo\n"
+			"rm /small/fill; $1 apply s; $1 diff s; cat d/? | tr -s n; "
+			"cat d/? | wc -c; ls");
+
+		cr_expect_eq(run.status, 0, "%s: %s%s", driver, run.out, run.err);
+		cr_expect(strstr(run.err, "No space left on device") &&
+				  strstr(run.err, "nothing is lost"),
+			  "%s", run.err);
+		cr_expect(strstr(run.out, "n100000 o1000 \napplied: "), "%s", run.out);
+		cr_expect(strstr(run.out, "deleted\nn400000\nd\n"), "%s", run.out);
+		cow_finish(&site);
+	}
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* What `sbx diff` prints, in each of its forms, and what other programs make of it. */
+
+#include <stdio.h>
+#include <sys/xattr.h>
+
+#include "cow.h"
+
+#define TREE                                                                                       \
+	"text=a\nb\nc\n", "nonl=no newline", "d/f=f\n", "gone/z=z\n", "gone/sub/y=y\n",            \
+		"gone/l -> z", "exec=x\n", "sp ace/f g=s p\n", "link -> text", "tolink=t\n",       \
+		"empty", "quote\"\\\033=q\n", "\303\274=u\n", "mode=m\n"
+
+/* All that a patch has words for. */
+static const char change[] =
+	"printf 'a\\nB\\nc\\nd' >text; printf 'now\\n' >nonl; rm -r gone; chmod 755 exec; "
+	"echo more >>'sp ace/f g'; echo n >'sp ace/n w'; ln -sfn exec link; rm tolink; "
+	"ln -s text tolink; : >empty2; rm empty; for f in quote*; do echo changed >\"$f\"; done; "
+	"n=$(printf 'n\\001\\n\\302\\233w'); echo new >\"$n\"; echo uu >$(printf '\\303\\274'); "
+	"printf '#!/bin/sh\\n' >run; chmod 755 run; mkdir -p new/deep; echo 1 >new/deep/f; "
+	"ln -s \"$n\" nl; seq 1 3000 >many; rm mode; echo m2 >mode; chmod 755 mode";
+
+/* What git and patch(1) make of --patch is what apply does. */
+Test(cow_diff, a_patch_can_be_applied)
+{
+	static const char *const programs[] = {"git apply --whitespace=nowarn",
+					       "git apply --check --whitespace=nowarn --numstat",
+					       "patch -s -p1 --no-backup-if-mismatch -i"};
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, TREE);
+		_autorun_ struct run_result run = cow_run(&site, change);
+		_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
+		_autorun_ struct run_result stat = cow_verb(&site, "diff", "--stat", "s");
+
+		expect_success(run);
+		expect_success(patch);
+		expect_success(stat);
+		for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+			char script[512];
+
+			snprintf(script, sizeof(script),
+				 "rm -rf \"$1\"/../copy; cp -a \"$1\" \"$1\"/../copy; cd "
+				 "\"$1\"/../copy; cat >../p; %s ../p >&2; mkdir -p ../%zu; cd ..; "
+				 "rmdir %zu; mv copy %zu",
+				 programs[i], i, i, i);
+			_autorun_ struct run_result taken =
+				run_argv(&(struct run_options){.input = patch.out},
+					 (const char *const[]){"/bin/sh", "-ec", script, "sh",
+							       site.path, NULL});
+
+			expect_success(taken);
+		}
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(apply);
+		for (size_t i = 0; i < ARRAY_SIZE(programs); i += 2) {
+			char script[256];
+
+			snprintf(script, sizeof(script),
+				 "diff -r --no-dereference \"$1\" \"$1\"/../%zu; cd \"$1\"/../%zu; "
+				 "test -x run -a -x exec -a -x mode",
+				 i, i);
+			_autorun_ struct run_result same =
+				run_program("/bin/sh", "-ec", script, "sh", site.path);
+
+			expect_out(same, "");
+		}
+		_autorun_ struct run_result clean = run_program(
+			"/bin/sh", "-c", "cd \"$1\"/..; rm -rf 0 1 2 copy p", "sh", site.path);
+		cow_finish(&site);
+	}
+}
+
+/* For what a patch cannot say there is a comment, and the rest can be applied. */
+Test(cow_diff, what_is_no_text_is_named)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "bin=b\n", "d/f=f\n", "m=m\n", "file=f\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "printf 'b\\0' >bin; mkfifo ff; chmod 700 d; chmod 600 m; "
+			       "head -c 9000000 /dev/zero | tr '\\0' x >large; mkdir e; "
+			       "rm file; mkdir file; echo 2 >a");
+	_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
+	char expected[4096];
+	const char *p = site.path;
+
+	expect_success(run);
+	snprintf(expected, sizeof(expected),
+		 "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-a\n+2\n"
+		 "# M  %s/bin (content)  binary, not shown\n"
+		 "# M  %s/d/ (mode 755 -> 700)\n# A  %s/e/\n# A  %s/ff\n"
+		 "diff --git a/file b/file\ndeleted file mode 100644\n--- a/file\n+++ /dev/null\n"
+		 "@@ -1 +0,0 @@\n-f\n# T  %s/file/ (file -> directory)\n"
+		 "# A  %s/large  too large to be shown\n# M  %s/m (mode 644 -> 600)\n",
+		 p, p, p, p, p, p, p);
+	expect_out(patch, expected);
+	cow_finish(&site);
+}
+
+Test(cow_diff, each_kind_of_change_is_told)
+{
+	EACH_DRIVER(driver)
+	{
+		char expected[4096];
+		struct cow_site site;
+
+		cow_start(&site, driver, "content=1\n", "mode=1\n", "attribute=1\n", "time=1\n",
+			  "type=1\n", "link -> a", "gone=1\n", "same=1\n");
+		const char *p = site.path;
+		_autorun_ struct run_result run = cow_run(
+			&site,
+			"echo 2 >content; chmod 600 mode; touch -d @1000000000 time; rm type; "
+			"mkdir type; ln -sfn b link; rm gone; mv same t; mv t same; "
+			"python3 -c 'import os; os.setxattr(\"attribute\", \"user.x\", "
+			"b\"1\")'; : >new");
+		_autorun_ struct run_result list = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result json = cow_verb(&site, "diff", "--json", "s");
+
+		expect_success(run);
+		snprintf(expected, sizeof(expected),
+			 "M  %s/attribute (attributes)\nM  %s/content (content)\nD  %s/gone\n"
+			 "M  %s/link (target)\nM  %s/mode (mode 644 -> 600)\nA  %s/new\n"
+			 "M  %s/time (time)\nT  %s/type/ (file -> directory)\n",
+			 p, p, p, p, p, p, p, p);
+		if (strcmp(driver, "kernel") == 0)
+			expect_out(list, expected);
+		else /* in another order: what was removed comes where its mark lies */
+			expect_success(list);
+		for (const char *line = expected; *line; line = strchr(line, '\n') + 1) {
+			char one[512];
+
+			snprintf(one, sizeof(one), "%.*s", (int)(strchr(line, '\n') - line + 1),
+				 line);
+			cr_expect(strstr(list.out, one), "%s: %s", one, list.out);
+		}
+		cr_expect(strstr(json.out, "\"target\": \"a\"") &&
+				  strstr(json.out, "\"target\": \"b\""),
+			  "%s", json.out);
+		cow_finish(&site);
+	}
+}
+
+/* On a terminal: colours, unless NO_COLOR or TERM is against it; a pager, as it is chosen. */
+Test(cow_diff, colours_and_pager_on_a_terminal)
+{
+	static const struct {
+		const char *env[3];
+		bool colour, paged;
+	} rows[] = {
+		{{"TERM=xterm", "SBX_PAGER=sed s/^/paged:/", "PAGER=false"}, true, true},
+		{{"TERM=xterm", "PAGER=sed s/^/paged:/"}, true, true},
+		{{"TERM=xterm", "PAGER=cat"}, true, false},
+		{{"TERM=xterm", "SBX_PAGER=", "PAGER=false"}, true, false},
+		{{"TERM=xterm", "NO_COLOR=1", "PAGER="}, false, false},
+		{{"TERM=dumb", "PAGER="}, false, false},
+		{{"TERM=xterm", "PAGER=printf '%s:' \"$LESS\" >/dev/tty; cat"}, true, false},
+	};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "echo 2 >a; printf '\\033[2J\\302\\2332J\\n' >b");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *env[8] = {site.place.env[0], site.place.env[1], site.place.env[2],
+				      rows[i].env[0],	 rows[i].env[1],    rows[i].env[2]};
+		const struct run_options options = {.env = env, .pty = true};
+		struct session session;
+		struct run_result r;
+
+		session_sbx(&session, &options, "diff", "--patch", "s");
+		r = session_finish(&session);
+		expect_success(r);
+		cr_expect_eq(strstr(r.out, "\033[32m+2") != NULL, rows[i].colour, "%zu: %s", i,
+			     r.out);
+		cr_expect_eq(strstr(r.out, "paged:") != NULL, rows[i].paged, "%zu: %s", i, r.out);
+		cr_expect(!strstr(r.out, "\033[2J") && !strstr(r.out, "\302\233") &&
+				  strstr(r.out, "+\\x1b[2J\\xc2\\x9b2J"),
+			  "%zu: %s", i, r.out);
+		cr_expect(i != 6 || strstr(r.out, "FRX:"), "%s", r.out);
+		run_result_finish(&r);
+	}
+	/* Elsewhere neither. */
+	const char *env[] = {site.place.env[0], site.place.env[1], site.place.env[2],
+			     "TERM=xterm",	"PAGER=false",	   NULL};
+	_autorun_ struct run_result plain =
+		run_sbx_with(&((struct run_options){.env = env}), "diff", "s");
+
+	expect_success(plain);
+	cr_expect(!strchr(plain.out, '\033'));
+	cow_finish(&site);
+}
+
+/* Who reads a part has had enough: that is no failure. */
+Test(cow_diff, a_reader_that_leaves)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "for i in $(seq 1 3000); do : >long-name-to-fill-a-pipe-$i; done");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result head =
+		run_argv(&options,
+			 (const char *const[]){"/bin/bash", "-c",
+					       "set -o pipefail; \"$1\" diff s | head -n 1 | wc -l",
+					       "sh", sbx_program(), NULL});
+
+	expect_success(run);
+	expect_out(head, "1\n");
+	cow_finish(&site);
+}
+
+/* The examples of sbx-cow(7). */
+Test(cow_diff, json_is_for_jq)
+{
+	struct cow_site site;
+
+	skip_unless(access("/usr/bin/jq", X_OK) == 0, "there is no jq");
+	cow_start(&site, "kernel", "a=a\n", "m=m\n", "gone=g\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "echo 123 >a; chmod 755 m; echo 12345 >n; ln -s n l; rm gone");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result jq =
+		run_argv(&options,
+			 (const char *const[]){
+				 "/bin/sh", "-ec",
+				 "d() { \"$1\" diff --json s; }\n"
+				 "d \"$1\" | jq -r '.changes[] | select(.changes | "
+				 "index(\"mode\")) | .path'\n"
+				 "d \"$1\" | jq '[.changes[] | select(.after.type == \"file\") | "
+				 ".after.size] | add'\n"
+				 "d \"$1\" | jq -c '.changes | map(.changes[]) | group_by(.) | "
+				 "map({(.[0]): length}) | add'\n"
+				 "d \"$1\" | jq -r '.changes[] | select(.after.type == \"link\") | "
+				 "\"\\(.path) -> \\(.after.target)\"'\n",
+				 "sh", sbx_program(), NULL});
+
+	expect_success(run);
+	expect_out(jq, "m\n12\n{\"added\":2,\"content\":1,\"deleted\":1,\"mode\":1,\"mtime\":1}\n"
+		       "l -> n\n");
+	cow_finish(&site);
+}

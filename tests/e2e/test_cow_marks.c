@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layers that are made by hand: the marks of both drivers, and what no command could leave there,
+ * or hardly. See tests/cow/test_hostile.py for such as nobody would think of.
+ */
+
+#include <stdio.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "cow.h"
+
+#define TREE "a=old\n", "b=b\n", "d/x=x\n", "d/y=y\n"
+
+static void put(int dir, const char *name, const char *text, mode_t mode)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	cr_assert_geq(fd, 0, "%s: %m", name);
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	cr_assert_eq(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void mark(int dir, const char *name, const char *attribute, const char *value)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+
+	cr_assert_geq(fd, 0, "%s: %m", name);
+	cr_assert_eq(fsetxattr(fd, attribute, value, strlen(value), 0), 0, "%s: %m", attribute);
+	close(fd);
+}
+
+static void whiteout(int dir, const char *name)
+{
+	cr_assert_eq(mknodat(dir, name, S_IFCHR, makedev(0, 0)), 0, "%s: %m", name);
+}
+
+static void expect_diff(const struct cow_site *site, const char *const *lines)
+{
+	_autorun_ struct run_result diff = cow_verb(site, "diff", "s");
+	char expected[2048];
+	size_t len = 0;
+
+	expected[0] = '\0';
+	for (; *lines; lines++)
+		len += (size_t)snprintf(expected + len, sizeof(expected) - len, "%c  %s/%s\n",
+					(*lines)[0], site->path, *lines + 1);
+	expect_out(diff, expected);
+}
+#define expect_changes(site, ...) expect_diff((site), (const char *const[]){__VA_ARGS__, NULL})
+
+static void expect_applied(const struct cow_site *site)
+{
+	_autorun_ struct run_result apply = cow_verb(site, "apply", "s");
+	_autorun_ struct run_result diff = cow_verb(site, "diff", "s");
+
+	expect_success(apply);
+	expect_out(diff, "");
+}
+
+Test(cow_marks, the_kernels_whiteouts)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	whiteout(upper, "a");
+	whiteout(upper, "never");
+	cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+	mark(upper, "d", "user.overlay.opaque", "x");
+	put(upper, "d/x", "", 0600);
+	mark(upper, "d/x", "user.overlay.whiteout", "y");
+	put(upper, "b", "", 0644);
+	mark(upper, "b", "user.overlay.whiteout", "y"); /* means nothing here */
+	expect_changes(&site, "Da", "Mb (content)", "Dd/x");
+	expect_applied(&site);
+	cr_expect(!tree_exists(site.tree, "a") && !tree_exists(site.tree, "d/x") &&
+		  tree_exists(site.tree, "b") && tree_exists(site.tree, "d/y"));
+	cow_finish(&site);
+}
+
+Test(cow_marks, whiteouts_of_fuse)
+{
+	struct cow_site site;
+
+	cow_start(&site, "fuse", TREE);
+	_autoclose_ int upper = cow_forge(&site, true);
+
+	put(upper, ".wh.a", "", 0644);
+	put(upper, ".wh.never", "", 0644);
+	put(upper, ".wh.b", "", 0644);
+	put(upper, "b", "new\n", 0644); /* beside a mark, what is there counts */
+	put(upper, ".wh.", "", 0644);
+	put(upper, ".wh..", "", 0644);
+	put(upper, ".wh...", "", 0644);
+	whiteout(upper, "d");
+	expect_changes(&site, "Da", "Mb (content)", "Dd/");
+	expect_applied(&site);
+	cr_expect(!tree_exists(site.tree, "a") && !tree_exists(site.tree, "d") &&
+		  tree_exists(site.tree, "b"));
+	cow_finish(&site);
+}
+
+/* With the kernel's driver these are names as any others. */
+Test(cow_marks, of_the_other_driver_are_names)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	put(upper, ".wh.a", "", 0644);
+	cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+	put(upper, "d/.wh..wh..opq", "", 0644);
+	mark(upper, "d", "user.fuseoverlayfs.opaque", "y");
+	expect_changes(&site, "A.wh.a", "Ad/.wh..wh..opq");
+	expect_applied(&site);
+	cr_expect(tree_exists(site.tree, "a") && tree_exists(site.tree, "d/x") &&
+		  tree_exists(site.tree, ".wh.a"));
+	cow_finish(&site);
+}
+
+Test(cow_marks, opaque_directories)
+{
+	static const struct {
+		bool fuse;
+		const char *attribute; /* NULL: a file */
+	} rows[] = {
+		{false, "user.overlay.opaque"},
+		{true, "user.overlay.opaque"},
+		{true, "user.fuseoverlayfs.opaque"},
+		{true, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "", "d/x=x\n", "d/sub/z=z\n", "d/y=y\n");
+		_autoclose_ int upper = cow_forge(&site, rows[i].fuse);
+
+		cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+		cr_assert_eq(mkdirat(upper, "d/sub", 0755), 0);
+		put(upper, "d/x", "new\n", 0644);
+		put(upper, "d/sub/n", "n\n", 0644);
+		if (rows[i].attribute)
+			mark(upper, "d", rows[i].attribute, "y");
+		else
+			put(upper, "d/.wh..wh..opq", "", 0644);
+		/* What is below an opaque directory has nothing of the host's below it either. */
+		expect_changes(&site, "Ad/sub/n", "Dd/sub/z", "Md/x (content)", "Dd/y");
+		expect_applied(&site);
+		cr_expect(!tree_exists(site.tree, "d/y") && !tree_exists(site.tree, "d/sub/z"));
+		cow_finish(&site);
+	}
+}
+
+Test(cow_marks, what_leads_elsewhere_is_refused)
+{
+	static const char *const marks[] = {"user.overlay.redirect", "user.overlay.metacopy",
+					    "user.fuseoverlayfs.redirect"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "", TREE);
+		_autoclose_ int upper = cow_forge(&site, i == 2);
+
+		put(upper, "a", "2\n", 0644);
+		put(upper, "c", "", 0644);
+		mark(upper, "c", marks[i], "/../secret");
+		cr_assert_eq(fchmodat(upper, "c", 0, 0), 0); /* a closed file has it as well */
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "--force", "s");
+		_autofree_ char *a = tree_read(site.tree, "a");
+
+		expect_failure(diff, 1, marks[i]);
+		expect_failure(apply, 1, marks[i]);
+		cr_expect_str_eq(a, "old\n", "nothing may be applied");
+		cow_finish(&site);
+	}
+}
+
+/* What its owner cannot read is shown and applied all the same, attributes too. */
+Test(cow_marks, closed_files_and_directories)
+{
+	struct cow_site site;
+	struct stat st;
+	char value[8] = "";
+
+	cow_start(&site, "kernel", "a=old\n", "closed/x=x\n");
+	cr_assert_eq(fchmodat(site.tree, "closed", 0, 0), 0);
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	put(upper, "a", "new\n", 0600);
+	mark(upper, "a", "user.test", "t");
+	cr_assert_eq(fchmodat(upper, "a", 0, 0), 0);
+	cr_assert_eq(mkdirat(upper, "closed", 0700), 0);
+	put(upper, "closed/n", "n\n", 0);
+	cr_assert_eq(fchmodat(upper, "closed", 0, 0), 0);
+	expect_changes(&site, "Ma (content, mode 644 -> 0, attributes)", "Aclosed/n");
+	expect_applied(&site);
+	cr_assert_eq(fstatat(site.tree, "a", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, 0);
+	cr_assert_eq(fchmodat(site.tree, "a", 0600, 0), 0);
+	_autofree_ char *path = tree_path(site.tree, "a");
+	cr_expect_eq(getxattr(path, "user.test", value, sizeof(value)), 1);
+	cr_assert_eq(fchmodat(site.tree, "closed", 0700, 0), 0);
+	cr_expect(tree_exists(site.tree, "closed/n") && tree_exists(site.tree, "closed/x"));
+	cow_finish(&site);
+}
+
+/* A file that would fill any disk stays a hole; two that differ in one byte do so. */
+Test(cow_marks, giants)
+{
+	enum { TERA = 1 };
+	const off_t size = (off_t)TERA << 40;
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, "kernel", "same", "other");
+	_autofree_ char *same = tree_path(site.tree, "same"),
+			*other = tree_path(site.tree, "other");
+	skip_unless(truncate(same, size) == 0, "files here cannot be that large");
+	cr_assert_eq(truncate(other, size), 0);
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	put(upper, "same", "", 0644);
+	put(upper, "other", "", 0644);
+	put(upper, "new", "x", 0644);
+	for (size_t i = 0; i < 3; i++) {
+		const char *const names[] = {"same", "other", "new"};
+		_autoclose_ int fd = openat(upper, names[i], O_WRONLY | O_CLOEXEC);
+
+		cr_assert_eq(ftruncate(fd, size), 0);
+		if (i == 1)
+			cr_assert_eq(pwrite(fd, "y", 1, size - 4096), 1);
+	}
+	cr_assert_eq(fstatat(site.tree, "same", &st, 0), 0);
+	cr_assert_eq(utimensat(upper, "same", (struct timespec[]){st.st_atim, st.st_mtim}, 0), 0);
+	expect_changes(&site, "Anew", "Mother (content)");
+	_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
+
+	cr_expect(strstr(patch.out, "too large to be shown"), "%s", patch.out);
+	expect_applied(&site);
+	cr_assert_eq(fstatat(site.tree, "new", &st, 0), 0);
+	cr_expect(st.st_size == size && st.st_blocks < 2048, "%lld blocks",
+		  (long long)st.st_blocks);
+	cow_finish(&site);
+}
+
+static void make_deep(int at, const char *name, unsigned depth)
+{
+	_autoclose_ int fd = dup(at);
+
+	for (unsigned i = 0; i < depth; i++) {
+		int below;
+
+		cr_assert_eq(mkdirat(fd, name, 0700), 0, "%u: %m", i);
+		below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cr_assert_geq(below, 0);
+		close(fd);
+		fd = below;
+	}
+	put(fd, "end", "end\n", 0644);
+}
+
+/* More than ten times what a path may have. */
+Test(cow_marks, deeper_than_any_path)
+{
+	static const char name[] =
+		"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+		"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+		"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	make_deep(upper, name, 250);
+	_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+
+	expect_success(names);
+	cr_expect(strlen(names.out) > 6000000, "%zu", strlen(names.out));
+	expect_applied(&site);
+	/* Deeper still: refused, and removed. */
+	make_deep(upper, "d", 3000);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+	_autorun_ struct run_result clean = run_program("/bin/rm", "-r", site.path);
+
+	expect_failure(diff, 1, "more than 400 directories deep");
+	expect_failure(apply, 1, "more than 400 directories deep");
+	expect_out(discard, "");
+	expect_success(clean);
+	cow_finish(&site);
+}
+
+/* A deep tree is taken apart by new names for its directories; such names may be there. */
+Test(cow_marks, names_that_discard_uses_stand_in_no_way)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "gone/");
+	_autoclose_ int gone = openat(site.tree, "gone", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	cr_assert_eq(mkdirat(gone, ".sbx-deep-0", 0700), 0);
+	put(gone, ".sbx-deep-0/x", "x", 0644);
+	put(gone, ".sbx-deep-1", "x", 0644);
+	make_deep(gone, "d", 150);
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	whiteout(upper, "gone");
+	expect_applied(&site);
+	cr_expect(!tree_exists(site.tree, "gone") && tree_exists(site.tree, "a"));
+	cow_finish(&site);
+}
+
+Test(cow_marks, sockets_and_fifos)
+{
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	cr_assert_eq(mknodat(upper, "socket", S_IFSOCK | 0600, 0), 0);
+	cr_assert_eq(mkfifoat(upper, "fifo", 0600), 0);
+	cr_assert_eq(fchmodat(upper, "fifo", 0622, 0), 0);
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(apply);
+	cr_expect(strstr(apply.err, "/socket: is a socket, and left out"), "%s", apply.err);
+	cr_expect(!tree_exists(site.tree, "socket"));
+	cr_assert_eq(fstatat(site.tree, "fifo", &st, 0), 0);
+	cr_expect_eq(st.st_mode, (mode_t)(S_IFIFO | 0622));
+	expect_changes(&site, "Asocket");
+	cow_finish(&site);
+}
