@@ -2,6 +2,7 @@
 /* mountinfo: see mountinfo.h. */
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sbx/base/mountinfo.h"
@@ -51,23 +52,43 @@ static void mountinfo_unescape(char *text)
 }
 
 /**
- * The next mount point.
- * @rest: the file's text from here on, which is cut up
+ * The next mount.
+ * @rest:      the file's text from here on, which is cut up
+ * @ret_entry: borrows from that text
  *
- * Return: NULL when there is none any more. A line that has none is passed over.
+ * Return: its mount point; NULL when there is none any more. A line that has none is passed over;
+ * one without a type has "".
  */
-char *mountinfo_next(char **rest)
+char *mountinfo_next_entry(char **rest, struct mountinfo_entry *ret_entry)
 {
 	char *point = NULL;
 
 	while (**rest && !point) {
-		char *line = *rest, *end = line + strcspn(line, "\n");
+		char *line = *rest, *end = line + strcspn(line, "\n"), *type;
 
 		*rest = *end ? end + 1 : end;
 		*end = '\0';
+		/* Behind a variable number of fields, which a dash of its own ends. */
+		type = strstr(line, " - ");
+		if (type) {
+			*type = '\0';
+			type += 3;
+			type[strcspn(type, " ")] = '\0';
+		}
+		ret_entry->id = strtoull(line, NULL, 10);
+		ret_entry->type = type ? type : end;
 		point = mountinfo_field(line, MOUNTINFO_POINT_FIELD);
 	}
 	if (point)
 		mountinfo_unescape(point);
+	ret_entry->point = point;
 	return point;
+}
+
+/* The next mount point, as above. */
+char *mountinfo_next(char **rest)
+{
+	struct mountinfo_entry entry;
+
+	return mountinfo_next_entry(rest, &entry);
 }

@@ -31,6 +31,25 @@ extern char **environ;
 
 enum { RUN_STACK_BYTES = 32768 }; /* what the monitor uses of its stack */
 
+static int run_print_remark(const struct plan_remark *remark)
+{
+	char room[1024];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&line, "sbx: %s: ", remark->topic);
+	str_buf_escape(&line, remark->text, strlen(remark->text));
+	str_buf_puts(&line, "\n");
+	return io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
+/* What is not shown is told in any case: -v has done so. */
+static void run_tell_passed(const struct sbx_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_remarks; i++)
+		if (str_equal(plan->remarks[i].topic, PLAN_REMARK_PASSED))
+			(void)run_print_remark(&plan->remarks[i]);
+}
+
 /* -v: the steps and remarks, on standard error, before anything happens. */
 static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 {
@@ -47,15 +66,8 @@ static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 			       origin ? origin : "", origin ? ")" : "");
 		r = io_write_all(STDERR_FILENO, line.data, line.len);
 	}
-	for (size_t i = 0; i < plan->n_remarks && r == 0; i++) {
-		char room[1024];
-		struct str_buf line = STR_BUF_ON_STACK(room);
-
-		str_buf_printf(&line, "sbx: %s: ", plan->remarks[i].topic);
-		str_buf_escape(&line, plan->remarks[i].text, strlen(plan->remarks[i].text));
-		str_buf_puts(&line, "\n");
-		r = io_write_all(STDERR_FILENO, line.data, line.len);
-	}
+	for (size_t i = 0; i < plan->n_remarks && r == 0; i++)
+		r = run_print_remark(&plan->remarks[i]);
 	return r < 0 ? err_system(err, -r, NULL, "cannot write the plan to standard error") : 0;
 }
 
@@ -104,6 +116,8 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 		r = run_print_plan(plan, err);
 	if (r < 0)
 		return r;
+	if (!run->verbose)
+		run_tell_passed(plan);
 	return plan->session ? run_cow(plan, caller, ret_exit_code, err)
 			     : launch_run(plan, caller, ret_exit_code, err);
 }

@@ -157,7 +157,8 @@ static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_plac
 {
 	const struct plan_layers *layers = m->step->layers;
 
-	for (size_t i = 0; i < layers->n_lower; i++) {
+	/* Where it is covered. */
+	for (size_t i = 0; i < layers->n_lower && !layers->holds_session; i++) {
 		_autoclose_ int fd = -1;
 		const char *lower = layers->lower[i];
 		int r = overlay_open_layer(place->host_fd, lower, &fd, err);
@@ -381,6 +382,34 @@ static int fuse_pivot(const struct fuse_place *place, struct sbx_err *err)
 	return 0;
 }
 
+/*
+ * Lay something empty over a directory below the lower layer. One that is not there, or lies
+ * below another cover, or cannot be reached from here, shows nothing anyway.
+ */
+static int fuse_cover(int lower_fd, const char *path, struct sbx_err *err)
+{
+	const struct plan_step empty = {
+		.mode = 0755,
+		.nr_inodes = 1,
+		.attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			 MOUNT_ATTR_NOEXEC,
+	};
+	_autoclose_ int at = -1, cover = -1;
+	int r = path_open_inside(lower_fd, path, &at);
+
+	if (r == -ENOENT || r == -EACCES)
+		return 0;
+	if (r < 0)
+		return err_system(err, -r, path, "cannot be covered for fuse-overlayfs");
+	r = mount_make_tmpfs(&empty, &cover, err);
+	if (r < 0)
+		return r;
+	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+	    0)
+		return err_system(err, errno, path, "cannot be covered for fuse-overlayfs");
+	return 0;
+}
+
 static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_place *place,
 			       const int *trees, const struct fuse_top *top, struct sbx_err *err)
 {
@@ -393,6 +422,8 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 		(void)snprintf(name, sizeof(name), "%zu", i);
 		r = fuse_furnish(place, name, trees[i], err);
 	}
+	for (size_t i = 0; i < layers->n_covers && r == 0; i++)
+		r = fuse_cover(trees[0], layers->covers[i], err);
 	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
 		r = fuse_link_top(place, top, err);
 	if (r == 0 && layers->top == PLAN_LAYERS_TMP)

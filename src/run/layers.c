@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,7 +73,7 @@ static int layers_open_top(struct run_context *ctx, const struct plan_layers *la
 	if (r < 0 || ctx->plan->bwrap_words)
 		return r;
 	r = overlay_check_apart(layers->work, open->work, layers->upper, open->upper, err);
-	for (size_t i = 0; i < open->n_lower && r == 0; i++) {
+	for (size_t i = 0; i < open->n_lower && r == 0 && !layers->holds_session; i++) {
 		const char *lower = layers->lower[layers->n_lower - 1 - i];
 
 		r = overlay_check_apart(layers->upper, open->upper, lower, open->lower[i], err);
@@ -96,6 +97,41 @@ static int layers_open_all(struct run_context *ctx, const struct plan_layers *la
 		open->n_lower++;
 	}
 	return layers_open_top(ctx, layers, open, err);
+}
+
+/*
+ * The kernel takes no upper layer that lies below a lower one, which it looks for in the filesystem
+ * of that: so it is given a view of the lower one that is a filesystem of its own, an
+ * overlay with nothing else in it. What the sandbox could find there of the session a mask
+ * hides (spec/session.c). An overlay wants two layers, and one that is mounted somewhere.
+ *
+ * Return: 0, or -errno, with *err filled but where it is the kernel that refuses.
+ */
+static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
+			      struct sbx_err *err)
+{
+	const uint64_t attrs =
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	_autoclose_ int empty = -1, place = -1, view = -1;
+	int r = layers_make_dir(ctx, &empty, err);
+
+	assert(open->n_lower == 1);
+	if (r == 0)
+		r = layers_make_dir(ctx, &place, err);
+	if (r < 0)
+		return r;
+	const int lower[] = {open->lower[0], empty};
+	const struct overlay_layers both = {lower, 2, -1, -1};
+
+	r = overlay_mount(&both, attrs, &view);
+	if (r < 0)
+		return r;
+	if (sys_move_mount(view, "", place, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return -errno;
+	close(open->lower[0]);
+	open->lower[0] = take_fd(&view);
+	return 0;
 }
 
 /* Why the kernel has refused, where its errno says little. */
@@ -122,8 +158,11 @@ static int layers_by_kernel(struct run_context *ctx, const struct plan_step *ste
 	int r = layers_open_all(ctx, step->layers, &open, err);
 
 	if (r == 0) {
+		if (step->layers->holds_session)
+			r = layers_stand_apart(ctx, &open, err);
 		layers = (struct overlay_layers){open.lower, open.n_lower, open.upper, open.work};
-		r = overlay_mount(&layers, step->attrs, ret_fd);
+		if (r == 0)
+			r = overlay_mount(&layers, step->attrs, ret_fd);
 		if (r < 0 && (step->layers->drivers & PLAN_LAYERS_FUSE) && r != -ELOOP)
 			r = 0;
 		else

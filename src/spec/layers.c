@@ -164,7 +164,9 @@ static const char *layers_fuse_obstacle(const struct layers *l, const char **ret
 	if (probe_fuse(l->wanted->host) < 0)
 		return arena_printf(arena, "fuse-overlayfs cannot open /dev/fuse: %s",
 				    strerror(errno));
-	*ret_hint = "put layers together outside, or bind what need not be one";
+	*ret_hint = l->wanted->lower ? "give --cow only the directories that the command is to "
+				       "change: each mount below one takes a process"
+				     : "put layers together outside, or bind what need not be one";
 	if (l->plan->n_fuse >= PLAN_FUSE_MAX)
 		return arena_printf(arena, "there are %d processes of fuse-overlayfs already",
 				    PLAN_FUSE_MAX);
@@ -179,7 +181,8 @@ static int layers_refuse(const struct layers *l, const char *what, const char *h
 	const struct spec_op *op = &l->wanted->spec->ops[l->wanted->op];
 	bool asked = l->wanted->spec->overlay_driver != SPEC_OVERLAY_DRIVER_AUTO;
 
-	(void)err_refuse(l->err, EOPNOTSUPP, op->dest, "%s", what);
+	(void)err_refuse(l->err, EOPNOTSUPP, l->wanted->lower ? l->wanted->lower : op->dest, "%s",
+			 what);
 	err_set_option(l->err, asked ? "--overlay-driver" : op->option);
 	err_hint(l->err, "%s", hint);
 	return -EOPNOTSUPP;
@@ -198,6 +201,9 @@ static int layers_take_session(const struct layers *l)
 	l->out->upper = l->wanted->upper;
 	l->out->work = l->wanted->work;
 	l->out->top = PLAN_LAYERS_HOST;
+	l->out->covers = l->wanted->covers;
+	l->out->n_covers = l->wanted->n_covers;
+	l->out->holds_session = l->wanted->holds_session;
 	return 0;
 }
 

@@ -674,7 +674,7 @@ static int resolve_dests(struct resolve *r)
 			return err_usage(r->err, op->option, "cannot hide the root of the sandbox");
 		if (resolve_op_makes(op) && path_is_root(r->dests[i]) && op->kind != SPEC_OP_DIR) {
 			if (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_TMPFS &&
-			    !layers_is_overlay(op))
+			    op->kind != SPEC_OP_COW && !layers_is_overlay(op))
 				return err_usage(r->err, op->option,
 						 "cannot be the root of the sandbox");
 			if (r->defaults->runs_covered && i > 0)
@@ -977,21 +977,96 @@ static uint64_t resolve_hardening(const struct plan_step *step)
 static int resolve_layers(struct resolve *r, size_t index, struct plan_step *step)
 {
 	const struct layers_wanted wanted = {
-		r->spec, r->host, r->defaults, index, NULL, NULL, NULL, r->spec->overlay_driver};
+		.spec = r->spec,
+		.host = r->host,
+		.defaults = r->defaults,
+		.op = index,
+		.driver = r->spec->overlay_driver,
+	};
 
 	step->source = NULL;
 	return layers_choose(&wanted, r->plan, step, r->err);
 }
 
-/* One more root of the session. */
+/* One more root of the session: the view's own, or that of a mount below it. */
+static int resolve_cow_root(struct resolve *r, size_t index, const struct session_view *view,
+			    const char *root, struct plan_step *step)
+{
+	struct layers_wanted wanted = {
+		.spec = r->spec,
+		.host = r->host,
+		.defaults = r->defaults,
+		.op = index,
+		.driver = r->spec->overlay_driver,
+	};
+	int e = session_add_root(r->spec, r->plan, view, root, &wanted, r->err);
+
+	return e < 0 ? e : layers_choose(&wanted, r->plan, step, r->err);
+}
+
+/* Where the base has its own in their place. */
+static bool resolve_base_has(const struct resolve *r, const char *dest)
+{
+	return r->op_is_root && !r->spec->no_base &&
+	       (str_equal(dest, "/proc") || str_equal(dest, "/dev"));
+}
+
+/* A mount below a view. @cow: the view's own step, copied, as steps move. */
+static int resolve_cow_mount(struct resolve *r, size_t index, const struct session_view *view,
+			     const struct session_mount *mount, const struct plan_step *cow)
+{
+	static const enum plan_step_kind kinds[] = {
+		[SESSION_MOUNT_ROOT] = PLAN_STEP_LAYERS,
+		[SESSION_MOUNT_FILE] = PLAN_STEP_BIND,
+		[SESSION_MOUNT_PASSED] = PLAN_STEP_MASK,
+	};
+	const char *rest = mount->path + (path_is_root(view->root) ? 0 : strlen(view->root));
+	const char *dest = arena_printf(r->arena, "%s%s", path_is_root(cow->dest) ? "" : cow->dest,
+					rest);
+	struct plan_step *step;
+
+	if (!dest)
+		return err_oom(r->err);
+	if (mount->kind == SESSION_MOUNT_PASSED && resolve_base_has(r, dest))
+		return 0;
+	if (mount->kind == SESSION_MOUNT_PASSED &&
+	    plan_add_remark(r->plan, PLAN_REMARK_PASSED,
+			    "%s, a mount below %s, is not shown: it has no files to keep changes "
+			    "of, or cannot be entered",
+			    mount->path, view->root) < 0)
+		return err_oom(r->err);
+	step = resolve_add(r, kinds[mount->kind], cow->cause);
+	if (!step)
+		return err_oom(r->err);
+	step->origin = cow->origin;
+	step->dest = dest;
+	step->attrs = cow->attrs;
+	if (mount->kind == SESSION_MOUNT_ROOT)
+		return resolve_cow_root(r, index, view, mount->path, step);
+	step->flags = mount->kind == SESSION_MOUNT_PASSED
+			      ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH
+			      : 0;
+	step->source = mount->kind == SESSION_MOUNT_FILE ? mount->path : NULL;
+	step->attrs |= mount->kind == SESSION_MOUNT_FILE ? MOUNT_ATTR_RDONLY : 0;
+	return 0;
+}
+
+/* A view: an overlay of the directory, and of each mount of the host below it. */
 static int resolve_cow(struct resolve *r, size_t index, struct plan_step *step)
 {
-	struct layers_wanted wanted = {r->spec, r->host, r->defaults, index,
-				       NULL,	NULL,	 NULL,	      r->spec->overlay_driver};
-	int e = session_add_root(r->spec, r->host, r->plan, index, &wanted, r->err);
+	struct session_view view = {0};
+	struct plan_step cow;
+	int e = session_find_view(r->host, r->plan, step->source, &view, r->err);
 
 	step->source = NULL;
-	return e < 0 ? e : layers_choose(&wanted, r->plan, step, r->err);
+	if (e == 0)
+		e = session_check_view(r->spec, r->host, r->plan, &view, r->err);
+	if (e == 0)
+		e = resolve_cow_root(r, index, &view, view.root, step);
+	cow = *step;
+	for (size_t i = 0; i < view.n_mounts && e == 0; i++)
+		e = resolve_cow_mount(r, index, &view, &view.mounts[i], &cow);
+	return e;
 }
 
 static int resolve_op(struct resolve *r, size_t index)
@@ -1093,6 +1168,7 @@ static bool resolve_has_data(const struct resolve *r)
 	for (size_t i = r->first_op; i < r->spec->n_ops; i++)
 		if (r->spec->ops[i].kind == SPEC_OP_BIND_DATA ||
 		    r->spec->ops[i].kind == SPEC_OP_TMP_OVERLAY ||
+		    r->spec->ops[i].kind == SPEC_OP_COW ||
 		    (r->spec->ops[i].kind == SPEC_OP_PROTECT &&
 		     r->spec->protect_by == SPEC_PROTECT_BY_OVERLAY))
 			return true;

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "sbx/base/mountinfo.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/spec/session.h"
 
 /* Where sessions with names are. NULL: no such place, or no memory. */
@@ -110,34 +112,31 @@ static int session_begin(const struct sbx_spec *spec, const struct probe_host *h
 
 /* ---- roots ---- */
 
-/* The real path of a place that need not exist: that of the nearest directory above, and the rest.
+/*
+ * The real path of a place that need not exist: that of the nearest directory above, and the rest.
+ * @real: PATH_MAX bytes
  */
-static bool session_is_inside(const char *dir, const char *root)
+static bool session_real_place(const char *dir, char *real)
 {
-	char above[PATH_MAX], real[PATH_MAX];
-	char *slash;
+	char above[PATH_MAX];
+	size_t len = strlen(dir), n;
 
 	str_copy(above, sizeof(above), dir);
-	while (!realpath(above, real)) {
-		slash = strrchr(above, '/');
-		if (!slash || slash == above)
-			return path_is_below(dir, root);
+	while (!realpath(above[0] ? above : "/", real)) {
+		char *slash = strrchr(above, '/');
+
+		if (!slash)
+			return false;
 		*slash = '\0';
+		len = strlen(above);
 	}
-	return path_is_below(real, root);
-}
-
-/* A mount of the host below the root would be seen, and what is written there lost. */
-static const char *session_find_mount(const struct probe_host *host, struct arena *arena,
-				      const char *root)
-{
-	const char *table = probe_text(host, "/proc/self/mountinfo");
-	char *text = table ? arena_dup(arena, table) : NULL, *point = NULL;
-
-	while (text && (point = mountinfo_next(&text)))
-		if (path_is_below(point, root) && !str_equal(point, root))
-			return point;
-	return NULL;
+	n = path_is_root(real) ? 0 : strlen(real);
+	if (n + strlen(dir + len) >= PATH_MAX)
+		return false;
+	memcpy(real + n, dir + len, strlen(dir + len) + 1);
+	if (!real[0])
+		str_copy(real, PATH_MAX, "/");
+	return true;
 }
 
 static int session_refuse_root(const char *hint, struct sbx_err *err)
@@ -147,33 +146,26 @@ static int session_refuse_root(const char *hint, struct sbx_err *err)
 	return -EINVAL;
 }
 
-static int session_check_root(const struct plan_session *session, const struct probe_host *host,
-			      struct arena *arena, const char *root, struct sbx_err *err)
+/**
+ * Whether a view may stand beside those that the session has. The session is chosen with the first.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int session_check_view(const struct sbx_spec *spec, const struct probe_host *host,
+		       struct sbx_plan *plan, const struct session_view *view, struct sbx_err *err)
 {
-	const char *mount;
+	int r = plan->session ? 0 : session_begin(spec, host, plan, err);
 
-	for (size_t i = 0; i < session->n_roots; i++) {
-		if (!path_is_below(root, session->roots[i]) &&
-		    !path_is_below(session->roots[i], root))
+	for (size_t i = 0; r == 0 && i < plan->session->n_roots; i++) {
+		const char *other = plan->session->roots[i];
+
+		if (!path_is_below(view->root, other) && !path_is_below(other, view->root))
 			continue;
-		(void)err_refuse(err, EINVAL, root, "is in one tree with %s, which has a view too",
-				 session->roots[i]);
+		(void)err_refuse(err, EINVAL, view->root,
+				 "is in one tree with %s, which has a view too", other);
 		return session_refuse_root("one --cow of the upper directory has both", err);
 	}
-	if (session_is_inside(session->dir, root)) {
-		(void)err_refuse(err, EINVAL, root,
-				 "holds the session, %s, which would be changed through itself",
-				 session->dir);
-		return session_refuse_root(
-			"put the session elsewhere: --session DIR, or XDG_STATE_HOME", err);
-	}
-	mount = session_find_mount(host, arena, root);
-	if (mount) {
-		(void)err_refuse(err, EINVAL, root, "has a mount below it: %s", mount);
-		return session_refuse_root(
-			"give --cow for directories that have none, each on its own", err);
-	}
-	return 0;
+	return r;
 }
 
 /* The driver that a root's directory was used with; AUTO: none yet. */
@@ -205,24 +197,106 @@ static int session_choose_driver(const struct sbx_spec *spec, struct layers_want
 	return -EINVAL;
 }
 
+/* ---- mounts below ---- */
+
+/* Nothing of it is a file that could be kept, or it is served by a process of its own. */
+static bool session_passes_over(const struct mountinfo_entry *entry)
+{
+	static const char *const types[] = {
+		"proc",	      "sysfs",	 "devtmpfs",	"devpts",     "autofs",	    "mqueue",
+		"cgroup",     "cgroup2", "securityfs",	"debugfs",    "tracefs",    "bpf",
+		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs",  "hugetlbfs",
+		"rpc_pipefs", "nsfs",	 "fuse",	"fuseblk",    "selinuxfs",  "nfsd",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (str_equal(entry->type, types[i]))
+			return true;
+	return str_starts_with(entry->type, "fuse.") || path_is_below(entry->point, "/proc") ||
+	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
+}
+
+static int session_compare_mounts(const void *a, const void *b)
+{
+	const struct session_mount *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+/* Is the mount what a look-up of its place finds? Else another one lies over it, or above. */
+static bool session_sees_mount(const struct mountinfo_entry *entry, bool *ret_is_dir)
+{
+	struct sys_mount what;
+
+	if (sys_statx_mount(AT_FDCWD, entry->point, &what) < 0) {
+		/* What the caller cannot get at may hide something all the same. */
+		*ret_is_dir = true;
+		return errno == EACCES;
+	}
+	*ret_is_dir = what.is_dir;
+	return what.mount_id == entry->id;
+}
+
+/* Without those below one that is passed over, which goes with it. */
+static void session_drop_hidden(struct session_view *view)
+{
+	size_t n = 0;
+	const char *passed = NULL;
+
+	for (size_t i = 0; i < view->n_mounts; i++) {
+		if (passed && path_is_below(view->mounts[i].path, passed))
+			continue;
+		if (view->mounts[i].kind == SESSION_MOUNT_PASSED)
+			passed = view->mounts[i].path;
+		view->mounts[n++] = view->mounts[i];
+	}
+	view->n_mounts = n;
+}
+
+static int session_find_mounts(const struct probe_host *host, struct arena *arena,
+			       struct session_view *view, struct sbx_err *err)
+{
+	const char *table = probe_text(host, "/proc/self/mountinfo");
+	char *text = table ? arena_dup(arena, table) : NULL;
+	struct mountinfo_entry entry;
+
+	while (text && mountinfo_next_entry(&text, &entry)) {
+		struct session_mount mount = {.path = entry.point};
+
+		if (!path_is_below(entry.point, view->root) ||
+		    str_equal(entry.point, view->root) ||
+		    !session_sees_mount(&entry, &mount.is_dir))
+			continue;
+		mount.kind = session_passes_over(&entry) || access(entry.point, F_OK) < 0
+				     ? SESSION_MOUNT_PASSED
+			     : mount.is_dir ? SESSION_MOUNT_ROOT
+					    : SESSION_MOUNT_FILE;
+		view->mounts =
+			arena_grow(arena, view->mounts, view->n_mounts, sizeof(*view->mounts));
+		if (!view->mounts)
+			return err_oom(err);
+		view->mounts[view->n_mounts++] = mount;
+	}
+	if (view->n_mounts)
+		qsort(view->mounts, view->n_mounts, sizeof(*view->mounts), session_compare_mounts);
+	session_drop_hidden(view);
+	return 0;
+}
+
 /**
- * Another root for the plan's session, which is chosen with the first.
- * @op:     of the spec, a SPEC_OP_COW
- * @wanted: its layers and driver are filled in
+ * Look at a directory that is to be shown, and at the mounts below it.
+ * @source: as typed
  *
  * Return: 0, or -errno with *err filled.
  */
-int session_add_root(const struct sbx_spec *spec, const struct probe_host *host,
-		     struct sbx_plan *plan, size_t op, struct layers_wanted *wanted,
-		     struct sbx_err *err)
+int session_find_view(const struct probe_host *host, struct sbx_plan *plan, const char *source,
+		      struct session_view *ret_view, struct sbx_err *err)
 {
-	const char *typed = path_normalise(&plan->arena, host->cwd, spec->ops[op].source), *root;
-	struct plan_session *session;
+	const char *typed = path_normalise(&plan->arena, host->cwd, source);
+	struct session_view view = {0};
 	char real[PATH_MAX];
-	int r = plan->session ? 0 : session_begin(spec, host, plan, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (!typed)
 		return err_oom(err);
 	if (!realpath(typed, real)) {
@@ -230,45 +304,115 @@ int session_add_root(const struct sbx_spec *spec, const struct probe_host *host,
 		err_set_option(err, "--cow");
 		return r;
 	}
-	session = (struct plan_session *)(uintptr_t)plan->session;
-	root = arena_dup(&plan->arena, real);
-	if (!root)
+	view.root = arena_dup(&plan->arena, real);
+	if (!view.root)
 		return err_oom(err);
+	r = session_find_mounts(host, &plan->arena, &view, err);
+	if (r == 0)
+		*ret_view = view;
+	return r;
+}
+
+/* ---- roots ---- */
+
+/* What of a path lies below a directory; NULL: it does not. */
+static const char *session_rest(const char *path, const char *dir)
+{
+	if (!path_is_below(path, dir) || str_equal(path, dir))
+		return NULL;
+	return path + (path_is_root(dir) ? 1 : strlen(dir) + 1);
+}
+
+/* What is not to be got at: the session's directory, or that of all of them. */
+static const char *session_hidden_dir(const struct sbx_plan *plan, struct arena *arena)
+{
+	char hidden[PATH_MAX], real[PATH_MAX];
+
+	str_copy(hidden, sizeof(hidden), plan->session->dir);
+	if (!session_name_is_path(plan->session->id))
+		*strrchr(hidden, '/') = '\0'; /* all of them */
+	return session_real_place(hidden, real) ? arena_dup(arena, real) : NULL;
+}
+
+static int session_find_covers(struct sbx_plan *plan, const struct session_view *view,
+			       const char *root, struct layers_wanted *wanted, struct sbx_err *err)
+{
+	const char *hidden = session_hidden_dir(plan, &plan->arena), *rest;
+	const char **covers = arena_alloc(&plan->arena, (view->n_mounts + 1) * sizeof(*covers));
+	size_t n = 0;
+
+	if (!hidden || !covers)
+		return err_oom(err);
+	for (size_t i = 0; i < view->n_mounts; i++) {
+		rest = session_rest(view->mounts[i].path, root);
+		if (rest && view->mounts[i].is_dir)
+			covers[n++] = rest;
+	}
+	rest = session_rest(hidden, root);
+	wanted->holds_session = rest != NULL;
+	if (rest)
+		covers[n++] = rest;
+	wanted->covers = covers;
+	wanted->n_covers = n;
+	return 0;
+}
+
+/**
+ * Another root for the plan's session.
+ * @view:   what it belongs to
+ * @root:   the view's, or that of a mount below it
+ * @wanted: its layers and driver are filled in
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
+		     const struct session_view *view, const char *root,
+		     struct layers_wanted *wanted, struct sbx_err *err)
+{
+	struct plan_session *session = (struct plan_session *)(uintptr_t)plan->session;
+	int r;
+
 	if (session->n_roots >= SESSION_ROOTS_MAX)
-		return err_usage(err, "--cow", "at most %d at once", SESSION_ROOTS_MAX);
-	r = session_check_root(session, host, &plan->arena, root, err);
-	if (r < 0)
-		return r;
+		return err_usage(err, "--cow", "at most %d directories and mounts below them",
+				 SESSION_ROOTS_MAX);
+	if (str_equal(session->dir, root)) {
+		(void)err_refuse(err, EINVAL, root, "is the session itself");
+		return session_refuse_root("put the session elsewhere: --session DIR", err);
+	}
 	wanted->lower = root;
 	wanted->upper = arena_printf(&plan->arena, "%s/%zu/upper", session->dir, session->n_roots);
 	wanted->work = arena_printf(&plan->arena, "%s/%zu/work", session->dir, session->n_roots);
 	if (!wanted->upper || !wanted->work)
 		return err_oom(err);
+	r = session_find_covers(plan, view, root, wanted, err);
+	if (r < 0)
+		return r;
 	session->roots[session->n_roots++] = root;
 	return session_choose_driver(spec, wanted, err);
 }
 
 /* ---- out of reach ---- */
 
+/* What of the host a step shows, without links; NULL: nothing, or no memory. */
+static const char *session_shown_source(const struct plan_step *step, char real[PATH_MAX])
+{
+	if (step->kind == PLAN_STEP_LAYERS)
+		return step->layers && step->layers->holds_session ? step->layers->lower[0] : NULL;
+	return step->kind == PLAN_STEP_BIND && step->source ? realpath(step->source, real) : NULL;
+}
+
 /* Where a step shows the session's directory; NULL: nowhere, or no memory. */
 static const char *session_find_shown(const struct sbx_plan *plan, const struct plan_step *step,
 				      struct arena *arena)
 {
-	char real[PATH_MAX], hidden[PATH_MAX], base[PATH_MAX];
-	const char *rest;
-	size_t len;
+	char room[PATH_MAX];
+	const char *shown = session_shown_source(step, room);
+	const char *hidden = shown ? session_hidden_dir(plan, arena) : NULL;
 
-	if (step->kind != PLAN_STEP_BIND || !step->source || !realpath(step->source, real))
+	if (!hidden || !path_is_below(hidden, shown))
 		return NULL;
-	str_copy(hidden, sizeof(hidden), plan->session->dir);
-	if (!session_name_is_path(plan->session->id))
-		*strrchr(hidden, '/') = '\0'; /* all of them */
-	rest = realpath(hidden, base) ? base : hidden;
-	if (!path_is_below(rest, real))
-		return NULL;
-	len = path_is_root(real) ? 0 : strlen(real);
-	rest += len;
-	return arena_printf(arena, "%s%s", path_is_root(step->dest) ? "" : step->dest, rest);
+	return arena_printf(arena, "%s%s", path_is_root(step->dest) ? "" : step->dest,
+			    hidden + (path_is_root(shown) ? 0 : strlen(shown)));
 }
 
 /**

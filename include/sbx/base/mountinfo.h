@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mountinfo: the mount points of /proc/PID/mountinfo, see proc(5). Any process.
+ * mountinfo: the mounts of /proc/PID/mountinfo, see proc(5). Any process.
  */
 #pragma once
 
+#include <stdint.h>
+
+struct mountinfo_entry {
+	uint64_t id;	   /* as statx(2) tells it */
+	const char *point; /* where it is mounted */
+	const char *type;  /* of its filesystem: "ext4", "fuse.sshfs" */
+};
+
+char *mountinfo_next_entry(char **rest, struct mountinfo_entry *ret_entry);
 char *mountinfo_next(char **rest);

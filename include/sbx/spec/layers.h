@@ -17,6 +17,9 @@ struct layers_wanted {
 	/* Of a session, whose layers no operation names; else NULL. Paths of the host. */
 	const char *lower, *upper, *work;
 	int64_t driver; /* enum spec_overlay_driver: the one asked for, or the session's */
+	const char **covers; /* see struct plan_layers */
+	size_t n_covers;
+	bool holds_session;
 };
 
 bool layers_is_overlay(const struct spec_op *op);

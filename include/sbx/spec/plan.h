@@ -140,6 +140,13 @@ struct plan_layers {
 	const char *upper, *work; /* of PLAN_LAYERS_HOST, paths of the host; else NULL */
 	uint32_t drivers; /* enum plan_layers_driver; both: the kernel, where it does not refuse */
 	const char *why;  /* those */
+	/*
+	 * Of a session: below the only lower layer, relative to it, directories that are not
+	 * to be seen through it: other mounts, and where sessions are.
+	 */
+	const char **covers;
+	size_t n_covers;
+	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
 
 /*
@@ -289,6 +296,9 @@ struct plan_limits {
 	bool try;	     /* --limits=try: what cannot be had is done without */
 	const char *without; /* then: why there are none; else NULL */
 };
+
+/* The topic of what is said without being asked. */
+#define PLAN_REMARK_PASSED "passed over"
 
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {

@@ -15,7 +15,32 @@ enum { SESSION_ROOTS_MAX = 64 };
 
 const char *session_get_base(const struct probe_host *host, struct arena *arena);
 bool session_name_is_path(const char *name);
-int session_add_root(const struct sbx_spec *spec, const struct probe_host *host,
-		     struct sbx_plan *plan, size_t op, struct layers_wanted *wanted,
-		     struct sbx_err *err);
+
+/* What becomes of a mount of the host below a view. */
+enum session_mount_kind {
+	SESSION_MOUNT_ROOT,   /* an overlay of its own */
+	SESSION_MOUNT_FILE,   /* is shown read-only */
+	SESSION_MOUNT_PASSED, /* is not shown: nothing that could be kept is in it */
+};
+
+struct session_mount {
+	const char *path; /* of the host, without links */
+	enum session_mount_kind kind;
+	bool is_dir;
+};
+
+/* A directory to be shown, and all mounts below it that can be seen, in the order of paths. */
+struct session_view {
+	const char *root;
+	struct session_mount *mounts;
+	size_t n_mounts;
+};
+
+int session_find_view(const struct probe_host *host, struct sbx_plan *plan, const char *source,
+		      struct session_view *ret_view, struct sbx_err *err);
+int session_check_view(const struct sbx_spec *spec, const struct probe_host *host,
+		       struct sbx_plan *plan, const struct session_view *view, struct sbx_err *err);
+int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
+		     const struct session_view *view, const char *root,
+		     struct layers_wanted *wanted, struct sbx_err *err);
 int session_hide(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err);
