@@ -145,6 +145,7 @@ struct monitor {
 	bool greeted;	    /* by PID 1, where somebody is to be told of it; else true */
 	bool hears_few;	    /* signals: those that end a launch */
 	bool helper_failed; /* one of the two has */
+	int unkept_errno;   /* why --keep-record could not say how it ended; 0: it did */
 	bool init_ended;
 	bool child_changed;   /* without a PID 1 between us and the command: it may have stopped */
 	bool continuing;      /* it was told to go on, and PID 1 has not answered yet */
@@ -395,11 +396,12 @@ static void launch_finish_kept(struct monitor *m, int r, int exit_code, const st
 		return;
 	}
 	if (r >= 0)
-		kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
+		r = kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
 	else if (m->interrupted)
-		kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
+		r = kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
 	else
-		kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
+		r = kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
+	m->unkept_errno = -r;
 	m->detach.log.stays = true;
 }
 
@@ -852,6 +854,18 @@ static void launch_tell_overtime(const struct monitor *m)
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
 }
 
+/* Likewise: what was asked for is there, but says "lost". */
+static void launch_tell_unkept(const struct monitor *m)
+{
+	struct sbx_err why;
+
+	if (!m->unkept_errno)
+		return;
+	(void)err_system(&why, m->unkept_errno, m->record.label.id,
+			 "--keep-record: how the sandbox ended could not be kept");
+	err_print(&why, "sbx", STDERR_FILENO);
+}
+
 /* Somebody wants to join the command. Where PID 1 is the command, it is known who that is. */
 static void launch_ask_who(struct monitor *m)
 {
@@ -1188,6 +1202,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	terminal_restore(&m.terminal);
 	if (m.overtime != LAUNCH_IN_TIME && r == 0)
 		launch_tell_overtime(&m);
+	launch_tell_unkept(&m);
 	if (r == 0) {
 		launch_tell_refused(&m);
 		status_write_exit(plan, *ret_exit_code);
