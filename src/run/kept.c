@@ -110,16 +110,22 @@ static int kept_open(int dir_fd, const struct label *label, int flags)
 /**
  * All is over: say how it ended. The record must still be there.
  * @why: the failure; NULL: it is none
+ *
+ * Return: 0 or -errno; then it says what it said before.
  */
-void kept_finish(const struct register_entry *record, enum kept_end end, int exit_code,
-		 const struct sbx_err *why)
+int kept_finish(const struct register_entry *record, enum kept_end end, int exit_code,
+		const struct sbx_err *why)
 {
 	struct kept kept;
 	_autoclose_ int fd = -1;
 	struct timespec now;
+	int r;
 
-	if (!record->kept || kept_read(record->dir_fd, &record->label, &kept) < 0)
-		return;
+	if (!record->kept)
+		return 0;
+	r = kept_read(record->dir_fd, &record->label, &kept);
+	if (r < 0)
+		return r;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	kept.end = end;
 	kept.exit_code = exit_code;
@@ -130,8 +136,7 @@ void kept_finish(const struct register_entry *record, enum kept_end end, int exi
 		err_describe(why, &reason);
 	}
 	fd = kept_open(record->dir_fd, &record->label, O_WRONLY);
-	if (fd >= 0)
-		(void)kept_write(fd, &kept);
+	return fd < 0 ? fd : kept_write(fd, &kept);
 }
 
 /* Return: 0 or -errno (-EINVAL: it is none). Strings have their ends. */
@@ -139,11 +144,15 @@ int kept_read(int dir_fd, const struct label *label, struct kept *ret_kept)
 {
 	_autoclose_ int fd = kept_open(dir_fd, label, O_RDONLY);
 	struct kept kept;
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	if (pread(fd, &kept, sizeof(kept), 0) != (ssize_t)sizeof(kept) ||
-	    kept.version != KEPT_VERSION || kept.end >= KEPT_END_COUNT_)
+	n = pread(fd, &kept, sizeof(kept), 0);
+	if (n < 0)
+		return -errno;
+	if (n != (ssize_t)sizeof(kept) || kept.version != KEPT_VERSION ||
+	    kept.end >= KEPT_END_COUNT_)
 		return -EINVAL;
 	control_check_facts(&kept.facts);
 	kept.reason[sizeof(kept.reason) - 1] = '\0';

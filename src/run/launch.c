@@ -156,6 +156,7 @@ struct monitor {
 	bool greeted;	    /* by PID 1, where somebody is to be told of it; else true */
 	bool hears_few;	    /* signals: those that end a launch */
 	bool helper_failed; /* one of the two has */
+	int unkept_errno;   /* why --keep-record could not say how it ended; 0: it did */
 	bool init_ended;
 	bool child_changed;   /* without a PID 1 between us and the command: it may have stopped */
 	bool continuing;      /* it was told to go on, and PID 1 has not answered yet */
@@ -445,11 +446,12 @@ static void launch_finish_kept(struct monitor *m, int r, int exit_code, const st
 		return;
 	}
 	if (r >= 0)
-		kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
+		r = kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
 	else if (m->interrupted)
-		kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
+		r = kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
 	else
-		kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
+		r = kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
+	m->unkept_errno = -r;
 	m->detach.log.stays = true;
 }
 
@@ -973,6 +975,19 @@ static void launch_tell_used(const struct monitor *m)
 	launch_warn_of_no_limits(m);
 }
 
+/* Likewise: what was asked for is there, but says "lost". */
+static void launch_tell_unkept(const struct monitor *m)
+{
+	struct sbx_err why;
+
+	if (!m->unkept_errno)
+		return;
+	(void)err_system(&why, m->unkept_errno, m->record.label.id,
+			 "how the sandbox ended could not be kept");
+	hint_add(&why, HINT_KEPT);
+	err_print(&why, "sbx", STDERR_FILENO);
+}
+
 /* Somebody wants to join the command. Where PID 1 is the command, it is known who that is. */
 static void launch_ask_who(struct monitor *m)
 {
@@ -1397,6 +1412,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	if (r == 0 || !launch_begins_anew(&m))
 		launch_tell_used(&m);
 	free(take_ptr(m.no_limits));
+	launch_tell_unkept(&m);
 	if (r == 0) {
 		launch_tell_refused(&m);
 		status_write_exit(plan, &m.stats, *ret_exit_code);

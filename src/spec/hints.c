@@ -403,6 +403,7 @@ static const struct {
 	{HINT_TIMEOUT, "--timeout"},
 	{HINT_NAME, "--name"},
 	{HINT_PUBLISH, "--publish"},
+	{HINT_KEPT, "--keep-record"},
 };
 
 /* Return: "" where no single option stands for the place. */

@@ -39,8 +39,8 @@ void kept_file_name(const struct label *label, char ret_name[KEPT_FILE_SIZE]);
 bool kept_label_from_file(const char *file, struct label *ret_label);
 int kept_begin(struct register_entry *record, const struct control_facts *facts,
 	       struct sbx_err *err);
-void kept_finish(const struct register_entry *record, enum kept_end end, int exit_code,
-		 const struct sbx_err *why);
+int kept_finish(const struct register_entry *record, enum kept_end end, int exit_code,
+		const struct sbx_err *why);
 int kept_read(int dir_fd, const struct label *label, struct kept *ret_kept);
 int kept_read_plan(int dir_fd, const struct label *label, struct arena *arena, char **ret_plan,
 		   size_t *ret_len);

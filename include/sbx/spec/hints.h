@@ -41,6 +41,7 @@ enum hint_place {
 	HINT_NO_COMMAND = -29, /* about: PATH */
 	HINT_NO_LOADER = -30,  /* about: the directory that it is in */
 	HINT_PUBLISH = -31,
+	HINT_KEPT = -32,
 };
 
 const char *hint_option(int place);
