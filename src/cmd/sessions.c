@@ -13,6 +13,7 @@
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/cow.h"
 
+enum { SESSIONS_PATH_WIDTH = 32 };
 enum { SESSIONS_ROOM = 1 << 14, SESSIONS_LINE = 1 << 16, SESSIONS_DEPTH = 200 };
 
 /* Bytes on disk of what can be looked at. */
@@ -58,14 +59,18 @@ static const char *sessions_state(const struct cow_session *session)
 static void sessions_put_line(struct sink *sink, const struct cow_session *s, int64_t age)
 {
 	char room[SESSIONS_LINE], age_room[32];
+	size_t start;
 	struct str_buf line = STR_BUF_ON_STACK(room), age_text = STR_BUF_ON_STACK(age_room);
 
 	cmd_put_age(age, &age_text);
 	str_buf_printf(&line, "%-14s %-15s %6s %7lluK  ", s->id, sessions_state(s), age_text.data,
 		       (unsigned long long)(sessions_size(s->dir_fd, ".", 0) / 1024));
+	start = line.len;
 	str_buf_escape(&line, s->roots[0].path, strlen(s->roots[0].path));
 	if (s->n_roots > 1)
 		str_buf_printf(&line, " and %zu more", s->n_roots - 1);
+	if (line.len - start < SESSIONS_PATH_WIDTH)
+		str_buf_printf(&line, "%*s", (int)(SESSIONS_PATH_WIDTH - (line.len - start)), "");
 	str_buf_puts(&line, "  ");
 	str_buf_escape(&line, s->command, strlen(s->command));
 	str_buf_puts(&line, "\n");
@@ -104,7 +109,9 @@ static int sessions_print(struct cow_cmd *cow, const struct cow_list *list, stru
 	if (as_json)
 		json_open_array(&json, NULL);
 	else
-		sink_puts(&sink, "SESSION        STATE              AGE     SIZE  PATH  COMMAND\n");
+		sink_puts(&sink, "SESSION        STATE              AGE     SIZE  PATH             "
+				 "                 "
+				 "COMMAND\n");
 	for (size_t i = 0; i < list->n; i++) {
 		struct cow_session session;
 		struct sbx_err gone;
