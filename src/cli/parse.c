@@ -42,6 +42,7 @@
 #include "sbx/seccomp/table.h"
 #include "sbx/spec/limits.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/netrules.h"
 
 enum {
 	ARGS_MAX_BYTES = 64 << 20,
@@ -363,6 +364,14 @@ static int check_net(const struct arg_place *at, const char *text, uint64_t *ret
 	return net_read(text, at->option->name, &words, at->err);
 }
 
+static int check_net_rule(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	struct netrule rule;
+
+	(void)ret;
+	return netrule_read(text, at->option->name, &rule, at->err);
+}
+
 static int check_rlimit(const struct arg_place *at, const char *text, uint64_t *ret)
 {
 	struct limits_rlimit rlimit;
@@ -424,6 +433,7 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_BUS_NAME] = check_bus_name,
 	[CLI_ARG_BUS_RULE] = check_bus_rule,
 	[CLI_ARG_NET] = check_net,
+	[CLI_ARG_NET_RULE] = check_net_rule,
 	[CLI_ARG_RLIMIT] = check_rlimit,
 	[CLI_ARG_NICE] = check_nice,
 	[CLI_ARG_OOM_SCORE] = check_oom_score,
@@ -819,6 +829,17 @@ static int act_bus(struct parser *p, const struct use *use, struct sbx_err *err)
 	return spec_add_bus(&p->run->spec, &bus, err);
 }
 
+static int act_net_rule(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_net_rule rule = {
+		.kind = (enum spec_net_rule_kind)use->option->value,
+		.text = use->args[0],
+		.cause = cause_of(p, use),
+	};
+
+	return spec_add_net_rule(&p->run->spec, &rule, err);
+}
+
 static int act_rlimit(struct parser *p, const struct use *use, struct sbx_err *err)
 {
 	const struct spec_rlimit rlimit = {.text = use->args[0], .cause = cause_of(p, use)};
@@ -1080,6 +1101,7 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_SECCOMP] = act_seccomp,
 	[CLI_ACT_SECCOMP_FD] = act_seccomp_fd,
 	[CLI_ACT_BUS] = act_bus,
+	[CLI_ACT_NET_RULE] = act_net_rule,
 	[CLI_ACT_RLIMIT] = act_rlimit,
 	[CLI_ACT_ARGS] = act_args,
 	[CLI_ACT_PROFILE] = act_profile,

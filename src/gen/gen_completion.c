@@ -46,6 +46,7 @@ static const char *const kind_names[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_PROFILE] = "profile", [CLI_ARG_BUS_NAME] = "none", [CLI_ARG_BUS_RULE] = "none",
 	[CLI_ARG_NAME] = "none",       [CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",
 	[CLI_ARG_OOM_SCORE] = "none",  [CLI_ARG_DURATION] = "none", [CLI_ARG_NET] = "word",
+	[CLI_ARG_NET_RULE] = "none",
 };
 
 /* What completes a kind in zsh, as the last part of an _arguments specification. */
@@ -72,6 +73,7 @@ static const char *const zsh_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_SYSCALLS] = "_sbx_calls",
 	[CLI_ARG_BUS_NAME] = " ",
 	[CLI_ARG_BUS_RULE] = " ",
+	[CLI_ARG_NET_RULE] = " ",
 	[CLI_ARG_RLIMIT] = " ",
 	[CLI_ARG_NICE] = " ",
 	[CLI_ARG_OOM_SCORE] = " ",
@@ -103,6 +105,7 @@ static const char *const fish_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_SYSCALLS] = "-x -a '(__sbx_calls)'",
 	[CLI_ARG_BUS_NAME] = "-x",
 	[CLI_ARG_BUS_RULE] = "-x",
+	[CLI_ARG_NET_RULE] = "-x",
 	[CLI_ARG_RLIMIT] = "-x",
 	[CLI_ARG_NICE] = "-x",
 	[CLI_ARG_OOM_SCORE] = "-x",

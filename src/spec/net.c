@@ -33,6 +33,7 @@
 #include "sbx/base/str.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/netrules.h"
 
 enum {
 	NET_CIDR = 0x0a000200, /* 10.0.2.0, slirp4netns's own default */
@@ -45,7 +46,8 @@ enum {
 	NET_MTU_MIN = 576,
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
 	NET_WORD_MAX = 128,
-	NET_RULES_BYTES = 8192,
+	NET_RULES_BYTES = 16384,
+	NET_RULE_BYTES = 1536,
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
@@ -58,7 +60,7 @@ static int net_bad(const char *option, const char *word, const char *what, struc
 	return err_usage(err, option, "\"%s\": %s", word, what);
 }
 
-static int net_parse_address(const char *text, struct net_address *ret)
+int net_parse_address(const char *text, struct net_address *ret)
 {
 	if (inet_pton(AF_INET, text, &ret->at.v4) == 1)
 		ret->family = AF_INET;
@@ -70,7 +72,7 @@ static int net_parse_address(const char *text, struct net_address *ret)
 }
 
 /* No place that a packet could go to, or not from the sandbox to there. */
-static bool net_is_nowhere(const struct net_address *a)
+bool net_is_nowhere(const struct net_address *a)
 {
 	uint32_t v4;
 
@@ -299,9 +301,11 @@ static void net_put_nat64(struct str_buf *out, struct in_addr address)
 	str_buf_printf(out, "64:ff9b::%x:%x", v4 >> 16, v4 & 0xffff);
 }
 
-/* "ip daddr { A/N, ... } goto refuse"; @nat64: the same by way of NAT64 */
-static void net_refuse(struct str_buf *out, const char *family, const struct net_prefix *list,
-		       size_t n, bool nat64)
+static const char net_refused[] = " goto refuse\n";
+
+/* "ip daddr { A/N, ... }" and @tail; @nat64: the same by way of NAT64 */
+static void net_put_list(struct str_buf *out, const char *family, const struct net_prefix *list,
+			 size_t n, bool nat64, const char *tail)
 {
 	str_buf_printf(out, "%s daddr {", nat64 ? "ip6" : family);
 	for (size_t i = 0; i < n; i++) {
@@ -314,16 +318,21 @@ static void net_refuse(struct str_buf *out, const char *family, const struct net
 			str_buf_puts(out, list[i].address);
 		str_buf_printf(out, "/%u", list[i].bits + (nat64 ? 96 : 0));
 	}
-	str_buf_puts(out, " } goto refuse\n");
+	str_buf_printf(out, " }%s", tail);
 }
 
 static void net_refuse4(struct str_buf *out, const struct net_prefix *list, size_t n)
 {
-	net_refuse(out, "ip", list, n, false);
-	net_refuse(out, "ip", list, n, true);
+	net_put_list(out, "ip", list, n, false, net_refused);
+	net_put_list(out, "ip", list, n, true, net_refused);
 }
 
-static void net_put_address(struct str_buf *out, const struct net_address *a)
+static void net_refuse6(struct str_buf *out, const struct net_prefix *list, size_t n)
+{
+	net_put_list(out, "ip6", list, n, false, net_refused);
+}
+
+void net_put_address(struct str_buf *out, const struct net_address *a)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 
@@ -344,12 +353,13 @@ static bool net_is_before(const struct net_address *host, size_t index)
 }
 
 /* Every address of the host once: a set with one twice is an error to nft. */
-static void net_refuse_host(struct str_buf *out, const struct net_address *host, size_t n_host,
-			    int family, bool nat64)
+static void net_put_host_list(struct str_buf *out, const struct net_scene *scene, int family,
+			      bool nat64, const char *tail)
 {
+	const struct net_address *host = scene->host;
 	size_t n = 0;
 
-	for (size_t i = 0; i < n_host; i++) {
+	for (size_t i = 0; i < scene->n_host; i++) {
 		if (host[i].family != family || net_is_before(host, i))
 			continue;
 		str_buf_puts(out, n++				? ", "
@@ -361,7 +371,58 @@ static void net_refuse_host(struct str_buf *out, const struct net_address *host,
 			net_put_address(out, &host[i]);
 	}
 	if (n > 0)
-		str_buf_puts(out, " } goto refuse\n");
+		str_buf_printf(out, " }%s", tail);
+}
+
+void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail)
+{
+	net_put_host_list(out, scene, AF_INET, false, tail);
+	net_put_host_list(out, scene, AF_INET, true, tail);
+	net_put_host_list(out, scene, AF_INET6, false, tail);
+}
+
+/* Each with its family in front, and @tail behind. */
+void net_put_metadata(struct str_buf *out, const char *tail)
+{
+	net_put_list(out, "ip", net_metadata4, ARRAY_SIZE(net_metadata4), false, tail);
+	net_put_list(out, "ip", net_metadata4, ARRAY_SIZE(net_metadata4), true, tail);
+	net_put_list(out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false, tail);
+}
+
+/* @but4, @but6: what is in front, to leave some addresses out */
+void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail)
+{
+	str_buf_puts(out, but4);
+	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), false, tail);
+	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), true, tail);
+	str_buf_puts(out, but6);
+	net_put_list(out, "ip6", net_near6, ARRAY_SIZE(net_near6), false, tail);
+}
+
+static bool net_prefix_has(const struct net_prefix *prefix, const struct net_address *address,
+			   unsigned bits)
+{
+	const uint8_t *at = (const uint8_t *)&address->at;
+	uint8_t first[sizeof(struct in6_addr)] = {0};
+
+	if (bits < prefix->bits || inet_pton(address->family, prefix->address, first) != 1)
+		return false;
+	for (unsigned i = 0; i < prefix->bits; i++)
+		if (((first[i / 8] ^ at[i / 8]) >> (7 - i % 8)) & 1)
+			return false;
+	return true;
+}
+
+/* Are all addresses that begin as this one does of those that lan opens? */
+bool net_is_near(const struct net_address *address, unsigned bits)
+{
+	bool v4 = address->family == AF_INET;
+	const struct net_prefix *list = v4 ? net_near4 : net_near6;
+
+	for (size_t i = 0; i < (v4 ? ARRAY_SIZE(net_near4) : ARRAY_SIZE(net_near6)); i++)
+		if (net_prefix_has(&list[i], address, bits))
+			return true;
+	return false;
 }
 
 static void net_allow_dns(struct str_buf *out, const struct net_address *address)
@@ -377,20 +438,44 @@ static struct net_address net_own(const struct net_words *words, uint32_t which)
 	return (struct net_address){.family = AF_INET, .at.v4.s_addr = htonl(words->cidr + which)};
 }
 
+/* Is it of the network that slirp4netns makes? What of that is reached is no rule's matter. */
+bool net_is_own(const struct net_words *words, const struct net_address *address)
+{
+	const struct net_prefix own6 = {"fd00::", 64};
+
+	if (address->family == AF_INET6)
+		return net_prefix_has(&own6, address, 128);
+	return ((ntohl(address->at.v4.s_addr) ^ words->cidr) & ~(UINT32_MAX >> words->prefix)) == 0;
+}
+
+/* Who is asked for names. Return: how many. */
+size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX])
+{
+	size_t n = 0;
+
+	if (words->no_dns)
+		return 0;
+	for (; n < words->n_dns; n++)
+		ret[n] = words->dns[n];
+	if (n > 0)
+		return n;
+	ret[n++] = net_own(words, NET_DNS);
+	if (!words->ipv6)
+		return n;
+	ret[n].family = AF_INET6;
+	(void)inet_pton(AF_INET6, net_dns6, &ret[n].at.v6);
+	return n + 1;
+}
+
 /* What is needed, in front of what is refused. */
 static void net_allow(struct str_buf *out, const struct net_words *words)
 {
-	const struct net_address dns = net_own(words, NET_DNS);
 	const struct net_address gateway = net_own(words, NET_GATEWAY);
-	struct net_address dns6 = {.family = AF_INET6};
+	struct net_address dns[NET_DNS_MAX];
+	size_t n = net_list_dns(words, dns);
 
-	(void)inet_pton(AF_INET6, net_dns6, &dns6.at.v6);
-	for (size_t i = 0; i < words->n_dns; i++)
-		net_allow_dns(out, &words->dns[i]);
-	if (!words->no_dns && words->n_dns == 0)
-		net_allow_dns(out, &dns);
-	if (!words->no_dns && words->n_dns == 0 && words->ipv6)
-		net_allow_dns(out, &dns6);
+	for (size_t i = 0; i < n; i++)
+		net_allow_dns(out, &dns[i]);
 	if (words->allow_host_loopback) {
 		str_buf_puts(out, "ip daddr ");
 		net_put_address(out, &gateway);
@@ -398,6 +483,11 @@ static void net_allow(struct str_buf *out, const struct net_words *words)
 	}
 	if (words->allow_host_loopback && words->ipv6)
 		str_buf_printf(out, "ip6 daddr %s accept\n", net_gateway6);
+}
+
+/* What IPv6 cannot do without; or all of it is refused. */
+static void net_rule_ipv6(struct str_buf *out, const struct net_words *words)
+{
 	if (words->ipv6)
 		str_buf_puts(out, "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, "
 				  "nd-neighbor-advert } accept\n");
@@ -405,45 +495,73 @@ static void net_allow(struct str_buf *out, const struct net_words *words)
 		str_buf_puts(out, "meta nfproto ipv6 goto refuse\n");
 }
 
+/* What is refused unless a word, or a rule that names it, opens it. */
+static void net_put_filter(struct str_buf *out, const struct net_scene *scene, bool lan)
+{
+	const struct net_address own = net_own(scene->words, 0);
+
+	net_allow(out, scene->words);
+	str_buf_puts(out, "ip daddr ");
+	net_put_address(out, &own);
+	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
+		       net_own6);
+	net_put_host(out, scene, net_refused);
+	net_refuse4(out, net_never4, ARRAY_SIZE(net_never4));
+	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
+	net_put_metadata(out, net_refused);
+	if (!lan)
+		net_put_near(out, "", "", net_refused);
+}
+
+/*
+ * The chains that a rule of --allow-net leads to: it does not open by the way what it does not
+ * name. Without a verdict there the packet passes (nft(8), goto).
+ */
+static void net_put_chains(struct str_buf *out, const struct net_scene *scene)
+{
+	if (scene->n_rules == 0)
+		return;
+	str_buf_puts(out, "chain usual {\n");
+	if (!scene->words->unfiltered)
+		net_put_filter(out, scene, scene->words->lan);
+	str_buf_puts(out, "}\nchain near {\n");
+	if (!scene->words->unfiltered)
+		net_put_filter(out, scene, true);
+	str_buf_puts(out, "}\n");
+}
+
 /**
  * The rules, as nft(8) reads them.
- * @host: addresses of the host; one that is there twice does not matter
  *
  * Return: in the arena; NULL out of memory.
  */
-char *net_rules(const struct net_words *words, const struct net_address *host, size_t n_host,
-		struct arena *arena)
+char *net_rules(const struct net_scene *scene, struct arena *arena)
 {
-	size_t size = NET_RULES_BYTES + n_host * NET_ADDRESS_BYTES;
-	struct str_buf out = {.data = arena_alloc(arena, size), .size = size};
-	const struct net_address own = net_own(words, 0);
+	size_t size = NET_RULES_BYTES + 3 * scene->n_host * NET_ADDRESS_BYTES;
+	struct str_buf out = {.size = size};
 
+	for (size_t i = 0; i < scene->n_rules; i++)
+		out.size += NET_RULE_BYTES + 2 * scene->n_host * NET_ADDRESS_BYTES;
+	out.data = arena_alloc(arena, out.size);
 	if (!out.data)
 		return NULL;
 	out.data[0] = '\0';
 	str_buf_puts(&out, "table inet sbx {\n"
 			   "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
-			   "reject with icmpx admin-prohibited\n}\n"
-			   "chain out {\ntype filter hook output priority 0; policy accept;\n"
+			   "reject with icmpx admin-prohibited\n}\n");
+	net_put_chains(&out, scene);
+	str_buf_puts(&out, "chain out {\ntype filter hook output priority 0; policy accept;\n"
 			   "oifname \"lo\" accept\n");
-	net_allow(&out, words);
-	str_buf_puts(&out, "ip daddr ");
-	net_put_address(&out, &own);
-	str_buf_printf(&out, "/%u goto refuse\nip6 daddr %s goto refuse\n", words->prefix,
-		       net_own6);
-	net_refuse_host(&out, host, n_host, AF_INET, false);
-	net_refuse_host(&out, host, n_host, AF_INET, true);
-	net_refuse_host(&out, host, n_host, AF_INET6, false);
-	net_refuse4(&out, net_never4, ARRAY_SIZE(net_never4));
-	net_refuse4(&out, net_metadata4, ARRAY_SIZE(net_metadata4));
-	net_refuse(&out, "ip6", net_never6, ARRAY_SIZE(net_never6), false);
-	net_refuse(&out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false);
-	if (!words->lan) {
-		net_refuse4(&out, net_near4, ARRAY_SIZE(net_near4));
-		net_refuse(&out, "ip6", net_near6, ARRAY_SIZE(net_near6), false);
-	}
+	if (!scene->words->unfiltered)
+		net_rule_ipv6(&out, scene->words);
+	for (size_t i = 0; i < scene->n_rules; i++)
+		netrule_put(&scene->rules[i], scene->kinds[i], scene, &out);
+	if (scene->n_rules > 0)
+		str_buf_puts(&out, "goto usual\n");
+	else if (!scene->words->unfiltered)
+		net_put_filter(&out, scene, scene->words->lan);
 	str_buf_puts(&out, "}\n}\n");
-	return out.len + 1 < size ? out.data : NULL;
+	return out.cut ? NULL : out.data;
 }
 
 /* ---- what the host has ---- */
@@ -623,7 +741,8 @@ static bool net_can_hide_files(const struct probe_host *host, const struct sbx_p
 	return host->uid == 0 || (net_maps_zero(&plan->uid_map) && net_maps_zero(&plan->gid_map));
 }
 
-static int net_remark(const struct net_words *words, struct sbx_plan *plan)
+static int net_remark(const struct net_words *words, const struct sbx_spec *spec,
+		      struct sbx_plan *plan)
 {
 	const struct plan_net *net = &plan->net;
 	int r = plan_add_remark(plan, "network", "%s: %s; %s%s", net->helper, net->text,
@@ -634,6 +753,10 @@ static int net_remark(const struct net_words *words, struct sbx_plan *plan)
 				    "slirp4netns has its filter of system calls, but not its own "
 				    "mount namespace, which takes an id 0 inside (--map=range, "
 				    "--root)");
+	for (size_t i = 0; i < spec->n_net_rules && r == 0; i++)
+		r = plan_add_remark(plan, "network", "rule %zu: %s %s", i + 1,
+				    spec_net_rule_names[spec->net_rules[i].kind],
+				    spec->net_rules[i].text);
 	if (r == 0 && words->unfiltered)
 		r = plan_add_remark(plan, "exposed",
 				    "the host's own addresses, its network and metadata services "
@@ -646,21 +769,54 @@ static int net_remark(const struct net_words *words, struct sbx_plan *plan)
 	return r;
 }
 
+/* The rules of the options, as read once more: a spec can come from a file. */
+static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, struct net_scene *scene,
+			  struct sbx_err *err)
+{
+	size_t n = spec->n_net_rules;
+	struct netrule *rules = arena_alloc(arena, (n + 1) * sizeof(*rules));
+	enum spec_net_rule_kind *kinds = arena_alloc(arena, (n + 1) * sizeof(*kinds));
+
+	if (!rules || !kinds)
+		return err_oom(err);
+	if (n > NETRULES_MAX)
+		return err_usage(err, spec->net_rules[0].cause.option,
+				 "there can be %d rules at most", NETRULES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const struct spec_net_rule *rule = &spec->net_rules[i];
+		int r = netrule_read(rule->text,
+				     rule->kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net",
+				     &rules[i], err);
+
+		if (r < 0)
+			return r;
+		kinds[i] = rule->kind;
+	}
+	scene->rules = rules;
+	scene->kinds = kinds;
+	scene->n_rules = n;
+	return 0;
+}
+
 static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		    const struct net_words *words, struct sbx_plan *plan, struct sbx_err *err)
 {
 	struct plan_net *net = &plan->net;
 	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct net_scene scene = {.words = words};
+	bool filters = !words->unfiltered || spec->n_net_rules > 0;
 	struct net_address *addresses = NULL;
-	size_t n = 0;
 	int r = net_find_helper(spec, host, "slirp4netns", &net->helper, err);
 
 	if (r == 0)
 		r = net_check_tun(err);
-	if (r == 0 && !words->unfiltered)
+	if (r == 0 && filters)
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
-	if (r == 0 && !words->unfiltered)
-		r = net_find_host(&plan->arena, &addresses, &n, err);
+	if (r == 0 && filters)
+		r = net_find_host(&plan->arena, &addresses, &scene.n_host, err);
+	if (r == 0)
+		r = net_read_rules(spec, &plan->arena, &scene, err);
+	scene.host = addresses;
 	if (r < 0)
 		return r;
 	net->has_own_sandbox = net_can_hide_files(host, plan);
@@ -668,14 +824,32 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 	net->text = net_text(words, &plan->arena);
 	net->resolv_conf = net_resolv_conf(words, &plan->arena);
 	if (net->nft)
-		net->rules = net_rules(words, addresses, n, &plan->arena);
+		net->rules = net_rules(&scene, &plan->arena);
 	if (words->allow_host_loopback)
 		net->gateway = net_address_arg(&plan->arena, "", &gateway);
 	if (!net->text || !net->resolv_conf || (net->nft && !net->rules) ||
 	    (words->allow_host_loopback && !net->gateway) ||
-	    net_args(words, &plan->arena, net) < 0 || net_remark(words, plan) < 0)
+	    net_args(words, &plan->arena, net) < 0 || net_remark(words, spec, plan) < 0)
 		return err_oom(err);
 	return 0;
+}
+
+/* Rules are for a network that sbx makes. */
+static int net_check_no_rules(const struct sbx_spec *spec, const struct sbx_plan *plan,
+			      struct sbx_err *err)
+{
+	const char *option;
+
+	if (spec->n_net_rules == 0)
+		return 0;
+	option = spec->net_rules[0].kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net";
+	(void)err_usage(err, option, "%s",
+			plan->namespaces & CLONE_NEWNET
+				? "there is no network that the rule could be for"
+				: "cannot be enforced on the host's network, which is not the "
+				  "sandbox's to rule");
+	err_hint(err, "add --net=user, which reaches the internet by rules");
+	return -EINVAL;
 }
 
 /**
@@ -692,7 +866,7 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 	int r;
 
 	if (!spec->net)
-		return 0;
+		return net_check_no_rules(spec, plan, err);
 	r = net_read(spec->net, "--net", &words, err);
 	if (r < 0)
 		return r;

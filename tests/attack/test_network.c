@@ -104,3 +104,49 @@ Test(network, abstract_sockets_of_the_host_are_not_reached)
 	expect_out(r, "abstract\nnone\n");
 #undef CONNECT
 }
+
+Test(network, what_is_denied_is_not_reached)
+{
+	in_world("$S --net=user -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 203.0.113.1 80; get 203.0.113.1 5300'; "
+		 "$S --net=user --deny-net 203.0.113.0/24:80/tcp -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 203.0.113.1 80; get 203.0.113.1 5300'; "
+		 "$S --net=user,lan --deny-net lan -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 192.168.77.2 80; get 203.0.113.1 80'; "
+		 "$S --net=user,unfiltered --deny-net metadata --deny-net host -- "
+		 "bash -c '" WORLD_INSIDE_QUOTED
+		 "get 169.254.169.254 80; get 198.51.100.9 80; get 192.168.77.1 80; "
+		 "get 192.168.77.2 80'; "
+		 "$S --net=user --allow-net 203.0.113.7:80 --deny-net any --cap-add NET_ADMIN -- "
+		 "bash -c '" WORLD_INSIDE_QUOTED "/usr/sbin/nft flush ruleset 2> /dev/null; "
+		 "get 203.0.113.7 80; get 203.0.113.7 5300; get 203.0.113.1 80; get 10.0.2.3 53'");
+
+	expect_out(r, "hello\n5300\n"
+		      "Connection refused\n5300\n"
+		      "Connection refused\nhello\n"
+		      "Connection refused\nConnection refused\nConnection refused\nhello\n"
+		      "hello\nConnection refused\nConnection refused\nConnection refused\n");
+}
+
+/* First what is named is opened; then what is near it, or more than one name, is not. */
+Test(network, a_rule_that_allows_opens_what_it_names)
+{
+#define ALL                                                                                        \
+	"get 192.168.77.2 80; get 192.168.77.1 80; get 169.254.169.254 80; get 198.51.100.9 80; "
+	in_world("for rule in 192.168.77.2 192.168.77.0/24 lan link-local metadata host "
+		 "198.51.100.9 any 0.0.0.0/0 198.51.100.0/24:80/tcp; do echo $rule; "
+		 "$S --net=user --allow-net $rule -- bash -c '" WORLD_INSIDE_QUOTED ALL "' | "
+		 "sed 's/Connection refused/-/' | paste -sd ' '; done");
+
+	expect_out(r, "192.168.77.2\nhello - - -\n"
+		      "192.168.77.0/24\nhello - - -\n"
+		      "lan\nhello - - -\n"
+		      "link-local\n- - - -\n"
+		      "metadata\n- - hello -\n"
+		      "host\n- hello - hello\n"
+		      "198.51.100.9\n- - - hello\n"
+		      "any\n- - - -\n"
+		      "0.0.0.0/0\n- - - -\n"
+		      "198.51.100.0/24:80/tcp\n- - - -\n");
+#undef ALL
+}

@@ -43,6 +43,7 @@ enum cli_arg_kind {
 	CLI_ARG_BUS_NAME, /* of a D-Bus service: org.example.App or org.example.* */
 	CLI_ARG_BUS_RULE, /* NAME=METHOD[@PATH] */
 	CLI_ARG_NET,	  /* one of the option's words; behind user more, see spec/net.h */
+	CLI_ARG_NET_RULE, /* see spec/netrules.h */
 	CLI_ARG_RLIMIT,	  /* NAME=SOFT[:HARD] */
 	CLI_ARG_NICE,
 	CLI_ARG_OOM_SCORE,
@@ -88,6 +89,7 @@ enum cli_act {
 	CLI_ACT_SECCOMP,    /* append: value is an enum spec_seccomp_kind */
 	CLI_ACT_SECCOMP_FD, /* append */
 	CLI_ACT_BUS,	    /* append: value is an enum spec_bus_kind */
+	CLI_ACT_NET_RULE,   /* append: value is an enum spec_net_rule_kind */
 	CLI_ACT_RLIMIT,	    /* append */
 	CLI_ACT_ARGS,	    /* read options from a descriptor */
 	CLI_ACT_PROFILE,    /* read options from a file */

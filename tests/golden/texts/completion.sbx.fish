@@ -13,6 +13,10 @@ function __sbx_kinds -a option
 			string split ' ' 'none'
 		case --net
 			string split ' ' 'word'
+		case --allow-net
+			string split ' ' 'none'
+		case --deny-net
+			string split ' ' 'none'
 		case --hostname
 			string split ' ' 'none'
 		case --map
@@ -952,6 +956,8 @@ complete -c sbx -n __sbx_in_options -l share-uts -d 'keep the host'\''s name'
 complete -c sbx -n __sbx_in_options -l share-cgroup -d 'see the host'\''s cgroup names'
 complete -c sbx -n __sbx_in_options -l share-net -d 'use the host'\''s network; same as --net=host'
 complete -c sbx -n __sbx_in_options -l net -x -a 'none user host' -d 'the network; none is the default'
+complete -c sbx -n __sbx_in_options -l allow-net -x -d 'what may be sent to: 192.0.2.0/24:443/tcp, ...'
+complete -c sbx -n __sbx_in_options -l deny-net -x -d 'what may not; the first rule that fits counts'
 complete -c sbx -n __sbx_in_options -l hostname -x -d 'the host name inside'
 complete -c sbx -n __sbx_in_options -l map -x -a 'auto range single' -d 'which ids exist inside'
 complete -c sbx -n __sbx_in_options -l uid -x -d 'the caller'\''s uid inside'
