@@ -353,13 +353,28 @@ static int check_bus_rule(const struct arg_place *at, const char *text, uint64_t
 	return 0;
 }
 
-/* Only behind user there is more than a word. */
+static bool is_word(const struct cli_option *option, const char *text)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = cli_option_word(option, i, NULL)); i++)
+		if (str_equal(word, text))
+			return true;
+	return false;
+}
+
+/* One of the words, of which user has more behind it; fd:N; or the name of a network. */
 static int check_net(const struct arg_place *at, const char *text, uint64_t *ret)
 {
 	struct net_words words;
+	uint64_t fd;
 
-	if (!str_starts_with(text, "user,"))
+	if (is_word(at->option, text))
 		return check_word(at, text, ret);
+	if (str_starts_with(text, NET_FD)) {
+		*ret = SPEC_NS_SHARE;
+		return check_fd(at, text + strlen(NET_FD), &fd);
+	}
 	*ret = SPEC_NS_NEW;
 	return net_read(text, at->option->name, &words, at->err);
 }
@@ -583,7 +598,11 @@ static int act_net(struct parser *p, const struct use *use, struct sbx_err *err)
 	(void)err;
 	p->run->spec.causes[SPEC_FIELD_NS_NET] = cause_of(p, use);
 	p->run->spec.ns[SPEC_NS_NET] = (int64_t)use->numbers[0];
-	set_net(p, str_starts_with(use->args[0], "user") ? use->args[0] : NULL, cause_of(p, use));
+	/* What is no more than the word for a namespace needs no text. */
+	set_net(p,
+		str_equal(use->args[0], "none") || str_equal(use->args[0], "host") ? NULL
+										   : use->args[0],
+		cause_of(p, use));
 	return 0;
 }
 

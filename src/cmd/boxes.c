@@ -222,6 +222,8 @@ const char *boxes_network(const struct control_facts *facts)
 {
 	if (facts->network == CONTROL_NETWORK_USER)
 		return "user";
+	if (facts->network == CONTROL_NETWORK_SHARED)
+		return "shared";
 	return facts->network == CONTROL_NETWORK_NONE ? "none" : "host";
 }
 

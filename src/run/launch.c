@@ -68,6 +68,7 @@
 #include "sbx/run/placeholder.h"
 #include "sbx/run/refused.h"
 #include "sbx/run/relay.h"
+#include "sbx/run/share.h"
 #include "sbx/run/signals.h"
 #include "sbx/run/status.h"
 #include "sbx/run/terminal.h"
@@ -106,6 +107,7 @@ enum launch_source {
 	LAUNCH_BUS_READY,
 	LAUNCH_NET,
 	LAUNCH_NET_READY,
+	LAUNCH_SHARE,
 	LAUNCH_HOLD,
 	LAUNCH_CONTROL,
 	LAUNCH_TERMINAL,
@@ -134,6 +136,7 @@ struct monitor {
 	struct idmap_job idmap;
 	struct bus_job bus;
 	struct net_job net;
+	struct share share;
 	struct fuse_jobs fuse;
 	struct terminal terminal;
 	struct relay *relay; /* owned; NULL without --pty */
@@ -169,6 +172,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	idmap_job_init(&m->idmap);
 	bus_job_init(&m->bus);
 	net_job_init(&m->net);
+	share_init(&m->share);
 	fuse_init(&m->fuse);
 	placeholder_init(&m->placeholders);
 	register_init(&m->record);
@@ -203,6 +207,7 @@ static void monitor_finish(struct monitor *m)
 	register_finish(&m->record);
 	bus_job_finish(&m->bus);
 	net_job_finish(&m->net);
+	share_finish(&m->share);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
 	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
@@ -291,7 +296,9 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 				m->record.dir_fd,
 				m->record.record_fd,
 				m->caller->session_fds[0],
-				m->caller->session_fds[1]};
+				m->caller->session_fds[1],
+				m->share.fd,
+				m->share.userns_fd};
 
 	prefault_program();
 	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_INIT_ABOVE_BYTES);
@@ -326,8 +333,9 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 	r = handshake_open(socks);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot make a socket to PID 1");
-	joins = join_is_needed(m->plan);
-	pid = joins ? join_clone(m->plan, &args, title, &m->pidfd, err) : sys_clone3(&args);
+	joins = join_is_needed(m->plan) || m->plan->net.share;
+	pid = joins ? join_clone(m->plan, m->share.userns_fd, &args, title, &m->pidfd, err)
+		    : sys_clone3(&args);
 	if (pid == 0)
 		launch_init_child(ctx, title, socks, m);
 	r = pid < 0 ? errno : 0;
@@ -350,7 +358,8 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 static bool launch_is_starting(const struct monitor *m)
 {
 	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus) ||
-	       net_job_is_awaited(&m->net) || fuse_is_awaited(&m->fuse);
+	       net_job_is_awaited(&m->net) || share_is_awaited(&m->share) ||
+	       fuse_is_awaited(&m->fuse);
 }
 
 /* Which signals are read now: what is for the command waits until it can be told. */
@@ -438,6 +447,36 @@ static int launch_record(struct monitor *m, struct sbx_err *err)
 	return 0;
 }
 
+/* A PID 1 that is gone has said why, or its end will tell. */
+static int launch_answer(const struct monitor *m, enum handshake_type type, struct sbx_err *err)
+{
+	int r = m->sock_fd < 0 ? 0 : handshake_send(m->sock_fd, type, 0);
+
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
+/* Are ids mapped by newuidmap and newgidmap? */
+static bool launch_needs_helpers(const struct monitor *m)
+{
+	return m->plan->uid_map.helper && !m->plan->net.share;
+}
+
+/* Before PID 1, which is to be below the user namespace that the network belongs to. */
+static int launch_join_network(struct monitor *m, const struct run_context *ctx,
+			       struct launch_title title, struct sbx_err *err)
+{
+	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, err);
+	sigset_t pending;
+
+	/* A signal that ends a launch was heard while the network was being made. */
+	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
+		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
+			m->interrupted = sig;
+	return r;
+}
+
 static int launch_start(struct monitor *m, struct run_context *ctx,
 			const struct launch_caller *caller, struct sbx_err *err)
 {
@@ -463,9 +502,15 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		r = register_claim(&m->record, m->plan, err);
 	if (r == 0 && m->plan->detach)
 		r = detach_open(&m->detach, m->plan, caller->notify_fd, err);
+	if (r == 0 && m->plan->net.share)
+		r = launch_join_network(m, ctx, caller->title, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
-	if (r == 0 && m->plan->uid_map.helper)
+	/* A network is shared by children of one user namespace, where ids need no helper. */
+	m->helper_failed |= m->plan->net.share && r == -ERANGE;
+	if (r == 0 && m->plan->net.share)
+		r = launch_answer(m, HANDSHAKE_MAPPED, err);
+	if (r == 0 && launch_needs_helpers(m))
 		r = idmap_job_start(&m->idmap, m->plan, m->child, &ctx->caller_sigmask, err);
 	if (r < 0)
 		return r;
@@ -486,13 +531,13 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	m->terminal.fd = -1;
 	if (!m->plan->pty)
 		terminal_note(&m->terminal);
-	m->state = m->plan->uid_map.helper ? LAUNCH_MAPPING : LAUNCH_RUNNING;
+	m->state = launch_needs_helpers(m) ? LAUNCH_MAPPING : LAUNCH_RUNNING;
 	m->greeted = m->plan->info_fd < 0 && m->plan->json_status_fd < 0;
 	r = launch_take_signals(m, ctx, err);
 	if (r < 0)
 		return r;
 	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
-	m->deadline_ms = m->plan->uid_map.helper ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
+	m->deadline_ms = launch_needs_helpers(m) ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
 	return 0;
 }
 
@@ -506,11 +551,12 @@ static void launch_close_others(const struct monitor *m)
 		m->pidfd, m->sock_fd, m->signal_fd, m->listener_fd, m->parent_fd, m->terminal.fd,
 		relay_terminal_fd(m->relay), m->idmap.error_fd, m->idmap.helpers[0].pidfd,
 		m->idmap.helpers[1].pidfd, m->placeholders.dir_fd, m->placeholders.record_fd,
-		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->detach.read_fds[0],
-		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
-		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
-		m->plan->info_fd, m->plan->json_status_fd, m->plan->userns_block_fd,
-		m->caller->session_fds[0], m->caller->session_fds[1], STDERR_FILENO,
+		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->share.fd,
+		m->detach.read_fds[0], m->detach.read_fds[1], m->detach.read_fds[2],
+		m->detach.read_fds[3], m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd,
+		m->detach.log.fd, m->plan->info_fd, m->plan->json_status_fd,
+		m->plan->userns_block_fd, m->caller->session_fds[0], m->caller->session_fds[1],
+		STDERR_FILENO,
 		/* Until they are replaced: nothing else must get these numbers. */
 		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
@@ -670,16 +716,6 @@ static void launch_on_child(struct monitor *m)
 		launch_stop(info.si_status, false);
 }
 
-/* A PID 1 that is gone has said why, or its end will tell. */
-static int launch_answer(const struct monitor *m, enum handshake_type type, struct sbx_err *err)
-{
-	int r = m->sock_fd < 0 ? 0 : handshake_send(m->sock_fd, type, 0);
-
-	return r < 0 && r != -EPIPE && r != -ECONNRESET
-		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
-		       : 0;
-}
-
 /* The caller is told; with --userns-block-fd it has its turn now. */
 static int launch_on_hello(struct monitor *m, struct sbx_err *err)
 {
@@ -774,8 +810,15 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
 		return bus_job_start(&m->bus, &msg.fd, err);
 	}
+	if (msg.type == HANDSHAKE_NAMES) {
+		defs_cleanup_fd(&m->share.hosts_fd);
+		m->share.hosts_fd = msg.fd;
+		return 0;
+	}
 	if (msg.type == HANDSHAKE_NET) {
 		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
+		if (m->plan->net.share)
+			return share_attach(&m->share, &msg.fd, err);
 		return net_job_start(&m->net, m->child, &msg.fd, err);
 	}
 	if (msg.type == HANDSHAKE_LAYERS) {
@@ -799,6 +842,22 @@ static int launch_on_fuse_maker(struct monitor *m, struct sbx_err *err)
 	if (r < 0 || mount < 0 || m->sock_fd < 0)
 		return r;
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_LAYERS_READY, mount);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
+/* The network that is shared: there, or at its end, which is the sandbox's. */
+static int launch_on_share(struct monitor *m, struct sbx_err *err)
+{
+	bool attached = false;
+	int r = share_hear(&m->share, &attached, err);
+
+	if (r < 0 && !err->option[0])
+		err_set_option(err, m->plan->net.option);
+	if (r < 0 || !attached || m->sock_fd < 0)
+		return r;
+	r = handshake_send(m->sock_fd, HANDSHAKE_NET_READY, (int)m->share.address);
 	return r < 0 && r != -EPIPE && r != -ECONNRESET
 		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
 		       : 0;
@@ -934,6 +993,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 
 	if (m->state != LAUNCH_MAPPING && fuse_is_starting(&m->fuse))
 		return fuse_timed_out(&m->fuse, LAUNCH_FUSE_TIMEOUT_MS / 1000, err);
+	if (m->state != LAUNCH_MAPPING && m->share.asked && share_is_awaited(&m->share))
+		return share_timed_out(&m->share, LAUNCH_NET_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING && net_job_is_starting(&m->net))
 		return net_job_timed_out(&m->net, LAUNCH_NET_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING)
@@ -948,7 +1009,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 static bool launch_awaits_helper(const struct monitor *m)
 {
 	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus) ||
-	       net_job_is_starting(&m->net) || fuse_is_starting(&m->fuse);
+	       net_job_is_starting(&m->net) || (m->share.asked && share_is_awaited(&m->share)) ||
+	       fuse_is_starting(&m->fuse);
 }
 
 /* What poll(2) is to wait at most. */
@@ -1011,6 +1073,7 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.helper.ready_fd : -1,
 		[LAUNCH_NET] = m->net.helper.pidfd,
 		[LAUNCH_NET_READY] = net_job_is_starting(&m->net) ? m->net.helper.ready_fd : -1,
+		[LAUNCH_SHARE] = m->share.fd,
 		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
 		/* While ids are mapped all may begin anew. */
 		[LAUNCH_CONTROL] = m->state == LAUNCH_MAPPING ? -1 : control_poll_fd(&m->control),
@@ -1064,6 +1127,8 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 		r = launch_answer(m, HANDSHAKE_NET_READY, err);
 	if (r == 0 && pfds[LAUNCH_NET].revents && !m->init_ended && !launch_init_has_ended(m))
 		r = net_job_reap(&m->net, err);
+	if (r == 0 && pfds[LAUNCH_SHARE].revents && !m->init_ended && !launch_init_has_ended(m))
+		r = launch_on_share(m, err);
 	if (r == 0 && !m->init_ended)
 		r = launch_on_fuse(m, pfds, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)

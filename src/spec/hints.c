@@ -188,6 +188,9 @@ static const char hint_join[] =
 static const char hint_join_right[] =
 	"the caller must own the user namespace, and a pid namespace must belong to the\n"
 	"user namespace of --userns";
+static const char hint_share[] =
+	"the kernel needs bridges and pairs of interfaces; as root: modprobe -a bridge veth "
+	"(\"sbx doctor\nshared\" tells what works)";
 
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
@@ -246,6 +249,8 @@ static const struct hint hints[] = {
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
 	{HINT_NFT, 0, NULL, hint_nft},
+	{HINT_SHARE, EOPNOTSUPP, NULL, hint_share},
+	{HINT_SHARE, ENODEV, NULL, hint_share},
 	{HINT_LISTENER, EBUSY, NULL,
 	 "an outer container listens to the refused calls of its own; leave --seccomp-log out"},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},

@@ -32,8 +32,10 @@
 
 #include "sbx/base/str.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/idmap.h"
 #include "sbx/spec/net.h"
 #include "sbx/spec/netrules.h"
+#include "sbx/spec/records.h"
 
 enum {
 	NET_CIDR = 0x0a000200, /* 10.0.2.0, slirp4netns's own default */
@@ -54,6 +56,13 @@ enum {
 static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64";
 
 /* ---- the words ---- */
+
+/* Is it the name of a network, and none of the words? */
+bool net_is_shared(const char *text)
+{
+	return !str_equal(text, "user") && !str_starts_with(text, "user,") &&
+	       !str_starts_with(text, NET_FD);
+}
 
 static int net_bad(const char *option, const char *word, const char *what, struct sbx_err *err)
 {
@@ -219,18 +228,57 @@ static int net_check(const struct net_words *words, const char *option, struct s
 	return 0;
 }
 
+/* The name of a shared network, and whether "user" follows. *ret_rest is what is behind. */
+static int net_read_name(const char *text, const char *option, struct net_words *words,
+			 const char **ret_rest, struct sbx_err *err)
+{
+	size_t len = strcspn(text, ",");
+	const char *rest = text + len;
+
+	if (len < sizeof(words->share))
+		str_copy(words->share, len + 1, text);
+	if (len >= sizeof(words->share) || !label_name_is_good(words->share))
+		return err_usage(
+			err, option,
+			"\"%.*s\" is none of none, user, host and fd:N, and cannot be the "
+			"name of a network: a letter or digit first, then also _, . and -; "
+			"63 at most",
+			(int)(len < NET_WORD_MAX ? len : NET_WORD_MAX), text);
+	*ret_rest = rest;
+	if (*rest == '\0')
+		return 0;
+	if (!str_equal(rest, ",user") && !str_starts_with(rest, ",user,"))
+		return err_usage(
+			err, option,
+			"behind the name of a network there can be user, for the internet, "
+			"and what can be behind that; not \"%s\"",
+			rest + 1);
+	words->internet = true;
+	*ret_rest = rest + strlen(",user");
+	return 0;
+}
+
 /**
- * Read what --net has for a network in user mode.
- * @text: "user", or "user," and words with commas between them
+ * Read what --net has for a network that sbx makes.
+ * @text: "user" or the name of one that is shared; behind either, words with commas between them
  *
  * Return: 0, or -errno with *err filled.
  */
 int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err)
 {
-	struct net_words words = {.cidr = NET_CIDR, .prefix = NET_PREFIX, .mtu = NET_MTU};
+	struct net_words words = {
+		.internet = true, .cidr = NET_CIDR, .prefix = NET_PREFIX, .mtu = NET_MTU};
 	char word[NET_WORD_MAX];
+	int e = 0;
 
-	text += strcspn(text, ",");
+	if (net_is_shared(text)) {
+		words.internet = false;
+		e = net_read_name(text, option, &words, &text, err);
+	} else {
+		text += strcspn(text, ",");
+	}
+	if (e < 0)
+		return e;
 	while (*text == ',') {
 		size_t len = strcspn(++text, ",");
 		int r;
@@ -433,6 +481,14 @@ static void net_allow_dns(struct str_buf *out, const struct net_address *address
 	str_buf_puts(out, " meta l4proto { tcp, udp } th dport 53 accept\n");
 }
 
+/* How many members a shared network of this size has room for. */
+unsigned net_members(unsigned prefix)
+{
+	unsigned room = (UINT32_MAX >> prefix) - NET_MEMBER_FIRST;
+
+	return room < NET_MEMBERS_MAX ? room : NET_MEMBERS_MAX;
+}
+
 static struct net_address net_own(const struct net_words *words, uint32_t which)
 {
 	return (struct net_address){.family = AF_INET, .at.v4.s_addr = htonl(words->cidr + which)};
@@ -495,12 +551,28 @@ static void net_rule_ipv6(struct str_buf *out, const struct net_words *words)
 		str_buf_puts(out, "meta nfproto ipv6 goto refuse\n");
 }
 
+/* Who else may be in a shared network. */
+static void net_put_members(struct str_buf *out, const struct net_words *words)
+{
+	const struct net_address first = net_own(words, NET_MEMBER_FIRST);
+	const struct net_address last =
+		net_own(words, NET_MEMBER_FIRST + net_members(words->prefix) - 1);
+
+	str_buf_puts(out, "ip daddr ");
+	net_put_address(out, &first);
+	str_buf_puts(out, "-");
+	net_put_address(out, &last);
+	str_buf_puts(out, " accept\n");
+}
+
 /* What is refused unless a word, or a rule that names it, opens it. */
 static void net_put_filter(struct str_buf *out, const struct net_scene *scene, bool lan)
 {
 	const struct net_address own = net_own(scene->words, 0);
 
 	net_allow(out, scene->words);
+	if (scene->words->share[0])
+		net_put_members(out, scene->words);
 	str_buf_puts(out, "ip daddr ");
 	net_put_address(out, &own);
 	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
@@ -686,7 +758,8 @@ static int net_args(const struct net_words *words, struct arena *arena, struct p
 	const struct net_address own = net_own(words, 0);
 	bool lacks = false;
 
-	net_add_arg(net, "--configure", &lacks);
+	if (!words->share[0])
+		net_add_arg(net, "--configure", &lacks); /* else it is a port of a bridge */
 	net_add_arg(net, "--enable-seccomp", &lacks);
 	if (net->has_own_sandbox)
 		net_add_arg(net, "--enable-sandbox", &lacks);
@@ -712,8 +785,13 @@ static int net_args(const struct net_words *words, struct arena *arena, struct p
 
 static const char *net_text(const struct net_words *words, struct arena *arena)
 {
+	if (words->share[0] && !words->internet)
+		return arena_printf(arena, "the sandboxes that share the network %s, and no more",
+				    words->share);
 	return arena_printf(
-		arena, "%s%s%s",
+		arena, "%s%s%s%s%s%s",
+		words->share[0] ? "the sandboxes that share the network " : "", words->share,
+		words->share[0] ? ", and " : "",
 		words->unfiltered
 			? "all that the host can reach, its own addresses and its network "
 			  "included"
@@ -745,10 +823,12 @@ static int net_remark(const struct net_words *words, const struct sbx_spec *spec
 		      struct sbx_plan *plan)
 {
 	const struct plan_net *net = &plan->net;
-	int r = plan_add_remark(plan, "network", "%s: %s; %s%s", net->helper, net->text,
-				net->nft ? "rules by " : "no rules", net->nft ? net->nft : "");
+	const char *helper = net->share ? net->share->helper : net->helper;
+	int r = plan_add_remark(plan, "network", "%s%s%s; %s%s", helper ? helper : "",
+				helper ? ": " : "", net->text, net->nft ? "rules by " : "no rules",
+				net->nft ? net->nft : "");
 
-	if (r == 0 && !net->has_own_sandbox)
+	if (r == 0 && helper && !net->has_own_sandbox)
 		r = plan_add_remark(plan, "network",
 				    "slirp4netns has its filter of system calls, but not its own "
 				    "mount namespace, which takes an id 0 inside (--map=range, "
@@ -798,39 +878,134 @@ static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, stru
 	return 0;
 }
 
+/* What is said alike by all members: what slirp4netns is started with. */
+static const char *net_share_key(const struct plan_net *net, struct arena *arena)
+{
+	const char *key = "";
+
+	for (size_t i = 0; i < net->n_args && key; i++)
+		key = arena_printf(arena, "%s%s%s", key, i ? " " : "", net->args[i]);
+	return key;
+}
+
+/* The ids of the user namespace above the members: all that this one has, under usual names. */
+static int net_share_map(const struct plan_map *map, struct arena *arena, struct plan_map *ret,
+			 struct sbx_err *err)
+{
+	struct probe_range *ranges = arena_alloc(arena, (map->n_lines + 1) * sizeof(*ranges));
+	size_t n = 0;
+
+	if (!ranges)
+		return err_oom(err);
+	for (size_t i = 0; i < map->n_lines; i++)
+		if (map->lines[i].outside != map->own_outside)
+			ranges[n++] =
+				(struct probe_range){map->lines[i].outside, map->lines[i].count};
+	ret->helper = map->helper;
+	return idmap_lay_out(ranges, n, map->own_outside, map->own_outside, arena, ret, err);
+}
+
+/* Only when the rest of the network is known. */
+static int net_fill_share(const struct probe_host *host, const struct net_words *words,
+			  const char *helper, struct sbx_plan *plan, struct sbx_err *err)
+{
+	struct plan_share *share = arena_alloc(&plan->arena, sizeof(*share));
+	int r;
+
+	if (!share)
+		return err_oom(err);
+	memset(share, 0, sizeof(*share));
+	share->name = arena_dup(&plan->arena, words->share);
+	share->helper = helper;
+	share->key = helper ? net_share_key(&plan->net, &plan->arena) : "";
+	share->first.s_addr = htonl(words->cidr);
+	share->gateway.s_addr = htonl(words->cidr + NET_GATEWAY);
+	share->prefix = words->prefix;
+	share->mtu = words->mtu;
+	if (!share->name || !share->key || records_add_networks(host, plan, share->dirs) < 0)
+		return err_oom(err);
+	r = net_share_map(&plan->uid_map, &plan->arena, &share->uid_map, err);
+	if (r == 0)
+		r = net_share_map(&plan->gid_map, &plan->arena, &share->gid_map, err);
+	plan->net.share = share;
+	plan->net.has_own_sandbox = host->uid == 0 || (net_maps_zero(&share->uid_map) &&
+						       net_maps_zero(&share->gid_map));
+	plan->net.by_pid = plan->net.has_own_sandbox && host->uid != 0;
+	return r;
+}
+
+/* Members that have no rules of their own need none where nothing leads out. */
+static bool net_needs_rules(const struct sbx_spec *spec, const struct net_words *words)
+{
+	return spec->n_net_rules > 0 || (words->internet && !words->unfiltered);
+}
+
+/* The files of /etc, and what slirp4netns is told. */
+static int net_fill_internet(const struct probe_host *host, const struct net_words *words,
+			     struct sbx_plan *plan, struct sbx_err *err)
+{
+	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct plan_net *net = &plan->net;
+
+	if (!words->internet)
+		return 0;
+	net->has_own_sandbox = net_can_hide_files(host, plan);
+	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	net->resolv_conf = net_resolv_conf(words, &plan->arena);
+	if (words->allow_host_loopback)
+		net->gateway = net_address_arg(&plan->arena, "", &gateway);
+	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway) ||
+	    net_args(words, &plan->arena, net) < 0)
+		return err_oom(err);
+	return 0;
+}
+
 static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		    const struct net_words *words, struct sbx_plan *plan, struct sbx_err *err)
 {
 	struct plan_net *net = &plan->net;
-	const struct net_address gateway = net_own(words, NET_GATEWAY);
 	struct net_scene scene = {.words = words};
-	bool filters = !words->unfiltered || spec->n_net_rules > 0;
 	struct net_address *addresses = NULL;
-	int r = net_find_helper(spec, host, "slirp4netns", &net->helper, err);
+	const char *helper = NULL;
+	int r = words->internet ? net_find_helper(spec, host, "slirp4netns", &helper, err) : 0;
 
-	if (r == 0)
+	if (r == 0 && words->internet)
 		r = net_check_tun(err);
-	if (r == 0 && filters)
+	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
-	if (r == 0 && filters)
+	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_host(&plan->arena, &addresses, &scene.n_host, err);
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
-	scene.host = addresses;
+	if (r == 0)
+		r = net_fill_internet(host, words, plan, err);
+	if (r == 0 && words->share[0])
+		r = net_fill_share(host, words, helper, plan, err);
 	if (r < 0)
 		return r;
-	net->has_own_sandbox = net_can_hide_files(host, plan);
-	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	if (!words->share[0])
+		net->helper = helper;
+	scene.host = addresses;
 	net->text = net_text(words, &plan->arena);
-	net->resolv_conf = net_resolv_conf(words, &plan->arena);
 	if (net->nft)
 		net->rules = net_rules(&scene, &plan->arena);
-	if (words->allow_host_loopback)
-		net->gateway = net_address_arg(&plan->arena, "", &gateway);
-	if (!net->text || !net->resolv_conf || (net->nft && !net->rules) ||
-	    (words->allow_host_loopback && !net->gateway) ||
-	    net_args(words, &plan->arena, net) < 0 || net_remark(words, spec, plan) < 0)
+	if (!net->text || (net->nft && !net->rules) || net_remark(words, spec, plan) < 0)
 		return err_oom(err);
+	return 0;
+}
+
+/* What a member's user namespace cannot be at the same time. */
+static int net_check_share(const struct sbx_spec *spec, const char *option, struct sbx_err *err)
+{
+	static const char *const others[] = {"--userns", "--pidns", "--userns-block-fd"};
+	const int64_t fds[] = {spec->userns_fd, spec->pidns_fd, spec->userns_block_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (fds[i] >= 0)
+			return err_usage(err, option,
+					 "cannot be combined with %s: the members of a network are "
+					 "children of one user namespace, that of the network",
+					 others[i]);
 	return 0;
 }
 
@@ -861,13 +1036,23 @@ static int net_check_no_rules(const struct sbx_spec *spec, const struct sbx_plan
 int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
 	       struct sbx_err *err)
 {
-	static const char option[] = "--net=user";
 	struct net_words words = {.cidr = NET_CIDR};
+	const char *option;
 	int r;
 
 	if (!spec->net)
 		return net_check_no_rules(spec, plan, err);
 	r = net_read(spec->net, "--net", &words, err);
+	if (r < 0)
+		return r;
+	option =
+		words.share[0] ? arena_printf(&plan->arena, "--net=%s", words.share) : "--net=user";
+	if (!option)
+		return err_oom(err);
+	plan->net.option = option;
+	if (words.share[0] && !(plan->namespaces & CLONE_NEWUSER))
+		return err_usage(err, option, "needs a user namespace; add --unshare-user");
+	r = words.share[0] ? net_check_share(spec, option, err) : 0;
 	if (r < 0)
 		return r;
 	if (!(plan->namespaces & CLONE_NEWUSER) && plan->parent_userns_fd < 0)

@@ -40,6 +40,7 @@ enum hint_place {
 	HINT_NO_FILE = -28,
 	HINT_NO_COMMAND = -29, /* about: PATH */
 	HINT_NO_LOADER = -30,  /* about: the directory that it is in */
+	HINT_SHARE = -31, /* making a bridge, or an interface that leads there */
 };
 
 const char *hint_option(int place);

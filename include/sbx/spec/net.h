@@ -8,11 +8,17 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
+#include "sbx/base/label.h"
 #include "sbx/base/str.h"
 #include "sbx/spec/plan.h"
 #include "sbx/spec/probe.h"
 
+/* Members of a shared network have addresses behind those of slirp4netns. */
+enum { NET_MEMBER_FIRST = 16, NET_MEMBERS_MAX = 128 };
 enum { NET_DNS_MAX = 3, NET_HOST_MAX = 1024 }; /* resolv.conf(5) knows three */
+
+/* In front of the number of a descriptor. */
+#define NET_FD "fd:"
 
 struct net_address {
 	int family; /* AF_INET, AF_INET6; 0: none */
@@ -22,8 +28,10 @@ struct net_address {
 	} at;
 };
 
-/* "user" and what may stand behind it. */
+/* "user" and what may stand behind it, or NAME and either. */
 struct net_words {
+	char share[LABEL_NAME_MAX + 1]; /* of a network that several have; "": none */
+	bool internet;
 	bool lan, unfiltered, ipv6, allow_host_loopback;
 	bool no_dns;
 	struct net_address dns[NET_DNS_MAX];
@@ -47,7 +55,9 @@ struct net_scene {
 };
 
 int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err);
+bool net_is_shared(const char *text);
 int net_parse_address(const char *text, struct net_address *ret);
+unsigned net_members(unsigned prefix);
 char *net_rules(const struct net_scene *scene, struct arena *arena);
 int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
 	       struct sbx_err *err);

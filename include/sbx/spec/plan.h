@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -118,7 +119,8 @@ enum plan_step_flag {
 	PLAN_STEP_NO_PARENTS = 1 << 6,	  /* protect: without the directory above, skip the step */
 	PLAN_STEP_OVERLAY = 1 << 7,	  /* protect: what is missing is held by an overlay */
 	PLAN_STEP_DIRECTORY = 1 << 8,	  /* protect: what is missing is held by a directory */
-	PLAN_STEP_DOT = 1 << 12, /* protect: what is missing is held by a file with a dot in it */
+	PLAN_STEP_DOT = 1 << 12,   /* protect: what is missing is held by a file with a dot in it */
+	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
 	PLAN_STEP_IF_IN_REACH = 1 << 11, /* mask: what PID 1 cannot get at skips the step */
 };
 
@@ -220,9 +222,26 @@ struct plan_dbus {
 
 enum { PLAN_NET_ARGS_MAX = 16 };
 
-/* The network in user mode; spec/net.c decides. Without helper: none. */
+/*
+ * A network that sandboxes share (--net=NAME): a bridge in a network namespace that a process
+ * of its own holds (run/holder.c), and which each of them has a pair of interfaces into. Who
+ * comes first starts that process.
+ */
+struct plan_share {
+	const char *name;
+	const char *key;    /* what all must have asked for alike; "": no internet */
+	const char *helper; /* absolute path of slirp4netns; NULL: no internet */
+	const char *dirs[PLAN_RECORD_DIRS]; /* where such networks are recorded, see box_dirs */
+	struct plan_map uid_map, gid_map;   /* of the user namespace above its members */
+	struct in_addr first, gateway;	    /* the network, and who leads out of it */
+	unsigned prefix, mtu;
+};
+
+/* The network that sbx makes; spec/net.c decides. Without text: none. */
 struct plan_net {
-	const char *helper;		     /* absolute path of slirp4netns */
+	const char *option;		/* that asked for it, "--net=user" */
+	const char *helper;		/* absolute path of slirp4netns; NULL: not the monitor's */
+	const struct plan_share *share; /* NULL: the sandbox's own */
 	const char *args[PLAN_NET_ARGS_MAX]; /* of it, without those that name descriptors */
 	size_t n_args;
 	bool by_pid;			   /* it enters by PID 1's number, see run/net.c */
