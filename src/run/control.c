@@ -160,6 +160,7 @@ void control_fill_facts(const struct control *control, bool starting, struct con
 	facts->created_ms = record->created_ms;
 	facts->network = record->plan->net.helper		   ? CONTROL_NETWORK_USER
 			 : record->plan->net.share		   ? CONTROL_NETWORK_SHARED
+			 : record->plan->netns_fd >= 0		   ? CONTROL_NETWORK_FD
 			 : record->plan->namespaces & CLONE_NEWNET ? CONTROL_NETWORK_NONE
 								   : CONTROL_NETWORK_HOST;
 	facts->own_pids = record->plan->own_pid_ns;

@@ -146,7 +146,7 @@ int init_await_number(const struct run_context *ctx, enum handshake_state state,
 
 static int init_wait_for_ids(struct init *in, struct sbx_err *err)
 {
-	if (!in->ctx->plan->uid_map.helper && !in->ctx->plan->net.share)
+	if (!in->ctx->plan->uid_map.helper && !plan_is_below(in->ctx->plan))
 		return 0;
 	return init_await(in->ctx, HANDSHAKE_INIT_UNMAPPED, HANDSHAKE_MAPPED, err);
 }
@@ -213,7 +213,7 @@ static int init_set_up(struct init *in, struct sbx_err *err)
 								sandbox that was entered */
 	else if (!(ctx->plan->namespaces & CLONE_NEWUSER))
 		r = init_leave_propagation(ctx, err);
-	else if (!ctx->plan->uid_map.helper && !ctx->plan->net.share &&
+	else if (!ctx->plan->uid_map.helper && !plan_is_below(ctx->plan) &&
 		 ctx->plan->userns_block_fd < 0)
 		r = idmap_write_own(ctx->plan, err);
 	if (r == 0)

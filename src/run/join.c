@@ -30,11 +30,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +61,7 @@ static const struct join_kind {
 	/* The user namespace first: it may be what gives the right to the other. */
 	{CLONE_NEWUSER, "user", HINT_JOIN_USERNS},
 	{CLONE_NEWPID, "pid", HINT_JOIN_PIDNS},
+	{CLONE_NEWNET, "network", HINT_NETNS},
 };
 
 /* What the child comes to. */
@@ -69,6 +72,7 @@ struct join_report {
 	const struct join_kind *kind; /* what could not be entered; NULL: clone3 has failed */
 	bool in_cgroup;		      /* it is the cgroup that could not be entered */
 	bool in_holder;		      /* likewise, the user namespace of a shared network */
+	bool in_owner;		      /* likewise, that of a network namespace */
 	bool no_ids;		      /* PID 1 could not be given its ids, err says why */
 	struct sbx_err err;
 	pid_t between; /* a process that goes on with the work, and reports too; 0: none */
@@ -76,7 +80,8 @@ struct join_report {
 
 bool join_is_needed(const struct sbx_plan *plan)
 {
-	return plan->parent_userns_fd >= 0 || plan->parent_pidns_fd >= 0 || plan->box_pidfd >= 0;
+	return plan->parent_userns_fd >= 0 || plan->parent_pidns_fd >= 0 || plan->netns_fd >= 0 ||
+	       plan->box_pidfd >= 0;
 }
 
 /*
@@ -124,11 +129,27 @@ static bool join_is_below(const struct sbx_plan *plan)
 	return plan->parent_pidns_fd >= 0 && plan->own_pid_ns;
 }
 
+/* In the child: whose right over a network namespace is wanted. Ids are written from there. */
+static bool join_enter_owner(const struct sbx_plan *plan, struct join_report *report)
+{
+	_autoclose_ int owner = ioctl(plan->netns_fd, NS_GET_USERNS);
+
+	if (owner >= 0 && setns(owner, CLONE_NEWUSER) == 0 &&
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0)
+		return true;
+	report->error = errno;
+	report->in_owner = true;
+	return false;
+}
+
 /* In the child. Return: false with *report filled. */
 static bool join_enter(const struct sbx_plan *plan, struct join_report *report)
 {
-	const int fds[ARRAY_SIZE(join_kinds)] = {plan->parent_userns_fd, plan->parent_pidns_fd};
+	const int fds[ARRAY_SIZE(join_kinds)] = {plan->parent_userns_fd, plan->parent_pidns_fd,
+						 plan->netns_fd};
 
+	if (plan->enters_owner && !join_enter_owner(plan, report))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(join_kinds); i++) {
 		if (fds[i] < 0 || setns(fds[i], join_kinds[i].type) == 0)
 			continue;
@@ -180,7 +201,7 @@ static void join_clone_beside(const struct sbx_plan *plan, const struct clone_ar
 	if (report.pid == 0)
 		return;
 	report.error = report.pid < 0 ? errno : 0;
-	if (report.pid > 0 && plan->net.share)
+	if (report.pid > 0 && plan_is_below(plan))
 		join_map(plan, &report);
 	join_end(&report, report_fd);
 }
@@ -242,12 +263,22 @@ static int join_fail(const struct sbx_plan *plan, const struct join_report *repo
 
 	if (report->no_ids) {
 		*err = report->err;
+		err_set_option(err, plan->net.option);
+		err_hint(err, "--map=single does with the caller's own id");
 		return -report->error;
 	}
 	if (report->in_holder) {
 		r = err_system(err, report->error, plan->net.share->name,
 			       "cannot enter the user namespace of the network");
 		err_set_option(err, plan->net.option);
+		return r;
+	}
+	if (report->in_owner) {
+		r = err_system(
+			err, report->error, NULL,
+			"cannot enter the user namespace that the network namespace belongs to");
+		err_set_option(err, plan->net.option);
+		hint_add(err, HINT_NETNS);
 		return r;
 	}
 	if (!report->kind) {
@@ -257,6 +288,8 @@ static int join_fail(const struct sbx_plan *plan, const struct join_report *repo
 	}
 	r = err_system(err, report->error, NULL, "cannot enter the %s namespace",
 		       report->kind->name);
+	if (report->kind->type == CLONE_NEWNET)
+		err_set_option(err, plan->net.option);
 	hint_add(err, (int)report->kind->place);
 	return r;
 }
@@ -328,7 +361,7 @@ pid_t join_clone(const struct sbx_plan *plan, int holder_fd, const struct clone_
  */
 int join_become(const struct sbx_plan *plan, struct sbx_err *err)
 {
-	const int joined[] = {plan->parent_userns_fd, plan->parent_pidns_fd};
+	const int joined[] = {plan->parent_userns_fd, plan->parent_pidns_fd, plan->netns_fd};
 
 	if (plan->parent_userns_fd >= 0) {
 		if (setresgid(plan->joined_gid, plan->joined_gid, plan->joined_gid) < 0)

@@ -460,7 +460,7 @@ static int launch_answer(const struct monitor *m, enum handshake_type type, stru
 /* Are ids mapped by newuidmap and newgidmap? */
 static bool launch_needs_helpers(const struct monitor *m)
 {
-	return m->plan->uid_map.helper && !m->plan->net.share;
+	return m->plan->uid_map.helper && !plan_is_below(m->plan);
 }
 
 /* Before PID 1, which is to be below the user namespace that the network belongs to. */
@@ -506,9 +506,9 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		r = launch_join_network(m, ctx, caller->title, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
-	/* A network is shared by children of one user namespace, where ids need no helper. */
-	m->helper_failed |= m->plan->net.share && r == -ERANGE;
-	if (r == 0 && m->plan->net.share)
+	/* A child of a user namespace that is not the host's gets its ids from there. */
+	m->helper_failed |= plan_is_below(m->plan) && r == -ERANGE;
+	if (r == 0 && plan_is_below(m->plan))
 		r = launch_answer(m, HANDSHAKE_MAPPED, err);
 	if (r == 0 && launch_needs_helpers(m))
 		r = idmap_job_start(&m->idmap, m->plan, m->child, &ctx->caller_sigmask, err);

@@ -17,6 +17,7 @@
  * away, as does the next verb of sbx.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -244,6 +245,22 @@ int share_sweep(int dir_fd, const char *file)
 		return fd == -EWOULDBLOCK;
 	share_remove_names(dir_fd, file);
 	return 0;
+}
+
+/* The same of all in a directory, if it is there. */
+void share_sweep_all(const char *path)
+{
+	_autoclose_ int dir_fd = dirs_open_own(path);
+	int copy = dir_fd < 0 ? -1 : openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		(void)share_sweep(dir_fd, e->d_name);
+	if (dir)
+		(void)closedir(dir);
+	else
+		defs_cleanup_fd(&copy);
 }
 
 /* ---- the start ---- */

@@ -188,6 +188,11 @@ static const char hint_join[] =
 static const char hint_join_right[] =
 	"the caller must own the user namespace, and a pid namespace must belong to the\n"
 	"user namespace of --userns";
+static const char hint_netns[] =
+	"to enter it takes CAP_SYS_ADMIN in the user namespace that owns it: be root there, or the "
+	"one who\nmade that user namespace. What root has made (ip netns) only root can enter; one "
+	"of "
+	"your own makes\n\"unshare --user --map-current-user --net\"";
 static const char hint_share[] =
 	"the kernel needs bridges and pairs of interfaces; as root: modprobe -a bridge veth "
 	"(\"sbx doctor\nshared\" tells what works)";
@@ -249,6 +254,8 @@ static const struct hint hints[] = {
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
 	{HINT_NFT, 0, NULL, hint_nft},
+	{HINT_NETNS, 0, NULL, hint_netns},
+	{HINT_NETNS, EPERM, NULL, hint_netns},
 	{HINT_SHARE, EOPNOTSUPP, NULL, hint_share},
 	{HINT_SHARE, ENODEV, NULL, hint_share},
 	{HINT_LISTENER, EBUSY, NULL,

@@ -24,13 +24,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/net.h"
@@ -927,6 +933,10 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 	r = net_share_map(&plan->uid_map, &plan->arena, &share->uid_map, err);
 	if (r == 0)
 		r = net_share_map(&plan->gid_map, &plan->arena, &share->gid_map, err);
+	if (r == 0)
+		r = idmap_split(&share->uid_map, &plan->arena, &plan->uid_map, err);
+	if (r == 0)
+		r = idmap_split(&share->gid_map, &plan->arena, &plan->gid_map, err);
 	plan->net.share = share;
 	plan->net.has_own_sandbox = host->uid == 0 || (net_maps_zero(&share->uid_map) &&
 						       net_maps_zero(&share->gid_map));
@@ -1019,12 +1029,101 @@ static int net_check_no_rules(const struct sbx_spec *spec, const struct sbx_plan
 		return 0;
 	option = spec->net_rules[0].kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net";
 	(void)err_usage(err, option, "%s",
-			plan->namespaces & CLONE_NEWNET
+			plan->netns_fd >= 0
+				? "cannot be enforced on a network that was made elsewhere"
+			: plan->namespaces & CLONE_NEWNET
 				? "there is no network that the rule could be for"
 				: "cannot be enforced on the host's network, which is not the "
 				  "sandbox's to rule");
 	err_hint(err, "add --net=user, which reaches the internet by rules");
 	return -EINVAL;
+}
+
+/* ---- a namespace made elsewhere ---- */
+
+/* Are two descriptors of the same namespace? */
+static bool net_is_same_ns(int a, int b)
+{
+	struct stat x, y;
+
+	return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+static int net_refuse_fd(const char *option, int number, const char *what, struct sbx_err *err)
+{
+	(void)err_refuse(err, number, NULL, "%s", what);
+	err_set_option(err, option);
+	if (number == EPERM)
+		hint_add(err, HINT_NETNS);
+	else
+		err_hint(err, "open one, for example: sbx --net=fd:7 ... 7< /proc/PID/ns/net");
+	return -number;
+}
+
+/* Who owns it has to be entered first, where that is neither the caller's own nor --userns. */
+static int net_choose_owner(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
+{
+	_autoclose_ int owner = ioctl(plan->netns_fd, NS_GET_USERNS);
+	_autoclose_ int own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	const char *option = plan->net.option;
+	uint64_t caps = 0;
+
+	if (owner < 0)
+		return net_refuse_fd(
+			option, EPERM,
+			"the network namespace belongs to a user namespace that is not "
+			"below yours",
+			err);
+	if (net_is_same_ns(owner, (int)spec->userns_fd))
+		return 0;
+	if (!net_is_same_ns(owner, own)) {
+		plan->enters_owner = true;
+		if (!(plan->namespaces & CLONE_NEWUSER) || spec->userns_block_fd >= 0 ||
+		    spec->pidns_fd >= 0)
+			return net_refuse_fd(option, EINVAL,
+					     "the network namespace belongs to another user "
+					     "namespace, below which the sandbox is to have one of "
+					     "its own, with ids of sbx's",
+					     err);
+		return 0;
+	}
+	if (sys_capget(&caps) == 0 && !(caps >> CAP_SYS_ADMIN & 1))
+		return net_refuse_fd(option, EPERM,
+				     "the network namespace belongs to the user namespace that you "
+				     "are in, and you have no CAP_SYS_ADMIN there",
+				     err);
+	return 0;
+}
+
+/* --net=fd:N */
+static int net_choose_fd(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
+{
+	uint64_t fd = UINT64_MAX;
+	int r;
+
+	plan->net.option = arena_printf(&plan->arena, "--net=%s", spec->net);
+	if (!plan->net.option)
+		return err_oom(err);
+	if (str_parse_u64(spec->net + strlen(NET_FD), 10, INT_MAX, &fd) < 0 ||
+	    fcntl((int)fd, F_GETFD) < 0)
+		return net_refuse_fd(plan->net.option, EBADF, "there is no such descriptor", err);
+	if (ioctl((int)fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return net_refuse_fd(plan->net.option, EINVAL,
+				     "the descriptor is not a network namespace's", err);
+	plan->netns_fd = (int)fd;
+	r = net_check_no_rules(spec, plan, err);
+	if (r == 0)
+		r = net_choose_owner(spec, plan, err);
+	if (r < 0)
+		return r;
+	return plan_add_remark(
+		       plan, "network",
+		       "that of descriptor %d, made elsewhere: what it reaches, the sandbox "
+		       "does",
+		       (int)fd) < 0
+		       ? err_oom(err)
+		       : 0;
 }
 
 /**
@@ -1042,6 +1141,8 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 
 	if (!spec->net)
 		return net_check_no_rules(spec, plan, err);
+	if (str_starts_with(spec->net, NET_FD))
+		return net_choose_fd(spec, plan, err);
 	r = net_read(spec->net, "--net", &words, err);
 	if (r < 0)
 		return r;

@@ -61,6 +61,7 @@ enum control_network {
 	CONTROL_NETWORK_NONE,
 	CONTROL_NETWORK_USER,
 	CONTROL_NETWORK_SHARED,
+	CONTROL_NETWORK_FD,
 };
 
 /* What a monitor knows of its sandbox. Strings end with a NUL. */

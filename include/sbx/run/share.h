@@ -78,6 +78,7 @@ int share_ask(int dir_fd, const char *name, const struct share_request *request,
 	      struct share_reply *ret_reply, struct share_members *ret_members,
 	      struct sbx_err *err);
 int share_sweep(int dir_fd, const char *file);
+void share_sweep_all(const char *path);
 
 int share_send(int fd, const void *data, size_t size, const int *fds, size_t n_fds);
 int share_receive(int fd, void *data, size_t size, int *fds, size_t n_fds);

@@ -41,6 +41,7 @@ enum hint_place {
 	HINT_NO_COMMAND = -29, /* about: PATH */
 	HINT_NO_LOADER = -30,  /* about: the directory that it is in */
 	HINT_SHARE = -31, /* making a bridge, or an interface that leads there */
+	HINT_NETNS = -32, /* entering a network namespace that was made elsewhere */
 };
 
 const char *hint_option(int place);

@@ -267,6 +267,8 @@ struct sbx_plan {
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */
 	int parent_pidns_fd;  /* likewise, of pids; borrowed */
+	int netns_fd;	      /* a network namespace to be in (--net=fd:N); borrowed; -1: none */
+	bool enters_owner;    /* and before it, the user namespace that it belongs to */
 	uid_t joined_uid; /* in parent_userns_fd: who PID 1 becomes; (uid_t)-1: stays who it is */
 	gid_t joined_gid;
 	int box_pidfd;	   /* a process whose namespaces are entered, all at once: that of a running
@@ -347,6 +349,15 @@ struct sbx_plan {
 	struct plan_remark *remarks;
 	size_t n_remarks;
 };
+
+/*
+ * Is the sandbox's user namespace a child of another than the caller's, whose ids it gets by who
+ * is in that? Its maps have the host's ids all the same.
+ */
+static inline bool plan_is_below(const struct sbx_plan *plan)
+{
+	return plan->net.share || plan->enters_owner;
+}
 
 void plan_init(struct sbx_plan *plan);
 void plan_finish(struct sbx_plan *plan);
