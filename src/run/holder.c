@@ -301,22 +301,27 @@ static void holder_put_hosts(const struct holder *h, struct str_buf *out)
 	}
 }
 
-/* What cannot be written is the member's own loss: its memory may be at a limit. */
-static void holder_write_hosts(const struct holder *h)
+/* Return: false: it could not be written, as where its memory is at a limit. */
+static bool holder_write_names(const struct holder_client *client, const struct str_buf *text)
+{
+	return pwrite(client->hosts_fd, text->data, text->len, client->hosts_at) ==
+		       (ssize_t)text->len &&
+	       ftruncate(client->hosts_fd, client->hosts_at + (off_t)text->len) == 0;
+}
+
+/* A file that cannot be written is left alone: that is its member's loss and nobody else's. */
+static void holder_write_hosts(struct holder *h)
 {
 	char room[HOLDER_HOSTS_BYTES];
 	struct str_buf text = STR_BUF_ON_STACK(room);
 
 	holder_put_hosts(h, &text);
 	for (size_t i = 0; i < HOLDER_CLIENTS_MAX; i++) {
-		const struct holder_client *client = &h->clients[i];
+		struct holder_client *client = &h->clients[i];
 
-		if (client->hosts_fd < 0)
+		if (client->hosts_fd < 0 || holder_write_names(client, &text))
 			continue;
-		if (pwrite(client->hosts_fd, text.data, text.len, client->hosts_at) !=
-			    (ssize_t)text.len ||
-		    ftruncate(client->hosts_fd, client->hosts_at + (off_t)text.len) < 0)
-			continue;
+		close(take_fd(&client->hosts_fd));
 	}
 }
 
@@ -578,6 +583,16 @@ static struct holder_client *holder_find_place(struct holder *h)
 	return NULL;
 }
 
+/* As the monitor of a sandbox: what is in one has the caller's uid, but not his namespace. */
+static void holder_refuse(const struct holder *h, int fd)
+{
+	struct share_reply reply = {.version = SHARE_VERSION};
+
+	reply.result = err_refuse(&reply.err, EPERM, h->share->name,
+				  "is a network that is not asked from here");
+	(void)share_send(fd, &reply, sizeof(reply), NULL, 0);
+}
+
 /* Return: false when nobody waits to be let in. */
 static bool holder_accept(struct holder *h)
 {
@@ -589,8 +604,10 @@ static bool holder_accept(struct holder *h)
 	if (fd < 0)
 		return false;
 	if (!client || !control_may_ask(fd) ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) {
+		holder_refuse(h, fd);
 		return true;
+	}
 	client->pid = peer.pid;
 	client->fd = take_fd(&fd);
 	return true;

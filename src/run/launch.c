@@ -53,6 +53,7 @@
 #include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/prefault.h"
+#include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/bus.h"
 #include "sbx/run/control.h"
@@ -470,6 +471,7 @@ static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, err);
 	sigset_t pending;
 
+	m->helper_failed |= r < 0 && str_equal(err->option, "--map=range");
 	/* A signal that ends a launch was heard while the network was being made. */
 	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
 		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))

@@ -37,6 +37,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sbx/base/io.h"
 #include "sbx/base/str.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/init.h"
@@ -266,8 +267,22 @@ static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 	return r;
 }
 
+/*
+ * ping(8) without a privilege, for the command's group (icmp(7)). Where /proc/sys is read-only
+ * it has to do without.
+ */
+static void net_allow_ping(gid_t gid)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ping_group_range";
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%u %u", gid, gid);
+
+	(void)io_write_file_at(AT_FDCWD, path, text, (size_t)len);
+}
+
 /* An interface that another has put here: give it the address that it is to have. */
-static int net_set_up_member(const struct plan_net *net, int32_t address, struct sbx_err *err)
+static int net_set_up_member(const struct plan_net *net, int32_t address, gid_t gid,
+			     struct sbx_err *err)
 {
 	static const char name[] = "eth0";
 	const struct plan_share *share = net->share;
@@ -279,6 +294,7 @@ static int net_set_up_member(const struct plan_net *net, int32_t address, struct
 		r = rtnl_set_up(fd, name, 0, 0);
 	if (r == 0 && share->helper)
 		r = rtnl_add_default_route(fd, share->gateway);
+	net_allow_ping(gid);
 	return r < 0 ? err_system(err, -r, name, "cannot be given its address") : 0;
 }
 
@@ -313,5 +329,6 @@ int step_run_network(struct run_context *ctx, const struct plan_step *step, stru
 	r = net->nft ? net_set_rules(net, err) : 0;
 	if (r == 0)
 		r = init_await_number(ctx, HANDSHAKE_INIT_NET, HANDSHAKE_NET_READY, &address, err);
-	return r < 0 || !net->share ? r : net_set_up_member(net, address, err);
+	return r < 0 || !net->share ? r
+				    : net_set_up_member(net, address, ctx->plan->payload_gid, err);
 }

@@ -54,6 +54,7 @@ struct share_place {
 	int dir_fd; /* borrowed */
 	const char *name;
 	const struct holder_start *start; /* NULL: nobody is started */
+	bool started;			  /* by us */
 	int waited_ms;
 };
 
@@ -134,13 +135,17 @@ int share_receive(int fd, void *data, size_t size, int *fds, size_t n_fds)
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
+	int reset = 0;
 	ssize_t n;
 
 	for (size_t i = 0; i < n_fds; i++)
 		fds[i] = -1;
 	do {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+		reset += n < 0 && errno == ECONNRESET;
+		/* Who ended without having heard us may have said something before: it comes next.
+		 */
+	} while (n < 0 && (errno == EINTR || (errno == ECONNRESET && reset == 1)));
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	share_take_fds(&msg, fds, n_fds);
@@ -331,8 +336,10 @@ static int share_reach(struct share_place *place)
 		if (fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EBUSY))
 			return fd;
 		lock_fd = fd == -EBUSY ? -EWOULDBLOCK : share_lock(place);
-		if (lock_fd >= 0 && place->start)
+		if (lock_fd >= 0 && place->start) {
+			place->started = true;
 			return share_begin(place, lock_fd);
+		}
 		if (lock_fd >= 0) {
 			share_remove_names(place->dir_fd, place->name);
 			return -ENOENT;
@@ -400,6 +407,9 @@ static int share_talk(struct share_place *place, const struct share_request *req
 				*ret_fd = take_fd(&fd);
 			return r;
 		}
+		if (r == 0 && place->started)
+			return err_refuse(err, ECANCELED, place->name,
+					  "the process that was to hold the network has ended");
 		if (r == 0)
 			r = share_pause(place, SHARE_STEP_MS); /* it has just ended */
 	} while (r == 0);

@@ -907,7 +907,10 @@ static int net_share_map(const struct plan_map *map, struct arena *arena, struct
 		if (map->lines[i].outside != map->own_outside)
 			ranges[n++] =
 				(struct probe_range){map->lines[i].outside, map->lines[i].count};
-	ret->helper = map->helper;
+	/* Copies: the process that holds the network wipes what the originals may lie in. */
+	ret->helper = map->helper ? arena_dup(arena, map->helper) : NULL;
+	if (map->helper && !ret->helper)
+		return err_oom(err);
 	return idmap_lay_out(ranges, n, map->own_outside, map->own_outside, arena, ret, err);
 }
 
@@ -922,13 +925,14 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 		return err_oom(err);
 	memset(share, 0, sizeof(*share));
 	share->name = arena_dup(&plan->arena, words->share);
-	share->helper = helper;
+	share->helper = helper ? arena_dup(&plan->arena, helper) : NULL;
 	share->key = helper ? net_share_key(&plan->net, &plan->arena) : "";
 	share->first.s_addr = htonl(words->cidr);
 	share->gateway.s_addr = htonl(words->cidr + NET_GATEWAY);
 	share->prefix = words->prefix;
 	share->mtu = words->mtu;
-	if (!share->name || !share->key || records_add_networks(host, plan, share->dirs) < 0)
+	if (!share->name || !share->key || (helper && !share->helper) ||
+	    records_add_networks(host, plan, share->dirs) < 0)
 		return err_oom(err);
 	r = net_share_map(&plan->uid_map, &plan->arena, &share->uid_map, err);
 	if (r == 0)

@@ -852,6 +852,7 @@ fuse-overlayfs
 tun
 slirp4netns
 nft
+shared
 cgroup
 systemd
 landlock
@@ -922,6 +923,7 @@ complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
 complete -c sbx -n '__sbx_at first' -a inspect -d 'print all that is known of a sandbox, as JSON'
 complete -c sbx -n '__sbx_at first' -a kill -d 'send a signal to the command of a sandbox'
 complete -c sbx -n '__sbx_at first' -a logs -d 'print what a detached sandbox has printed'
+complete -c sbx -n '__sbx_at first' -a net -d 'make, list or end networks that sandboxes share'
 complete -c sbx -n '__sbx_at first' -a pause -d 'freeze all processes of a sandbox'
 complete -c sbx -n '__sbx_at first' -a profiles -d 'list the profiles, or print one'
 complete -c sbx -n '__sbx_at first' -a prune -d 'discard old sessions of --cow'
@@ -1086,6 +1088,9 @@ complete -c sbx -n '__sbx_in_verb logs' -l follow -s f -d 'go on with what comes
 complete -c sbx -n '__sbx_in_verb logs' -l since -x -d 'not what is older: 90s, 5m, 2h, 1d'
 complete -c sbx -n '__sbx_in_verb logs' -l tail -s n -x -d 'the last lines only'
 complete -c sbx -n '__sbx_in_verb logs' -l timestamps -s t -d 'begin lines with their time'
+complete -c sbx -n '__sbx_in_verb net' -l force -s f -d 'with rm: also end the sandboxes that are in it'
+complete -c sbx -n '__sbx_in_verb net' -l json -d 'with ls: for programs'
+complete -c sbx -n '__sbx_in_verb net' -l quiet -s q -d 'with ls: names only'
 complete -c sbx -n '__sbx_in_verb pause' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb prune' -l older-than -x -d 'those begun before that: 12h, 7d'
 complete -c sbx -n '__sbx_in_verb ps' -l all -s a -d 'also those that have ended and were to be kept'
