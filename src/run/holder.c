@@ -99,13 +99,19 @@ struct holder_report {
 	int rtnl_fd, error;
 };
 
-static noreturn void holder_anchor(int write_fd)
+static noreturn void holder_anchor(pid_t parent, int write_fd)
 {
-	struct holder_report report = {.rtnl_fd = rtnl_open()};
+	struct holder_report report = {.rtnl_fd = -1};
 
-	report.error = report.rtnl_fd < 0 ? -report.rtnl_fd : 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		report.error = errno;
+	/* It was killed before that. What is open here would seem to be its end of the sockets. */
+	if (getppid() != parent)
+		_exit(1);
+	if (!report.error) {
+		report.rtnl_fd = rtnl_open();
+		report.error = report.rtnl_fd < 0 ? -report.rtnl_fd : 0;
+	}
 	if (write(write_fd, &report, sizeof(report)) != (ssize_t)sizeof(report))
 		_exit(1);
 	for (;;)
@@ -130,8 +136,8 @@ static int holder_make_namespaces(struct holder *h, struct sbx_err *err)
 	};
 	struct holder_report report = {.error = ECHILD};
 	_autoclose_ int read_fd = -1, write_fd = -1;
+	pid_t parent = getpid(), pid;
 	int fds[2], r;
-	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_system(err, errno, NULL, "cannot make a pipe");
@@ -139,7 +145,7 @@ static int holder_make_namespaces(struct holder *h, struct sbx_err *err)
 	write_fd = fds[1];
 	pid = sys_clone3(&args);
 	if (pid == 0)
-		holder_anchor(write_fd);
+		holder_anchor(parent, write_fd);
 	if (pid < 0) {
 		r = err_system(err, errno, NULL, "cannot create a user namespace");
 		hint_add(err, HINT_CLONE);

@@ -35,6 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sbx/base/similar.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
@@ -54,6 +55,7 @@ enum {
 	NET_MTU_MIN = 576,
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
 	NET_WORD_MAX = 128,
+	NET_SLIP_LEN = 4, /* of the words that a slip could be of */
 	NET_RULES_BYTES = 16384,
 	NET_RULE_BYTES = 1536,
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
@@ -234,6 +236,35 @@ static int net_check(const struct net_words *words, const char *option, struct s
 	return 0;
 }
 
+/*
+ * A slip of the finger, or a word that means something else to podman and docker, would make a
+ * network that nobody meant. Longer names are no slips.
+ */
+static int net_check_meant(const char *name, const char *option, struct sbx_err *err)
+{
+	static const char *const others[] = {"bridge", "container", "default", "nat",
+					     "ns",     "pasta",	    "private", "slirp4netns"};
+	struct similar similar = SIMILAR(name, strlen(name), strlen(name));
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (str_equal(name, others[i]))
+			return err_usage(
+				err, option,
+				"has no word \"%s\"; there are: none, user, host, fd:N, and "
+				"names of networks, but not this one",
+				name);
+	similar_offer(&similar, "none");
+	similar_offer(&similar, "user");
+	similar_offer(&similar, "host");
+	if (!similar.found || strlen(name) > NET_SLIP_LEN)
+		return 0;
+	return err_usage(
+		err, option,
+		"\"%s\" is so near to \"%s\" that it is not taken for the name of a network; "
+		"there are: none, user, host, fd:N, and other names",
+		name, similar.found);
+}
+
 /* The name of a shared network, and whether "user" follows. *ret_rest is what is behind. */
 static int net_read_name(const char *text, const char *option, struct net_words *words,
 			 const char **ret_rest, struct sbx_err *err)
@@ -251,6 +282,8 @@ static int net_read_name(const char *text, const char *option, struct net_words 
 			"63 at most",
 			(int)(len < NET_WORD_MAX ? len : NET_WORD_MAX), text);
 	*ret_rest = rest;
+	if (net_check_meant(words->share, option, err) < 0)
+		return -EINVAL;
 	if (*rest == '\0')
 		return 0;
 	if (!str_equal(rest, ",user") && !str_starts_with(rest, ",user,"))

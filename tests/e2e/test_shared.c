@@ -296,6 +296,8 @@ Test(shared, what_is_wrong_is_refused)
 		{"--net=../x", "cannot be the name of a network"},
 		{"--net=-x", "cannot be the name of a network"},
 		{"--net=", "cannot be the name of a network"},
+		{"--net=usr", "so near to \"user\""},
+		{"--net=bridge", "there are: none, user, host, fd:N"},
 		{"--net=lab,lan", "behind the name of a network there can be user"},
 		{"--net=lab,", "behind the name of a network there can be user"},
 		{"--net=lab,user,lann", "no such word"},
