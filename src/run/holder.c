@@ -542,6 +542,13 @@ static void holder_fill(const struct holder *h, struct share_reply *reply)
 	reply->n_members = holder_count(h);
 }
 
+static bool holder_has_ended_for(const struct holder *h, const struct share_request *request)
+{
+	return (request->type == SHARE_JOIN || request->type == SHARE_CREATE) && !h->created &&
+	       holder_count(h) == 0 &&
+	       strncmp(request->key, h->share->key, sizeof(request->key)) != 0;
+}
+
 /* Return: false: the client is to be dropped. */
 static bool holder_answer(struct holder *h, struct holder_client *client,
 			  struct share_request *request, int fds[2])
@@ -551,6 +558,11 @@ static bool holder_answer(struct holder *h, struct holder_client *client,
 
 	request->name[sizeof(request->name) - 1] = '\0';
 	request->key[sizeof(request->key) - 1] = '\0';
+	/* Its last member has gone just now, so it has: whoever asks starts another one. */
+	if (holder_has_ended_for(h, request)) {
+		h->ends = true;
+		return false;
+	}
 	if (request->version != SHARE_VERSION || request->type >= SHARE_TYPE_COUNT_ ||
 	    (request->name[0] && !label_name_is_good(request->name)))
 		a.reply.result = err_refuse(&a.reply.err, EPROTO, h->share->name,
