@@ -83,7 +83,6 @@ struct holder {
 	const struct plan_share *share;
 	struct sbx_plan plan; /* that of the first, as far as net.c and idmap.c look at it */
 	pid_t anchor;	      /* 0: none */
-	int anchor_fd;	      /* owned; a pidfd of it */
 	int netns_fd, userns_fd, rtnl_fd; /* owned */
 	int bridge;			  /* its index */
 	struct net_job slirp;
@@ -130,8 +129,7 @@ static int holder_open_ns(pid_t pid, const char *name, int *ret_fd, struct sbx_e
 static int holder_make_namespaces(struct holder *h, struct sbx_err *err)
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWNET | CLONE_FILES | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&h->anchor_fd,
+		.flags = CLONE_NEWUSER | CLONE_NEWNET | CLONE_FILES,
 		.exit_signal = SIGCHLD,
 	};
 	struct holder_report report = {.error = ECHILD};
@@ -152,7 +150,9 @@ static int holder_make_namespaces(struct holder *h, struct sbx_err *err)
 		return r;
 	}
 	h->anchor = pid;
-	if (read(read_fd, &report, sizeof(report)) != (ssize_t)sizeof(report) || report.error)
+	if (read(read_fd, &report, sizeof(report)) < 0)
+		return err_system(err, errno, NULL, "cannot hear from a process in a new network");
+	if (report.error)
 		return err_system(err, report.error, NULL,
 				  "cannot open a socket to make interfaces");
 	h->rtnl_fd = report.rtnl_fd;
@@ -166,11 +166,9 @@ static void holder_end_anchor(struct holder *h)
 
 	if (h->anchor <= 0)
 		return;
-	(void)sys_pidfd_send_signal(h->anchor_fd, SIGKILL);
+	(void)kill(h->anchor, SIGKILL);
 	(void)proc_wait(h->anchor, &status);
 	h->anchor = 0;
-	defs_cleanup_fd(&h->anchor_fd);
-	h->anchor_fd = -1;
 }
 
 /* ---- ids ---- */
@@ -702,7 +700,7 @@ static void holder_leave_caller(const struct holder_start *start)
 static void holder_init(struct holder *h, const struct holder_start *start)
 {
 	*h = (struct holder){.start = start, .share = start->plan->net.share, .plan = *start->plan};
-	h->anchor_fd = h->netns_fd = h->userns_fd = h->rtnl_fd = -1;
+	h->netns_fd = h->userns_fd = h->rtnl_fd = -1;
 	h->plan.uid_map = h->share->uid_map;
 	h->plan.gid_map = h->share->gid_map;
 	h->plan.net.helper = h->share->helper;
@@ -730,6 +728,8 @@ noreturn void holder_main(const struct holder_start *start)
 	struct sbx_err err;
 	int r;
 
+	/* Or it would seem to have a member for ever. */
+	close(start->client_fd);
 	holder_leave_caller(start);
 	holder_init(&h, start);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);

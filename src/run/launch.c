@@ -319,6 +319,20 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 	init_main(ctx, title, socks[1]);
 }
 
+/*
+ * PID 1 cannot be made, or not be given its ids: which may be because it has ended, and has said
+ * why before.
+ */
+static int launch_hear_why(const struct monitor *m, int r, struct sbx_err *err)
+{
+	struct handshake_msg msg;
+
+	if (handshake_receive(m->sock_fd, HANDSHAKE_MONITOR, false, &msg) == 1 &&
+	    msg.type == HANDSHAKE_FAILED)
+		*err = msg.err;
+	return r;
+}
+
 static int launch_clone(struct monitor *m, struct run_context *ctx, struct launch_title title,
 			struct sbx_err *err)
 {
@@ -343,7 +357,7 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 	m->sock_fd = socks[0];
 	close(socks[1]);
 	if (pid < 0 && joins)
-		return (int)pid;
+		return launch_hear_why(m, (int)pid, err);
 	if (pid < 0) {
 		r = err_system(err, r, NULL, "cannot create a user namespace");
 		hint_add(err, HINT_CLONE);

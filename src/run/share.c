@@ -282,11 +282,11 @@ static int share_fork(const struct holder_start *start)
 		pid = setsid() < 0 ? -1 : fork();
 		if (pid == 0)
 			holder_main(start);
-		_exit(pid < 0);
+		_exit(pid < 0 ? errno : 0);
 	}
 	if (proc_wait(pid, &status) < 0)
 		return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 /* Return: a connection with the one that was started, or -errno. */
@@ -304,6 +304,7 @@ static int share_begin(const struct share_place *place, int lock_fd)
 	start.dir_fd = place->dir_fd;
 	start.lock_fd = lock_fd;
 	start.listen_fd = listen_fd;
+	start.client_fd = fd;
 	r = share_fork(&start);
 	if (r < 0)
 		share_remove_names(place->dir_fd, place->name);
