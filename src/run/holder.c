@@ -396,6 +396,8 @@ static int holder_check_key(const struct holder *h, const struct share_request *
 			    struct sbx_err *err)
 {
 	const char *name = h->share->name;
+	char room[LABEL_NAME_MAX + 8];
+	struct str_buf about = STR_BUF_ON_STACK(room);
 	int r;
 
 	if (strncmp(request->key, h->share->key, sizeof(request->key)) == 0)
@@ -407,10 +409,8 @@ static int holder_check_key(const struct holder *h, const struct share_request *
 	else
 		r = err_refuse(err, EEXIST, name,
 			       "is there already, and was asked for with other words behind user");
-	err_hint(err,
-		 "say what the first has said: --net=%s%s; or give this one another name. "
-		 "sbx net ls shows\nwhich there are",
-		 name, h->share->key[0] ? ",user" : "");
+	str_buf_printf(&about, "%s%s", name, h->share->key[0] ? ",user" : "");
+	hint_add_about(err, HINT_SHARE_OTHER, about.data);
 	return r;
 }
 
@@ -465,8 +465,7 @@ static int holder_answer_remove(struct holder *h, struct holder_client *client,
 	if (n > 0 && !request->number) {
 		(void)err_refuse(&a->reply.err, EBUSY, h->share->name, "has %u member%s", n,
 				 n == 1 ? "" : "s");
-		err_hint(&a->reply.err, "end them first (sbx net ls --json names them), or have "
-					"--force end them");
+		hint_add(&a->reply.err, HINT_SHARE_IN_USE);
 		return -EBUSY;
 	}
 	h->created = false;

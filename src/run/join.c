@@ -264,7 +264,7 @@ static int join_fail(const struct sbx_plan *plan, const struct join_report *repo
 	if (report->no_ids) {
 		*err = report->err;
 		err_set_option(err, plan->net.option);
-		err_hint(err, "--map=single does with the caller's own id");
+		hint_add(err, HINT_NO_IDS);
 		return -report->error;
 	}
 	if (report->in_holder) {

@@ -254,6 +254,12 @@ static const struct hint hints[] = {
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
 	{HINT_NFT, 0, NULL, hint_nft},
+	{HINT_SHARE_OTHER, HINT_NUMBERS, NULL,
+	 "say what the first has said: --net=%P; or give this one another name. sbx net ls shows\n"
+	 "which there are"},
+	{HINT_SHARE_IN_USE, HINT_NUMBERS, NULL,
+	 "end them first (sbx net ls --json names them), or have --force end them"},
+	{HINT_NO_IDS, HINT_NUMBERS, NULL, "--map=single does with the caller's own id"},
 	{HINT_NETNS, 0, NULL, hint_netns},
 	{HINT_NETNS, EPERM, NULL, hint_netns},
 	{HINT_SHARE, EOPNOTSUPP, NULL, hint_share},

@@ -38,10 +38,13 @@ enum hint_place {
 	HINT_PID_1 = -26,  /* it was killed */
 	HINT_REAPER = -27, /* the same, where nothing else ends with it */
 	HINT_NO_FILE = -28,
-	HINT_NO_COMMAND = -29, /* about: PATH */
-	HINT_NO_LOADER = -30,  /* about: the directory that it is in */
-	HINT_SHARE = -31, /* making a bridge, or an interface that leads there */
-	HINT_NETNS = -32, /* entering a network namespace that was made elsewhere */
+	HINT_NO_COMMAND = -29,	 /* about: PATH */
+	HINT_NO_LOADER = -30,	 /* about: the directory that it is in */
+	HINT_SHARE_OTHER = -33,	 /* a network was asked for in other words; about: what it is */
+	HINT_SHARE_IN_USE = -34, /* a network that is to end has members */
+	HINT_NO_IDS = -35,	 /* a user namespace above has fewer ids than are to be mapped */
+	HINT_SHARE = -31,	 /* making a bridge, or an interface that leads there */
+	HINT_NETNS = -32,	 /* entering a network namespace that was made elsewhere */
 };
 
 const char *hint_option(int place);
