@@ -16,7 +16,7 @@ struct holder_start {
 	const sigset_t *sigmask;     /* for helpers */
 	struct launch_title title;
 	int dir_fd, lock_fd, listen_fd; /* owned by the process */
-	int client_fd; /* of who starts it; closed there */
+	int client_fd;			/* of who starts it; closed there */
 };
 
 noreturn void holder_main(const struct holder_start *start);
