@@ -211,6 +211,7 @@ static int bwrap_refuse_arg(const struct use *use, size_t index, struct sbx_err 
 	case CLI_ARG_BUS_RULE:
 	case CLI_ARG_NET:
 	case CLI_ARG_PUBLISH:
+	case CLI_ARG_NET_RULE:
 	case CLI_ARG_RLIMIT:
 	case CLI_ARG_NICE:
 	case CLI_ARG_OOM_SCORE:

@@ -43,6 +43,7 @@
 #include "sbx/spec/cgroup.h"
 #include "sbx/spec/limits.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/netrules.h"
 #include "sbx/spec/publish.h"
 
 enum {
@@ -354,13 +355,28 @@ static int check_bus_rule(const struct arg_place *at, const char *text, uint64_t
 	return 0;
 }
 
-/* Only behind user there is more than a word. */
+static bool is_word(const struct cli_option *option, const char *text)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = cli_option_word(option, i, NULL)); i++)
+		if (str_equal(word, text))
+			return true;
+	return false;
+}
+
+/* One of the words, of which user has more behind it; fd:N; or the name of a network. */
 static int check_net(const struct arg_place *at, const char *text, uint64_t *ret)
 {
 	struct net_words words;
+	uint64_t fd;
 
-	if (!str_starts_with(text, "user,"))
+	if (is_word(at->option, text))
 		return check_word(at, text, ret);
+	if (str_starts_with(text, NET_FD)) {
+		*ret = SPEC_NS_SHARE;
+		return check_fd(at, text + strlen(NET_FD), &fd);
+	}
 	*ret = SPEC_NS_NEW;
 	return net_read(text, at->option->name, &words, at->err);
 }
@@ -371,6 +387,14 @@ static int check_publish(const struct arg_place *at, const char *text, uint64_t 
 
 	(void)ret;
 	return publish_read(text, at->option->name, &port, at->err);
+}
+
+static int check_net_rule(const struct arg_place *at, const char *text, uint64_t *ret)
+{
+	struct netrule rule;
+
+	(void)ret;
+	return netrule_read(text, at->option->name, &rule, at->err);
 }
 
 static int check_rlimit(const struct arg_place *at, const char *text, uint64_t *ret)
@@ -451,6 +475,7 @@ static int (*const arg_checks[CLI_ARG_KIND_COUNT_])(const struct arg_place *at, 
 	[CLI_ARG_BUS_RULE] = check_bus_rule,
 	[CLI_ARG_NET] = check_net,
 	[CLI_ARG_PUBLISH] = check_publish,
+	[CLI_ARG_NET_RULE] = check_net_rule,
 	[CLI_ARG_RLIMIT] = check_rlimit,
 	[CLI_ARG_NICE] = check_nice,
 	[CLI_ARG_OOM_SCORE] = check_oom_score,
@@ -602,7 +627,11 @@ static int act_net(struct parser *p, const struct use *use, struct sbx_err *err)
 	(void)err;
 	p->run->spec.causes[SPEC_FIELD_NS_NET] = cause_of(p, use);
 	p->run->spec.ns[SPEC_NS_NET] = (int64_t)use->numbers[0];
-	set_net(p, str_starts_with(use->args[0], "user") ? use->args[0] : NULL, cause_of(p, use));
+	/* What is no more than the word for a namespace needs no text. */
+	set_net(p,
+		str_equal(use->args[0], "none") || str_equal(use->args[0], "host") ? NULL
+										   : use->args[0],
+		cause_of(p, use));
 	return 0;
 }
 
@@ -853,6 +882,17 @@ static int act_publish(struct parser *p, const struct use *use, struct sbx_err *
 	const struct spec_publish port = {.text = use->args[0], .cause = cause_of(p, use)};
 
 	return spec_add_publish(&p->run->spec, &port, err);
+}
+
+static int act_net_rule(struct parser *p, const struct use *use, struct sbx_err *err)
+{
+	const struct spec_net_rule rule = {
+		.kind = (enum spec_net_rule_kind)use->option->value,
+		.text = use->args[0],
+		.cause = cause_of(p, use),
+	};
+
+	return spec_add_net_rule(&p->run->spec, &rule, err);
 }
 
 static int act_rlimit(struct parser *p, const struct use *use, struct sbx_err *err)
@@ -1124,6 +1164,7 @@ static int (*const cli_acts[CLI_ACT_COUNT_])(struct parser *p, const struct use 
 	[CLI_ACT_SECCOMP_FD] = act_seccomp_fd,
 	[CLI_ACT_BUS] = act_bus,
 	[CLI_ACT_PUBLISH] = act_publish,
+	[CLI_ACT_NET_RULE] = act_net_rule,
 	[CLI_ACT_RLIMIT] = act_rlimit,
 	[CLI_ACT_IO_MAX] = act_io_max,
 	[CLI_ACT_ARGS] = act_args,

@@ -221,9 +221,19 @@ void boxes_add_command(struct str_buf *out, const char *words, size_t len, bool 
 /* As --net has it. */
 const char *boxes_network(const struct control_facts *facts)
 {
-	if (facts->network == CONTROL_NETWORK_USER)
+	switch ((enum control_network)facts->network) {
+	case CONTROL_NETWORK_HOST:
+		break;
+	case CONTROL_NETWORK_NONE:
+		return "none";
+	case CONTROL_NETWORK_USER:
 		return "user";
-	return facts->network == CONTROL_NETWORK_NONE ? "none" : "host";
+	case CONTROL_NETWORK_SHARED:
+		return "shared";
+	case CONTROL_NETWORK_FD:
+		return "fd";
+	}
+	return "host";
 }
 
 /* What is published, as docker ps has it. */

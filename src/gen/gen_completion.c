@@ -47,6 +47,7 @@ static const char *const kind_names[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_NAME] = "none",       [CLI_ARG_RLIMIT] = "none",   [CLI_ARG_NICE] = "none",
 	[CLI_ARG_OOM_SCORE] = "none",  [CLI_ARG_DURATION] = "none", [CLI_ARG_NET] = "word",
 	[CLI_ARG_PUBLISH] = "none",    [CLI_ARG_LIMIT] = "none",    [CLI_ARG_IO_MAX] = "none",
+	[CLI_ARG_NET_RULE] = "none",
 };
 
 /* What completes a kind in zsh, as the last part of an _arguments specification. */
@@ -74,6 +75,7 @@ static const char *const zsh_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_BUS_NAME] = " ",
 	[CLI_ARG_BUS_RULE] = " ",
 	[CLI_ARG_PUBLISH] = " ",
+	[CLI_ARG_NET_RULE] = " ",
 	[CLI_ARG_RLIMIT] = " ",
 	[CLI_ARG_NICE] = " ",
 	[CLI_ARG_OOM_SCORE] = " ",
@@ -108,6 +110,7 @@ static const char *const fish_actions[CLI_ARG_KIND_COUNT_] = {
 	[CLI_ARG_BUS_NAME] = "-x",
 	[CLI_ARG_BUS_RULE] = "-x",
 	[CLI_ARG_PUBLISH] = "-x",
+	[CLI_ARG_NET_RULE] = "-x",
 	[CLI_ARG_RLIMIT] = "-x",
 	[CLI_ARG_NICE] = "-x",
 	[CLI_ARG_OOM_SCORE] = "-x",

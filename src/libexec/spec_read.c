@@ -367,6 +367,20 @@ static int read_bus(struct read *read, const json_t *value)
 	return r < 0 ? r : spec_add_bus(read->spec, &bus, read->err);
 }
 
+static int read_net_rule(struct read *read, const json_t *value)
+{
+	static const struct read_member members[] = {
+		MEMBER(struct spec_net_rule, kind, "kind", enum, .required = true,
+		       .names = spec_net_rule_names),
+		MEMBER(struct spec_net_rule, text, "rule", text, .required = true),
+		{.key = NULL},
+	};
+	struct spec_net_rule rule = {.text = NULL};
+	int r = read_item(read, members, value, &rule);
+
+	return r < 0 ? r : spec_add_net_rule(read->spec, &rule, read->err);
+}
+
 static int read_rlimit(struct read *read, const json_t *value)
 {
 	struct spec_rlimit rlimit = {.text = NULL};
@@ -428,6 +442,7 @@ static const struct read_list {
 	{SPEC_JSON_KEY_ENV, read_env},
 	{SPEC_JSON_KEY_CAPS, read_cap},
 	{SPEC_JSON_KEY_BUS, read_bus},
+	{SPEC_JSON_KEY_NET_RULES, read_net_rule},
 	{SPEC_JSON_KEY_RLIMITS, read_rlimit},
 	{SPEC_JSON_KEY_PUBLISHED, read_publish},
 	{SPEC_JSON_KEY_IO_MAX, read_io_max},

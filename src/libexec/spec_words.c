@@ -318,6 +318,14 @@ static int words_add_bus(struct words *words, const struct sbx_spec *spec, size_
 	return words_add_pair(words, option, spec->bus[index].rule);
 }
 
+static int words_add_net_rule(struct words *words, const struct sbx_spec *spec, size_t index)
+{
+	const struct cli_option *option = words_find(CLI_ACT_NET_RULE, spec->net_rules[index].kind);
+
+	assert(option);
+	return words_add_pair(words, option, spec->net_rules[index].text);
+}
+
 static int words_add_rlimit(struct words *words, const struct sbx_spec *spec, size_t index)
 {
 	const struct cli_option *option = words_find(CLI_ACT_RLIMIT, 0);
@@ -376,6 +384,7 @@ static const struct {
 	{offsetof(struct sbx_spec, n_seccomp_changes), words_add_seccomp},
 	{offsetof(struct sbx_spec, n_seccomp_fds), words_add_seccomp_fd},
 	{offsetof(struct sbx_spec, n_bus), words_add_bus},
+	{offsetof(struct sbx_spec, n_net_rules), words_add_net_rule},
 	{offsetof(struct sbx_spec, n_rlimits), words_add_rlimit},
 	{offsetof(struct sbx_spec, n_published), words_add_publish},
 	{offsetof(struct sbx_spec, n_io_max), words_add_io_max},

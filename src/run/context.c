@@ -16,6 +16,7 @@ void context_init(struct run_context *ctx, const struct sbx_plan *plan)
 	ctx->root_fd = -1;
 	ctx->first_root_fd = -1;
 	ctx->store_fd = -1;
+	ctx->names_fd = -1;
 	ctx->proc_fd = -1;
 	ctx->covered_fd = -1;
 	ctx->sock_fd = -1;
@@ -44,8 +45,8 @@ bool context_outlives_monitor(const struct run_context *ctx)
 /* Close what only mounting needed, the host's root above all. */
 void context_finish_setup(struct run_context *ctx)
 {
-	int *fds[] = {&ctx->host_root_fd,  &ctx->source_dir_fd, &ctx->root_fd,
-		      &ctx->first_root_fd, &ctx->store_fd,	&ctx->covered_fd};
+	int *fds[] = {&ctx->host_root_fd, &ctx->source_dir_fd, &ctx->root_fd, &ctx->first_root_fd,
+		      &ctx->store_fd,	  &ctx->covered_fd,    &ctx->names_fd};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		defs_cleanup_fd(fds[i]);

@@ -159,6 +159,8 @@ void control_fill_facts(const struct control *control, bool starting, struct con
 	facts->starting = starting;
 	facts->created_ms = record->created_ms;
 	facts->network = record->plan->net.helper		   ? CONTROL_NETWORK_USER
+			 : record->plan->net.share		   ? CONTROL_NETWORK_SHARED
+			 : record->plan->netns_fd >= 0		   ? CONTROL_NETWORK_FD
 			 : record->plan->namespaces & CLONE_NEWNET ? CONTROL_NETWORK_NONE
 								   : CONTROL_NETWORK_HOST;
 	facts->own_pids = record->plan->own_pid_ns;
@@ -391,7 +393,7 @@ static bool control_peer_lives(int fd)
 }
 
 /* The number is looked up first: while its process lives, it was that one's. */
-static bool control_may_ask(int fd)
+bool control_may_ask(int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);

@@ -48,6 +48,7 @@ static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT
 			       [HANDSHAKE_BUS] = true,
 			       [HANDSHAKE_NET] = true,
 			       [HANDSHAKE_NET_API] = true,
+			       [HANDSHAKE_NAMES] = true,
 			       [HANDSHAKE_LAYERS] = true,
 			       [HANDSHAKE_LAYERS_DONE] = true,
 			       [HANDSHAKE_PAYLOAD] = true},
@@ -63,6 +64,7 @@ static const bool handshake_has_fd[HANDSHAKE_TYPE_COUNT_] = {
 	[HANDSHAKE_LAYERS_READY] = true, [HANDSHAKE_FUSE_HELPER] = true,
 	[HANDSHAKE_FUSE_MOUNT] = true,	 [HANDSHAKE_NET] = true,
 	[HANDSHAKE_NET_API] = true,
+	[HANDSHAKE_NAMES] = true,
 };
 
 /* The pair; both ends close on exec. Return: 0 or -errno. */

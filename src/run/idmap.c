@@ -226,6 +226,103 @@ int idmap_write_own(const struct sbx_plan *plan, struct sbx_err *err)
 	return r < 0 ? r : idmap_write_single(AT_FDCWD, "/proc/self", &plan->uid_map, false, err);
 }
 
+/*
+ * The same from outside, for a child of the process in a user namespace that belongs to the
+ * caller. Return: 0, or -errno with *err filled.
+ */
+int idmap_write_child(pid_t child, const struct sbx_plan *plan, struct sbx_err *err)
+{
+	char who[32];
+	int r;
+
+	(void)snprintf(who, sizeof(who), "/proc/%d", child);
+	r = idmap_write_single(AT_FDCWD, who, &plan->gid_map, true, err);
+	return r < 0 ? r : idmap_write_single(AT_FDCWD, who, &plan->uid_map, false, err);
+}
+
+/* One line of a map, as the process in /proc/self sees it. Return: false: there is none. */
+static bool idmap_read_line(const char **text, struct plan_map_line *ret)
+{
+	unsigned numbers[3];
+	int used = 0;
+
+	if (sscanf(*text, "%u %u %u%n", &numbers[0], &numbers[1], &numbers[2], &used) != 3)
+		return false;
+	*text += used;
+	*ret = (struct plan_map_line){numbers[0], numbers[1], numbers[2]};
+	return true;
+}
+
+/* Of ids of the host, what they are called in the namespace with the map @above. */
+static int idmap_translate(const struct plan_map_line *line, const char *above, struct str_buf *out)
+{
+	uint32_t done = 0;
+
+	while (done < line->count) {
+		const char *text = above;
+		struct plan_map_line there = {.count = 0};
+		uint32_t outside = line->outside + done, count;
+
+		while (idmap_read_line(&text, &there) &&
+		       (outside < there.outside || outside - there.outside >= there.count))
+			there.count = 0;
+		if (there.count == 0)
+			return -ERANGE;
+		count = there.count - (outside - there.outside);
+		if (count > line->count - done)
+			count = line->count - done;
+		str_buf_printf(out, "%u %u %u\n", line->inside + done,
+			       there.inside + (outside - there.outside), count);
+		done += count;
+	}
+	return out->cut ? -E2BIG : 0;
+}
+
+static int idmap_write_part(const char *who, const char *file, const struct plan_map *map,
+			    struct sbx_err *err)
+{
+	_autofree_ char *text = malloc(IDMAP_TEXT_MAX);
+	_autoarena_ struct arena arena;
+	struct str_buf out = {.data = text, .size = IDMAP_TEXT_MAX};
+	char path[48], *above = NULL;
+	size_t len;
+	int r;
+
+	arena_init(&arena);
+	if (!text)
+		return err_oom(err);
+	text[0] = '\0';
+	(void)snprintf(path, sizeof(path), "/proc/self/%s", file);
+	r = io_read_file(path, IDMAP_TEXT_MAX, &arena, &above, &len);
+	if (r < 0)
+		return err_system(err, -r, path, "cannot read");
+	for (size_t i = 0; i < map->n_lines && r == 0; i++)
+		r = idmap_translate(&map->lines[i], above, &out);
+	if (r < 0)
+		return err_refuse(err, -r, path, "has not all the ids that are to be mapped");
+	return idmap_write(AT_FDCWD, who, file, out.data, err);
+}
+
+/**
+ * Map the ids of a child whose user namespace is below the one that this process is in, and has
+ * the capabilities of. The plan has the host's ids; what these are called here, /proc says.
+ *
+ * Return: 0, or -errno with *err filled (-ERANGE: not all of them are here).
+ */
+int idmap_write_below(pid_t child, const struct sbx_plan *plan, struct sbx_err *err)
+{
+	char who[32];
+	int r = 0;
+
+	(void)snprintf(who, sizeof(who), "/proc/%d", child);
+	/* As where the sandbox maps its one id itself. */
+	if (!plan->gid_map.helper)
+		r = idmap_write(AT_FDCWD, who, "setgroups", "deny", err);
+	if (r == 0)
+		r = idmap_write_part(who, "gid_map", &plan->gid_map, err);
+	return r < 0 ? r : idmap_write_part(who, "uid_map", &plan->uid_map, err);
+}
+
 /* "N N COUNT" for every range that exists inside. */
 static void idmap_identity(const struct plan_map *map, char *text, size_t size)
 {

@@ -96,6 +96,27 @@ static int init_tie_to_monitor(struct init *in, struct sbx_err *err)
 	return 0;
 }
 
+static int init_await_all(const struct run_context *ctx, enum handshake_state state,
+			  enum handshake_type type, int *ret_fd, int32_t *ret_number,
+			  struct sbx_err *err)
+{
+	struct handshake_msg msg;
+	int r;
+
+	do {
+		r = handshake_receive(ctx->sock_fd, state, true, &msg);
+	} while (r == 1 && msg.type != type);
+	if (r == 0)
+		_exit(ERR_EXIT_FAILED);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot hear from the monitor");
+	if (ret_fd)
+		*ret_fd = msg.fd;
+	if (ret_number)
+		*ret_number = msg.number;
+	return 0;
+}
+
 /**
  * Wait for the monitor's answer. What else may come in this state is passed over: the
  * signals that end a launch are kept from PID 1 while it waits, see launch_on_signal().
@@ -113,24 +134,19 @@ int init_await(const struct run_context *ctx, enum handshake_state state, enum h
 int init_await_fd(const struct run_context *ctx, enum handshake_state state,
 		  enum handshake_type type, int *ret_fd, struct sbx_err *err)
 {
-	struct handshake_msg msg;
-	int r;
+	return init_await_all(ctx, state, type, ret_fd, NULL, err);
+}
 
-	do {
-		r = handshake_receive(ctx->sock_fd, state, true, &msg);
-	} while (r == 1 && msg.type != type);
-	if (r == 0)
-		_exit(ERR_EXIT_FAILED);
-	if (r < 0)
-		return err_system(err, -r, NULL, "cannot hear from the monitor");
-	if (ret_fd)
-		*ret_fd = msg.fd;
-	return 0;
+/* The same of an answer with a number. */
+int init_await_number(const struct run_context *ctx, enum handshake_state state,
+		      enum handshake_type type, int32_t *ret_number, struct sbx_err *err)
+{
+	return init_await_all(ctx, state, type, NULL, ret_number, err);
 }
 
 static int init_wait_for_ids(struct init *in, struct sbx_err *err)
 {
-	if (!in->ctx->plan->uid_map.helper)
+	if (!in->ctx->plan->uid_map.helper && !plan_is_below(in->ctx->plan))
 		return 0;
 	return init_await(in->ctx, HANDSHAKE_INIT_UNMAPPED, HANDSHAKE_MAPPED, err);
 }
@@ -197,7 +213,8 @@ static int init_set_up(struct init *in, struct sbx_err *err)
 								sandbox that was entered */
 	else if (!(ctx->plan->namespaces & CLONE_NEWUSER))
 		r = init_leave_propagation(ctx, err);
-	else if (!ctx->plan->uid_map.helper && ctx->plan->userns_block_fd < 0)
+	else if (!ctx->plan->uid_map.helper && !plan_is_below(ctx->plan) &&
+		 ctx->plan->userns_block_fd < 0)
 		r = idmap_write_own(ctx->plan, err);
 	if (r == 0)
 		r = steps_run_phase(ctx, PLAN_EARLY, err);

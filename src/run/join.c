@@ -30,11 +30,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +45,7 @@
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
+#include "sbx/run/idmap.h"
 #include "sbx/run/join.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
@@ -58,6 +61,7 @@ static const struct join_kind {
 	/* The user namespace first: it may be what gives the right to the other. */
 	{CLONE_NEWUSER, "user", HINT_JOIN_USERNS},
 	{CLONE_NEWPID, "pid", HINT_JOIN_PIDNS},
+	{CLONE_NEWNET, "network", HINT_NETNS},
 };
 
 /* What the child comes to. */
@@ -67,12 +71,17 @@ struct join_report {
 	int error;		      /* errno, 0: none */
 	const struct join_kind *kind; /* what could not be entered; NULL: clone3 has failed */
 	bool in_cgroup;		      /* it is the cgroup that could not be entered */
+	bool in_holder;		      /* likewise, the user namespace of a shared network */
+	bool in_owner;		      /* likewise, that of a network namespace */
+	bool no_ids;		      /* PID 1 could not be given its ids, err says why */
+	struct sbx_err err;
 	pid_t between; /* a process that goes on with the work, and reports too; 0: none */
 };
 
 bool join_is_needed(const struct sbx_plan *plan)
 {
-	return plan->parent_userns_fd >= 0 || plan->parent_pidns_fd >= 0 || plan->box_pidfd >= 0;
+	return plan->parent_userns_fd >= 0 || plan->parent_pidns_fd >= 0 || plan->netns_fd >= 0 ||
+	       plan->box_pidfd >= 0;
 }
 
 /*
@@ -120,11 +129,27 @@ static bool join_is_below(const struct sbx_plan *plan)
 	return plan->parent_pidns_fd >= 0 && plan->own_pid_ns;
 }
 
+/* In the child: whose right over a network namespace is wanted. Ids are written from there. */
+static bool join_enter_owner(const struct sbx_plan *plan, struct join_report *report)
+{
+	_autoclose_ int owner = ioctl(plan->netns_fd, NS_GET_USERNS);
+
+	if (owner >= 0 && setns(owner, CLONE_NEWUSER) == 0 &&
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0)
+		return true;
+	report->error = errno;
+	report->in_owner = true;
+	return false;
+}
+
 /* In the child. Return: false with *report filled. */
 static bool join_enter(const struct sbx_plan *plan, struct join_report *report)
 {
-	const int fds[ARRAY_SIZE(join_kinds)] = {plan->parent_userns_fd, plan->parent_pidns_fd};
+	const int fds[ARRAY_SIZE(join_kinds)] = {plan->parent_userns_fd, plan->parent_pidns_fd,
+						 plan->netns_fd};
 
+	if (plan->enters_owner && !join_enter_owner(plan, report))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(join_kinds); i++) {
 		if (fds[i] < 0 || setns(fds[i], join_kinds[i].type) == 0)
 			continue;
@@ -140,8 +165,31 @@ static noreturn void join_end(const struct join_report *report, int report_fd)
 	_exit(write(report_fd, report, sizeof(*report)) == (ssize_t)sizeof(*report) ? 0 : 1);
 }
 
+/* In the child: a user namespace below a shared one has its ids from who is in that. */
+static void join_map(const struct sbx_plan *plan, struct join_report *report)
+{
+	int r = idmap_write_below(report->pid, plan, &report->err);
+
+	report->no_ids = r < 0;
+	report->error = r < 0 ? -r : 0;
+	if (r < 0)
+		(void)sys_pidfd_send_signal(report->pidfd, SIGKILL);
+}
+
+/* In the child: the user namespace of a network that is shared. */
+static bool join_enter_holder(int holder_fd, struct join_report *report)
+{
+	/* The change of credentials has shut /proc/PID of what is made here; see join_become(). */
+	if (setns(holder_fd, CLONE_NEWUSER) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0)
+		return true;
+	report->error = errno;
+	report->in_holder = true;
+	return false;
+}
+
 /* Make a process in the namespaces that were entered, and report it. It returns, its maker ends. */
-static void join_clone_beside(const struct clone_args *args, int report_fd)
+static void join_clone_beside(const struct sbx_plan *plan, const struct clone_args *args,
+			      int report_fd)
 {
 	struct join_report report = {.pidfd = -1};
 	struct clone_args more = *args;
@@ -153,17 +201,20 @@ static void join_clone_beside(const struct clone_args *args, int report_fd)
 	if (report.pid == 0)
 		return;
 	report.error = report.pid < 0 ? errno : 0;
+	if (report.pid > 0 && plan_is_below(plan))
+		join_map(plan, &report);
 	join_end(&report, report_fd);
 }
 
 /* The same with a pid namespace below: another process in between. */
-static void join_clone_below(const struct clone_args *args, int report_fd)
+static void join_clone_below(const struct sbx_plan *plan, const struct clone_args *args,
+			     int report_fd)
 {
 	const struct clone_args between = {.flags = CLONE_PARENT | CLONE_FILES};
 	struct join_report report = {.pidfd = -1, .between = sys_clone3(&between)};
 
 	if (report.between == 0) {
-		join_clone_beside(args, report_fd);
+		join_clone_beside(plan, args, report_fd);
 		return;
 	}
 	report.error = report.between < 0 ? errno : 0;
@@ -171,18 +222,20 @@ static void join_clone_below(const struct clone_args *args, int report_fd)
 }
 
 /* The child: only PID 1 returns from here. */
-static void join_child(const struct sbx_plan *plan, const struct clone_args *args,
+static void join_child(const struct sbx_plan *plan, int holder_fd, const struct clone_args *args,
 		       struct launch_title title, int report_fd)
 {
 	struct join_report report = {.pidfd = -1};
+	bool entered = holder_fd >= 0	      ? join_enter_holder(holder_fd, &report)
+		       : plan->box_pidfd >= 0 ? join_enter_box(plan, title, &report)
+					      : join_enter(plan, &report);
 
-	if (!(plan->box_pidfd >= 0 ? join_enter_box(plan, title, &report)
-				   : join_enter(plan, &report)))
+	if (!entered)
 		join_end(&report, report_fd);
 	if (join_is_below(plan))
-		join_clone_below(args, report_fd);
+		join_clone_below(plan, args, report_fd);
 	else
-		join_clone_beside(args, report_fd);
+		join_clone_beside(plan, args, report_fd);
 }
 
 static int join_fail_box(const struct sbx_plan *plan, const struct join_report *report,
@@ -203,10 +256,31 @@ static int join_fail_box(const struct sbx_plan *plan, const struct join_report *
 	return r;
 }
 
-static int join_fail(const struct join_report *report, struct sbx_err *err)
+static int join_fail(const struct sbx_plan *plan, const struct join_report *report,
+		     struct sbx_err *err)
 {
 	int r;
 
+	if (report->no_ids) {
+		*err = report->err;
+		err_set_option(err, plan->net.option);
+		hint_add(err, HINT_NO_IDS);
+		return -report->error;
+	}
+	if (report->in_holder) {
+		r = err_system(err, report->error, plan->net.share->name,
+			       "cannot enter the user namespace of the network");
+		err_set_option(err, plan->net.option);
+		return r;
+	}
+	if (report->in_owner) {
+		r = err_system(
+			err, report->error, NULL,
+			"cannot enter the user namespace that the network namespace belongs to");
+		err_set_option(err, plan->net.option);
+		hint_add(err, HINT_NETNS);
+		return r;
+	}
 	if (!report->kind) {
 		r = err_system(err, report->error, NULL, "cannot create PID 1 there");
 		hint_add(err, HINT_CLONE);
@@ -214,6 +288,8 @@ static int join_fail(const struct join_report *report, struct sbx_err *err)
 	}
 	r = err_system(err, report->error, NULL, "cannot enter the %s namespace",
 		       report->kind->name);
+	if (report->kind->type == CLONE_NEWNET)
+		err_set_option(err, plan->net.option);
 	hint_add(err, (int)report->kind->place);
 	return r;
 }
@@ -230,7 +306,7 @@ static int join_hear(const struct sbx_plan *plan, pid_t child, int read_fd, stru
 		return err_refuse(err, ECANCELED, NULL, "the process that makes PID 1 has ended");
 	if (!ret->error)
 		return 0;
-	return plan->box_pidfd >= 0 ? join_fail_box(plan, ret, err) : join_fail(ret, err);
+	return plan->box_pidfd >= 0 ? join_fail_box(plan, ret, err) : join_fail(plan, ret, err);
 }
 
 static int join_find_number(int pidfd, pid_t *ret_pid, struct sbx_err *err)
@@ -242,11 +318,12 @@ static int join_find_number(int pidfd, pid_t *ret_pid, struct sbx_err *err)
 
 /**
  * clone3(2) in the namespaces that the plan names.
- * @title: the command line, of which a sandbox that is joined shall see nothing
+ * @holder_fd: borrowed; the user namespace of a shared network; -1: none
+ * @title:     the command line, of which a sandbox that is joined shall see nothing
  *
  * Return: 0 in PID 1; in the monitor its number, or -errno with *err filled.
  */
-pid_t join_clone(const struct sbx_plan *plan, const struct clone_args *args,
+pid_t join_clone(const struct sbx_plan *plan, int holder_fd, const struct clone_args *args,
 		 struct launch_title title, int *ret_pidfd, struct sbx_err *err)
 {
 	const struct clone_args beside = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
@@ -263,7 +340,7 @@ pid_t join_clone(const struct sbx_plan *plan, const struct clone_args *args,
 	if (child < 0)
 		return err_system(err, errno, NULL, "cannot create a process");
 	if (child == 0) {
-		join_child(plan, args, title, write_fd);
+		join_child(plan, holder_fd, args, title, write_fd);
 		return 0;
 	}
 	r = join_hear(plan, child, read_fd, &report, err);
@@ -284,7 +361,7 @@ pid_t join_clone(const struct sbx_plan *plan, const struct clone_args *args,
  */
 int join_become(const struct sbx_plan *plan, struct sbx_err *err)
 {
-	const int joined[] = {plan->parent_userns_fd, plan->parent_pidns_fd};
+	const int joined[] = {plan->parent_userns_fd, plan->parent_pidns_fd, plan->netns_fd};
 
 	if (plan->parent_userns_fd >= 0) {
 		if (setresgid(plan->joined_gid, plan->joined_gid, plan->joined_gid) < 0)

@@ -53,6 +53,7 @@
 #include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/prefault.h"
+#include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/bus.h"
 #include "sbx/run/cgroup.h"
@@ -70,6 +71,7 @@
 #include "sbx/run/publish.h"
 #include "sbx/run/refused.h"
 #include "sbx/run/relay.h"
+#include "sbx/run/share.h"
 #include "sbx/run/signals.h"
 #include "sbx/run/stats.h"
 #include "sbx/run/status.h"
@@ -111,6 +113,7 @@ enum launch_source {
 	LAUNCH_NET,
 	LAUNCH_NET_READY,
 	LAUNCH_PUBLISH,
+	LAUNCH_SHARE,
 	LAUNCH_HOLD,
 	LAUNCH_CONTROL,
 	LAUNCH_TERMINAL,
@@ -141,6 +144,7 @@ struct monitor {
 	struct net_job net;
 	struct publish publish;
 	bool publishes; /* the ports of the plan; PID 1 waits for that */
+	struct share share;
 	struct fuse_jobs fuse;
 	struct terminal terminal;
 	struct relay *relay; /* owned; NULL without --pty */
@@ -182,6 +186,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	bus_job_init(&m->bus);
 	net_job_init(&m->net);
 	publish_init(&m->publish);
+	share_init(&m->share);
 	fuse_init(&m->fuse);
 	placeholder_init(&m->placeholders);
 	register_init(&m->record);
@@ -209,6 +214,7 @@ static void monitor_end_helpers(struct monitor *m)
 {
 	bus_job_finish(&m->bus);
 	net_job_finish(&m->net);
+	share_finish(&m->share);
 	publish_finish(&m->publish);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
 }
@@ -328,7 +334,9 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 				m->cgroup.payload_fd,
 				m->cgroup.helpers_fd,
 				m->caller->session_fds[0],
-				m->caller->session_fds[1]};
+				m->caller->session_fds[1],
+				m->share.fd,
+				m->share.userns_fd};
 
 	prefault_program();
 	prefault_stack(LAUNCH_INIT_STACK_BYTES, LAUNCH_INIT_ABOVE_BYTES);
@@ -346,6 +354,20 @@ static noreturn void launch_init_child(struct run_context *ctx, struct launch_ti
 		fd_close_all_but(keep, ARRAY_SIZE(keep));
 	}
 	init_main(ctx, title, socks[1]);
+}
+
+/*
+ * PID 1 cannot be made, or not be given its ids: which may be because it has ended, and has said
+ * why before.
+ */
+static int launch_hear_why(const struct monitor *m, int r, struct sbx_err *err)
+{
+	struct handshake_msg msg;
+
+	if (handshake_receive(m->sock_fd, HANDSHAKE_MONITOR, false, &msg) == 1 &&
+	    msg.type == HANDSHAKE_FAILED)
+		*err = msg.err;
+	return r;
 }
 
 static int launch_clone(struct monitor *m, struct run_context *ctx, struct launch_title title,
@@ -367,15 +389,16 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)m->cgroup.payload_fd;
 	}
-	joins = join_is_needed(m->plan);
-	pid = joins ? join_clone(m->plan, &args, title, &m->pidfd, err) : sys_clone3(&args);
+	joins = join_is_needed(m->plan) || m->plan->net.share;
+	pid = joins ? join_clone(m->plan, m->share.userns_fd, &args, title, &m->pidfd, err)
+		    : sys_clone3(&args);
 	if (pid == 0)
 		launch_init_child(ctx, title, socks, m);
 	r = pid < 0 ? errno : 0;
 	m->sock_fd = socks[0];
 	close(socks[1]);
 	if (pid < 0 && joins)
-		return (int)pid;
+		return launch_hear_why(m, (int)pid, err);
 	if (pid < 0) {
 		r = err_system(err, r, NULL, "cannot create a user namespace");
 		hint_add(err, HINT_CLONE);
@@ -391,7 +414,8 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 static bool launch_is_starting(const struct monitor *m)
 {
 	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus) ||
-	       net_job_is_awaited(&m->net) || m->publishes || fuse_is_awaited(&m->fuse);
+	       net_job_is_awaited(&m->net) || m->publishes || share_is_awaited(&m->share) ||
+	       fuse_is_awaited(&m->fuse);
 }
 
 /* Which signals are read now: what is for the command waits until it can be told. */
@@ -524,6 +548,37 @@ static int launch_limit(struct monitor *m, const struct run_context *ctx, struct
 	return 0;
 }
 
+/* A PID 1 that is gone has said why, or its end will tell. */
+static int launch_answer(const struct monitor *m, enum handshake_type type, struct sbx_err *err)
+{
+	int r = m->sock_fd < 0 ? 0 : handshake_send(m->sock_fd, type, 0);
+
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
+/* Are ids mapped by newuidmap and newgidmap? */
+static bool launch_needs_helpers(const struct monitor *m)
+{
+	return m->plan->uid_map.helper && !plan_is_below(m->plan);
+}
+
+/* Before PID 1, which is to be below the user namespace that the network belongs to. */
+static int launch_join_network(struct monitor *m, const struct run_context *ctx,
+			       struct launch_title title, struct sbx_err *err)
+{
+	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, err);
+	sigset_t pending;
+
+	m->helper_failed |= r < 0 && str_equal(err->option, hint_option(HINT_MAP_HELPER));
+	/* A signal that ends a launch was heard while the network was being made. */
+	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
+		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
+			m->interrupted = sig;
+	return r;
+}
+
 static int launch_start(struct monitor *m, struct run_context *ctx,
 			const struct launch_caller *caller, struct sbx_err *err)
 {
@@ -551,9 +606,15 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		r = launch_limit(m, ctx, err);
 	if (r == 0 && m->plan->detach)
 		r = detach_open(&m->detach, m->plan, caller->notify_fd, err);
+	if (r == 0 && m->plan->net.share)
+		r = launch_join_network(m, ctx, caller->title, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
-	if (r == 0 && m->plan->uid_map.helper)
+	/* A child of a user namespace that is not the host's gets its ids from there. */
+	m->helper_failed |= plan_is_below(m->plan) && r == -ERANGE;
+	if (r == 0 && plan_is_below(m->plan))
+		r = launch_answer(m, HANDSHAKE_MAPPED, err);
+	if (r == 0 && launch_needs_helpers(m))
 		r = idmap_job_start(&m->idmap, m->plan, m->child, &ctx->caller_sigmask, err);
 	if (r < 0)
 		return r;
@@ -576,13 +637,13 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	m->terminal.fd = -1;
 	if (!m->plan->pty)
 		terminal_note(&m->terminal);
-	m->state = m->plan->uid_map.helper ? LAUNCH_MAPPING : LAUNCH_RUNNING;
+	m->state = launch_needs_helpers(m) ? LAUNCH_MAPPING : LAUNCH_RUNNING;
 	m->greeted = m->plan->info_fd < 0 && m->plan->json_status_fd < 0;
 	r = launch_take_signals(m, ctx, err);
 	if (r < 0)
 		return r;
 	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
-	m->deadline_ms = m->plan->uid_map.helper ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
+	m->deadline_ms = launch_needs_helpers(m) ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
 	return 0;
 }
 
@@ -596,13 +657,13 @@ static void launch_close_others(const struct monitor *m)
 		m->pidfd, m->sock_fd, m->signal_fd, m->listener_fd, m->parent_fd, m->terminal.fd,
 		relay_terminal_fd(m->relay), m->idmap.error_fd, m->idmap.helpers[0].pidfd,
 		m->idmap.helpers[1].pidfd, m->placeholders.dir_fd, m->placeholders.record_fd,
-		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->detach.read_fds[0],
-		m->detach.read_fds[1], m->detach.read_fds[2], m->detach.read_fds[3],
-		m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd, m->detach.log.fd,
-		m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd, m->cgroup.payload_fd,
-		m->cgroup.helpers_fd, m->plan->info_fd, m->plan->json_status_fd,
-		m->plan->userns_block_fd, m->caller->session_fds[0], m->caller->session_fds[1],
-		STDERR_FILENO,
+		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->share.fd,
+		m->detach.read_fds[0], m->detach.read_fds[1], m->detach.read_fds[2],
+		m->detach.read_fds[3], m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd,
+		m->detach.log.fd, m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd,
+		m->cgroup.payload_fd, m->cgroup.helpers_fd, m->plan->info_fd,
+		m->plan->json_status_fd, m->plan->userns_block_fd, m->caller->session_fds[0],
+		m->caller->session_fds[1], STDERR_FILENO,
 		/* Until they are replaced: nothing else must get these numbers. */
 		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
@@ -762,16 +823,6 @@ static void launch_on_child(struct monitor *m)
 		launch_stop(info.si_status, false);
 }
 
-/* A PID 1 that is gone has said why, or its end will tell. */
-static int launch_answer(const struct monitor *m, enum handshake_type type, struct sbx_err *err)
-{
-	int r = m->sock_fd < 0 ? 0 : handshake_send(m->sock_fd, type, 0);
-
-	return r < 0 && r != -EPIPE && r != -ECONNRESET
-		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
-		       : 0;
-}
-
 /* The caller is told; with --userns-block-fd it has its turn now. */
 static int launch_on_hello(struct monitor *m, struct sbx_err *err)
 {
@@ -868,9 +919,16 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 	}
 	if (msg.type == HANDSHAKE_NET_API)
 		return publish_take_dir(&m->publish, &msg.fd, err);
+	if (msg.type == HANDSHAKE_NAMES) {
+		defs_cleanup_fd(&m->share.hosts_fd);
+		m->share.hosts_fd = msg.fd;
+		return 0;
+	}
 	if (msg.type == HANDSHAKE_NET) {
 		m->net.api_dir_fd = m->publish.dir_fd;
 		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
+		if (m->plan->net.share)
+			return share_attach(&m->share, &msg.fd, err);
 		return net_job_start(&m->net, m->child, &msg.fd, err);
 	}
 	if (msg.type == HANDSHAKE_LAYERS) {
@@ -894,6 +952,22 @@ static int launch_on_fuse_maker(struct monitor *m, struct sbx_err *err)
 	if (r < 0 || mount < 0 || m->sock_fd < 0)
 		return r;
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_LAYERS_READY, mount);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
+/* The network that is shared: there, or at its end, which is the sandbox's. */
+static int launch_on_share(struct monitor *m, struct sbx_err *err)
+{
+	bool attached = false;
+	int r = share_hear(&m->share, &attached, err);
+
+	if (r < 0 && !err->option[0])
+		err_set_option(err, m->plan->net.option);
+	if (r < 0 || !attached || m->sock_fd < 0)
+		return r;
+	r = handshake_send(m->sock_fd, HANDSHAKE_NET_READY, (int)m->share.address);
 	return r < 0 && r != -EPIPE && r != -ECONNRESET
 		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
 		       : 0;
@@ -1147,6 +1221,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 
 	if (m->state != LAUNCH_MAPPING && fuse_is_starting(&m->fuse))
 		return fuse_timed_out(&m->fuse, LAUNCH_FUSE_TIMEOUT_MS / 1000, err);
+	if (m->state != LAUNCH_MAPPING && m->share.asked && share_is_awaited(&m->share))
+		return share_timed_out(&m->share, LAUNCH_NET_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING && (net_job_is_starting(&m->net) || m->publishes))
 		return net_job_timed_out(&m->net, LAUNCH_NET_TIMEOUT_MS / 1000, err);
 	if (m->state != LAUNCH_MAPPING)
@@ -1161,7 +1237,8 @@ static int launch_on_timeout(const struct monitor *m, struct sbx_err *err)
 static bool launch_awaits_helper(const struct monitor *m)
 {
 	return m->state == LAUNCH_MAPPING || bus_job_is_starting(&m->bus) ||
-	       net_job_is_starting(&m->net) || m->publishes || fuse_is_starting(&m->fuse);
+	       net_job_is_starting(&m->net) || m->publishes ||
+	       (m->share.asked && share_is_awaited(&m->share)) || fuse_is_starting(&m->fuse);
 }
 
 /* What poll(2) is to wait at most. */
@@ -1225,6 +1302,7 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		[LAUNCH_NET] = m->net.helper.pidfd,
 		[LAUNCH_NET_READY] = net_job_is_starting(&m->net) ? m->net.helper.ready_fd : -1,
 		[LAUNCH_PUBLISH] = m->publish.sock_fd,
+		[LAUNCH_SHARE] = m->share.fd,
 		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
 		/* While ids are mapped all may begin anew. */
 		[LAUNCH_CONTROL] = m->state == LAUNCH_MAPPING ? -1 : control_poll_fd(&m->control),
@@ -1281,6 +1359,8 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 		r = launch_on_published(m, err);
 	if (r == 0 && pfds[LAUNCH_NET].revents && !m->init_ended && !launch_init_has_ended(m))
 		r = launch_on_net_end(m, err);
+	if (r == 0 && pfds[LAUNCH_SHARE].revents && !m->init_ended && !launch_init_has_ended(m))
+		r = launch_on_share(m, err);
 	if (r == 0 && !m->init_ended)
 		r = launch_on_fuse(m, pfds, err);
 	if (r == 0 && pfds[LAUNCH_SIGNALS].revents)

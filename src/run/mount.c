@@ -603,6 +603,8 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 	/* Not before: what has no name can no longer be mounted. */
 	if (r == 0 && unlinkat(ctx->store_fd, name, 0) < 0)
 		r = err_system(err, errno, NULL, "cannot unlink the data's name");
+	if (r == 0 && (step->flags & PLAN_STEP_NAMES))
+		ctx->names_fd = take_fd(&fd);
 	return r;
 }
 

@@ -47,6 +47,7 @@
 #include "sbx/run/init.h"
 #include "sbx/run/net.h"
 #include "sbx/run/publish.h"
+#include "sbx/run/rtnl.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/steps.h"
@@ -303,21 +304,70 @@ static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 	return r;
 }
 
+/*
+ * ping(8) without a privilege, for the command's group (icmp(7)). Where /proc/sys is read-only
+ * it has to do without.
+ */
+static void net_allow_ping(gid_t gid)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ping_group_range";
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%u %u", gid, gid);
+
+	(void)io_write_file_at(AT_FDCWD, path, text, (size_t)len);
+}
+
+/* An interface that another has put here: give it the address that it is to have. */
+static int net_set_up_member(const struct plan_net *net, int32_t address, gid_t gid,
+			     struct sbx_err *err)
+{
+	static const char name[] = "eth0";
+	const struct plan_share *share = net->share;
+	const struct in_addr own = {.s_addr = htonl((uint32_t)address)};
+	_autoclose_ int fd = rtnl_open();
+	int r = fd < 0 ? fd : rtnl_add_address(fd, name, own, share->prefix);
+
+	if (r == 0)
+		r = rtnl_set_up(fd, name, 0, 0);
+	if (r == 0 && share->helper)
+		r = rtnl_add_default_route(fd, share->gateway);
+	net_allow_ping(gid);
+	return r < 0 ? err_system(err, -r, name, "cannot be given its address") : 0;
+}
+
+/* To who knows the other members. */
+static int net_send_names(struct run_context *ctx, struct sbx_err *err)
+{
+	int r;
+
+	if (ctx->names_fd < 0)
+		return 0;
+	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_NAMES, ctx->names_fd);
+	close(take_fd(&ctx->names_fd));
+	return r < 0 ? err_system(err, -r, NULL, "cannot ask for a network") : 0;
+}
+
 int step_run_network(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	const struct plan_net *net = &ctx->plan->net;
 	_autoclose_ int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int32_t address = 0;
 	int r;
 
 	(void)step;
 	if (netns < 0)
 		return err_system(err, errno, "/proc/self/ns/net", "cannot open");
 	r = publish_offer_dir(ctx, err);
+	if (r == 0)
+		r = net_send_names(ctx, err);
 	if (r < 0)
 		return r;
 	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_NET, netns);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot ask for a network");
 	r = net->nft ? net_set_rules(net, err) : 0;
-	return r < 0 ? r : init_await(ctx, HANDSHAKE_INIT_NET, HANDSHAKE_NET_READY, err);
+	if (r == 0)
+		r = init_await_number(ctx, HANDSHAKE_INIT_NET, HANDSHAKE_NET_READY, &address, err);
+	return r < 0 || !net->share ? r
+				    : net_set_up_member(net, address, ctx->plan->payload_gid, err);
 }

@@ -154,6 +154,8 @@ enum base_when {
 	BASE_NETWORK = 1 << 1, /* only with the host's network */
 	BASE_NET = 1 << 2,     /* only with one of --net=user */
 	BASE_ROOT = 1 << 3,    /* only where an operation provides the root */
+	BASE_SHARE = 1 << 4,   /* only with a network that is shared */
+	BASE_NO_SHARE = 1 << 5,
 };
 
 struct base_part {
@@ -183,7 +185,22 @@ static const struct base_part base_parts[] = {
 	{.kind = PLAN_STEP_TMPFS, .dest = NULL, .mode = 0700},
 	OWN_ETC("passwd", base_text_passwd),
 	OWN_ETC("group", base_text_group),
-	OWN_ETC("hosts", base_text_hosts),
+	{.kind = PLAN_STEP_FILE,
+	 .dest = "/etc/hosts",
+	 .text = base_text_hosts,
+	 .mode = 0644,
+	 .when = BASE_NO_SHARE},
+	/* Others come and go: the file is one that can be written to from outside. */
+	{.kind = PLAN_STEP_BIND_DATA,
+	 .dest = "/etc/hosts",
+	 .text = base_text_hosts,
+	 .mode = 0444,
+	 .when = BASE_SHARE},
+	{.kind = PLAN_STEP_BIND_DATA,
+	 .dest = "/etc/hosts",
+	 .text = base_text_hosts,
+	 .mode = 0444,
+	 .when = BASE_SHARE | BASE_ROOT},
 	OWN_ETC("hostname", base_text_hostname),
 	OWN_ETC("nsswitch.conf", base_text_nsswitch),
 	{.kind = PLAN_STEP_BIND,
@@ -265,7 +282,9 @@ static int base_add_part(const struct base_wanted *w, const struct base_part *pa
 	} else if (part->kind == PLAN_STEP_TMPFS) {
 		step->attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	} else if (part->kind == PLAN_STEP_BIND_DATA) {
-		step->flags = PLAN_STEP_TRY; /* nothing is to be made in that root */
+		/* Nothing is to be made in a root of the user's. */
+		step->flags = (part->when & BASE_ROOT ? PLAN_STEP_TRY : 0) |
+			      (part->when & BASE_SHARE ? PLAN_STEP_NAMES : 0);
 		step->attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	} else if (part->kind == PLAN_STEP_DEV) {
 		step->source = w->tty;
@@ -317,7 +336,11 @@ static bool base_is_wanted(const struct base_wanted *w, uint32_t when)
 {
 	if ((when & BASE_NETWORK) && !w->has_network)
 		return false;
-	if ((when & BASE_NET) && !w->net)
+	if ((when & BASE_NET) && !(w->net && w->net->resolv_conf))
+		return false;
+	if ((when & BASE_SHARE) && !(w->net && w->net->share))
+		return false;
+	if ((when & BASE_NO_SHARE) && w->net && w->net->share)
 		return false;
 	return w->only_kernel ? when & (BASE_ALWAYS | BASE_ROOT) : !(when & BASE_ROOT);
 }

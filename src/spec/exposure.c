@@ -216,7 +216,7 @@ static int exposure_namespaces(struct sbx_plan *plan, struct sbx_err *err)
 {
 	uint32_t scopes = exposure_scopes(plan);
 
-	if (!(plan->namespaces & CLONE_NEWNET) &&
+	if (!(plan->namespaces & CLONE_NEWNET) && plan->netns_fd < 0 &&
 	    plan_add_remark(plan, "exposed", "the host's network, %s",
 			    scopes & PLAN_STEP_SCOPE_SOCKETS
 				    ? "but not its abstract sockets (Landlock)"

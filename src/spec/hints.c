@@ -188,6 +188,14 @@ static const char hint_join[] =
 static const char hint_join_right[] =
 	"the caller must own the user namespace, and a pid namespace must belong to the\n"
 	"user namespace of --userns";
+static const char hint_netns[] =
+	"to enter it takes CAP_SYS_ADMIN in the user namespace that owns it: be root there, or the "
+	"one who\nmade that user namespace. What root has made (ip netns) only root can enter; one "
+	"of "
+	"your own makes\n\"unshare --user --map-current-user --net\"";
+static const char hint_share[] =
+	"the kernel needs bridges and pairs of interfaces; as root: modprobe -a bridge veth "
+	"(\"sbx doctor\nshared\" tells what works)";
 
 static const struct hint hints[] = {
 	{HINT_CLONE, EPERM, probe_apparmor_restricts, hint_apparmor},
@@ -246,6 +254,16 @@ static const struct hint hints[] = {
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
 	{HINT_NFT, 0, NULL, hint_nft},
+	{HINT_SHARE_OTHER, HINT_NUMBERS, NULL,
+	 "say what the first has said: --net=%P; or give this one another name. sbx net ls shows\n"
+	 "which there are"},
+	{HINT_SHARE_IN_USE, HINT_NUMBERS, NULL,
+	 "end them first (sbx net ls --json names them), or have --force end them"},
+	{HINT_NO_IDS, HINT_NUMBERS, NULL, "--map=single does with the caller's own id"},
+	{HINT_NETNS, 0, NULL, hint_netns},
+	{HINT_NETNS, EPERM, NULL, hint_netns},
+	{HINT_SHARE, EOPNOTSUPP, NULL, hint_share},
+	{HINT_SHARE, ENODEV, NULL, hint_share},
 	{HINT_LISTENER, EBUSY, NULL,
 	 "an outer container listens to the refused calls of its own; leave --seccomp-log out"},
 	{PLAN_STEP_PROC, EPERM, probe_proc_covered, hint_proc},

@@ -203,6 +203,51 @@ int idmap_lay_out(const struct probe_range *ranges, size_t n_ranges, uint32_t ow
 	return 0;
 }
 
+/* Where a line of the map above begins behind `first`, if within `count` ids; else `count`. */
+static uint64_t idmap_next_cut(const struct plan_map *above, uint32_t first, uint64_t count)
+{
+	for (size_t i = 0; i < above->n_lines; i++) {
+		uint32_t cut = above->lines[i].outside;
+
+		if (cut > first && cut - first < count)
+			count = cut - first;
+	}
+	return count;
+}
+
+/**
+ * Cut the lines of a map so that each lies within one of @above, whose ids are the same of the
+ * host: the kernel takes no line that spans two of the namespace above (user_namespaces(7)).
+ *
+ * Return: 0 or -ENOMEM, *err filled; -E2BIG: the kernel takes no more lines.
+ */
+int idmap_split(const struct plan_map *above, struct arena *arena, struct plan_map *map,
+		struct sbx_err *err)
+{
+	struct plan_map_line *lines = arena_alloc(arena, IDMAP_LINES_MAX * sizeof(*lines));
+	size_t n = 0;
+
+	if (!lines)
+		return err_oom(err);
+	for (size_t i = 0; i < map->n_lines; i++) {
+		struct plan_map_line rest = map->lines[i];
+
+		while (rest.count > 0 && n < IDMAP_LINES_MAX) {
+			uint32_t part = (uint32_t)idmap_next_cut(above, rest.outside, rest.count);
+
+			lines[n++] = (struct plan_map_line){rest.inside, rest.outside, part};
+			rest.inside += part;
+			rest.outside += part;
+			rest.count -= part;
+		}
+		if (rest.count > 0)
+			return err_refuse(err, E2BIG, NULL, "there are too many ranges of ids");
+	}
+	map->lines = lines;
+	map->n_lines = n;
+	return 0;
+}
+
 /* Is this id one that exists in the sandbox? */
 bool idmap_has(const struct plan_map *map, uint32_t inside)
 {

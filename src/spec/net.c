@@ -24,16 +24,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "sbx/base/similar.h"
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/idmap.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/netrules.h"
 #include "sbx/spec/publish.h"
+#include "sbx/spec/records.h"
 
 enum {
 	NET_CIDR = 0x0a000200, /* 10.0.2.0, slirp4netns's own default */
@@ -46,7 +56,9 @@ enum {
 	NET_MTU_MIN = 576,
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
 	NET_WORD_MAX = 128,
-	NET_RULES_BYTES = 8192,
+	NET_SLIP_LEN = 4, /* of the words that a slip could be of */
+	NET_RULES_BYTES = 16384,
+	NET_RULE_BYTES = 1536,
 	NET_PORT_BYTES = 128,			      /* in the rules */
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
@@ -55,12 +67,19 @@ static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[]
 
 /* ---- the words ---- */
 
+/* Is it the name of a network, and none of the words? */
+bool net_is_shared(const char *text)
+{
+	return !str_equal(text, "user") && !str_starts_with(text, "user,") &&
+	       !str_starts_with(text, NET_FD);
+}
+
 static int net_bad(const char *option, const char *word, const char *what, struct sbx_err *err)
 {
 	return err_usage(err, option, "\"%s\": %s", word, what);
 }
 
-static int net_parse_address(const char *text, struct net_address *ret)
+int net_parse_address(const char *text, struct net_address *ret)
 {
 	if (inet_pton(AF_INET, text, &ret->at.v4) == 1)
 		ret->family = AF_INET;
@@ -72,7 +91,7 @@ static int net_parse_address(const char *text, struct net_address *ret)
 }
 
 /* No place that a packet could go to, or not from the sandbox to there. */
-static bool net_is_nowhere(const struct net_address *a)
+bool net_is_nowhere(const struct net_address *a)
 {
 	uint32_t v4;
 
@@ -229,18 +248,88 @@ static int net_check(const struct net_words *words, const char *option, struct s
 	return 0;
 }
 
+/*
+ * A slip of the finger, or a word that means something else to podman and docker, would make a
+ * network that nobody meant. Longer names are no slips.
+ */
+static int net_check_meant(const char *name, const char *option, struct sbx_err *err)
+{
+	static const char *const others[] = {"bridge", "container", "default", "nat",
+					     "ns",     "pasta",	    "private", "slirp4netns"};
+	struct similar similar = SIMILAR(name, strlen(name), strlen(name));
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (str_equal(name, others[i]))
+			return err_usage(
+				err, option,
+				"has no word \"%s\"; there are: none, user, host, fd:N, and "
+				"names of networks, but not this one",
+				name);
+	similar_offer(&similar, "none");
+	similar_offer(&similar, "user");
+	similar_offer(&similar, "host");
+	if (!similar.found || strlen(name) > NET_SLIP_LEN)
+		return 0;
+	return err_usage(
+		err, option,
+		"\"%s\" is so near to \"%s\" that it is not taken for the name of a network; "
+		"there are: none, user, host, fd:N, and other names",
+		name, similar.found);
+}
+
+/* The name of a shared network, and whether "user" follows. *ret_rest is what is behind. */
+static int net_read_name(const char *text, const char *option, struct net_words *words,
+			 const char **ret_rest, struct sbx_err *err)
+{
+	size_t len = strcspn(text, ",");
+	const char *rest = text + len;
+
+	if (len < sizeof(words->share))
+		str_copy(words->share, len + 1, text);
+	if (len >= sizeof(words->share) || !label_name_is_good(words->share))
+		return err_usage(
+			err, option,
+			"\"%.*s\" is none of none, user, host and fd:N, and cannot be the "
+			"name of a network: a letter or digit first, then also _, . and -; "
+			"63 at most",
+			(int)(len < NET_WORD_MAX ? len : NET_WORD_MAX), text);
+	*ret_rest = rest;
+	if (net_check_meant(words->share, option, err) < 0)
+		return -EINVAL;
+	if (*rest == '\0')
+		return 0;
+	if (!str_equal(rest, ",user") && !str_starts_with(rest, ",user,"))
+		return err_usage(
+			err, option,
+			"behind the name of a network there can be user, for the internet, "
+			"and what can be behind that; not \"%s\"",
+			rest + 1);
+	words->internet = true;
+	*ret_rest = rest + strlen(",user");
+	return 0;
+}
+
 /**
- * Read what --net has for a network in user mode.
- * @text: "user", or "user," and words with commas between them
+ * Read what --net has for a network that sbx makes.
+ * @text: "user" or the name of one that is shared; behind either, words with commas between them
  *
  * Return: 0, or -errno with *err filled.
  */
 int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err)
 {
-	struct net_words words = {.cidr = NET_CIDR, .prefix = NET_PREFIX, .mtu = NET_MTU};
+	struct net_words words = {
+		.internet = true, .cidr = NET_CIDR, .prefix = NET_PREFIX, .mtu = NET_MTU};
 	char word[NET_WORD_MAX];
+	int e = 0;
 
-	text += strcspn(text, ",");
+	if (net_is_shared(text)) {
+		words.internet = false;
+		e = net_read_name(text, option, &words, &text, err);
+	} else {
+		text += strcspn(text, ",");
+	}
+	if (e < 0)
+		return e;
 	while (*text == ',') {
 		size_t len = strcspn(++text, ",");
 		int r;
@@ -311,9 +400,11 @@ static void net_put_nat64(struct str_buf *out, struct in_addr address)
 	str_buf_printf(out, "64:ff9b::%x:%x", v4 >> 16, v4 & 0xffff);
 }
 
-/* "ip daddr { A/N, ... } goto refuse"; @nat64: the same by way of NAT64 */
-static void net_refuse(struct str_buf *out, const char *family, const struct net_prefix *list,
-		       size_t n, bool nat64)
+static const char net_refused[] = " goto refuse\n";
+
+/* "ip daddr { A/N, ... }" and @tail; @nat64: the same by way of NAT64 */
+static void net_put_list(struct str_buf *out, const char *family, const struct net_prefix *list,
+			 size_t n, bool nat64, const char *tail)
 {
 	str_buf_printf(out, "%s daddr {", nat64 ? "ip6" : family);
 	for (size_t i = 0; i < n; i++) {
@@ -326,16 +417,21 @@ static void net_refuse(struct str_buf *out, const char *family, const struct net
 			str_buf_puts(out, list[i].address);
 		str_buf_printf(out, "/%u", list[i].bits + (nat64 ? 96 : 0));
 	}
-	str_buf_puts(out, " } goto refuse\n");
+	str_buf_printf(out, " }%s", tail);
 }
 
 static void net_refuse4(struct str_buf *out, const struct net_prefix *list, size_t n)
 {
-	net_refuse(out, "ip", list, n, false);
-	net_refuse(out, "ip", list, n, true);
+	net_put_list(out, "ip", list, n, false, net_refused);
+	net_put_list(out, "ip", list, n, true, net_refused);
 }
 
-static void net_put_address(struct str_buf *out, const struct net_address *a)
+static void net_refuse6(struct str_buf *out, const struct net_prefix *list, size_t n)
+{
+	net_put_list(out, "ip6", list, n, false, net_refused);
+}
+
+void net_put_address(struct str_buf *out, const struct net_address *a)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 
@@ -356,12 +452,13 @@ static bool net_is_before(const struct net_address *host, size_t index)
 }
 
 /* Every address of the host once: a set with one twice is an error to nft. */
-static void net_refuse_host(struct str_buf *out, const struct net_address *host, size_t n_host,
-			    int family, bool nat64)
+static void net_put_host_list(struct str_buf *out, const struct net_scene *scene, int family,
+			      bool nat64, const char *tail)
 {
+	const struct net_address *host = scene->host;
 	size_t n = 0;
 
-	for (size_t i = 0; i < n_host; i++) {
+	for (size_t i = 0; i < scene->n_host; i++) {
 		if (host[i].family != family || net_is_before(host, i))
 			continue;
 		str_buf_puts(out, n++				? ", "
@@ -373,7 +470,58 @@ static void net_refuse_host(struct str_buf *out, const struct net_address *host,
 			net_put_address(out, &host[i]);
 	}
 	if (n > 0)
-		str_buf_puts(out, " } goto refuse\n");
+		str_buf_printf(out, " }%s", tail);
+}
+
+void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail)
+{
+	net_put_host_list(out, scene, AF_INET, false, tail);
+	net_put_host_list(out, scene, AF_INET, true, tail);
+	net_put_host_list(out, scene, AF_INET6, false, tail);
+}
+
+/* Each with its family in front, and @tail behind. */
+void net_put_metadata(struct str_buf *out, const char *tail)
+{
+	net_put_list(out, "ip", net_metadata4, ARRAY_SIZE(net_metadata4), false, tail);
+	net_put_list(out, "ip", net_metadata4, ARRAY_SIZE(net_metadata4), true, tail);
+	net_put_list(out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false, tail);
+}
+
+/* @but4, @but6: what is in front, to leave some addresses out */
+void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail)
+{
+	str_buf_puts(out, but4);
+	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), false, tail);
+	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), true, tail);
+	str_buf_puts(out, but6);
+	net_put_list(out, "ip6", net_near6, ARRAY_SIZE(net_near6), false, tail);
+}
+
+static bool net_prefix_has(const struct net_prefix *prefix, const struct net_address *address,
+			   unsigned bits)
+{
+	const uint8_t *at = (const uint8_t *)&address->at;
+	uint8_t first[sizeof(struct in6_addr)] = {0};
+
+	if (bits < prefix->bits || inet_pton(address->family, prefix->address, first) != 1)
+		return false;
+	for (unsigned i = 0; i < prefix->bits; i++)
+		if (((first[i / 8] ^ at[i / 8]) >> (7 - i % 8)) & 1)
+			return false;
+	return true;
+}
+
+/* Are all addresses that begin as this one does of those that lan opens? */
+bool net_is_near(const struct net_address *address, unsigned bits)
+{
+	bool v4 = address->family == AF_INET;
+	const struct net_prefix *list = v4 ? net_near4 : net_near6;
+
+	for (size_t i = 0; i < (v4 ? ARRAY_SIZE(net_near4) : ARRAY_SIZE(net_near6)); i++)
+		if (net_prefix_has(&list[i], address, bits))
+			return true;
+	return false;
 }
 
 static void net_allow_dns(struct str_buf *out, const struct net_address *address)
@@ -382,6 +530,14 @@ static void net_allow_dns(struct str_buf *out, const struct net_address *address
 	str_buf_puts(out, " daddr ");
 	net_put_address(out, address);
 	str_buf_puts(out, " meta l4proto { tcp, udp } th dport 53 accept\n");
+}
+
+/* How many members a shared network of this size has room for. */
+unsigned net_members(unsigned prefix)
+{
+	unsigned room = (UINT32_MAX >> prefix) - NET_MEMBER_FIRST;
+
+	return room < NET_MEMBERS_MAX ? room : NET_MEMBERS_MAX;
 }
 
 static struct net_address net_own(const struct net_words *words, uint32_t which)
@@ -399,20 +555,44 @@ static const char *net_address_arg(struct arena *arena, const char *name,
 	return arena_printf(arena, "%s%s", name, text.data);
 }
 
+/* Is it of the network that slirp4netns makes? What of that is reached is no rule's matter. */
+bool net_is_own(const struct net_words *words, const struct net_address *address)
+{
+	const struct net_prefix own6 = {"fd00::", 64};
+
+	if (address->family == AF_INET6)
+		return net_prefix_has(&own6, address, 128);
+	return ((ntohl(address->at.v4.s_addr) ^ words->cidr) & ~(UINT32_MAX >> words->prefix)) == 0;
+}
+
+/* Who is asked for names. Return: how many. */
+size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX])
+{
+	size_t n = 0;
+
+	if (words->no_dns)
+		return 0;
+	for (; n < words->n_dns; n++)
+		ret[n] = words->dns[n];
+	if (n > 0)
+		return n;
+	ret[n++] = net_own(words, NET_DNS);
+	if (!words->ipv6)
+		return n;
+	ret[n].family = AF_INET6;
+	(void)inet_pton(AF_INET6, net_dns6, &ret[n].at.v6);
+	return n + 1;
+}
+
 /* What is needed, in front of what is refused. */
 static void net_allow(struct str_buf *out, const struct net_words *words)
 {
-	const struct net_address dns = net_own(words, NET_DNS);
 	const struct net_address gateway = net_own(words, NET_GATEWAY);
-	struct net_address dns6 = {.family = AF_INET6};
+	struct net_address dns[NET_DNS_MAX];
+	size_t n = net_list_dns(words, dns);
 
-	(void)inet_pton(AF_INET6, net_dns6, &dns6.at.v6);
-	for (size_t i = 0; i < words->n_dns; i++)
-		net_allow_dns(out, &words->dns[i]);
-	if (!words->no_dns && words->n_dns == 0)
-		net_allow_dns(out, &dns);
-	if (!words->no_dns && words->n_dns == 0 && words->ipv6)
-		net_allow_dns(out, &dns6);
+	for (size_t i = 0; i < n; i++)
+		net_allow_dns(out, &dns[i]);
 	if (words->allow_host_loopback) {
 		str_buf_puts(out, "ip daddr ");
 		net_put_address(out, &gateway);
@@ -420,6 +600,11 @@ static void net_allow(struct str_buf *out, const struct net_words *words)
 	}
 	if (words->allow_host_loopback && words->ipv6)
 		str_buf_printf(out, "ip6 daddr %s accept\n", net_gateway6);
+}
+
+/* What IPv6 cannot do without; or all of it is refused. */
+static void net_rule_ipv6(struct str_buf *out, const struct net_words *words)
+{
 	if (words->ipv6)
 		str_buf_puts(out, "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, "
 				  "nd-neighbor-advert } accept\n");
@@ -427,49 +612,96 @@ static void net_allow(struct str_buf *out, const struct net_words *words)
 		str_buf_puts(out, "meta nfproto ipv6 goto refuse\n");
 }
 
+/* Who else may be in a shared network. */
+static void net_put_members(struct str_buf *out, const struct net_words *words)
+{
+	const struct net_address first = net_own(words, NET_MEMBER_FIRST);
+	const struct net_address last =
+		net_own(words, NET_MEMBER_FIRST + net_members(words->prefix) - 1);
+
+	str_buf_puts(out, "ip daddr ");
+	net_put_address(out, &first);
+	str_buf_puts(out, "-");
+	net_put_address(out, &last);
+	str_buf_puts(out, " accept\n");
+}
+
+/* What is refused unless a word, or a rule that names it, opens it. */
+static void net_put_filter(struct str_buf *out, const struct net_scene *scene, bool lan)
+{
+	const struct net_address own = net_own(scene->words, 0);
+
+	net_allow(out, scene->words);
+	if (scene->words->share[0])
+		net_put_members(out, scene->words);
+	str_buf_puts(out, "ip daddr ");
+	net_put_address(out, &own);
+	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
+		       net_own6);
+	net_put_host(out, scene, net_refused);
+	net_refuse4(out, net_never4, ARRAY_SIZE(net_never4));
+	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
+	net_put_metadata(out, net_refused);
+	if (!lan)
+		net_put_near(out, "", "", net_refused);
+}
+
+/*
+ * The chains that a rule of --allow-net leads to: it does not open by the way what it does not
+ * name. Without a verdict there the packet passes (nft(8), goto).
+ */
+static void net_put_chains(struct str_buf *out, const struct net_scene *scene)
+{
+	if (scene->n_rules == 0)
+		return;
+	str_buf_puts(out, "chain usual {\n");
+	if (!scene->words->unfiltered)
+		net_put_filter(out, scene, scene->words->lan);
+	str_buf_puts(out, "}\nchain near {\n");
+	if (!scene->words->unfiltered)
+		net_put_filter(out, scene, true);
+	str_buf_puts(out, "}\n");
+}
+
 /**
  * The rules, as nft(8) reads them.
- * @host: addresses of the host; one that is there twice does not matter
  *
  * Return: in the arena; NULL out of memory.
  */
-char *net_rules(const struct net_words *words, const struct net_address *host, size_t n_host,
-		struct arena *arena)
+char *net_rules(const struct net_scene *scene, struct arena *arena)
 {
-	size_t n_ports = words->plan ? words->plan->n_ports : 0;
-	size_t size = NET_RULES_BYTES + n_host * NET_ADDRESS_BYTES + n_ports * NET_PORT_BYTES;
-	struct str_buf out = {.data = arena_alloc(arena, size), .size = size};
-	const struct net_address own = net_own(words, 0), host_side = net_own(words, NET_GATEWAY);
+	const struct plan_net *plan = scene->words->plan;
+	const struct net_address host_side = net_own(scene->words, NET_GATEWAY);
 	const char *gateway = net_address_arg(arena, "", &host_side);
+	size_t size = NET_RULES_BYTES + 3 * scene->n_host * NET_ADDRESS_BYTES +
+		      (plan ? plan->n_ports * NET_PORT_BYTES : 0);
+	struct str_buf out = {.size = size};
 
+	for (size_t i = 0; i < scene->n_rules; i++)
+		out.size += NET_RULE_BYTES + 2 * scene->n_host * NET_ADDRESS_BYTES;
+	out.data = arena_alloc(arena, out.size);
 	if (!out.data || !gateway)
 		return NULL;
 	out.data[0] = '\0';
 	str_buf_puts(&out, "table inet sbx {\n");
-	publish_put_tables(&out, words->plan, gateway);
+	publish_put_tables(&out, plan, gateway);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
-			   "reject with icmpx admin-prohibited\n}\n"
-			   "chain out {\ntype filter hook output priority 0; policy accept;\n"
+			   "reject with icmpx admin-prohibited\n}\n");
+	net_put_chains(&out, scene);
+	str_buf_puts(&out, "chain out {\ntype filter hook output priority 0; policy accept;\n"
 			   "oifname \"lo\" accept\n");
-	publish_put_answers(&out, words->plan);
-	net_allow(&out, words);
-	str_buf_puts(&out, "ip daddr ");
-	net_put_address(&out, &own);
-	str_buf_printf(&out, "/%u goto refuse\nip6 daddr %s goto refuse\n", words->prefix,
-		       net_own6);
-	net_refuse_host(&out, host, n_host, AF_INET, false);
-	net_refuse_host(&out, host, n_host, AF_INET, true);
-	net_refuse_host(&out, host, n_host, AF_INET6, false);
-	net_refuse4(&out, net_never4, ARRAY_SIZE(net_never4));
-	net_refuse4(&out, net_metadata4, ARRAY_SIZE(net_metadata4));
-	net_refuse(&out, "ip6", net_never6, ARRAY_SIZE(net_never6), false);
-	net_refuse(&out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false);
-	if (!words->lan) {
-		net_refuse4(&out, net_near4, ARRAY_SIZE(net_near4));
-		net_refuse(&out, "ip6", net_near6, ARRAY_SIZE(net_near6), false);
-	}
+	if (plan)
+		publish_put_answers(&out, plan);
+	if (!scene->words->unfiltered)
+		net_rule_ipv6(&out, scene->words);
+	for (size_t i = 0; i < scene->n_rules; i++)
+		netrule_put(&scene->rules[i], scene->kinds[i], scene, &out);
+	if (scene->n_rules > 0)
+		str_buf_puts(&out, "goto usual\n");
+	else if (!scene->words->unfiltered)
+		net_put_filter(&out, scene, scene->words->lan);
 	str_buf_puts(&out, "}\n}\n");
-	return out.len + 1 < size ? out.data : NULL;
+	return out.cut ? NULL : out.data;
 }
 
 /* ---- what the host has ---- */
@@ -584,7 +816,8 @@ static int net_args(const struct net_words *words, struct arena *arena, struct p
 	const struct net_address own = net_own(words, 0);
 	bool lacks = false;
 
-	net_add_arg(net, "--configure", &lacks);
+	if (!words->share[0])
+		net_add_arg(net, "--configure", &lacks); /* else it is a port of a bridge */
 	net_add_arg(net, "--enable-seccomp", &lacks);
 	if (net->has_own_sandbox)
 		net_add_arg(net, "--enable-sandbox", &lacks);
@@ -611,8 +844,13 @@ static int net_args(const struct net_words *words, struct arena *arena, struct p
 
 static const char *net_text(const struct net_words *words, struct arena *arena)
 {
+	if (words->share[0] && !words->internet)
+		return arena_printf(arena, "the sandboxes that share the network %s, and no more",
+				    words->share);
 	return arena_printf(
-		arena, "%s%s%s",
+		arena, "%s%s%s%s%s%s",
+		words->share[0] ? "the sandboxes that share the network " : "", words->share,
+		words->share[0] ? ", and " : "",
 		words->unfiltered
 			? "all that the host can reach, its own addresses and its network "
 			  "included"
@@ -640,17 +878,24 @@ static bool net_can_hide_files(const struct probe_host *host, const struct sbx_p
 	return host->uid == 0 || (net_maps_zero(&plan->uid_map) && net_maps_zero(&plan->gid_map));
 }
 
-static int net_remark(const struct net_words *words, struct sbx_plan *plan)
+static int net_remark(const struct net_words *words, const struct sbx_spec *spec,
+		      struct sbx_plan *plan)
 {
 	const struct plan_net *net = &plan->net;
-	int r = plan_add_remark(plan, "network", "%s: %s; %s%s", net->helper, net->text,
-				net->nft ? "rules by " : "no rules", net->nft ? net->nft : "");
+	const char *helper = net->share ? net->share->helper : net->helper;
+	int r = plan_add_remark(plan, "network", "%s%s%s; %s%s", helper ? helper : "",
+				helper ? ": " : "", net->text, net->nft ? "rules by " : "no rules",
+				net->nft ? net->nft : "");
 
-	if (r == 0 && !net->has_own_sandbox)
+	if (r == 0 && helper && !net->has_own_sandbox)
 		r = plan_add_remark(plan, "network",
 				    "slirp4netns has its filter of system calls, but not its own "
 				    "mount namespace, which takes an id 0 inside (--map=range, "
 				    "--root)");
+	for (size_t i = 0; i < spec->n_net_rules && r == 0; i++)
+		r = plan_add_remark(plan, "network", "rule %zu: %s %s", i + 1,
+				    spec_net_rule_names[spec->net_rules[i].kind],
+				    spec->net_rules[i].text);
 	if (r == 0 && words->unfiltered)
 		r = plan_add_remark(plan, "exposed",
 				    "the host's own addresses, its network and metadata services "
@@ -667,37 +912,294 @@ static int net_remark(const struct net_words *words, struct sbx_plan *plan)
 	return r == 0 ? publish_remark(plan) : r;
 }
 
+/* The rules of the options, as read once more: a spec can come from a file. */
+static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, struct net_scene *scene,
+			  struct sbx_err *err)
+{
+	size_t n = spec->n_net_rules;
+	struct netrule *rules = arena_alloc(arena, (n + 1) * sizeof(*rules));
+	enum spec_net_rule_kind *kinds = arena_alloc(arena, (n + 1) * sizeof(*kinds));
+
+	if (!rules || !kinds)
+		return err_oom(err);
+	if (n > NETRULES_MAX)
+		return err_usage(err, spec->net_rules[0].cause.option,
+				 "there can be %d rules at most", NETRULES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const struct spec_net_rule *rule = &spec->net_rules[i];
+		int r = netrule_read(rule->text,
+				     rule->kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net",
+				     &rules[i], err);
+
+		if (r < 0)
+			return r;
+		kinds[i] = rule->kind;
+	}
+	scene->rules = rules;
+	scene->kinds = kinds;
+	scene->n_rules = n;
+	return 0;
+}
+
+/* What is said alike by all members: what slirp4netns is started with. */
+static const char *net_share_key(const struct plan_net *net, struct arena *arena)
+{
+	const char *key = "";
+
+	for (size_t i = 0; i < net->n_args && key; i++)
+		key = arena_printf(arena, "%s%s%s", key, i ? " " : "", net->args[i]);
+	return key;
+}
+
+/* The ids of the user namespace above the members: all that this one has, under usual names. */
+static int net_share_map(const struct plan_map *map, struct arena *arena, struct plan_map *ret,
+			 struct sbx_err *err)
+{
+	struct probe_range *ranges = arena_alloc(arena, (map->n_lines + 1) * sizeof(*ranges));
+	size_t n = 0;
+
+	if (!ranges)
+		return err_oom(err);
+	for (size_t i = 0; i < map->n_lines; i++)
+		if (map->lines[i].outside != map->own_outside)
+			ranges[n++] =
+				(struct probe_range){map->lines[i].outside, map->lines[i].count};
+	/* Copies: the process that holds the network wipes what the originals may lie in. */
+	ret->helper = map->helper ? arena_dup(arena, map->helper) : NULL;
+	if (map->helper && !ret->helper)
+		return err_oom(err);
+	return idmap_lay_out(ranges, n, map->own_outside, map->own_outside, arena, ret, err);
+}
+
+/* Only when the rest of the network is known. */
+static int net_fill_share(const struct probe_host *host, const struct net_words *words,
+			  const char *helper, struct sbx_plan *plan, struct sbx_err *err)
+{
+	struct plan_share *share = arena_alloc(&plan->arena, sizeof(*share));
+	int r;
+
+	if (!share)
+		return err_oom(err);
+	memset(share, 0, sizeof(*share));
+	share->name = arena_dup(&plan->arena, words->share);
+	share->helper = helper ? arena_dup(&plan->arena, helper) : NULL;
+	share->key = helper ? net_share_key(&plan->net, &plan->arena) : "";
+	share->first.s_addr = htonl(words->cidr);
+	share->gateway.s_addr = htonl(words->cidr + NET_GATEWAY);
+	share->prefix = words->prefix;
+	share->mtu = words->mtu;
+	if (!share->name || !share->key || (helper && !share->helper) ||
+	    records_add_networks(host, plan, share->dirs) < 0)
+		return err_oom(err);
+	r = net_share_map(&plan->uid_map, &plan->arena, &share->uid_map, err);
+	if (r == 0)
+		r = net_share_map(&plan->gid_map, &plan->arena, &share->gid_map, err);
+	if (r == 0)
+		r = idmap_split(&share->uid_map, &plan->arena, &plan->uid_map, err);
+	if (r == 0)
+		r = idmap_split(&share->gid_map, &plan->arena, &plan->gid_map, err);
+	plan->net.share = share;
+	plan->net.has_own_sandbox = host->uid == 0 || (net_maps_zero(&share->uid_map) &&
+						       net_maps_zero(&share->gid_map));
+	plan->net.by_pid = plan->net.has_own_sandbox && host->uid != 0;
+	return r;
+}
+
+/* Members that have no rules of their own need none where nothing leads out. */
+static bool net_needs_rules(const struct sbx_spec *spec, const struct net_words *words)
+{
+	return spec->n_net_rules > 0 || (words->internet && !words->unfiltered);
+}
+
+/* The files of /etc, and what slirp4netns is told. */
+static int net_fill_internet(const struct probe_host *host, const struct net_words *words,
+			     struct sbx_plan *plan, struct sbx_err *err)
+{
+	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct plan_net *net = &plan->net;
+
+	if (!words->internet)
+		return 0;
+	net->has_own_sandbox = net_can_hide_files(host, plan);
+	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	net->resolv_conf = net_resolv_conf(words, &plan->arena);
+	if (words->allow_host_loopback)
+		net->gateway = net_address_arg(&plan->arena, "", &gateway);
+	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway) ||
+	    net_args(words, &plan->arena, net) < 0)
+		return err_oom(err);
+	return 0;
+}
+
 static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		    const struct net_words *words, struct sbx_plan *plan, struct sbx_err *err)
 {
 	struct plan_net *net = &plan->net;
-	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct net_scene scene = {.words = words};
 	struct net_address *addresses = NULL;
-	size_t n = 0;
-	int r = net_find_helper(spec, host, "slirp4netns", &net->helper, err);
+	const char *helper = NULL;
+	int r = words->internet ? net_find_helper(spec, host, "slirp4netns", &helper, err) : 0;
 
-	if (r == 0)
+	if (r == 0 && words->internet)
 		r = net_check_tun(err);
-	if (r == 0 && !words->unfiltered)
+	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
-	if (r == 0 && !words->unfiltered)
-		r = net_find_host(&plan->arena, &addresses, &n, err);
+	if (r == 0 && net_needs_rules(spec, words))
+		r = net_find_host(&plan->arena, &addresses, &scene.n_host, err);
+	if (r == 0)
+		r = net_read_rules(spec, &plan->arena, &scene, err);
+	if (r == 0)
+		r = net_fill_internet(host, words, plan, err);
+	if (r == 0 && words->share[0])
+		r = net_fill_share(host, words, helper, plan, err);
 	if (r < 0)
 		return r;
-	net->has_own_sandbox = net_can_hide_files(host, plan);
-	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	if (!words->share[0])
+		net->helper = helper;
+	scene.host = addresses;
 	net->survives = words->keep;
 	net->text = net_text(words, &plan->arena);
-	net->resolv_conf = net_resolv_conf(words, &plan->arena);
 	if (net->nft)
-		net->rules = net_rules(words, addresses, n, &plan->arena);
-	if (words->allow_host_loopback)
-		net->gateway = net_address_arg(&plan->arena, "", &gateway);
-	if (!net->text || !net->resolv_conf || (net->nft && !net->rules) ||
-	    (words->allow_host_loopback && !net->gateway) ||
-	    net_args(words, &plan->arena, net) < 0 || net_remark(words, plan) < 0)
+		net->rules = net_rules(&scene, &plan->arena);
+	if (!net->text || (net->nft && !net->rules) || net_remark(words, spec, plan) < 0)
 		return err_oom(err);
 	return 0;
+}
+
+/* What a member's user namespace cannot be at the same time. */
+static int net_check_share(const struct sbx_spec *spec, const struct net_words *words,
+			   const char *option, struct sbx_err *err)
+{
+	static const char *const others[] = {"--userns", "--pidns", "--userns-block-fd"};
+	const int64_t fds[] = {spec->userns_fd, spec->pidns_fd, spec->userns_block_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (fds[i] >= 0)
+			return err_usage(err, option,
+					 "cannot be combined with %s: the members of a network are "
+					 "children of one user namespace, that of the network",
+					 others[i]);
+	if (words->keep)
+		return err_usage(err, option,
+				 "on-death=keep is for --net=user: a network that is shared ends "
+				 "with its slirp4netns, and its members with it");
+	return publish_refuse_without_net(spec, err);
+}
+
+/* Rules are for a network that sbx makes. */
+static int net_check_no_rules(const struct sbx_spec *spec, const struct sbx_plan *plan,
+			      struct sbx_err *err)
+{
+	const char *option;
+
+	if (spec->n_net_rules == 0)
+		return 0;
+	option = spec->net_rules[0].kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net";
+	(void)err_usage(err, option, "%s",
+			plan->netns_fd >= 0
+				? "cannot be enforced on a network that was made elsewhere"
+			: plan->namespaces & CLONE_NEWNET
+				? "there is no network that the rule could be for"
+				: "cannot be enforced on the host's network, which is not the "
+				  "sandbox's to rule");
+	err_hint(err, "add --net=user, which reaches the internet by rules");
+	return -EINVAL;
+}
+
+/* ---- a namespace made elsewhere ---- */
+
+/* Are two descriptors of the same namespace? */
+static bool net_is_same_ns(int a, int b)
+{
+	struct stat x, y;
+
+	return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+static int net_refuse_fd(const char *option, int number, const char *what, struct sbx_err *err)
+{
+	(void)err_refuse(err, number, NULL, "%s", what);
+	err_set_option(err, option);
+	if (number == EPERM)
+		hint_add(err, HINT_NETNS);
+	else
+		err_hint(err, "open one, for example: sbx --net=fd:7 ... 7< /proc/PID/ns/net");
+	return -number;
+}
+
+/* Who owns it has to be entered first, where that is neither the caller's own nor --userns. */
+static int net_choose_owner(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
+{
+	_autoclose_ int owner = ioctl(plan->netns_fd, NS_GET_USERNS);
+	_autoclose_ int own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	const char *option = plan->net.option;
+	uint64_t caps = 0;
+
+	if (owner < 0)
+		return net_refuse_fd(
+			option, EPERM,
+			"the network namespace belongs to a user namespace that is not "
+			"below yours",
+			err);
+	if (net_is_same_ns(owner, (int)spec->userns_fd))
+		return 0;
+	if (!net_is_same_ns(owner, own)) {
+		plan->enters_owner = true;
+		if (!(plan->namespaces & CLONE_NEWUSER) || spec->userns_block_fd >= 0 ||
+		    spec->pidns_fd >= 0)
+			return net_refuse_fd(option, EINVAL,
+					     "the network namespace belongs to another user "
+					     "namespace, below which the sandbox is to have one of "
+					     "its own, with ids of sbx's",
+					     err);
+		return 0;
+	}
+	if (sys_capget(&caps) == 0 && !(caps >> CAP_SYS_ADMIN & 1))
+		return net_refuse_fd(option, EPERM,
+				     "the network namespace belongs to the user namespace that you "
+				     "are in, and you have no CAP_SYS_ADMIN there",
+				     err);
+	return 0;
+}
+
+/* What is for a network that sbx makes. Return: 0, or -errno with *err filled. */
+static int net_check_none(const struct sbx_spec *spec, const struct sbx_plan *plan,
+			  struct sbx_err *err)
+{
+	int r = publish_refuse_without_net(spec, err);
+
+	return r < 0 ? r : net_check_no_rules(spec, plan, err);
+}
+
+/* --net=fd:N */
+static int net_choose_fd(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
+{
+	uint64_t fd = UINT64_MAX;
+	int r;
+
+	plan->net.option = arena_printf(&plan->arena, "--net=%s", spec->net);
+	if (!plan->net.option)
+		return err_oom(err);
+	if (str_parse_u64(spec->net + strlen(NET_FD), 10, INT_MAX, &fd) < 0 ||
+	    fcntl((int)fd, F_GETFD) < 0)
+		return net_refuse_fd(plan->net.option, EBADF, "there is no such descriptor", err);
+	if (ioctl((int)fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return net_refuse_fd(plan->net.option, EINVAL,
+				     "the descriptor is not a network namespace's", err);
+	plan->netns_fd = (int)fd;
+	r = net_check_none(spec, plan, err);
+	if (r == 0)
+		r = net_choose_owner(spec, plan, err);
+	if (r < 0)
+		return r;
+	return plan_add_remark(
+		       plan, "network",
+		       "that of descriptor %d, made elsewhere: what it reaches, the sandbox "
+		       "does",
+		       (int)fd) < 0
+		       ? err_oom(err)
+		       : 0;
 }
 
 /**
@@ -709,18 +1211,30 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
 	       struct sbx_err *err)
 {
-	static const char option[] = "--net=user";
 	struct net_words words = {.cidr = NET_CIDR};
+	const char *option;
 	int r;
 
 	if (!spec->net)
-		return publish_refuse_without_net(spec, err);
+		return net_check_none(spec, plan, err);
+	if (str_starts_with(spec->net, NET_FD))
+		return net_choose_fd(spec, plan, err);
 	r = net_read(spec->net, "--net", &words, err);
+	if (r < 0)
+		return r;
+	option =
+		words.share[0] ? arena_printf(&plan->arena, "--net=%s", words.share) : "--net=user";
+	if (!option)
+		return err_oom(err);
+	plan->net.option = option;
+	if (words.share[0] && !(plan->namespaces & CLONE_NEWUSER))
+		return err_usage(err, option, "needs a user namespace; add --unshare-user");
+	r = words.share[0] ? net_check_share(spec, &words, option, err) : 0;
 	if (r < 0)
 		return r;
 	if (!(plan->namespaces & CLONE_NEWUSER) && plan->parent_userns_fd < 0)
 		return err_usage(err, option, "needs a user namespace; add --unshare-user");
-	words.plan = &plan->net;
+	words.plan = words.share[0] ? NULL : &plan->net;
 	r = publish_choose(spec, &words, plan, err);
 	if (r < 0)
 		return r;

@@ -13,6 +13,7 @@ void plan_init(struct sbx_plan *plan)
 	arena_init(&plan->arena);
 	plan->parent_userns_fd = -1;
 	plan->parent_pidns_fd = -1;
+	plan->netns_fd = -1;
 	plan->box_pidfd = -1;
 	plan->box_cgroup_fd = -1;
 	plan->null_fd = -1;

@@ -48,6 +48,13 @@ int records_add_dirs(const struct probe_host *host, struct sbx_plan *plan, struc
 	return 0;
 }
 
+/* The same of networks that sandboxes share. */
+int records_add_networks(const struct probe_host *host, struct sbx_plan *plan,
+			 const char *dirs[PLAN_RECORD_DIRS])
+{
+	return records_add(host, &plan->arena, "networks", dirs);
+}
+
 /**
  * Say that no record can be kept.
  * @dir:    where it was to be first; NULL: nowhere

@@ -1146,7 +1146,7 @@ static int resolve_base(struct resolve *r)
 		.payload_uid = r->plan->payload_uid,
 		.payload_gid = r->plan->payload_gid,
 		.has_network = !resolve_has(r, SPEC_NS_NET),
-		.net = r->plan->net.helper ? &r->plan->net : NULL,
+		.net = r->plan->net.text ? &r->plan->net : NULL,
 		.only_kernel = r->op_is_root,
 		.host_proc = resolve_sees_host(r),
 		.cover_proc = !r->spec->allow_userns,
@@ -1160,7 +1160,8 @@ static int resolve_base(struct resolve *r)
 /* Over the one that a root of the user's has, which names resolvers of the host's. */
 static bool resolve_places_resolv_conf(const struct resolve *r)
 {
-	return r->plan->net.helper && r->op_is_root && !r->spec->no_base;
+	return (r->plan->net.resolv_conf || r->plan->net.share) && r->op_is_root &&
+	       !r->spec->no_base;
 }
 
 static bool resolve_has_data(const struct resolve *r)
@@ -1172,7 +1173,7 @@ static bool resolve_has_data(const struct resolve *r)
 		    (r->spec->ops[i].kind == SPEC_OP_PROTECT &&
 		     r->spec->protect_by == SPEC_PROTECT_BY_OVERLAY))
 			return true;
-	if (resolve_places_resolv_conf(r))
+	if (resolve_places_resolv_conf(r) || (r->plan->net.share && !r->spec->no_base))
 		return true;
 	return r->preset && r->spec->protect_by == SPEC_PROTECT_BY_OVERLAY;
 }
@@ -1182,9 +1183,9 @@ static int resolve_network(struct resolve *r)
 {
 	struct plan_step *step;
 
-	if (!r->plan->net.helper)
+	if (!r->plan->net.text)
 		return 0;
-	step = resolve_add(r, PLAN_STEP_NETWORK, "--net=user");
+	step = resolve_add(r, PLAN_STEP_NETWORK, r->plan->net.option);
 	if (!step)
 		return err_oom(r->err);
 	step->text = r->plan->net.text;

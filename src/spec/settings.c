@@ -80,6 +80,13 @@ static void settings_bus(const struct sbx_spec *spec, size_t index, struct setti
 	s->cause = spec->bus[index].cause;
 }
 
+static void settings_net_rule(const struct sbx_spec *spec, size_t index, struct setting *s)
+{
+	s->kind = spec_net_rule_names[spec->net_rules[index].kind];
+	s->value = spec->net_rules[index].text;
+	s->cause = spec->net_rules[index].cause;
+}
+
 static void settings_rlimit(const struct sbx_spec *spec, size_t index, struct setting *s)
 {
 	s->value = spec->rlimits[index].text;
@@ -124,6 +131,7 @@ static const struct settings_list {
 	{SPEC_JSON_KEY_SECCOMP_CHANGES, COUNT(n_seccomp_changes), settings_seccomp},
 	{SPEC_JSON_KEY_SECCOMP_FDS, COUNT(n_seccomp_fds), settings_seccomp_fd},
 	{SPEC_JSON_KEY_BUS, COUNT(n_bus), settings_bus},
+	{SPEC_JSON_KEY_NET_RULES, COUNT(n_net_rules), settings_net_rule},
 	{SPEC_JSON_KEY_RLIMITS, COUNT(n_rlimits), settings_rlimit},
 	{SPEC_JSON_KEY_PUBLISHED, COUNT(n_published), settings_publish},
 	{SPEC_JSON_KEY_IO_MAX, COUNT(n_io_max), settings_io_max},

@@ -61,6 +61,12 @@ const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1] = {
 	[SPEC_CAP_DROP] = "drop",
 };
 
+const char *const spec_net_rule_names[SPEC_NET_RULE_COUNT_ + 1] = {
+	[SPEC_NET_ALLOW] = "allow",
+	[SPEC_NET_DENY] = "deny",
+	[SPEC_NET_RULE_COUNT_] = NULL,
+};
+
 const char *const spec_seccomp_names[SPEC_SECCOMP_COUNT_ + 1] = {
 	[SPEC_SECCOMP_ALLOW] = "allow",
 	[SPEC_SECCOMP_DENY] = "deny",
@@ -256,6 +262,12 @@ int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err)
 int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err)
 {
 	return spec_append(spec, (void **)&spec->bus, &spec->n_bus, bus, sizeof(*bus), err);
+}
+
+int spec_add_net_rule(struct sbx_spec *spec, const struct spec_net_rule *rule, struct sbx_err *err)
+{
+	return spec_append(spec, (void **)&spec->net_rules, &spec->n_net_rules, rule, sizeof(*rule),
+			   err);
 }
 
 int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, struct sbx_err *err)

@@ -114,6 +114,14 @@ static void spec_json_add_bus(struct json_out *json, const struct sbx_spec *spec
 	json_close(json);
 }
 
+static void spec_json_add_net_rule(struct json_out *json, const struct sbx_spec *spec, size_t index)
+{
+	json_open_object(json, NULL);
+	json_add_string(json, "kind", spec_net_rule_names[spec->net_rules[index].kind]);
+	json_add_string(json, "rule", spec->net_rules[index].text);
+	json_close(json);
+}
+
 static void spec_json_add_rlimit(struct json_out *json, const struct sbx_spec *spec, size_t index)
 {
 	json_add_string(json, NULL, spec->rlimits[index].text);
@@ -161,6 +169,7 @@ static const struct spec_json_list {
 	{SPEC_JSON_KEY_SECCOMP_FDS, offsetof(struct sbx_spec, n_seccomp_fds),
 	 spec_json_add_seccomp_fd},
 	{SPEC_JSON_KEY_BUS, offsetof(struct sbx_spec, n_bus), spec_json_add_bus},
+	{SPEC_JSON_KEY_NET_RULES, offsetof(struct sbx_spec, n_net_rules), spec_json_add_net_rule},
 	{SPEC_JSON_KEY_RLIMITS, offsetof(struct sbx_spec, n_rlimits), spec_json_add_rlimit},
 	{SPEC_JSON_KEY_PUBLISHED, offsetof(struct sbx_spec, n_published), spec_json_add_publish},
 	{SPEC_JSON_KEY_IO_MAX, offsetof(struct sbx_spec, n_io_max), spec_json_add_io_max},

@@ -104,3 +104,122 @@ Test(network, abstract_sockets_of_the_host_are_not_reached)
 	expect_out(r, "abstract\nnone\n");
 #undef CONNECT
 }
+
+Test(network, what_is_denied_is_not_reached)
+{
+	in_world("$S --net=user -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 203.0.113.1 80; get 203.0.113.1 5300'; "
+		 "$S --net=user --deny-net 203.0.113.0/24:80/tcp -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 203.0.113.1 80; get 203.0.113.1 5300'; "
+		 "$S --net=user,lan --deny-net lan -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 192.168.77.2 80; get 203.0.113.1 80'; "
+		 "$S --net=user,unfiltered --deny-net metadata --deny-net host -- "
+		 "bash -c '" WORLD_INSIDE_QUOTED
+		 "get 169.254.169.254 80; get 198.51.100.9 80; get 192.168.77.1 80; "
+		 "get 192.168.77.2 80'; "
+		 "$S --net=user --allow-net 203.0.113.7:80 --deny-net any --cap-add NET_ADMIN -- "
+		 "bash -c '" WORLD_INSIDE_QUOTED "/usr/sbin/nft flush ruleset 2> /dev/null; "
+		 "get 203.0.113.7 80; get 203.0.113.7 5300; get 203.0.113.1 80; get 10.0.2.3 53'");
+
+	expect_out(r, "hello\n5300\n"
+		      "Connection refused\n5300\n"
+		      "Connection refused\nhello\n"
+		      "Connection refused\nConnection refused\nConnection refused\nhello\n"
+		      "hello\nConnection refused\nConnection refused\nConnection refused\n");
+}
+
+/* First what is named is opened; then what is near it, or more than one name, is not. */
+Test(network, a_rule_that_allows_opens_what_it_names)
+{
+#define ALL                                                                                        \
+	"get 192.168.77.2 80; get 192.168.77.1 80; get 169.254.169.254 80; get 198.51.100.9 80; "
+	in_world("for rule in 192.168.77.2 192.168.77.0/24 lan link-local metadata host "
+		 "198.51.100.9 any 0.0.0.0/0 198.51.100.0/24:80/tcp; do echo $rule; "
+		 "$S --net=user --allow-net $rule -- bash -c '" WORLD_INSIDE_QUOTED ALL "' | "
+		 "sed 's/Connection refused/-/' | paste -sd ' '; done");
+
+	expect_out(r, "192.168.77.2\nhello - - -\n"
+		      "192.168.77.0/24\nhello - - -\n"
+		      "lan\nhello - - -\n"
+		      "link-local\n- - - -\n"
+		      "metadata\n- - hello -\n"
+		      "host\n- hello - hello\n"
+		      "198.51.100.9\n- - - hello\n"
+		      "any\n- - - -\n"
+		      "0.0.0.0/0\n- - - -\n"
+		      "198.51.100.0/24:80/tcp\n- - - -\n");
+#undef ALL
+}
+
+/* ---- networks that sandboxes share ---- */
+
+/* A member that listens on port 7000, up when it is: member NET NAME [OPTION...] */
+#define MEMBER                                                                                     \
+	"SBX=${S%% *}; member() { net=$1 name=$2; shift 2; $S --bind $D $D --net=$net "            \
+	"--name $name \"$@\" -- python3 -I -c \"import socket; s = socket.socket(); "              \
+	"s.bind(('0.0.0.0', 7000)); s.listen(9); open('$name.up', 'w').close(); "                  \
+	"any(s.accept()[0].sendall(b'hello') for _ in iter(int, 1))\" & "                          \
+	"until test -e $name.up; do sleep 0.05; done; }; "                                         \
+	"reach() { timeout 60 bash -c 'cat < /dev/tcp/10.0.2.17/7000' 2> /dev/null && echo || "    \
+	"echo no; }; "                                                                             \
+	"inside() { $S --net=$1 \"${@:2}\" -- bash -c "                                            \
+	"\"$(declare -f reach); reach\"; }; "
+
+/* First a member does; then those of another network, of none, and the host. */
+Test(network, a_shared_network_is_closed_to_others)
+{
+	in_world(MEMBER "member lab zero; member lab one; inside lab; inside web; inside web,user "
+			"--allow-net 10.0.2.16; inside none; "
+			"inside user --allow-net any; inside host; reach");
+
+	expect_out(r, "hello\nno\nno\nno\nno\nno\nno\n");
+}
+
+Test(network, a_member_cannot_be_another)
+{
+	in_world(
+		MEMBER
+		"member lab one; $S --net=lab --cap-add ALL --allow-userns -- bash -c '"
+		"grep -c eth0 /proc/net/dev; ip addr add 10.0.2.16/24 dev eth0 2> /dev/null && "
+		"echo added; ip link set eth0 address 02:00:00:00:00:01 2> /dev/null && echo "
+		"moved; "
+		"unshare -Ur ip addr add 10.0.2.16/24 dev eth0 2> /dev/null && echo added; "
+		"python3 -I -c \"import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\" "
+		"2> /dev/null && echo raw; "
+		"python3 -I -c \"import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, "
+		"1)\" "
+		"2> /dev/null && echo raw; true'");
+
+	expect_out(r, "1\n");
+}
+
+/* Its socket lies in a directory that a user may bind. */
+Test(network, who_holds_a_network_does_not_answer_a_sandbox)
+{
+	in_world(MEMBER
+		 "member lab zero; member lab one; "
+		 "ask() { env XDG_RUNTIME_DIR=$D $SBX net \"$@\" 2>&1 | grep -o \"$said\"; }; "
+		 "said=lab; ask ls -q; said='not asked from here'; "
+		 "for verb in 'ls -q' 'rm lab --force'; do "
+		 "$S --bind $D $D --ro-bind $SBX $SBX --net=lab -- "
+		 "bash -c \"D=$D SBX=$SBX said='$said'; $(declare -f ask); ask $verb\"; done; "
+		 "inside lab");
+
+	expect_out(r, "lab\nnot asked from here\nnot asked from here\nhello\n");
+}
+
+/* With allow-host-loopback slirp4netns shows it; without it nobody of the network does. */
+Test(network, a_shared_network_does_not_reach_the_host)
+{
+#define HOST                                                                                       \
+	"bash -c '" WORLD_INSIDE_QUOTED "get 10.0.2.2 80; get 192.168.77.1 80; "                   \
+	"get 198.51.100.9 80; get 192.168.77.2 80; get 169.254.169.254 80; get 203.0.113.1 80; '"  \
+	" | sed 's/Connection refused/-/' | paste -sd ' '; "
+	in_world("$S --net=all,user,allow-host-loopback,unfiltered -- " HOST
+		 "$S --net=web,user -- " HOST "$S --net=lab --cap-add ALL -- " HOST);
+
+	expect_out(r, "hello hello hello hello hello hello\n- - - - - hello\n"
+		      "No route to host Network is unreachable Network is unreachable "
+		      "Network is unreachable Network is unreachable Network is unreachable\n");
+#undef HOST
+}

@@ -235,3 +235,44 @@ Test(network, words_that_are_wrong_are_refused)
 		cr_expect(strstr(r.err, cases[i].says), "no \"%s\" in %s", cases[i].says, r.err);
 	}
 }
+
+/* ---- rules ---- */
+
+Test(network, rules_are_asked_in_their_order)
+{
+	in_world("$S --net=user --allow-net 203.0.113.1 --deny-net 203.0.113.0/24 "
+		 "--allow-net 203.0.113.2 -- bash -c '" GET "get 203.0.113.1 80; "
+		 "get 203.0.113.2 80'; "
+		 "$S --net=user --deny-net 203.0.113.1:79-81,5300/udp --deny-net any/icmp -- "
+		 "bash -c '" GET "get 203.0.113.1 80'; "
+		 "$S --net=user --allow-net dns --deny-net any -- bash -c '" GET
+		 "get 203.0.113.1 80'; "
+		 "$S --net=user,ipv6 --deny-net '[2001:db8:1::1]:80' -- bash -c '" GET
+		 "until grep -q \"^fd00.* 00 .*tap0\" /proc/net/if_inet6; do sleep 0.05; done; "
+		 "get 2001:db8:1::1 80; get 2001:db8:1::2 80'");
+
+	expect_out(r, "hello\nConnection refused\nhello\nConnection refused\n"
+		      "Connection refused\nhello\n");
+}
+
+Test(network, rules_without_a_network_are_refused)
+{
+	static const char *const nets[] = {"--net=none", "--net=host"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(nets); i++) {
+		_autorun_ struct run_result r =
+			run_sbx(nets[i], "--deny-net", "lan", "--", "/nowhere");
+
+		cr_expect_eq(r.status, 125);
+		cr_expect(strstr(r.err, "--deny-net: "), "%s", r.err);
+		cr_expect(strstr(r.err, "hint:"), "%s", r.err);
+	}
+}
+
+Test(network, the_plan_shows_the_rules)
+{
+	in_world("$S --explain --net=user --allow-net dns --deny-net any -- true | grep rule");
+
+	cr_expect(strstr(r.out, "rule 1: allow dns"), "%s%s", r.out, r.err);
+	cr_expect(strstr(r.out, "rule 2: deny any"), "%s%s", r.out, r.err);
+}

@@ -54,7 +54,8 @@ class Scratch:
         self.runtime = os.path.join(self.path, "runtime")
         self.state = os.path.join(self.path, "state")
         for place in (self.runtime, self.state):
-            os.makedirs(os.path.join(place, "sbx", "boxes"), 0o700)
+            for kind in ("boxes", "networks"):
+                os.makedirs(os.path.join(place, "sbx", kind), 0o700)
         return self
 
     def __exit__(self, *exc):

@@ -25,9 +25,13 @@ RANGE = ["--map=range", *USR]
 BUS = ["--map=single", "--dbus-session", *USR]
 FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "--tmp-overlay", "/x", *USR]
 NET = ["--net=user", "--map=single", "-p", "0:80", *USR]
+# A network that sandboxes share, in which this one is alone.
+SHARED = ["--net=faults,user", "--map=single", *USR]
 # A command with a child that would like to stay.
 COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
 VICTIMS = ("monitor", "init", "payload", "helper")
+# Of a shared network: who holds it is nobody's child, and so ours (become_subreaper()).
+HOLDERS = ("sbx-net", "slirp4netns")
 
 
 def is_init(pid):
@@ -42,8 +46,22 @@ def is_init(pid):
     return False
 
 
+def find_holder(victim):
+    for pid in faults.children(os.getpid()):
+        if faults.name_of(pid) != HOLDERS[0]:
+            continue
+        if victim == HOLDERS[0]:
+            return pid
+        for child in faults.children(pid):
+            if faults.name_of(child) == victim:
+                return child
+    return None
+
+
 def find(victim, monitor):
     """The process that plays this part now, or None."""
+    if victim in HOLDERS:
+        return find_holder(victim)
     if victim == "monitor":
         return monitor
     for pid in faults.children(monitor):
@@ -71,7 +89,7 @@ class Round:
         self.victim, self.delay = victim, delay
         # PID 1's first child is nft where there are rules to be set.
         self.is_helper = victim == "helper" or (
-            victim == "payload" and not running and "--net=user" in options)
+            victim == "payload" and not running and (options is NET or options is SHARED))
         self.hit = False
         self.errors = []
         self.child = subprocess.Popen([sbx, *options, *COMMAND], env=scratch.env(),
@@ -92,7 +110,7 @@ class Round:
         pid = find(self.victim, self.child.pid)
         if pid is not None or running:
             return pid
-        end = time.monotonic() + (1 if self.victim == "payload" else 0.02)
+        end = time.monotonic() + (1 if self.victim in ("payload", *HOLDERS) else 0.02)
         while pid is None and time.monotonic() < end:
             pid = find(self.victim, self.child.pid)
         time.sleep(self.delay / 8)
@@ -122,7 +140,7 @@ class Round:
         return False
 
     def judge(self, code, text):
-        wanted = {"monitor": 137, "init": 125, "payload": 137, "helper": 125}[self.victim]
+        wanted = {"monitor": 137, "init": 125, "payload": 137}.get(self.victim, 125)
         # A payload that PID 1 was still preparing is missed by it.
         if self.victim == "payload" and code == 125:
             wanted = 125
@@ -229,6 +247,21 @@ def check_with_net(tap, sbx, program, rng):
         tap.ok(left == set(before), "with a network: no file is left", left ^ set(before))
 
 
+def check_with_shared_network(tap, sbx, rng):
+    """The same with a process that nobody of the sandbox is the parent of; it ends with the last."""
+    if not faults.can_have_network():
+        tap.skip("kill with a shared network", "needs " + ", ".join(faults.NET_PROGRAMS))
+        return
+    with faults.Scratch() as scratch:
+        before = faults.snapshot(scratch.path)
+        for victim in VICTIMS[:3] + HOLDERS:
+            check_random(tap, sbx, scratch, SHARED, victim, rng)
+            check_running(tap, sbx, scratch, SHARED, victim)
+        faults.run([sbx, "version"], env=scratch.env())
+        left = set(faults.snapshot(scratch.path))
+        tap.ok(left == set(before), "with a shared network: no file is left", left ^ set(before))
+
+
 def check_with_bus(tap, sbx, program, bus, rng):
     """The same with the proxy of a session bus, which leaves no socket either."""
     if not bus:
@@ -275,6 +308,8 @@ def main():
         check_with_bus(tap, sbx, program, bus, rng)
         check_with_fuse(tap, sbx, program, scratch, rng)
         check_with_net(tap, sbx, program, rng)
+        if not program:
+            check_with_shared_network(tap, sbx, rng)
         tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
         tap.ok(os.listdir(scratch.tmp) == [], "no file is left", [os.listdir(scratch.tmp)])
     return tap.end()

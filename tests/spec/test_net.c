@@ -23,7 +23,9 @@ static char *rules_of(const char *text, struct arena *arena)
 	(void)inet_pton(AF_INET6, "2001:db8::9", &host[1].at.v6);
 	host[2] = host[0];
 	read_words(text, &words);
-	return net_rules(&words, host, ARRAY_SIZE(host), arena);
+	return net_rules(
+		&(struct net_scene){.words = &words, .host = host, .n_host = ARRAY_SIZE(host)},
+		arena);
 }
 
 Test(net, words_are_read)
@@ -185,7 +187,8 @@ Test(net, many_addresses_fit)
 		host[i].at.v6.s6_addr[2] = (uint8_t)(i >> 8);
 	}
 	read_words("user,lan", &words);
-	rules = net_rules(&words, host, NET_HOST_MAX, &arena);
+	rules = net_rules(
+		&(struct net_scene){.words = &words, .host = host, .n_host = NET_HOST_MAX}, &arena);
 	cr_assert_not_null(rules);
 	cr_expect_lt(strlen(rules), 128 * 1024 - 1, "more than execve(2) takes as a word");
 	cr_expect_str_eq(rules + strlen(rules) - 4, "}\n}\n");

@@ -146,7 +146,8 @@ static void expect_rules(const char *const texts[], size_t n, const char *has, b
 	cr_assert_eq(net_read("user", "--net", &words, &err), 0);
 	cr_assert_eq(choose(&plan, &words, texts, n, &err), 0, "%s", err.what);
 	(void)inet_pton(AF_INET, "198.51.100.9", &host.at.v4);
-	rules = net_rules(&words, &host, 1, &plan.arena);
+	rules = net_rules(&(struct net_scene){.words = &words, .host = &host, .n_host = 1},
+			  &plan.arena);
 	cr_assert_not_null(rules);
 	cr_expect(strstr(rules, "tcp flags & (fin | syn | rst | ack | urg) != syn accept\n"));
 	cr_expect_eq(strstr(rules, "@heard accept\n") != NULL, answers, "%s", rules);

@@ -170,6 +170,7 @@ static const char *sample_argument(const struct cli_option *option, enum cli_arg
 		[CLI_ARG_BUS_RULE] = "org.example.A=org.example.A.Open@/a",
 		[CLI_ARG_NET] = "user,lan,mtu=1500",
 		[CLI_ARG_PUBLISH] = "127.0.0.1:8080-8081:80-81/udp",
+		[CLI_ARG_NET_RULE] = "192.0.2.0/24:80,443/tcp",
 		[CLI_ARG_RLIMIT] = "nofile=64:128",
 		[CLI_ARG_NICE] = "5",
 		[CLI_ARG_OOM_SCORE] = "300",

@@ -44,6 +44,7 @@ enum cli_arg_kind {
 	CLI_ARG_BUS_RULE, /* NAME=METHOD[@PATH] */
 	CLI_ARG_NET,	  /* one of the option's words; behind user more, see spec/net.h */
 	CLI_ARG_PUBLISH,  /* [ADDR:]HOSTPORT:PORT[/udp], see spec/publish.h */
+	CLI_ARG_NET_RULE, /* see spec/netrules.h */
 	CLI_ARG_RLIMIT,	  /* NAME=SOFT[:HARD] */
 	CLI_ARG_NICE,
 	CLI_ARG_OOM_SCORE,
@@ -92,6 +93,7 @@ enum cli_act {
 	CLI_ACT_SECCOMP_FD, /* append */
 	CLI_ACT_BUS,	    /* append: value is an enum spec_bus_kind */
 	CLI_ACT_PUBLISH,    /* append */
+	CLI_ACT_NET_RULE,   /* append: value is an enum spec_net_rule_kind */
 	CLI_ACT_RLIMIT,	    /* append */
 	CLI_ACT_IO_MAX,	    /* append */
 	CLI_ACT_ARGS,	    /* read options from a descriptor */

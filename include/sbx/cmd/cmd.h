@@ -32,6 +32,7 @@ int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_kill(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_net(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_pause(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_unpause(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_port(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);

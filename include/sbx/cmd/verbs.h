@@ -22,6 +22,8 @@
 	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \
 	X("kill", "[NAME...]", "send a signal to the command of a sandbox", cmd_kill)              \
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \
+	X("net", "create|ls|rm [NETWORK...]", "make, list or end networks that sandboxes share",   \
+	  cmd_net)                                                                                 \
 	X("pause", "[NAME...]", "freeze all processes of a sandbox", cmd_pause)                    \
 	X("port", "add|rm|list NAME [PORT...]", "publish ports of a running sandbox", cmd_port)    \
 	X("profiles", "[PROFILE]", "list the profiles, or print one", cmd_profiles)                \

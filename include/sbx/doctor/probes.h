@@ -63,6 +63,7 @@ DOCTOR_PROBE(terminal);
 DOCTOR_PROBE(device);
 DOCTOR_PROBE(helper);
 DOCTOR_PROBE(nft);
+DOCTOR_PROBE(shared);
 DOCTOR_PROBE(cgroup);
 DOCTOR_PROBE(systemd);
 DOCTOR_PROBE(records);

@@ -64,6 +64,8 @@
 	    "a network in user mode", "it carries the packets of a network of one's own") \
 	X("nft", nft, 0, OPTIONS, DOCTOR_NETWORK, \
 	    "nftables", "rules keep the host and its network out of reach") \
+	X("shared", shared, 0, OPTIONS, "--net=NAME", \
+	    "bridges and pairs of interfaces", "sandboxes can share a network") \
 	X("cgroup", cgroup, 0, OPTIONS, DOCTOR_LIMITS, \
 	    "cgroup v2", "limits are set on a cgroup of one's own") \
 	X("systemd", systemd, 0, OPTIONS, DOCTOR_LIMITS, \

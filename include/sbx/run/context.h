@@ -53,6 +53,7 @@ struct run_context {
 	int lock_fds[CONTEXT_LOCKS_MAX]; /* owned; the locks go with them */
 	size_t n_locks;
 	unsigned n_store; /* files made in the store */
+	int names_fd;	  /* owned; /etc/hosts, for who knows the members; -1: none */
 	int sock_fd;	  /* borrowed; to the monitor */
 
 	/* Where the last bind's source was: the next is likely to be there too. */

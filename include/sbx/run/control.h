@@ -62,7 +62,13 @@ struct control_request {
 };
 
 /* Which network a sandbox has. */
-enum control_network { CONTROL_NETWORK_HOST, CONTROL_NETWORK_NONE, CONTROL_NETWORK_USER };
+enum control_network {
+	CONTROL_NETWORK_HOST,
+	CONTROL_NETWORK_NONE,
+	CONTROL_NETWORK_USER,
+	CONTROL_NETWORK_SHARED,
+	CONTROL_NETWORK_FD,
+};
 
 /* What a monitor knows of its sandbox. Strings end with a NUL. */
 struct control_facts {
@@ -154,4 +160,5 @@ bool control_is_heard(const struct control *control);
 void control_print(struct control *control, bool is_error, const char *data, size_t len);
 void control_await_readers(struct control *control);
 void control_close_fds(int fds[CONTROL_FDS_MAX]);
+bool control_may_ask(int fd);
 bool control_is_same_user_ns(pid_t pid);

@@ -13,9 +13,9 @@
  *                 waiting for a network  NET_READY, and the same
  *                 running                SIGNAL, STOP_KNOWN, FOREGROUND, WHO
  *     to monitor  any time               FAILED (the last word of whoever sends it)
- *                 once, before running   HELLO; BUS, NET_API, NET, LISTENER, PTY (each with a
- * descriptor) per layers step        LAYERS or LAYERS_DONE, where it may use fuse-overlayfs running
- * STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor) from the maker of a fuse-overlayfs
+ *                 once, before running   HELLO; BUS, NAMES, NET_API, NET, LISTENER, PTY (each with
+ * a descriptor) per layers step        LAYERS or LAYERS_DONE, where it may use fuse-overlayfs
+ * running STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor) from the maker of a fuse-overlayfs
  * (run/fuse.c): FUSE_HELPER, FUSE_MOUNT, or FAILED
  *
  * Runs in: monitor, PID 1; the payload sends FAILED until it has executed.
@@ -42,8 +42,9 @@ enum handshake_type {
 	HANDSHAKE_BUS,	     /* fd: a directory, for the socket of a bus (--dbus-session) */
 	HANDSHAKE_BUS_READY, /* it is there */
 	HANDSHAKE_NET,	     /* fd: its network namespace, which is to get a network (--net=user) */
-	HANDSHAKE_NET_READY, /* it has one, and its ports are published */
 	HANDSHAKE_NET_API,   /* fd: a directory, for the socket of who makes the network */
+	HANDSHAKE_NET_READY, /* it has one; number: of one that is shared, the address in it */
+	HANDSHAKE_NAMES,     /* fd: /etc/hosts, before NET: others write there (--net=NAME) */
 	HANDSHAKE_WHO,	     /* who is the command? Somebody wants to join it */
 	HANDSHAKE_PAYLOAD,   /* fd: a pidfd of it */
 	HANDSHAKE_LAYERS,    /* number: the step; PID 1 waits for its mount */

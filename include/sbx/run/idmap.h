@@ -26,4 +26,6 @@ int idmap_job_reap(struct idmap_job *job, struct sbx_err *err);
 bool idmap_job_done(const struct idmap_job *job);
 
 int idmap_write_own(const struct sbx_plan *plan, struct sbx_err *err);
+int idmap_write_child(pid_t child, const struct sbx_plan *plan, struct sbx_err *err);
+int idmap_write_below(pid_t child, const struct sbx_plan *plan, struct sbx_err *err);
 int idmap_write_same(int proc_fd, pid_t child, const struct sbx_plan *plan, struct sbx_err *err);

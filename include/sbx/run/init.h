@@ -14,3 +14,5 @@ int init_await(const struct run_context *ctx, enum handshake_state state, enum h
 	       struct sbx_err *err);
 int init_await_fd(const struct run_context *ctx, enum handshake_state state,
 		  enum handshake_type type, int *ret_fd, struct sbx_err *err);
+int init_await_number(const struct run_context *ctx, enum handshake_state state,
+		      enum handshake_type type, int32_t *ret_number, struct sbx_err *err);

@@ -15,6 +15,6 @@
 #include "sbx/spec/plan.h"
 
 bool join_is_needed(const struct sbx_plan *plan);
-pid_t join_clone(const struct sbx_plan *plan, const struct clone_args *args,
+pid_t join_clone(const struct sbx_plan *plan, int holder_fd, const struct clone_args *args,
 		 struct launch_title title, int *ret_pidfd, struct sbx_err *err);
 int join_become(const struct sbx_plan *plan, struct sbx_err *err);

@@ -42,6 +42,11 @@ enum hint_place {
 	HINT_NO_LOADER = -30,  /* about: the directory that it is in */
 	HINT_PUBLISH = -31,
 	HINT_KEPT = -32,
+	HINT_SHARE = -33,	 /* making a bridge, or an interface that leads there */
+	HINT_NETNS = -34,	 /* entering a network namespace that was made elsewhere */
+	HINT_SHARE_OTHER = -35,	 /* a network was asked for in other words; about: what it is */
+	HINT_SHARE_IN_USE = -36, /* a network that is to end has members */
+	HINT_NO_IDS = -37,	 /* a user namespace above has fewer ids than are to be mapped */
 };
 
 const char *hint_option(int place);

@@ -14,4 +14,6 @@ int idmap_parse_subids(const char *text, size_t len, const char *user, uid_t uid
 int idmap_lay_out(const struct probe_range *ranges, size_t n_ranges, uint32_t own_inside,
 		  uint32_t own_outside, struct arena *arena, struct plan_map *ret_map,
 		  struct sbx_err *err);
+int idmap_split(const struct plan_map *above, struct arena *arena, struct plan_map *map,
+		struct sbx_err *err);
 bool idmap_has(const struct plan_map *map, uint32_t inside);

@@ -8,10 +8,17 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
+#include "sbx/base/label.h"
+#include "sbx/base/str.h"
 #include "sbx/spec/plan.h"
 #include "sbx/spec/probe.h"
 
+/* Members of a shared network have addresses behind those of slirp4netns. */
+enum { NET_MEMBER_FIRST = 16, NET_MEMBERS_MAX = 128 };
 enum { NET_DNS_MAX = 3, NET_HOST_MAX = 1024 }; /* resolv.conf(5) knows three */
+
+/* In front of the number of a descriptor. */
+#define NET_FD "fd:"
 
 struct net_address {
 	int family; /* AF_INET, AF_INET6; 0: none */
@@ -21,8 +28,10 @@ struct net_address {
 	} at;
 };
 
-/* "user" and what may stand behind it. */
+/* "user" and what may stand behind it, or NAME and either. */
 struct net_words {
+	char share[LABEL_NAME_MAX + 1]; /* of a network that several have; "": none */
+	bool internet;
 	bool lan, unfiltered, ipv6, allow_host_loopback;
 	bool keep;		     /* on-death=keep */
 	const struct plan_net *plan; /* borrowed; what is published; NULL: not known */
@@ -35,9 +44,33 @@ struct net_words {
 	unsigned mtu;
 };
 
+struct netrule;
+
+/* What the rules of nftables are made of. */
+struct net_scene {
+	const struct net_words *words;
+	const struct net_address *host; /* its addresses; one that is there twice does not matter */
+	size_t n_host;
+	const struct netrule *rules; /* of --allow-net and --deny-net, see netrules.h */
+	const enum spec_net_rule_kind *kinds;
+	size_t n_rules;
+};
+
 int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err);
-char *net_rules(const struct net_words *words, const struct net_address *host, size_t n_host,
-		struct arena *arena);
+bool net_is_shared(const char *text);
+int net_parse_address(const char *text, struct net_address *ret);
+unsigned net_members(unsigned prefix);
+char *net_rules(const struct net_scene *scene, struct arena *arena);
 int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
 	       struct sbx_err *err);
 const char *net_resolv_conf(const struct net_words *words, struct arena *arena);
+
+/* For netrules.c. */
+bool net_is_near(const struct net_address *address, unsigned bits);
+bool net_is_own(const struct net_words *words, const struct net_address *address);
+bool net_is_nowhere(const struct net_address *a);
+size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX]);
+void net_put_address(struct str_buf *out, const struct net_address *a);
+void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail);
+void net_put_metadata(struct str_buf *out, const char *tail);
+void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail);

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -119,7 +120,8 @@ enum plan_step_flag {
 	PLAN_STEP_NO_PARENTS = 1 << 6,	  /* protect: without the directory above, skip the step */
 	PLAN_STEP_OVERLAY = 1 << 7,	  /* protect: what is missing is held by an overlay */
 	PLAN_STEP_DIRECTORY = 1 << 8,	  /* protect: what is missing is held by a directory */
-	PLAN_STEP_DOT = 1 << 12, /* protect: what is missing is held by a file with a dot in it */
+	PLAN_STEP_DOT = 1 << 12,   /* protect: what is missing is held by a file with a dot in it */
+	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
 	PLAN_STEP_IF_IN_REACH = 1 << 11, /* mask: what PID 1 cannot get at skips the step */
 };
 
@@ -241,9 +243,26 @@ struct plan_port {
 
 enum { PLAN_NET_ARGS_MAX = 16 };
 
-/* The network in user mode; spec/net.c decides. Without helper: none. */
+/*
+ * A network that sandboxes share (--net=NAME): a bridge in a network namespace that a process
+ * of its own holds (run/holder.c), and which each of them has a pair of interfaces into. Who
+ * comes first starts that process.
+ */
+struct plan_share {
+	const char *name;
+	const char *key;    /* what all must have asked for alike; "": no internet */
+	const char *helper; /* absolute path of slirp4netns; NULL: no internet */
+	const char *dirs[PLAN_RECORD_DIRS]; /* where such networks are recorded, see box_dirs */
+	struct plan_map uid_map, gid_map;   /* of the user namespace above its members */
+	struct in_addr first, gateway;	    /* the network, and who leads out of it */
+	unsigned prefix, mtu;
+};
+
+/* The network that sbx makes; spec/net.c decides. Without text: none. */
 struct plan_net {
-	const char *helper;		     /* absolute path of slirp4netns */
+	const char *option;		/* that asked for it, "--net=user" */
+	const char *helper;		/* absolute path of slirp4netns; NULL: not the monitor's */
+	const struct plan_share *share; /* NULL: the sandbox's own */
 	const char *args[PLAN_NET_ARGS_MAX]; /* of it, without those that name descriptors */
 	size_t n_args;
 	bool by_pid;			   /* it enters by PID 1's number, see run/net.c */
@@ -315,6 +334,8 @@ struct sbx_plan {
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */
 	int parent_pidns_fd;  /* likewise, of pids; borrowed */
+	int netns_fd;	      /* a network namespace to be in (--net=fd:N); borrowed; -1: none */
+	bool enters_owner;    /* and before it, the user namespace that it belongs to */
 	uid_t joined_uid; /* in parent_userns_fd: who PID 1 becomes; (uid_t)-1: stays who it is */
 	gid_t joined_gid;
 	int box_pidfd;	   /* a process whose namespaces are entered, all at once: that of a running
@@ -397,6 +418,15 @@ struct sbx_plan {
 	struct plan_remark *remarks;
 	size_t n_remarks;
 };
+
+/*
+ * Is the sandbox's user namespace a child of another than the caller's, whose ids it gets by who
+ * is in that? Its maps have the host's ids all the same.
+ */
+static inline bool plan_is_below(const struct sbx_plan *plan)
+{
+	return plan->net.share || plan->enters_owner;
+}
 
 void plan_init(struct sbx_plan *plan);
 void plan_finish(struct sbx_plan *plan);

@@ -10,4 +10,6 @@
 #include "sbx/spec/probe.h"
 
 int records_add_dirs(const struct probe_host *host, struct sbx_plan *plan, struct sbx_err *err);
+int records_add_networks(const struct probe_host *host, struct sbx_plan *plan,
+			 const char *dirs[PLAN_RECORD_DIRS]);
 int records_refuse(const char *dir, int number, struct sbx_err *err);

@@ -164,6 +164,15 @@ struct spec_bus {
 	struct spec_cause cause;
 };
 
+enum spec_net_rule_kind { SPEC_NET_ALLOW, SPEC_NET_DENY, SPEC_NET_RULE_COUNT_ };
+
+/* --allow-net, --deny-net */
+struct spec_net_rule {
+	enum spec_net_rule_kind kind;
+	const char *text; /* as typed: "192.0.2.0/24:443/tcp" */
+	struct spec_cause cause;
+};
+
 /* --rlimit, --io-max */
 struct spec_rlimit {
 	const char *text; /* as typed: "nofile=256:1024", "/dev/sda:rbps=10M" */
@@ -314,6 +323,8 @@ struct sbx_spec {
 	size_t n_seccomp_fds;
 	struct spec_bus *bus; /* what the session bus lets through */
 	size_t n_bus;
+	struct spec_net_rule *net_rules; /* in order: the first that fits decides */
+	size_t n_net_rules;
 	struct spec_rlimit *rlimits;
 	size_t n_rlimits;
 	struct spec_publish *published;
@@ -351,6 +362,7 @@ extern const char *const spec_mount_opt_names[]; /* likewise */
 extern const char *const spec_env_names[SPEC_ENV_COUNT_ + 1];
 extern const char *const spec_cap_names[SPEC_CAP_COUNT_ + 1];
 extern const char *const spec_bus_names[SPEC_BUS_COUNT_ + 1];
+extern const char *const spec_net_rule_names[SPEC_NET_RULE_COUNT_ + 1];
 extern const char *const spec_seccomp_names[SPEC_SECCOMP_COUNT_ + 1];
 
 void spec_init(struct sbx_spec *spec);
@@ -368,6 +380,7 @@ int spec_add_cap(struct sbx_spec *spec, const struct spec_cap *cap, struct sbx_e
 int spec_add_seccomp(struct sbx_spec *spec, const struct spec_seccomp *change, struct sbx_err *err);
 int spec_add_seccomp_fd(struct sbx_spec *spec, int64_t fd, struct sbx_err *err);
 int spec_add_bus(struct sbx_spec *spec, const struct spec_bus *bus, struct sbx_err *err);
+int spec_add_net_rule(struct sbx_spec *spec, const struct spec_net_rule *rule, struct sbx_err *err);
 int spec_add_rlimit(struct sbx_spec *spec, const struct spec_rlimit *rlimit, struct sbx_err *err);
 int spec_add_publish(struct sbx_spec *spec, const struct spec_publish *port, struct sbx_err *err);
 int spec_add_io_max(struct sbx_spec *spec, const struct spec_rlimit *io_max, struct sbx_err *err);

@@ -22,6 +22,7 @@ enum { SPEC_JSON_VERSION = 1 };
 #define SPEC_JSON_KEY_SECCOMP_CHANGES "seccomp-changes"
 #define SPEC_JSON_KEY_SECCOMP_FDS "seccomp-fds"
 #define SPEC_JSON_KEY_BUS "dbus-rules"
+#define SPEC_JSON_KEY_NET_RULES "net-rules"
 #define SPEC_JSON_KEY_RLIMITS "rlimits"
 #define SPEC_JSON_KEY_PUBLISHED "published"
 #define SPEC_JSON_KEY_IO_MAX "io-max"

@@ -15,6 +15,10 @@ function __sbx_kinds -a option
 			string split ' ' 'word'
 		case --publish
 			string split ' ' 'none'
+		case --allow-net
+			string split ' ' 'none'
+		case --deny-net
+			string split ' ' 'none'
 		case --hostname
 			string split ' ' 'none'
 		case --map
@@ -870,6 +874,7 @@ fuse-overlayfs
 tun
 slirp4netns
 nft
+shared
 cgroup
 systemd
 landlock
@@ -940,6 +945,7 @@ complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
 complete -c sbx -n '__sbx_at first' -a inspect -d 'print all that is known of a sandbox, as JSON'
 complete -c sbx -n '__sbx_at first' -a kill -d 'send a signal to the command of a sandbox'
 complete -c sbx -n '__sbx_at first' -a logs -d 'print what a detached sandbox has printed'
+complete -c sbx -n '__sbx_at first' -a net -d 'make, list or end networks that sandboxes share'
 complete -c sbx -n '__sbx_at first' -a pause -d 'freeze all processes of a sandbox'
 complete -c sbx -n '__sbx_at first' -a port -d 'publish ports of a running sandbox'
 complete -c sbx -n '__sbx_at first' -a profiles -d 'list the profiles, or print one'
@@ -976,6 +982,8 @@ complete -c sbx -n __sbx_in_options -l share-cgroup -d 'see the host'\''s cgroup
 complete -c sbx -n __sbx_in_options -l share-net -d 'use the host'\''s network; same as --net=host'
 complete -c sbx -n __sbx_in_options -l net -x -a 'none user host' -d 'the network; none is the default'
 complete -c sbx -n __sbx_in_options -l publish -s p -x -d 'lead a port of the host into the sandbox'
+complete -c sbx -n __sbx_in_options -l allow-net -x -d 'what may be sent to: 192.0.2.0/24:443/tcp, ...'
+complete -c sbx -n __sbx_in_options -l deny-net -x -d 'what may not; the first rule that fits counts'
 complete -c sbx -n __sbx_in_options -l hostname -x -d 'the host name inside'
 complete -c sbx -n __sbx_in_options -l map -x -a 'auto range single' -d 'which ids exist inside'
 complete -c sbx -n __sbx_in_options -l uid -x -d 'the caller'\''s uid inside'
@@ -1115,6 +1123,9 @@ complete -c sbx -n '__sbx_in_verb logs' -l follow -s f -d 'go on with what comes
 complete -c sbx -n '__sbx_in_verb logs' -l since -x -d 'not what is older: 90s, 5m, 2h, 1d'
 complete -c sbx -n '__sbx_in_verb logs' -l tail -s n -x -d 'the last lines only'
 complete -c sbx -n '__sbx_in_verb logs' -l timestamps -s t -d 'begin lines with their time'
+complete -c sbx -n '__sbx_in_verb net' -l force -s f -d 'with rm: also end the sandboxes that are in it'
+complete -c sbx -n '__sbx_in_verb net' -l json -d 'with ls: for programs'
+complete -c sbx -n '__sbx_in_verb net' -l quiet -s q -d 'with ls: names only'
 complete -c sbx -n '__sbx_in_verb pause' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb port' -l json -d 'list: for programs'
 complete -c sbx -n '__sbx_in_verb prune' -l older-than -x -d 'those begun before that: 12h, 7d'

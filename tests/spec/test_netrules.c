@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* netrules: the grammar of --allow-net and --deny-net, and the lines of nftables they become. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "sbx/spec/netrules.h"
+#include "testlib.h"
+
+static struct netrule read_rule(const char *text)
+{
+	struct netrule rule = {.where = NETRULE_ANY};
+	struct sbx_err err;
+
+	cr_assert_eq(netrule_read(text, "--deny-net", &rule, &err), 0, "%s: %s", text, err.what);
+	return rule;
+}
+
+/* The lines of one rule, of --net=user on a host with one address of each kind. */
+static char *lines_of(const char *text, enum spec_net_rule_kind kind, struct str_buf *out)
+{
+	struct net_address host[2] = {{.family = AF_INET}, {.family = AF_INET6}};
+	struct net_words words;
+	struct netrule rule = read_rule(text);
+	struct sbx_err err;
+	struct net_scene scene = {.words = &words, .host = host, .n_host = ARRAY_SIZE(host)};
+
+	(void)inet_pton(AF_INET, "198.51.100.9", &host[0].at.v4);
+	(void)inet_pton(AF_INET6, "2001:db8::9", &host[1].at.v6);
+	cr_assert_eq(net_read("user", "--net", &words, &err), 0);
+	netrule_put(&rule, kind, &scene, out);
+	return out->data;
+}
+
+Test(netrules, every_part_is_read)
+{
+	struct netrule rule = read_rule("192.0.2.0/24:443,80,8000-8100/tcp");
+
+	cr_expect_eq(rule.where, NETRULE_ADDRESS);
+	cr_expect_eq(rule.bits, 24);
+	cr_expect_eq(rule.protocol, NETRULE_TCP);
+	cr_assert_eq(rule.n_ports, 3);
+	cr_expect_eq(rule.ports[0].first, 80);
+	cr_expect_eq(rule.ports[1].last, 443);
+	cr_expect_eq(rule.ports[2].first, 8000);
+	cr_expect_eq(rule.ports[2].last, 8100);
+}
+
+Test(netrules, ipv6_is_read_with_and_without_ports)
+{
+	static const struct {
+		const char *text;
+		unsigned bits;
+		size_t n_ports;
+	} cases[] = {
+		{"2001:db8::/32", 32, 0},
+		{"2001:db8::1:443", 128, 0},
+		{"[2001:db8::1]:443", 128, 1},
+		{"[2001:db8::]/32:443/udp", 32, 1},
+		{"[2001:db8::/32]:443", 32, 1},
+		{"[2001:db8::/32]", 32, 0},
+		{"::/0", 0, 0},
+		{"2001:db8::1/icmp", 128, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct netrule rule = read_rule(cases[i].text);
+
+		cr_expect_eq(rule.where, NETRULE_ADDRESS, "%s", cases[i].text);
+		cr_expect_eq(rule.address.family, AF_INET6, "%s", cases[i].text);
+		cr_expect_eq(rule.bits, cases[i].bits, "%s", cases[i].text);
+		cr_expect_eq(rule.n_ports, cases[i].n_ports, "%s", cases[i].text);
+	}
+}
+
+Test(netrules, words_are_read)
+{
+	static const char *const words[] = {"any",	"lan", "link-local", "metadata",   "host",
+					    "any/icmp", "dns", "lan:22",     "host:80/tcp"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		(void)read_rule(words[i]);
+}
+
+Test(netrules, ports_that_overlap_become_one)
+{
+	struct netrule rule = read_rule("any:10-20,30,15-25,5,24-30");
+
+	cr_assert_eq(rule.n_ports, 2);
+	cr_expect_eq(rule.ports[0].first, 5);
+	cr_expect_eq(rule.ports[0].last, 5);
+	cr_expect_eq(rule.ports[1].first, 10);
+	cr_expect_eq(rule.ports[1].last, 30);
+}
+
+Test(netrules, what_is_wrong_is_refused)
+{
+	static const char *const wrong[] = {
+		"",
+		"/",
+		":",
+		":80",
+		"any:",
+		"any:0",
+		"any:65536",
+		"any:80-79",
+		"any:80,",
+		"any:80-",
+		"any:-80",
+		"any:80-90-95",
+		"any:00000000000000000000080",
+		"any:80/icmp",
+		"any/sctp",
+		"any/tcp/udp",
+		"any/TCP",
+		"dns:53",
+		"dns/udp",
+		"ANY",
+		"192.0.2.1/33",
+		"192.0.2.1/24",
+		"192.0.2.0/",
+		"192.0.2.0/-1",
+		"192.0.2/24",
+		"192.0.2.1.5",
+		"192.0.2.1:80:90",
+		"2001:db8::1/64",
+		"2001:db8::/129",
+		"[2001:db8::1",
+		"[2001:db8::1]x",
+		"[]:80",
+		"any:1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33",
+		"192.0.2.1 ; accept",
+	};
+	struct netrule rule;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		cr_expect_eq(netrule_read(wrong[i], "--deny-net", &rule, &err), -EINVAL, "\"%s\"",
+			     wrong[i]);
+		cr_expect_str_eq(err.option, "--deny-net", "\"%s\"", wrong[i]);
+	}
+}
+
+Test(netrules, a_name_is_refused_with_the_reason_and_a_remedy)
+{
+	static const char *const names[] = {"example.org:443", "*.example.org", "localhost/tcp"};
+	struct netrule rule;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		cr_assert_eq(netrule_read(names[i], "--allow-net", &rule, &err), -EINVAL);
+		cr_expect(strstr(err.what, "is a name"), "%s", err.what);
+		cr_expect(strstr(err.hint, "getent ahosts"), "%s", err.hint);
+	}
+}
+
+Test(netrules, a_rule_that_denies_leads_to_the_refusal)
+{
+	static const struct {
+		const char *rule, *lines;
+	} cases[] = {
+		{"any", " goto refuse\n"},
+		{"any/icmp", " meta l4proto { icmp, icmpv6 } goto refuse\n"},
+		{"192.0.2.0/24:80,90-95/udp",
+		 "ip daddr 192.0.2.0/24 meta l4proto udp th dport { 80, 90-95 } goto refuse\n"
+		 "ip6 daddr 64:ff9b::c000:200/120 meta l4proto udp th dport { 80, 90-95 } goto "
+		 "refuse\n"},
+		{"2001:db8::/32", "ip6 daddr 2001:db8::/32 goto refuse\n"},
+		{"dns", "ip daddr 10.0.2.3 meta l4proto { tcp, udp } th dport 53 goto refuse\n"},
+		{"host:22", "ip daddr { 198.51.100.9 } meta l4proto { tcp, udp } th dport { 22 } "
+			    "goto refuse\n"
+			    "ip6 daddr { 64:ff9b::c633:6409 } meta l4proto { tcp, udp } th dport "
+			    "{ 22 } goto refuse\n"
+			    "ip6 daddr { 2001:db8::9 } meta l4proto { tcp, udp } th dport { 22 } "
+			    "goto refuse\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char room[4096];
+		struct str_buf out = STR_BUF_ON_STACK(room);
+
+		cr_expect_str_eq(lines_of(cases[i].rule, SPEC_NET_DENY, &out), cases[i].lines);
+	}
+}
+
+Test(netrules, lan_leaves_the_resolver_out)
+{
+	char room[4096];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+
+	cr_expect(strstr(lines_of("lan", SPEC_NET_DENY, &out),
+			 "ip daddr != 10.0.2.3 ip daddr { 10.0.0.0/8, "),
+		  "%s", out.data);
+}
+
+Test(netrules, a_rule_that_allows_leads_where_it_should)
+{
+	static const struct {
+		const char *rule, *verdict;
+	} cases[] = {
+		{"192.168.1.5", " accept\n"},	  {"198.51.100.9", " accept\n"},
+		{"metadata", " accept\n"},	  {"host", " accept\n"},
+		{"lan", " goto near\n"},	  {"192.168.1.0/24", " goto near\n"},
+		{"fe80::/10", " goto near\n"},	  {"192.0.0.0/8", " goto usual\n"},
+		{"any", " goto usual\n"},	  {"0.0.0.0/0", " goto usual\n"},
+		{"::/0", " goto usual\n"},	  {"10.0.2.3", " goto usual\n"},
+		{"10.0.2.0/28", " goto usual\n"}, {"127.0.0.1", " goto usual\n"},
+		{"203.0.113.7", " accept\n"},	  {"203.0.113.0/24", " goto usual\n"},
+		{"fd00::3", " goto usual\n"},	  {"dns", " goto usual\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char room[4096];
+		struct str_buf out = STR_BUF_ON_STACK(room);
+		const char *lines = lines_of(cases[i].rule, SPEC_NET_ALLOW, &out);
+
+		cr_expect_str_eq(lines + strlen(lines) - strlen(cases[i].verdict), cases[i].verdict,
+				 "%s: %s", cases[i].rule, lines);
+		cr_expect_null(strstr(lines, "refuse"), "%s", lines);
+	}
+}
