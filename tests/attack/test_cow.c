@@ -2,11 +2,8 @@
 /* What a command leaves in a session, so that somebody's verb does harm outside. */
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "../e2e/cow.h"
 
@@ -41,57 +38,6 @@ Test(cow, links_lead_nowhere)
 		cr_expect(!tree_exists(other, "sub/n"));
 		cow_finish(&site);
 	}
-}
-
-struct exchange {
-	int tree;
-	atomic_bool stop;
-	unsigned long done;
-};
-
-/* The directory and a link that leads out, again and again. */
-static void *exchange_main(void *arg)
-{
-	struct exchange *x = arg;
-
-	while (!x->stop)
-		x->done += syscall(SYS_renameat2, x->tree, "d", x->tree, "way-out", 2) == 0;
-	return NULL;
-}
-
-/* The host's directory becomes a link and back while it is worked in. */
-Test(cow, directories_that_become_links_meanwhile)
-{
-	_autoclose_ int other = tmp_tree("f=theirs\n", "gone=theirs\n", "sub/f=theirs\n");
-	_autofree_ char *outside = tree_path(other, ".");
-	struct cow_site site;
-	struct exchange x = {0};
-	pthread_t thread;
-
-	cow_start(&site, "kernel", "d/f=ours\n", "d/gone=ours\n", "d/sub/f=ours\n");
-	_autorun_ struct run_result run = cow_run(
-		&site, "echo new >d/f; rm d/gone; mkdir d/made; mkfifo d/fifo; for i in 1 2 3 4 5 "
-		       "6 7 8 9; do echo $i >d/$i; echo $i >d/sub/$i; echo $i >d/made/$i; done");
-	cr_assert_eq(symlinkat(outside, site.tree, "way-out"), 0);
-	x.tree = site.tree;
-	cr_assert_eq(pthread_create(&thread, NULL, exchange_main, &x), 0);
-	for (int i = 0; i < 20; i++) {
-		_autorun_ struct run_result apply = cow_verb(&site, "apply", "--force", "s");
-
-		cr_expect(apply.status == 0 || apply.status == 1, "%s", apply.err);
-	}
-	x.stop = true;
-	pthread_join(thread, NULL);
-	_autofree_ char *one = tree_read(other, "f"), *two = tree_read(other, "sub/f");
-	_autorun_ struct run_result list =
-		run_program("/usr/bin/find", outside, "-mindepth", "1", "-printf", "%P\\n");
-
-	expect_success(run);
-	cr_expect(x.done > 20, "%lu", x.done);
-	cr_expect_str_eq(one, "theirs\n");
-	cr_expect_str_eq(two, "theirs\n");
-	cr_expect(list.out_len == strlen("f\ngone\nsub\nsub/f\n"), "%s", list.out);
-	cow_finish(&site);
 }
 
 /* With the option they are given, so the attack works where it is let. */
