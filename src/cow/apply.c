@@ -46,6 +46,7 @@ enum {
 	APPLY_LINKS_MAX = 1 << 20,
 	APPLY_SCAN_DEPTH = 200,
 	APPLY_SETID = S_ISUID | S_ISGID,
+	APPLY_GROUPS_MAX = 256
 };
 
 /* A file of the layer with several names, and what the first of them has become. */
@@ -356,6 +357,26 @@ static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
 	return mode & ~((mode_t)APPLY_SETID & ~keeps);
 }
 
+/*
+ * Only root gives files away. Where cow_gain_access() was needed this process could, to ids of
+ * the sandbox's: whether it was is not to make a difference.
+ */
+static bool apply_may_give(const struct stat *to)
+{
+	gid_t groups[APPLY_GROUPS_MAX];
+	int n;
+
+	if (geteuid() == 0)
+		return true;
+	if (to->st_uid != geteuid())
+		return false;
+	n = getgroups(APPLY_GROUPS_MAX, groups);
+	for (int i = 0; i < n; i++)
+		if (groups[i] == to->st_gid)
+			return true;
+	return to->st_gid == getegid();
+}
+
 /* Owner, attributes, permissions, times: in this order, as each may change what was before. */
 static int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
 {
@@ -366,7 +387,7 @@ static int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if ((e->upper.st_uid != st.st_uid || e->upper.st_gid != st.st_gid) && e->depth > 0 &&
-	    fchown(fd, e->upper.st_uid, e->upper.st_gid) < 0)
+	    (!apply_may_give(&e->upper) || fchown(fd, e->upper.st_uid, e->upper.st_gid) < 0))
 		a->applied->owners++;
 	if (e->depth > 0) {
 		r = cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid);
