@@ -669,6 +669,9 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 		return 0;
 	if (r == 0 && !is_new && e->depth > 0 && !apply_selects(a, e->path))
 		return 0;
+	/* When others' directories were changed last is not for the caller to say. */
+	if (r == 0 && !is_new && !cow_is_told(e) && geteuid() != 0 && st.st_uid != geteuid())
+		return 0;
 	if (r == 0)
 		r = cow_journal_add(&a->journal, &st);
 	if (r == 0)
