@@ -73,22 +73,40 @@ static int cow_compare_found(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* NULL: no memory. */
+static const char *cow_list_paths(struct cow_cmd *cow, const struct cow_session *session)
+{
+	char room[4 * PATH_MAX + 32];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	str_buf_escape(&text, session->roots[0].path, strlen(session->roots[0].path));
+	if (session->n_roots > 1)
+		str_buf_printf(&text, " and %zu more", session->n_roots - 1);
+	return arena_dup(&cow->arena, room);
+}
+
 static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *name,
 			struct sbx_err *err)
 {
 	struct cow_session session;
 	struct sbx_err ignored;
+	int r = 0;
 
 	cow_session_init(&session);
 	if (name[0] != '.' && cow_cmd_open(cow, name, COW_LOCK_ASK, &session, &ignored) == 0) {
 		list->found = arena_grow(&cow->arena, list->found, list->n, sizeof(*list->found));
 		if (!list->found)
 			return err_oom(err);
-		list->found[list->n++] =
-			(struct cow_found){arena_dup(&cow->arena, name), session.began};
+		list->found[list->n] = (struct cow_found){.name = arena_dup(&cow->arena, name),
+							  .paths = cow_list_paths(cow, &session),
+							  .began = session.began};
+		if (list->found[list->n].name && list->found[list->n].paths)
+			list->n++;
+		else
+			r = err_oom(err);
 	}
 	cow_session_close(&session);
-	return 0;
+	return r;
 }
 
 /* All that can be read. Return: 0, or -errno with *err filled. */

@@ -71,12 +71,31 @@ static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, NULL, "cannot write the plan to standard error") : 0;
 }
 
+/* Who the sandbox's nobody is on the host; 0: nobody. */
+static uint32_t run_find_nobody(const struct plan_map *map)
+{
+	const uint32_t nobody = 65534;
+
+	for (size_t i = 0; i < map->n_lines; i++)
+		if (nobody >= map->lines[i].inside &&
+		    nobody - map->lines[i].inside < map->lines[i].count)
+			return map->lines[i].outside + (nobody - map->lines[i].inside);
+	return 0;
+}
+
 /* With --cow: the session is there before the sandbox, and locked as long as that is. */
 static int run_cow(const struct sbx_plan *plan, const struct launch_caller *caller,
 		   int *ret_exit_code, struct sbx_err *err)
 {
-	const struct cow_wanted wanted = {plan->session->id, plan->session->dir,
-					  plan->session->roots, plan->session->n_roots, plan->argv};
+	const struct cow_wanted wanted = {
+		.id = plan->session->id,
+		.dir = plan->session->dir,
+		.roots = plan->session->roots,
+		.n_roots = plan->session->n_roots,
+		.argv = plan->argv,
+		.nobody_uid = run_find_nobody(&plan->uid_map),
+		.nobody_gid = run_find_nobody(&plan->gid_map),
+	};
 	_autoarena_ struct arena arena;
 	struct launch_caller with_session = *caller;
 	struct cow_session session;

@@ -13,7 +13,6 @@
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/cow.h"
 
-enum { SESSIONS_PATH_WIDTH = 32 };
 enum { SESSIONS_ROOM = 1 << 14, SESSIONS_LINE = 1 << 16, SESSIONS_DEPTH = 200 };
 
 /* Bytes on disk of what can be looked at. */
@@ -56,24 +55,56 @@ static const char *sessions_state(const struct cow_session *session)
 		       : "kept";
 }
 
-static void sessions_put_line(struct sink *sink, const struct cow_session *s, int64_t age)
+/* How wide the columns are that have no bound of their own, or not a small one. */
+struct sessions_widths {
+	int name, paths;
+};
+
+enum { SESSIONS_PATHS_MAX = 48 };
+
+static void sessions_widen(int *width, const char *text, int most)
+{
+	int len = (int)strlen(text);
+
+	len = len < most ? len : most;
+	*width = len > *width ? len : *width;
+}
+
+static struct sessions_widths sessions_measure(const struct cow_list *list)
+{
+	struct sessions_widths widths = {(int)strlen("SESSION"), (int)strlen("PATH")};
+
+	for (size_t i = 0; i < list->n; i++) {
+		sessions_widen(&widths.name, list->found[i].name, SESSIONS_PATHS_MAX);
+		sessions_widen(&widths.paths, list->found[i].paths, SESSIONS_PATHS_MAX);
+	}
+	return widths;
+}
+
+static void sessions_put_line(struct sink *sink, const struct cow_session *s,
+			      const struct cow_found *found, const struct sessions_widths *widths,
+			      int64_t age)
 {
 	char room[SESSIONS_LINE], age_room[32];
-	size_t start;
 	struct str_buf line = STR_BUF_ON_STACK(room), age_text = STR_BUF_ON_STACK(age_room);
 
 	cmd_put_age(age, &age_text);
-	str_buf_printf(&line, "%-14s %-15s %6s %7lluK  ", s->id, sessions_state(s), age_text.data,
-		       (unsigned long long)(sessions_size(s->dir_fd, ".", 0) / 1024));
-	start = line.len;
-	str_buf_escape(&line, s->roots[0].path, strlen(s->roots[0].path));
-	if (s->n_roots > 1)
-		str_buf_printf(&line, " and %zu more", s->n_roots - 1);
-	if (line.len - start < SESSIONS_PATH_WIDTH)
-		str_buf_printf(&line, "%*s", (int)(SESSIONS_PATH_WIDTH - (line.len - start)), "");
-	str_buf_puts(&line, "  ");
+	str_buf_printf(&line, "%-*s  %-14s  %6s  %7lluK  %-*s  ", widths->name, s->id,
+		       sessions_state(s), age_text.data,
+		       (unsigned long long)(sessions_size(s->dir_fd, ".", 0) / 1024), widths->paths,
+		       found->paths);
 	str_buf_escape(&line, s->command, strlen(s->command));
 	str_buf_puts(&line, "\n");
+	sink_write(sink, line.data, line.len);
+}
+
+static void sessions_put_head(struct sink *sink, const struct sessions_widths *widths)
+{
+	char room[256];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&line, "%-*s  %-14s  %6s  %8s  %-*s  COMMAND\n", widths->name, "SESSION",
+		       "STATE", "AGE", "SIZE", widths->paths, "PATH");
 	sink_write(sink, line.data, line.len);
 }
 
@@ -101,6 +132,7 @@ static int sessions_print(struct cow_cmd *cow, const struct cow_list *list, stru
 	char room[SESSIONS_ROOM];
 	struct sink sink = SINK_TO_FD(STDOUT_FILENO, room);
 	struct json_out json = JSON_OUT(&sink);
+	const struct sessions_widths widths = sessions_measure(list);
 	bool as_json = cow->words.value[CMD_OPT_JSON];
 	struct timespec now;
 	int r;
@@ -109,9 +141,7 @@ static int sessions_print(struct cow_cmd *cow, const struct cow_list *list, stru
 	if (as_json)
 		json_open_array(&json, NULL);
 	else
-		sink_puts(&sink, "SESSION        STATE              AGE     SIZE  PATH             "
-				 "                 "
-				 "COMMAND\n");
+		sessions_put_head(&sink, &widths);
 	for (size_t i = 0; i < list->n; i++) {
 		struct cow_session session;
 		struct sbx_err gone;
@@ -121,7 +151,7 @@ static int sessions_print(struct cow_cmd *cow, const struct cow_list *list, stru
 			if (as_json)
 				sessions_put_json(&json, &session);
 			else
-				sessions_put_line(&sink, &session,
+				sessions_put_line(&sink, &session, &list->found[i], &widths,
 						  now.tv_sec - session.began.tv_sec);
 		}
 		cow_session_close(&session);

@@ -48,6 +48,7 @@ enum {
 	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
 	APPLY_SCAN_DEPTH = 200,
 	APPLY_SETID = S_ISUID | S_ISGID,
+	APPLY_GROUPS_MAX = 256
 };
 
 /* A file of the layer with several names, and what the first of them has become. */
@@ -379,11 +380,32 @@ static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
 	return mode & ~((mode_t)APPLY_SETID & ~keeps);
 }
 
+/*
+ * Only root gives files away. Where cow_gain_access() was needed this process could, to ids of
+ * the sandbox's: whether it was is not to make a difference.
+ */
+static bool apply_may_give(const struct stat *to)
+{
+	gid_t groups[APPLY_GROUPS_MAX];
+	int n;
+
+	if (geteuid() == 0)
+		return true;
+	if (to->st_uid != geteuid())
+		return false;
+	n = getgroups(APPLY_GROUPS_MAX, groups);
+	for (int i = 0; i < n; i++)
+		if (groups[i] == to->st_gid)
+			return true;
+	return to->st_gid == getegid();
+}
+
 static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 			    const struct stat *has)
 {
 	if (e->depth > 0 && (e->upper.st_uid != has->st_uid || e->upper.st_gid != has->st_gid) &&
-	    fchownat(fd, "", e->upper.st_uid, e->upper.st_gid, AT_EMPTY_PATH) < 0)
+	    (!apply_may_give(&e->upper) ||
+	     fchownat(fd, "", e->upper.st_uid, e->upper.st_gid, AT_EMPTY_PATH) < 0))
 		a->applied->owners++;
 }
 
@@ -720,6 +742,9 @@ static bool apply_finishes(const struct apply *a, const struct cow_entry *e, con
 		return true;
 	if (e->changes == 0 && st->st_mtim.tv_sec == e->upper.st_mtim.tv_sec &&
 	    st->st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
+		return false;
+	/* When others' directories were changed last is not for the caller to say. */
+	if (!cow_is_told(e) && geteuid() != 0 && st->st_uid != geteuid())
 		return false;
 	/* The time alone is nothing that stands against a change of the host's. */
 	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&

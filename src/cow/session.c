@@ -24,6 +24,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/session.h"
+#include "sbx/cow/walk.h"
 
 enum { COW_LOCK_MS = 500, COW_COMMAND_MAX = 4096, COW_TICK_NS = 1000000 };
 
@@ -69,6 +70,11 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 		if (!cow_meta_pair(value, '.', &a, &b) || a > INT64_MAX || b >= 1000000000)
 			return false;
 		s->began = (struct timespec){.tv_sec = (time_t)a, .tv_nsec = (long)b};
+	} else if (str_equal(key, "nobody")) {
+		if (!cow_meta_pair(value, ':', &a, &b))
+			return false;
+		s->nobody_uid = (uint32_t)a;
+		s->nobody_gid = (uint32_t)b;
 	} else if (str_equal(key, "root")) {
 		if (s->n_roots >= COW_ROOTS_MAX || value[0] != '/')
 			return false;
@@ -163,6 +169,8 @@ static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *
 	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)s->began.tv_sec,
 		       s->began.tv_nsec);
 	cow_meta_put(&out, "began=", pair);
+	(void)snprintf(pair, sizeof(pair), "%u:%u", wanted->nobody_uid, wanted->nobody_gid);
+	cow_meta_put(&out, "nobody=", pair);
 	cow_meta_put_command(&out, wanted->argv);
 	for (size_t i = 0; i < s->n_roots; i++) {
 		cow_meta_put(&out, "root=", s->roots[i].path);
@@ -539,9 +547,14 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 
 		(void)snprintf(name, sizeof(name), "%zu", i);
 		r = cow_remove_tree(session->dir_fd, name);
+		/* Not empty is what cannot be looked into. */
+		if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY) {
+			cow_gain_access();
+			r = cow_remove_tree(session->dir_fd, name);
+		}
 		if (r < 0 && r != -ENOENT) {
 			r = err_system(err, -r, session->dir, "cannot remove all of the session");
-			if (r == -EACCES || r == -EPERM)
+			if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY)
 				err_hint(err, "what other ids of the sandbox own is removed by: "
 					      "podman unshare rm -r, or as root");
 			return r;

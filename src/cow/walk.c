@@ -25,12 +25,14 @@
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/cow/ids.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 
 enum { WALK_COMPARE_BYTES = 1 << 16, WALK_NOBODY = 65534 };
 
 struct walk {
+	const struct cow_session *session;
 	const struct cow_root *root;
 	const struct cow_visitor *visitor;
 	struct sbx_err *err;
@@ -51,16 +53,22 @@ static bool walk_tell_kernel(const char *path, const char *text)
 	return io_write_file_at(AT_FDCWD, path, text, strlen(text)) == 0;
 }
 
-/* Is this process in such a namespace already? It has one id then. */
+/* Is this process in such a namespace already? It begins with the caller's one id then. */
 static bool walk_has_gained(void)
 {
 	char text[128];
 	unsigned inside, outside, count;
 	_autoclose_ int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	bool gained = false;
 
 	text[n > 0 ? n : 0] = '\0';
-	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && count == 1;
+	for (const char *line = text; line && *line && !gained; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		gained = sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 && count == 1 &&
+			 inside == geteuid();
+	}
+	return gained;
 }
 
 static int walk_gain(uid_t uid, gid_t gid)
@@ -85,8 +93,9 @@ static noreturn void walk_try_main(uid_t uid, gid_t gid)
 
 /**
  * Be able to read and change whatever belongs to the caller, whatever its permissions say: a
- * command may have made a directory that its owner cannot enter. A user namespace with
- * no more than the caller's own ids gives that. Where there may be none, which a child finds
+ * command may have made a directory that its owner cannot enter, and files of the ids that only
+ * sandboxes of the caller's have. A user namespace with those ids gives that (ids.h), or one
+ * with the caller's own only. Where there may be none, which a child finds
  * out, all goes on without.
  */
 void cow_gain_access(void)
@@ -96,7 +105,7 @@ void cow_gain_access(void)
 	int status = 1;
 	pid_t pid;
 
-	if (uid == 0 || walk_has_gained())
+	if (uid == 0 || walk_has_gained() || cow_ids_gain() == 0)
 		return;
 	pid = fork();
 	if (pid == 0)
@@ -371,10 +380,14 @@ static bool walk_same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* In a user namespace (cow_gain_access()) all ids but the caller's look alike. */
-static bool walk_ids_differ(uint32_t a, uint32_t b)
+/*
+ * In a user namespace (cow_gain_access()) all ids that it has not look alike. So they do in
+ * the sandbox, and fuse-overlayfs copies a file of theirs with "nobody" as its owner.
+ */
+static bool walk_ids_differ(uint32_t upper, uint32_t host, uint32_t nobody)
 {
-	return a != b && a != WALK_NOBODY && b != WALK_NOBODY;
+	return upper != host && upper != WALK_NOBODY && host != WALK_NOBODY &&
+	       (nobody == 0 || upper != nobody);
 }
 
 /* What differs between an entry of the layer and the host's of that name. */
@@ -395,8 +408,9 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 	if (type != S_IFLNK &&
 	    ((e->upper.st_mode ^ e->host.st_mode) & (e->depth > 0 ? 07777 : 01777)) != 0)
 		e->changes |= COW_MODE;
-	if (e->depth > 0 && (walk_ids_differ(e->upper.st_uid, e->host.st_uid) ||
-			     walk_ids_differ(e->upper.st_gid, e->host.st_gid)))
+	if (e->depth > 0 &&
+	    (walk_ids_differ(e->upper.st_uid, e->host.st_uid, w->session->nobody_uid) ||
+	     walk_ids_differ(e->upper.st_gid, e->host.st_gid, w->session->nobody_gid)))
 		e->changes |= COW_OWNER;
 	if (!walk_same_time(&e->upper.st_mtim, &e->host.st_mtim))
 		e->changes |= COW_TIME;
@@ -583,7 +597,7 @@ int cow_walk(const struct cow_session *session, size_t root, const struct cow_vi
 {
 	_autofree_ char *path = calloc(1, COW_PATH_MAX);
 	_autoclose_ int upper = -1, host = -1;
-	struct walk w = {&session->roots[root], visitor, err, path, 0};
+	struct walk w = {session, &session->roots[root], visitor, err, path, 0};
 	struct cow_entry e = {.path = ".", .name = ".", .has_host = true};
 	int r;
 

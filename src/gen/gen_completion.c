@@ -123,10 +123,8 @@ static const char *const fish_actions[CLI_ARG_KIND_COUNT_] = {
 static const struct {
 	const char *metavar, *kind;
 } operand_kinds[] = {
-	{"NAME", "name"},
-	{"PROFILE", "profile"},
-	{"PROBE", "probe"},
-	{"COMMAND", "command"},
+	{"NAME", "name"},   {"PROFILE", "profile"}, {"SESSION", "session"},
+	{"PROBE", "probe"}, {"COMMAND", "command"},
 };
 
 /* The same of the arguments of verbs' options. */
@@ -411,6 +409,8 @@ static int zsh_verb_options(FILE *out, const void *context)
 			(void)fputs("\t\t\t'*:name:_sbx_names' ;;\n", out);
 		else if (strstr(verbs[v].args, "PROFILE"))
 			(void)fputs("\t\t\t'1:profile:_sbx_profiles' ;;\n", out);
+		else if (strstr(verbs[v].args, "SESSION"))
+			(void)fputs("\t\t\t'1:session:_sbx_sessions' ;;\n", out);
 		else if (strstr(verbs[v].args, "PROBE"))
 			(void)fputs("\t\t\t'*:probe:_sbx_probes' ;;\n", out);
 		else
@@ -456,6 +456,8 @@ static int fish_verb_options(FILE *out, const void *context)
 
 		if (strstr(verbs[v].args, "PROFILE"))
 			what = "__sbx_profiles";
+		else if (strstr(verbs[v].args, "SESSION"))
+			what = "__sbx_sessions";
 		else if (strstr(verbs[v].args, "PROBE"))
 			what = "__sbx_probes";
 		else if (!strstr(verbs[v].args, "NAME"))

@@ -383,29 +383,35 @@ static int fuse_pivot(const struct fuse_place *place, struct sbx_err *err)
 }
 
 /*
- * Lay something empty over a directory below the lower layer. One that is not there, or lies
- * below another cover, or cannot be reached from here, shows nothing anyway.
+ * Lay something empty over a mount below the lower layer: fuse-overlayfs is not to look
+ * into that, and takes a file that is mounted in two places for one with two names. What is not
+ * there, or lies below another cover, or cannot be reached from here, shows nothing anyway.
  */
-static int fuse_cover(int lower_fd, const char *path, struct sbx_err *err)
+static int fuse_cover(const struct fuse_place *place, int lower_fd, const char *path,
+		      struct sbx_err *err)
 {
-	const struct plan_step empty = {
-		.mode = 0755,
-		.nr_inodes = 1,
-		.attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-			 MOUNT_ATTR_NOEXEC,
-	};
+	const uint64_t attrs =
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	const struct plan_step empty = {.mode = 0755, .nr_inodes = 1, .attrs = attrs};
 	_autoclose_ int at = -1, cover = -1;
+	struct stat st;
 	int r = path_open_inside(lower_fd, path, &at);
 
 	if (r == -ENOENT || r == -EACCES)
 		return 0;
+	if (r < 0 || fstat(at, &st) < 0)
+		return err_system(err, r < 0 ? -r : errno, path,
+				  "cannot be covered for fuse-overlayfs");
+	r = S_ISDIR(st.st_mode) ? mount_make_tmpfs(&empty, &cover, err)
+				: mount_clone(place->host_fd, "dev/null", attrs, &cover);
 	if (r < 0)
-		return err_system(err, -r, path, "cannot be covered for fuse-overlayfs");
-	r = mount_make_tmpfs(&empty, &cover, err);
-	if (r < 0)
-		return r;
+		return S_ISDIR(st.st_mode)
+			       ? r
+			       : err_system(err, -r, "/dev/null", "cannot clone for a cover");
+	/* ENOENT: the file under a mount has been removed, and with it the name. */
 	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-	    0)
+		    0 &&
+	    errno != ENOENT)
 		return err_system(err, errno, path, "cannot be covered for fuse-overlayfs");
 	return 0;
 }
@@ -423,7 +429,7 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 		r = fuse_furnish(place, name, trees[i], err);
 	}
 	for (size_t i = 0; i < layers->n_covers && r == 0; i++)
-		r = fuse_cover(trees[0], layers->covers[i], err);
+		r = fuse_cover(place, trees[0], layers->covers[i], err);
 	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
 		r = fuse_link_top(place, top, err);
 	if (r == 0 && layers->top == PLAN_LAYERS_TMP)

@@ -126,8 +126,8 @@ static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
 	r = overlay_mount(&both, attrs, &view);
 	if (r < 0)
 		return r;
-	if (sys_move_mount(view, "", place, "",
-			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (sys_move_mount(view, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+	    0)
 		return -errno;
 	close(open->lower[0]);
 	open->lower[0] = take_fd(&view);

@@ -1021,8 +1021,8 @@ static int resolve_cow_mount(struct resolve *r, size_t index, const struct sessi
 		[SESSION_MOUNT_PASSED] = PLAN_STEP_MASK,
 	};
 	const char *rest = mount->path + (path_is_root(view->root) ? 0 : strlen(view->root));
-	const char *dest = arena_printf(r->arena, "%s%s", path_is_root(cow->dest) ? "" : cow->dest,
-					rest);
+	const char *dest =
+		arena_printf(r->arena, "%s%s", path_is_root(cow->dest) ? "" : cow->dest, rest);
 	struct plan_step *step;
 
 	if (!dest)
@@ -1043,9 +1043,8 @@ static int resolve_cow_mount(struct resolve *r, size_t index, const struct sessi
 	step->attrs = cow->attrs;
 	if (mount->kind == SESSION_MOUNT_ROOT)
 		return resolve_cow_root(r, index, view, mount->path, step);
-	step->flags = mount->kind == SESSION_MOUNT_PASSED
-			      ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH
-			      : 0;
+	step->flags =
+		mount->kind == SESSION_MOUNT_PASSED ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH : 0;
 	step->source = mount->kind == SESSION_MOUNT_FILE ? mount->path : NULL;
 	step->attrs |= mount->kind == SESSION_MOUNT_FILE ? MOUNT_ATTR_RDONLY : 0;
 	return 0;

@@ -203,10 +203,10 @@ static int session_choose_driver(const struct sbx_spec *spec, struct layers_want
 static bool session_passes_over(const struct mountinfo_entry *entry)
 {
 	static const char *const types[] = {
-		"proc",	      "sysfs",	 "devtmpfs",	"devpts",     "autofs",	    "mqueue",
-		"cgroup",     "cgroup2", "securityfs",	"debugfs",    "tracefs",    "bpf",
+		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",    "mqueue",
+		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",   "bpf",
 		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs",  "hugetlbfs",
-		"rpc_pipefs", "nsfs",	 "fuse",	"fuseblk",    "selinuxfs",  "nfsd",
+		"rpc_pipefs", "nsfs",	  "fuse",	"fuseblk",     "selinuxfs", "nfsd",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -263,8 +263,7 @@ static int session_find_mounts(const struct probe_host *host, struct arena *aren
 	while (text && mountinfo_next_entry(&text, &entry)) {
 		struct session_mount mount = {.path = entry.point};
 
-		if (!path_is_below(entry.point, view->root) ||
-		    str_equal(entry.point, view->root) ||
+		if (!path_is_below(entry.point, view->root) || str_equal(entry.point, view->root) ||
 		    !session_sees_mount(&entry, &mount.is_dir))
 			continue;
 		mount.kind = session_passes_over(&entry) || access(entry.point, F_OK) < 0
@@ -345,7 +344,7 @@ static int session_find_covers(struct sbx_plan *plan, const struct session_view 
 		return err_oom(err);
 	for (size_t i = 0; i < view->n_mounts; i++) {
 		rest = session_rest(view->mounts[i].path, root);
-		if (rest && view->mounts[i].is_dir)
+		if (rest)
 			covers[n++] = rest;
 	}
 	rest = session_rest(hidden, root);

@@ -21,6 +21,7 @@ struct cow_cmd {
 /* One of the sessions that are there. */
 struct cow_found {
 	const char *name;
+	const char *paths; /* for people: the first of its directories, and how many more */
 	struct timespec began;
 };
 

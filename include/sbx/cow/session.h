@@ -40,6 +40,9 @@ struct cow_session {
 	const char *command; /* "" where it is not known */
 	struct cow_root *roots;
 	size_t n_roots;
+	/* The host's ids of the sandbox's "nobody", who all are there that it has no id for;
+	   0: none */
+	uint32_t nobody_uid, nobody_gid;
 };
 
 void cow_session_init(struct cow_session *session);
@@ -55,6 +58,7 @@ struct cow_wanted {
 	const char *const *roots;
 	size_t n_roots;
 	const char *const *argv; /* NULL-terminated */
+	uint32_t nobody_uid, nobody_gid;
 };
 
 int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,

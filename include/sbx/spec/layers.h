@@ -16,7 +16,7 @@ struct layers_wanted {
 	size_t op; /* of the spec: the overlay; its layers stand in front of it */
 	/* Of a session, whose layers no operation names; else NULL. Paths of the host. */
 	const char *lower, *upper, *work;
-	int64_t driver; /* enum spec_overlay_driver: the one asked for, or the session's */
+	int64_t driver;	     /* enum spec_overlay_driver: the one asked for, or the session's */
 	const char **covers; /* see struct plan_layers */
 	size_t n_covers;
 	bool holds_session;

@@ -143,7 +143,7 @@ struct plan_layers {
 	uint32_t drivers; /* enum plan_layers_driver; both: the kernel, where it does not refuse */
 	const char *why;  /* those */
 	/*
-	 * Of a session: below the only lower layer, relative to it, directories that are not
+	 * Of a session: below the only lower layer, relative to it, places that are not
 	 * to be seen through it: other mounts, and where sessions are.
 	 */
 	const char **covers;

@@ -899,6 +899,10 @@ function __sbx_names
 	sbx ps $all --format '{{.ID}} {{.Name}}' 2>/dev/null | string replace -r '^\S+ (?=.)' '' | string trim
 end
 
+function __sbx_sessions
+	sbx sessions 2>/dev/null | tail -n +2 | string replace -r ' .*' ''
+end
+
 # The words behind the first operand of a verb; fails where that is not there yet.
 function __sbx_named_words
 	set -l words (commandline -opc)
@@ -1141,7 +1145,10 @@ complete -c sbx -n '__sbx_in_verb sessions' -l json -d 'for programs'
 complete -c sbx -n '__sbx_in_verb stop' -l all -s a -d 'every running sandbox'
 complete -c sbx -n '__sbx_in_verb stop' -l time -s t -x -d 'how long to wait before killing; 10'
 complete -c sbx -n '__sbx_in_verb unpause' -l all -s a -d 'every running sandbox'
+complete -c sbx -n '__sbx_in_verb apply' -xa '(__sbx_sessions)'
 complete -c sbx -n '__sbx_in_verb attach' -xa '(__sbx_names)'
+complete -c sbx -n '__sbx_in_verb diff' -xa '(__sbx_sessions)'
+complete -c sbx -n '__sbx_in_verb discard' -xa '(__sbx_sessions)'
 complete -c sbx -n '__sbx_in_verb doctor' -xa '(__sbx_probes)'
 complete -c sbx -n '__sbx_in_verb exec; and not __sbx_is_named' -xa '(__sbx_names)'
 complete -c sbx -n '__sbx_in_verb exec; and __sbx_is_named' -xa '(__sbx_complete_named)'

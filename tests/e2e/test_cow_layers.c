@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* --cow where one overlay of one directory is not all there is to it. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cow.h"
+
+/* The home directory itself is the view, in which the sessions are. */
+static struct run_result in_home(const struct cow_site *site, const char *script)
+{
+	const char *home = site->place.home + strlen("HOME=");
+
+	return run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			    "/usr", "--cow", home, "--session", "s", "--chdir", home,
+			    "--overlay-driver", site->sbx_driver, "--", "/bin/sh", "-c", script);
+}
+
+Test(cow_layers, a_view_may_hold_its_session)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run =
+			in_home(&site, "echo new >n; d=.local/state/sbx/sessions; ls -A $d; "
+				       "touch $d/x 2>/dev/null || echo shut; mv .local gone "
+				       "2>/dev/null; rm -rf .local 2>/dev/null; ls -A $d");
+		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "--include", "n", "s");
+
+		expect_out(run, "shut\n");
+		cr_expect(strstr(names.out, "/n\n"), "%s: %s", driver, names.out);
+		cr_expect_null(strstr(names.out, "/.local"), "%s: %s", driver, names.out);
+		expect_success(apply);
+		_autofree_ char *text = tree_read(site.place.tree, "home/n");
+
+		cr_expect_str_eq(text, "new\n");
+		_autorun_ struct run_result again = in_home(&site, "cat n; echo more >>n");
+		_autorun_ struct run_result gone = cow_verb(&site, "discard", "s");
+
+		expect_out(again, "new\n");
+		expect_success(gone);
+		cow_finish(&site);
+	}
+}
+
+/* In a sandbox, as an ordinary user mounts nothing: with mounts below a directory. */
+static struct run_result below_mounts(const struct cow_site *site, const char *script)
+{
+	_autofree_ char *mount = tree_path(site->tree, "m"), *deep = NULL;
+	_autofree_ char *proc = tree_path(site->tree, "p"), *file = tree_path(site->tree, "f");
+	const char *home = site->place.home + strlen("HOME=");
+
+	cr_assert(asprintf(&deep, "%s/deep", mount) > 0);
+	return run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			    "/usr", "--allow-userns", "--dev-bind-try", "/dev/fuse", "/dev/fuse",
+			    "--ro-bind", sbx_program(), "/sbx", "--bind", home, home, "--bind",
+			    site->path, site->path, "--tmpfs", mount, "--tmpfs", deep, "--ro-bind",
+			    "/usr/bin/env", file, "--proc", proc, "--chdir", site->path, "--setenv",
+			    "HOME", home, "--", "/bin/sh", "-c", script);
+}
+
+static const char *const below = "echo 1 >m/one; echo 2 >m/deep/two; "
+				 "/sbx --ro-bind /usr /usr --cow . --session s ";
+
+Test(cow_layers, mounts_below_are_layers_of_their_own)
+{
+	char script[2048];
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n", "m/", "p/", "f=f\n");
+	(void)snprintf(script, sizeof(script),
+		       "%s -- /bin/sh -c 'cat m/one m/deep/two; echo 3 >m/deep/three; rm m/one; "
+		       "echo b >b; echo w 2>/dev/null >f || echo ro; ls p' 2>err; grep -c "
+		       "\"passed over: .*/p, \" err; ls m m/deep; /sbx diff --name-only s "
+		       "| sed 's,.*/\\(m/\\)*,,'; /sbx apply s; ls m m/deep b; /sbx discard s",
+		       below);
+	_autorun_ struct run_result run = below_mounts(&site, script);
+
+	expect_out(run, "1\n2\nro\n1\nm:\ndeep\none\n\nm/deep:\ntwo\nb\none\nthree\n"
+			"applied: 2 added, 0 changed, 1 deleted\nb\n\nm:\ndeep\n\nm/deep:\nthree\n"
+			"two\n");
+	cow_finish(&site);
+}
+
+/* By name, with the reason, and with nothing left. */
+Test(cow_layers, the_kernel_shows_nothing_with_mounts_below)
+{
+	char script[1024];
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "m/", "p/", "f=f\n");
+	(void)snprintf(script, sizeof(script),
+		       "%s --overlay-driver=kernel -- /bin/true; /sbx sessions --json", below);
+	_autorun_ struct run_result run = below_mounts(&site, script);
+
+	expect_out(run, "[]\n");
+	cr_expect(strstr(run.err, "--overlay-driver: ") &&
+			  strstr(run.err, "the kernel shows no layer with mounts below it"),
+		  "%s", run.err);
+	cow_finish(&site);
+}
+
+Test(cow_layers, the_whole_view)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run = run_sbx_with(
+		&options, "--cow", "/", "--session", "r", "--chdir", site.path, "--", "/bin/sh",
+		"-c",
+		"echo b >>a; echo n >n; ls -d /proc/1 /dev/null; ls -A $HOME/.local/state/sbx/*");
+	_autofree_ char *text = tree_read(site.tree, "a");
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "r");
+	char expected[1024];
+
+	expect_out(run, "/dev/null\n/proc/1\n");
+	cr_expect_str_eq(text, "a\n");
+	(void)snprintf(expected, sizeof(expected), "M  %s/a (content)\nA  %s/n\n", site.path,
+		       site.path);
+	expect_out(diff, expected);
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "r");
+	_autofree_ char *now = tree_read(site.tree, "a");
+
+	expect_success(apply);
+	cr_expect_str_eq(now, "a\nb\n");
+	cow_finish(&site);
+}
+
+/* Files of ids that only the sandbox has. */
+Test(cow_layers, other_ids_files_are_within_reach)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st;
+
+		cow_start(&site, driver, "a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run = run_sbx_with(
+			&options, "--root", "--map=range", "--ro-bind", "/usr", "/usr", "--cow",
+			site.path, "--session", "s", "--overlay-driver", driver, "--chdir",
+			site.path, "--", "/bin/sh", "-ec",
+			"mkdir -p d/e; echo n >d/e/n; chown -R 33:33 d; chmod 600 d/e/n; "
+			"chmod 700 d/e d");
+		skip_unless(run.status == 0, "there has to be a range of ids");
+		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		cr_expect(strstr(names.out, "/d/e/n\n"), "%s%s", names.out, names.err);
+		expect_success(apply);
+		cr_assert_eq(fstatat(site.tree, "d/e/n", &st, 0), 0);
+		cr_expect_eq(st.st_uid, geteuid());
+		_autofree_ char *text = tree_read(site.tree, "d/e/n");
+
+		cr_expect_str_eq(text, "n\n");
+		_autorun_ struct run_result gone = cow_verb(&site, "discard", "s");
+
+		expect_out(gone, "");
+		cow_finish(&site);
+	}
+}
