@@ -93,15 +93,16 @@ Test(layers, links_that_replace_directories_lead_nowhere)
 Test(layers, a_destination_is_not_followed_out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
-		_autoclose_ int tree = tmp_tree("low/f=low", "p/", "out/");
-		_autorun_ struct run_result r =
-			in_tree(tree, drivers[i],
-				"ln -s $D/out p/link; ln -s ../../../../../../../$D/out p/rel; "
-				"touch p/link/probe && ls out; rm out/probe; "
-				"for d in /p/link/new /p/rel/new /p/../../../$D/out/new; do "
-				"$S --bind p /p --overlay-src low --tmp-overlay $d -- cat $d/f; "
-				"done 2>&1 | "
-				"tr -d '\\n'; ls -A out");
+		_autoclose_ int tree = tmp_tree("low/f=low", "more/", "p/", "out/");
+		_autorun_ struct run_result r = in_tree(
+			tree, drivers[i],
+			"ln -s $D/out p/link; ln -s ../../../../../../../$D/out p/rel; "
+			"touch p/link/probe && ls out; rm out/probe; "
+			"for d in /p/link/new /p/rel/new /p/../../../$D/out/new; do "
+			"$S --bind p /p --overlay-src more --overlay-src low --ro-overlay $d -- "
+			"cat $d/f; "
+			"done 2>&1 | "
+			"tr -d '\\n'; ls -A out");
 
 		expect_out(r, "probe\nlowlowlow");
 	}

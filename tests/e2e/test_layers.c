@@ -4,6 +4,7 @@
  * and has to print the same.
  */
 #include <stdio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "e2e.h"
@@ -85,6 +86,27 @@ Test(layers, a_read_only_overlay_cannot_be_written)
 	"'cd /x; echo new > new; echo more >> only-low; rm both; rm -r dir; mkdir dir; "           \
 	"echo > dir/mine; mv only-high moved; chmod 600 moved; ls | xargs; ls dir; cat only-low'"
 
+/* Linux 6.6 was the first whose tmpfs keeps the extended attributes of users. */
+static bool kernel_is_before_6_6(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	cr_assert(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	return major < 6 || (major == 6 && minor < 6);
+}
+
+/* Where --tmp-overlay is beyond the kernel, the error says so, and what can do it. */
+static bool is_refused_by_age(const struct run_result *r, const char *driver)
+{
+	if (strcmp(driver, "kernel") != 0 || !kernel_is_before_6_6())
+		return false;
+	cr_expect(strstr(r->err, "--overlay-driver: ") && strstr(r->err, "before Linux 6.6") &&
+			  strstr(r->err, "--overlay-driver=fuse can"),
+		  "%s", r->err);
+	return true;
+}
+
 Test(layers, what_is_written_over_a_tmpfs_is_forgotten)
 {
 	skip_without_fuse();
@@ -97,7 +119,8 @@ Test(layers, what_is_written_over_a_tmpfs_is_forgotten)
 			"$S --overlay-src low --overlay-src high --tmp-overlay /x -- sh -c " CHANGE
 			"; tar c low high | sha256sum | cmp - before && ls up work");
 
-		expect_out(r, "dir link moved new only-low\nmine\nlowmore\nup:\n\nwork:\n");
+		if (!is_refused_by_age(&r, driver))
+			expect_out(r, "dir link moved new only-low\nmine\nlowmore\nup:\n\nwork:\n");
 	}
 }
 
@@ -156,6 +179,8 @@ Test(layers, one_can_be_the_root)
 				"sh -c 'cat "
 				"/file; echo more > /etc/x; ls /etc /'; ls -A root/etc");
 
+		if (is_refused_by_age(&r, driver))
+			continue;
 		expect_out(r, "here/:\nbin\ndev\netc\nfile\nlib\nlib64\nproc\nusr\n\n/etc:\nx\n");
 	}
 }
@@ -186,7 +211,8 @@ Test(layers, what_the_kernel_refuses_when_it_mounts_is_done_by_fuse)
 {
 	skip_without_fuse();
 	_autoclose_ int tree = tmp_tree("low/file=low", "more/other=more");
-	/* An overlay cannot be the upper layer of another. */
+	/* An overlay cannot be the upper layer of another; before Linux 6.6 this one has no
+	 * attributes either, which is told without trying. */
 	_autorun_ struct run_result r = in_tree(
 		tree, NULL,
 		"unshare -Urm bash -c 'mount -t tmpfs t more; mkdir more/u more/w m; "
@@ -195,7 +221,7 @@ Test(layers, what_the_kernel_refuses_when_it_mounts_is_done_by_fuse)
 		"$S --overlay m/up m/work /x -- sh -c \"echo new > /x/new; cat /x/file\"; cat "
 		"m/up/new; "
 		"${S/--map/--overlay-driver=kernel --map} --overlay m/new m/work /x -- true 2>&1 | "
-		"grep -c \"the kernel cannot make the overlay: Invalid\"'");
+		"grep -c \"the kernel cannot make the overlay: Invalid\\|no user attributes\"'");
 
 	expect_out(r, "lownew\n1\n");
 }
@@ -218,6 +244,8 @@ Test(layers, every_map_works)
 			       maps[k / 2]);
 		_autorun_ struct run_result r = in_tree(tree, drivers[k % 2], script);
 
+		if (is_refused_by_age(&r, drivers[k % 2]))
+			continue;
 		cr_expect_eq(r.status, 0, "%s %s: %s", maps[k / 2], drivers[k % 2], r.err);
 		cr_expect(strncmp(r.out, "low", 3) == 0, "%s", r.out);
 	}
@@ -235,7 +263,8 @@ Test(layers, a_user_namespace_inside_can_use_them)
 				"-Urm sh -c 'echo k > /x/k; cat /x/k /x/both; umount /x 2>&1 | "
 				"grep -c umount'");
 
-		expect_out(r, "k\nlow1\n");
+		if (!is_refused_by_age(&r, driver))
+			expect_out(r, "k\nlow1\n");
 	}
 }
 
