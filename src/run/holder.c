@@ -260,7 +260,7 @@ static int holder_start_slirp(struct holder *h, int64_t deadline_ms, struct sbx_
 		if (n == 0)
 			return net_job_timed_out(&h->slirp, HOLDER_START_MS / 1000, err);
 		if (n > 0 && pfds[0].revents)
-			(void)net_job_hear(&h->slirp);
+			h->slirp.in_use |= net_job_hear(&h->slirp);
 		if (n > 0 && pfds[1].revents)
 			r = net_job_reap(&h->slirp, err);
 	}
