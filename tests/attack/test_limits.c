@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attacks on limits: a command that wants to see, leave or raise its cgroup. Needs a pure cgroup v2
- * tree and a user manager of systemd's, so tests/vm/run runs it.
+ * tree and a user manager of systemd's, so the suite vm has it.
  */
 
 #include <stdio.h>

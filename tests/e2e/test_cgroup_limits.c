@@ -2,7 +2,7 @@
 /*
  * Limits on real cgroups, as an ordinary user: those that systemd makes for a login session, those
  * of a delegated scope, and none. Needs a pure cgroup v2 tree and a user manager, so it is no part
- * of the suites that run anywhere: tests/vm/run runs it, or whoever has both.
+ * of the suites that run anywhere: the suite vm has it.
  */
 
 #include <ctype.h>
