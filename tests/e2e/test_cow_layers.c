@@ -168,3 +168,21 @@ Test(cow_layers, other_ids_files_are_within_reach)
 		cow_finish(&site);
 	}
 }
+
+/* fuse-overlayfs 1.10 finds them again where the kernel may remember names for it. */
+Test(cow_layers, removed_names_stay_removed_in_a_directory_made_anew)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/k=k\n", "d/sub/z=z\n");
+		_autorun_ struct run_result run = cow_run(
+			&site, "for i in 1 2 3; do cat d/k >/dev/null 2>&1 || :; rm -r d; mkdir d; "
+			       "[ $i = 2 ] || ls d; : >d/new; ! cat d/k 2>/dev/null; "
+			       "! ls d/sub 2>/dev/null; done; ls d");
+
+		expect_out(run, "new\n");
+		cow_finish(&site);
+	}
+}
