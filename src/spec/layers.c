@@ -115,6 +115,19 @@ static const char *layers_mark_obstacle(const struct layers *l)
 	return NULL;
 }
 
+/* Are there user attributes? Of what is not there yet, a session's, the directory above tells. */
+static bool layers_has_xattrs(const char *dir)
+{
+	char path[PATH_MAX], *slash;
+
+	str_copy(path, sizeof(path), dir);
+	errno = 0;
+	while (getxattr(path[0] ? path : "/", "user.overlay.opaque", NULL, 0) < 0 &&
+	       errno == ENOENT && (slash = strrchr(path, '/')))
+		*slash = '\0';
+	return errno != EOPNOTSUPP;
+}
+
 /* An upper layer keeps what the kernel must know of it in attributes. */
 static const char *layers_xattr_obstacle(const struct layers *l)
 {
@@ -124,8 +137,7 @@ static const char *layers_xattr_obstacle(const struct layers *l)
 	    probe_kernel(l->wanted->host) < LAYERS_KERNEL_TMPFS_XATTR)
 		return "before Linux 6.6 the kernel cannot keep its marks on a tmpfs, so a "
 		       "directory that was removed could not be made again";
-	if (out->top == PLAN_LAYERS_HOST &&
-	    getxattr(out->upper, "user.overlay.opaque", NULL, 0) < 0 && errno == EOPNOTSUPP)
+	if (out->top == PLAN_LAYERS_HOST && !layers_has_xattrs(out->upper))
 		return arena_printf(&l->plan->arena,
 				    "the kernel cannot keep its marks in %s, whose filesystem has "
 				    "no user attributes",
