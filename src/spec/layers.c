@@ -339,8 +339,15 @@ static int layers_remark_choice(const struct layers *l, const char *dest)
 			"the kernel, or by fuse-overlayfs where it refuses",
 	};
 
-	return plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names[l->out->drivers],
-			       l->out->why) < 0
+	if (plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names[l->out->drivers],
+			    l->out->why) < 0)
+		return err_oom(l->err);
+	if (l->out->drivers != PLAN_LAYERS_FUSE || l->out->top == PLAN_LAYERS_RO)
+		return 0;
+	return plan_add_remark(l->plan, "layers",
+			       "%s: fuse-overlayfs 1.10 can show a removed name again, where its "
+			       "directory is made anew or a file was renamed to it: see sbx-cow(7)",
+			       dest) < 0
 		       ? err_oom(l->err)
 		       : 0;
 }
