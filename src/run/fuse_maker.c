@@ -510,8 +510,12 @@ static int fuse_options(const struct plan_layers *layers, struct str_buf *out)
 	str_buf_puts(out, "allow_other,lowerdir=");
 	for (size_t i = layers->n_lower; i > 0; i--)
 		str_buf_printf(out, "/%zu%s", i - 1, i > 1 ? ":" : "");
+	/*
+	 * timeout=0: version 1.10 tells the kernel to remember names and numbers for good, and
+	 * what was in a directory that is removed and made anew is then often found there again.
+	 */
 	if (layers->top != PLAN_LAYERS_RO)
-		str_buf_puts(out, ",upperdir=/upper,workdir=/work");
+		str_buf_puts(out, ",timeout=0,upperdir=/upper,workdir=/work");
 	return out->cut ? -E2BIG : 0;
 }
 

@@ -115,6 +115,19 @@ static const char *layers_mark_obstacle(const struct layers *l)
 	return NULL;
 }
 
+/* Are there user attributes? Of what is not there yet, a session's, the directory above tells. */
+static bool layers_has_xattrs(const char *dir)
+{
+	char path[PATH_MAX], *slash;
+
+	str_copy(path, sizeof(path), dir);
+	errno = 0;
+	while (getxattr(path[0] ? path : "/", "user.overlay.opaque", NULL, 0) < 0 &&
+	       errno == ENOENT && (slash = strrchr(path, '/')))
+		*slash = '\0';
+	return errno != EOPNOTSUPP;
+}
+
 /* An upper layer keeps what the kernel must know of it in attributes. */
 static const char *layers_xattr_obstacle(const struct layers *l)
 {
@@ -124,8 +137,7 @@ static const char *layers_xattr_obstacle(const struct layers *l)
 	    probe_kernel(l->wanted->host) < LAYERS_KERNEL_TMPFS_XATTR)
 		return "before Linux 6.6 the kernel cannot keep its marks on a tmpfs, so a "
 		       "directory that was removed could not be made again";
-	if (out->top == PLAN_LAYERS_HOST &&
-	    getxattr(out->upper, "user.overlay.opaque", NULL, 0) < 0 && errno == EOPNOTSUPP)
+	if (out->top == PLAN_LAYERS_HOST && !layers_has_xattrs(out->upper))
 		return arena_printf(&l->plan->arena,
 				    "the kernel cannot keep its marks in %s, whose filesystem has "
 				    "no user attributes",
@@ -327,8 +339,15 @@ static int layers_remark_choice(const struct layers *l, const char *dest)
 			"the kernel, or by fuse-overlayfs where it refuses",
 	};
 
-	return plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names[l->out->drivers],
-			       l->out->why) < 0
+	if (plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names[l->out->drivers],
+			    l->out->why) < 0)
+		return err_oom(l->err);
+	if (l->out->drivers != PLAN_LAYERS_FUSE || l->out->top == PLAN_LAYERS_RO)
+		return 0;
+	return plan_add_remark(l->plan, "layers",
+			       "%s: fuse-overlayfs 1.10 can show a removed name again, where its "
+			       "directory is made anew or a file was renamed to it: see sbx-cow(7)",
+			       dest) < 0
 		       ? err_oom(l->err)
 		       : 0;
 }

@@ -40,3 +40,19 @@ Test(mountinfo, what_is_no_escape_stays)
 	cr_expect_str_eq(mountinfo_next(&rest), "/\\8\\048\\\\");
 	cr_expect_str_eq(mountinfo_next(&rest), "/end\\");
 }
+
+Test(mountinfo, an_entry_has_an_id_and_a_type)
+{
+	char text[] = "36 35 98:0 /r /mnt\\040x rw,noatime master:1 shared:2 - fuse.sshfs s rw\n"
+		      "37 35 98:0 / /bare rw\n";
+	struct mountinfo_entry entry;
+	char *rest = text;
+
+	cr_expect_str_eq(mountinfo_next_entry(&rest, &entry), "/mnt x");
+	cr_expect_str_eq(entry.point, "/mnt x");
+	cr_expect_str_eq(entry.type, "fuse.sshfs");
+	cr_expect_eq(entry.id, 36);
+	cr_expect_str_eq(mountinfo_next_entry(&rest, &entry), "/bare");
+	cr_expect_str_eq(entry.type, "");
+	cr_expect_null(mountinfo_next_entry(&rest, &entry));
+}

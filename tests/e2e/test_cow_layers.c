@@ -168,3 +168,45 @@ Test(cow_layers, other_ids_files_are_within_reach)
 		cow_finish(&site);
 	}
 }
+
+/* fuse-overlayfs 1.10 finds them again where the kernel may remember names for it. */
+Test(cow_layers, removed_names_stay_removed_in_a_directory_made_anew)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/k=k\n", "d/sub/z=z\n");
+		_autorun_ struct run_result run = cow_run(
+			&site, "for i in 1 2 3; do cat d/k >/dev/null 2>&1 || :; rm -r d; mkdir d; "
+			       "[ $i = 2 ] || ls d; : >d/new; ! cat d/k 2>/dev/null; "
+			       "! ls d/sub 2>/dev/null; done; ls d");
+
+		expect_out(run, "new\n");
+		cow_finish(&site);
+	}
+}
+
+/* What means something in the options of a mount, or to fuse-overlayfs. */
+Test(cow_layers, any_name_will_do)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "x:y,z\\0 w/a=a\n", "s:t,u\\/");
+		_autofree_ char *view = tree_path(site.tree, "x:y,z\\0 w");
+		_autofree_ char *session = tree_path(site.tree, "s:t,u\\/s:1,\\2");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run = in_usr_with(
+			&options, "--cow", view, "--session", session, "--overlay-driver", driver,
+			"--chdir", view, "--", "/bin/sh", "-ec", "cat a; echo n >'n:,\\'; rm a");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", session);
+
+		expect_out(run, "a\n");
+		expect_success(apply);
+		cr_expect(!tree_exists(site.tree, "x:y,z\\0 w/a"));
+		cr_expect(tree_exists(site.tree, "x:y,z\\0 w/n:,\\"));
+		cow_finish(&site);
+	}
+}

@@ -204,7 +204,9 @@ Test(layers, mounts_below_a_layer_are_shown_or_refused)
 		   "     hint:  --overlay-driver=fuse can\n"
 		   "125\n"
 		   "/x by fuse-overlayfs: the kernel shows no layer with mounts below it: low has "
-		   "/low/mnt\n");
+		   "/low/mnt\n"
+		   "/x: fuse-overlayfs 1.10 can show a removed name again, where its directory is "
+		   "made anew or a file was renamed to it: see sbx-cow(7)\n");
 }
 
 Test(layers, what_the_kernel_refuses_when_it_mounts_is_done_by_fuse)
