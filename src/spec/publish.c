@@ -345,6 +345,10 @@ int publish_refuse_without_net(const struct sbx_spec *spec, struct sbx_err *err)
 {
 	if (spec->n_published == 0)
 		return 0;
+	if (spec->net && str_starts_with(spec->net, NET_FD))
+		return err_usage(err, "--publish",
+				 "cannot lead into a network that was made elsewhere (--net=%s)",
+				 spec->net);
 	return err_usage(err, "--publish",
 			 spec->ns[SPEC_NS_NET] == SPEC_NS_SHARE
 				 ? "with the host's network a port that the command listens on is "
