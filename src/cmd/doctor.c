@@ -6,6 +6,7 @@
  * of them is the exit code.
  */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,7 +42,8 @@ struct visit {
 
 /* ---- options of a probe ---- */
 
-/* Has this version such an option? "--net=user" is one only where that word is. */
+/* Has this version such an option? "--net=user" is one only where that word is; in
+ * "--net=NAME" stands what the caller chooses. */
 static bool doctor_has_option(const char *option, size_t len)
 {
 	const char *equals = memchr(option, '=', len);
@@ -50,7 +52,7 @@ static bool doctor_has_option(const char *option, size_t len)
 	const char *word;
 	int64_t value;
 
-	if (!found || !equals)
+	if (!found || !equals || isupper((unsigned char)equals[1]))
 		return found != NULL;
 	for (size_t i = 0; (word = cli_option_word(found, i, &value)); i++)
 		if (strlen(word) == len - (size_t)(equals + 1 - option) &&

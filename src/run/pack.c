@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -146,6 +147,14 @@ static mode_t pack_umask(void)
 	return mask;
 }
 
+/* Those that are new, and those that were made elsewhere and entered. */
+static uint64_t pack_namespaces(const struct sbx_plan *plan)
+{
+	return plan->namespaces | (plan->parent_userns_fd >= 0 ? CLONE_NEWUSER : 0) |
+	       (plan->parent_pidns_fd >= 0 ? CLONE_NEWPID : 0) |
+	       (plan->netns_fd >= 0 ? CLONE_NEWNET : 0);
+}
+
 /**
  * Write what a process needs that joins a sandbox of this plan.
  * @ret_fd: a file in memory, at its start; owned by the caller
@@ -162,7 +171,7 @@ int pack_write(const struct sbx_plan *plan, int *ret_fd)
 	if (fd < 0)
 		return -errno;
 	pack_put_number(&sink, PACK_MAGIC);
-	pack_put_number(&sink, plan->namespaces);
+	pack_put_number(&sink, pack_namespaces(plan));
 	pack_put_number(&sink, plan->own_pid_ns);
 	pack_put_number(&sink, !filter_guards_terminal(plan));
 	pack_put_number(&sink, plan->payload_uid);

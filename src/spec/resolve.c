@@ -1249,9 +1249,9 @@ static int resolve_early(struct resolve *r)
 		if (!resolve_add(r, PLAN_STEP_LOOPBACK, "default"))
 			return err_oom(r->err);
 		/* Who publishes port 80 of it expects the command to have that. */
-		if (((r->keep & bind_service) || r->plan->net.helper) &&
+		if (((r->keep & bind_service) || r->plan->net.option) &&
 		    !resolve_add(r, PLAN_STEP_PORT_START,
-				 r->plan->net.helper ? "--net=user" : "default"))
+				 r->plan->net.option ? r->plan->net.option : "default"))
 			return err_oom(r->err);
 	}
 	if (r->spec->hostname) {

@@ -344,6 +344,20 @@ Test(shared, a_namespace_made_elsewhere_is_joined)
 	expect_out(r, "joined\njoined\n1000\nthat of descriptor 7\n125\n");
 }
 
+/* The namespaces of the command's, not those that are new alone. */
+Test(shared, exec_joins_what_was_made_elsewhere)
+{
+	in_world(OTHER
+		 "for o in --net=fd:7 '--userns 8'; do : > in; "
+		 "$S $o --name it -- sh -c 'readlink /proc/self/ns/net /proc/self/ns/user; "
+		 "exec sleep 1000' > in & until test \"$(wc -l < in)\" = 2; do sleep 0.05; done; "
+		 "$SBX exec it readlink /proc/self/ns/net /proc/self/ns/user | cmp - in && echo "
+		 "same; "
+		 "$SBX kill it; wait $!; done");
+
+	expect_out(r, "same\nsame\n");
+}
+
 Test(shared, root_joins_one_of_his_namespace)
 {
 	in_world_as("",
