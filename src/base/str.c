@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sbx/base/defs.h"
 #include "sbx/base/str.h"
 
 /* Append `len` bytes. */
@@ -52,25 +53,65 @@ void str_buf_printf(struct str_buf *buf, const char *fmt, ...)
 	buf->len += (size_t)n;
 }
 
-/* Append text for a terminal: control characters as \n, \t or \xHH, all else as it is. */
+/* How many bytes the character at the start of a text has in UTF-8 (RFC 3629); 0: it is none. */
+static size_t str_character_len(const unsigned char *text, size_t len)
+{
+	/* The second byte says more than that it goes on: no overlong form, no surrogate. */
+	static const struct {
+		unsigned char first, last, second_min, second_max;
+		size_t len;
+	} kinds[] = {
+		{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+		{0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+	size_t k = 0;
+
+	if (text[0] < 0x80)
+		return 1;
+	while (k < ARRAY_SIZE(kinds) && (text[0] < kinds[k].first || text[0] > kinds[k].last))
+		k++;
+	if (k == ARRAY_SIZE(kinds) || len < kinds[k].len || text[1] < kinds[k].second_min ||
+	    text[1] > kinds[k].second_max)
+		return 0;
+	for (size_t i = 2; i < kinds[k].len; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	return kinds[k].len;
+}
+
+/* Is the character a control character? U+0080 to U+009F are, too. */
+static bool str_is_control(const unsigned char *text, size_t len)
+{
+	return len == 1 ? text[0] < 0x20 || text[0] == 0x7f
+			: len == 2 && text[0] == 0xc2 && text[1] <= 0x9f;
+}
+
+/*
+ * Append text for a terminal: control characters as \n, \t or \xHH, as are bytes that are no
+ * UTF-8 (a terminal of 8 bits takes 0x9b for the beginning of a command); all else as it is.
+ */
 void str_buf_escape(struct str_buf *buf, const char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-		/* U+0080..U+009F are control characters too: C2 80 .. C2 9F in UTF-8. */
-		bool c1 = c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] >= 0x80 &&
-			  (unsigned char)text[i + 1] <= 0x9f;
+	const unsigned char *at = (const unsigned char *)text;
+	size_t n;
 
-		if (c == '\n')
+	for (size_t i = 0; i < len; i += n) {
+		bool is_text;
+
+		n = str_character_len(at + i, len - i);
+		is_text = n > 0 && !str_is_control(at + i, n);
+		n = n > 0 ? n : 1;
+		if (is_text)
+			str_buf_write(buf, text + i, n);
+		else if (at[i] == '\n')
 			str_buf_puts(buf, "\\n");
-		else if (c == '\t')
+		else if (at[i] == '\t')
 			str_buf_puts(buf, "\\t");
-		else if (c < 0x20 || c == 0x7f)
-			str_buf_printf(buf, "\\x%02x", c);
-		else if (c1)
-			str_buf_printf(buf, "\\x%02x\\x%02x", c, (unsigned char)text[++i]);
 		else
-			str_buf_write(buf, text + i, 1);
+			for (size_t k = i; k < i + n; k++)
+				str_buf_printf(buf, "\\x%02x", at[k]);
 	}
 }
 

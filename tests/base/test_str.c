@@ -39,12 +39,17 @@ Test(str, formatted_text_is_cut_like_any_other)
 
 Test(str, escape_leaves_no_control_character_for_the_terminal)
 {
-	static const char text[] = "a\n\t\x1b[1m\x7f\xc2\x9b\xc3\xa9";
-	char room[64];
+	/* Then what is text, and what is no UTF-8: single bytes, an overlong form, a surrogate,
+	 * one too large, one that is cut. */
+	static const char text[] = "a\n\t\x1b[1m\x7f\xc2\x9b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"
+				   "|\x9b|\xff|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|\xe2\x82";
+	char room[128];
 	struct str_buf buf = STR_BUF_ON_STACK(room);
 
 	str_buf_escape(&buf, text, strlen(text));
-	cr_expect_str_eq(buf.data, "a\\n\\t\\x1b[1m\\x7f\\xc2\\x9b\xc3\xa9");
+	cr_expect_str_eq(buf.data,
+			 "a\\n\\t\\x1b[1m\\x7f\\xc2\\x9b\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"
+			 "|\\x9b|\\xff|\\xc0\\xaf|\\xed\\xa0\\x80|\\xf4\\x90\\x80\\x80|\\xe2\\x82");
 }
 
 Test(str, equal_takes_null_for_a_value)
