@@ -3,11 +3,15 @@
  * exec: `sbx exec NAME COMMAND [ARG...]`: one more command in a sandbox that runs.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdnoreturn.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "sbx/base/io.h"
 #include "sbx/box/enter.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
@@ -110,6 +114,62 @@ static int exec_read(const struct cmd_words *words, struct arena *arena, struct 
 	return r;
 }
 
+/* The command has begun. Its end is taken note of, or its sandbox could not end
+ * (pid_namespaces(7)). */
+static noreturn void exec_stay(const struct sbx_plan *plan, int started_fd)
+{
+	(void)io_write_all(started_fd, "", 1);
+	close(started_fd);
+	(void)setsid();
+	if (chdir("/") < 0)
+		errno = 0; /* then it keeps a directory in use; no more */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)dup2(plan->null_fd, fd);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	_exit(0);
+}
+
+/*
+ * With --detach a process stays beside the command as its parent: who else it would be left to
+ * may not wait for it, as process 1 of many a container does not, or not at once.
+ */
+static int exec_leave(const struct sbx_plan *plan, struct launch_caller caller, int *ret_exit_code,
+		      struct sbx_err *err)
+{
+	_autoclose_ int started_fd = -1, tell_fd = -1;
+	int fds[2], status, r;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_system(err, errno, NULL, "cannot make a pipe");
+	started_fd = fds[0];
+	tell_fd = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return err_system(err, errno, NULL, "cannot make a process");
+	if (pid == 0) {
+		close(take_fd(&started_fd));
+		caller.notify_fd = tell_fd;
+		r = launch_run(plan, &caller, ret_exit_code, err);
+		if (r == 0 && *ret_exit_code == 0)
+			exec_stay(plan, tell_fd);
+		return r;
+	}
+	close(take_fd(&tell_fd));
+	while ((r = (int)read(started_fd, &byte, 1)) < 0 && errno == EINTR)
+		;
+	*ret_exit_code = 0;
+	if (r == 1)
+		return 0;
+	/* It has said why. */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	*ret_exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return 0;
+}
+
 int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	const struct launch_caller caller = launch_note_caller(argv, environ);
@@ -133,7 +193,8 @@ int cmd_exec(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = exec_set_stdio(&words, &enter, &null_fd, err);
 	plan.null_fd = null_fd;
 	if (r == 0)
-		r = launch_run(&plan, &caller, ret_exit_code, err);
+		r = enter.detach ? exec_leave(&plan, caller, ret_exit_code, err)
+				 : launch_run(&plan, &caller, ret_exit_code, err);
 	if (r < 0 && words.value[CMD_OPT_USER] && err->number == EINVAL)
 		err_hint(err, "it must be mapped in the sandbox; sbx inspect %s shows what is",
 			 words.operands[0]);

@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/run/control.h"
 #include "sbx/run/pack.h"
 #include "sbx/spec/explain.h"
@@ -468,6 +469,51 @@ static void control_conclude_client(struct control_client *client, struct contro
 	control_drop(client);
 }
 
+/* A process that sent a request. Return: its pidfd, owned by the caller; or -1. */
+static int control_open_peer(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer), pidfd_len = sizeof(int);
+	int pidfd;
+
+	if (getsockopt(fd, SOL_SOCKET, CONTROL_SO_PEERPIDFD, &pidfd, &pidfd_len) == 0)
+		return pidfd;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? -1
+									: sys_pidfd_open(peer.pid);
+}
+
+/* Remember who joins, in the place of one that has ended if there is one. */
+static void control_note_joined(struct control *control, int fd)
+{
+	_autoclose_ int pidfd = control_open_peer(fd);
+	int *grown;
+
+	for (size_t i = 0; i < control->n_joined && pidfd >= 0; i++) {
+		struct pollfd pfd = {.fd = control->joined[i], .events = POLLIN};
+
+		if (poll(&pfd, 1, 0) != 1)
+			continue;
+		close(control->joined[i]);
+		control->joined[i] = take_fd(&pidfd);
+	}
+	grown = pidfd < 0 ? NULL
+			  : reallocarray(control->joined, control->n_joined + 1, sizeof(*grown));
+	if (!grown)
+		return;
+	control->joined = grown;
+	control->joined[control->n_joined++] = take_fd(&pidfd);
+}
+
+/*
+ * The sandbox ends, and its process 1 does not before all in it are waited for: also by who has
+ * joined from outside, and may have been stopped by its shell.
+ */
+void control_continue_joined(const struct control *control)
+{
+	for (size_t i = 0; i < control->n_joined; i++)
+		(void)sys_pidfd_send_signal(control->joined[i], SIGCONT);
+}
+
 /* A request, or the end of a client. */
 static void control_hear(struct control *control, struct control_client *client, bool starting,
 			 struct control_order *ret_order)
@@ -496,6 +542,8 @@ static void control_hear(struct control *control, struct control_client *client,
 		*ret_order = answer.order;
 		return;
 	}
+	if (answer.reply.result == 0 && request.type == CONTROL_JOIN)
+		control_note_joined(control, client->fd);
 	*ret_order = answer.order;
 	if (answer.reply.result < 0 || !answer.stays) {
 		control_conclude_client(client, &answer);
@@ -523,6 +571,7 @@ void control_give_payload(struct control *control, int *payload_fd)
 			continue;
 		answer.reply.version = CONTROL_VERSION;
 		answer.reply.result = control_answer_join(&answer, &request);
+		control_note_joined(control, control->clients[i].fd);
 		control_conclude_client(&control->clients[i], &answer);
 	}
 }
@@ -688,6 +737,9 @@ void control_conclude(struct control *control, int exit_code)
 	defs_cleanup_fd(&control->epoll_fd);
 	defs_cleanup_fd(&control->payload_fd);
 	control_close_fds(control->log_fds);
+	for (size_t i = 0; i < control->n_joined; i++)
+		close(control->joined[i]);
+	free(control->joined);
 	free(control->last);
 	control_init(control);
 }

@@ -228,6 +228,7 @@ static void monitor_finish(struct monitor *m)
 	if (m->child > 0) {
 		cgroup_job_end_all(&m->cgroup);
 		(void)sys_pidfd_send_signal(m->pidfd, SIGKILL);
+		control_continue_joined(&m->control);
 		monitor_wait_for_child(m);
 	}
 	/* The record leads to the cgroups, which the helpers are in. */
@@ -659,7 +660,7 @@ static void launch_close_others(const struct monitor *m)
 		m->idmap.helpers[1].pidfd, m->placeholders.dir_fd, m->placeholders.record_fd,
 		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->share.fd,
 		m->detach.read_fds[0], m->detach.read_fds[1], m->detach.read_fds[2],
-		m->detach.read_fds[3], m->detach.input_fd, m->detach.null_fd, m->detach.notify_fd,
+		m->detach.read_fds[3], m->detach.input_fd, m->detach.null_fd, m->caller->notify_fd,
 		m->detach.log.fd, m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd,
 		m->cgroup.payload_fd, m->cgroup.helpers_fd, m->plan->info_fd,
 		m->plan->json_status_fd, m->plan->userns_block_fd, m->caller->session_fds[0],
@@ -873,6 +874,7 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 	if (r == 0) {
 		/* End of file: from now on only PID 1's end is of interest. */
 		close(take_fd(&m->sock_fd));
+		control_continue_joined(&m->control);
 		if (m->plan->leaves_command && !launch_pid_1_is_dead(m))
 			m->exit_code = 0;
 		return 0;

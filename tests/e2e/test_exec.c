@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "boxes.h"
@@ -341,6 +343,46 @@ Test(exec, detached_goes_on_alone)
 
 	expect_out(file, "data\n");
 	expect_failure(missing, 127, "no such command on PATH");
+	close(p.tree);
+}
+
+/* Process 1 does not end before all in there are waited for, by whoever made them. */
+Test(exec, one_that_is_stopped_does_not_hold_up_the_end)
+{
+	_autosession_ struct session s, second;
+	struct place p;
+	siginfo_t info;
+
+	place_start(&p);
+	start_named(&p, &s, "--");
+	session_sbx(&second, &((struct run_options){.env = p.env}), "exec", "web",
+		    SH("echo second; exec sleep 1000"));
+	cr_assert(session_expect(&second, "second"));
+	cr_assert_eq(kill(second.pid, SIGSTOP), 0);
+	cr_assert_eq(waitid(P_PID, (id_t)second.pid, &info, WSTOPPED | WNOWAIT), 0);
+	_autorun_ struct run_result r = sbx_in(&p, "kill", "-s", "KILL", "web");
+	struct run_result ended = session_finish(&second);
+
+	expect_success(r);
+	cr_expect_eq(ended.status, 128 + SIGKILL, "%d", ended.status);
+	run_result_finish(&ended);
+	close(p.tree);
+}
+
+Test(exec, a_detached_one_does_not_hold_up_the_end)
+{
+	struct place p;
+
+	/* Who is left to this process is never waited for. */
+	cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	place_start(&p);
+	_autorun_ struct run_result start = detach_in(&p, SH("exec sleep 1000"));
+	_autorun_ struct run_result r = sbx_in(&p, "exec", "-d", "web", SH("exec sleep 1000"));
+	_autorun_ struct run_result end = sbx_in(&p, "kill", "-s", "KILL", "web");
+
+	expect_success(start);
+	expect_success(r);
+	expect_success(end);
 	close(p.tree);
 }
 

@@ -141,6 +141,8 @@ struct control {
 	bool has_terminal;	     /* and it is the master of its terminal */
 	struct control_output *last; /* owned; what was printed last; NULL: nobody has attached */
 	size_t last_len;
+	int *joined; /* owned; pidfds of those who were told how to join, and may have ended */
+	size_t n_joined;
 	size_t next_victim; /* where the search for one that only sits there begins */
 };
 
@@ -149,6 +151,7 @@ int control_open(struct control *control, const struct register_entry *record, p
 		 struct sbx_err *err);
 int control_poll_fd(const struct control *control);
 void control_turn(struct control *control, bool starting, struct control_order *ret_order);
+void control_continue_joined(const struct control *control);
 void control_give_payload(struct control *control, int *payload_fd);
 void control_give_ports(struct control *control, bool starting, int result);
 void control_keep_log(struct control *control, int log_fds[CONTROL_FDS_MAX]);
