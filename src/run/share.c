@@ -577,6 +577,13 @@ int share_ask(int dir_fd, const char *name, const struct share_request *request,
 	_autoclose_ int fd = -1;
 	int r = share_talk(&place, request, ret_reply, &fd, NULL, err);
 
+	if (r == 0 && request->type == SHARE_REMOVE) {
+		char none;
+
+		/* The connection ends with the process that held the network, behind its names. */
+		r = share_await(&place, fd, &none, sizeof(none), NULL);
+		return r < 0 ? share_fail(&place, -r, "has not ended yet", err) : 0;
+	}
 	if (r < 0 || !ret_members)
 		return r;
 	r = share_await(&place, fd, ret_members, sizeof(*ret_members), NULL);
