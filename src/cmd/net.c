@@ -197,8 +197,11 @@ static int net_ls(struct net_verb *net, struct sbx_err *err)
 	for (size_t i = 0; i < PLAN_RECORD_DIRS && r == 0; i++)
 		if (net->dirs[i])
 			r = net_show_dir(net, net->dirs[i], err);
-	if (r < 0 || !net->json)
+	if (r < 0 || !net->json) {
+		net->json = NULL;
 		return r;
+	}
+	net->json = NULL;
 	json_close(&json);
 	r = json_finish(&json);
 	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;

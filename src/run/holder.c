@@ -688,7 +688,7 @@ static void holder_leave_caller(const struct holder_start *start)
 				       keep[2]},
 			 6);
 	if (chdir("/") < 0)
-		null_fd = -1; /* then it keeps a directory in use; no more */
+		errno = 0; /* then it keeps a directory in use; no more */
 	(void)prctl(PR_SET_NAME, "sbx-net");
 	(void)prctl(PR_SET_PDEATHSIG, 0);
 	explicit_bzero(start->title.start, start->title.len);

@@ -393,6 +393,7 @@ static int share_talk(struct share_place *place, const struct share_request *req
 {
 	int r;
 
+	memset(ret_reply, 0, sizeof(*ret_reply));
 	do {
 		_autoclose_ int fd = share_reach(place);
 
@@ -474,7 +475,7 @@ static int share_start(const struct sbx_plan *plan, enum share_type type, const 
 int share_join(struct share *share, const struct sbx_plan *plan, const sigset_t *sigmask,
 	       struct launch_title title, struct sbx_err *err)
 {
-	struct share_reply reply;
+	struct share_reply reply = {.version = 0};
 	int r = share_start(plan, SHARE_JOIN, sigmask, title, share, &reply, err);
 
 	if (r < 0)
