@@ -549,14 +549,19 @@ static int launch_limit(struct monitor *m, const struct run_context *ctx, struct
 	return 0;
 }
 
-/* A PID 1 that is gone has said why, or its end will tell. */
+/* What sending to PID 1 came to: one that is gone has said why, or its end will tell. */
+static int launch_check_sent(int r, struct sbx_err *err)
+{
+	return r < 0 && r != -EPIPE && r != -ECONNRESET
+		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
+		       : 0;
+}
+
 static int launch_answer(const struct monitor *m, enum handshake_type type, struct sbx_err *err)
 {
 	int r = m->sock_fd < 0 ? 0 : handshake_send(m->sock_fd, type, 0);
 
-	return r < 0 && r != -EPIPE && r != -ECONNRESET
-		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
-		       : 0;
+	return launch_check_sent(r, err);
 }
 
 /* Are ids mapped by newuidmap and newgidmap? */
@@ -862,6 +867,40 @@ static bool launch_pid_1_is_dead(const struct monitor *m)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* What PID 1 asks of the helpers, or says; or what went wrong there. */
+static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg,
+				    struct sbx_err *err)
+{
+	if (msg->type == HANDSHAKE_BUS) {
+		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
+		return bus_job_start(&m->bus, &msg->fd, err);
+	}
+	if (msg->type == HANDSHAKE_NET_API)
+		return publish_take_dir(&m->publish, &msg->fd, err);
+	if (msg->type == HANDSHAKE_NAMES) {
+		defs_cleanup_fd(&m->share.hosts_fd);
+		m->share.hosts_fd = msg->fd;
+		return 0;
+	}
+	if (msg->type == HANDSHAKE_NET) {
+		m->net.api_dir_fd = m->publish.dir_fd;
+		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
+		if (m->plan->net.share)
+			return share_attach(&m->share, &msg->fd, err);
+		return net_job_start(&m->net, m->child, &msg->fd, err);
+	}
+	if (msg->type == HANDSHAKE_LAYERS) {
+		m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
+		return fuse_start(&m->fuse, msg->number, m->pidfd, err);
+	}
+	if (msg->type == HANDSHAKE_LAYERS_DONE) {
+		fuse_note_done(&m->fuse);
+		return 0;
+	}
+	*err = msg->err;
+	return -ECANCELED;
+}
+
 static int launch_on_message(struct monitor *m, struct sbx_err *err)
 {
 	struct handshake_msg msg;
@@ -915,34 +954,7 @@ static int launch_on_message(struct monitor *m, struct sbx_err *err)
 		return detach_take_terminal(&m->detach, &msg.fd, err);
 	if (msg.type == HANDSHAKE_PTY)
 		return relay_start(m->relay, &msg.fd, err);
-	if (msg.type == HANDSHAKE_BUS) {
-		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
-		return bus_job_start(&m->bus, &msg.fd, err);
-	}
-	if (msg.type == HANDSHAKE_NET_API)
-		return publish_take_dir(&m->publish, &msg.fd, err);
-	if (msg.type == HANDSHAKE_NAMES) {
-		defs_cleanup_fd(&m->share.hosts_fd);
-		m->share.hosts_fd = msg.fd;
-		return 0;
-	}
-	if (msg.type == HANDSHAKE_NET) {
-		m->net.api_dir_fd = m->publish.dir_fd;
-		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
-		if (m->plan->net.share)
-			return share_attach(&m->share, &msg.fd, err);
-		return net_job_start(&m->net, m->child, &msg.fd, err);
-	}
-	if (msg.type == HANDSHAKE_LAYERS) {
-		m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
-		return fuse_start(&m->fuse, msg.number, m->pidfd, err);
-	}
-	if (msg.type == HANDSHAKE_LAYERS_DONE) {
-		fuse_note_done(&m->fuse);
-		return 0;
-	}
-	*err = msg.err;
-	return -ECANCELED;
+	return launch_on_helper_message(m, &msg, err);
 }
 
 /* The maker of a fuse-overlayfs has something to say; a mount is PID 1's. */
@@ -954,9 +966,7 @@ static int launch_on_fuse_maker(struct monitor *m, struct sbx_err *err)
 	if (r < 0 || mount < 0 || m->sock_fd < 0)
 		return r;
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_LAYERS_READY, mount);
-	return r < 0 && r != -EPIPE && r != -ECONNRESET
-		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
-		       : 0;
+	return launch_check_sent(r, err);
 }
 
 /* The network that is shared: there, or at its end, which is the sandbox's. */
@@ -970,9 +980,7 @@ static int launch_on_share(struct monitor *m, struct sbx_err *err)
 	if (r < 0 || !attached || m->sock_fd < 0)
 		return r;
 	r = handshake_send(m->sock_fd, HANDSHAKE_NET_READY, (int)m->share.address);
-	return r < 0 && r != -EPIPE && r != -ECONNRESET
-		       ? err_system(err, -r, NULL, "cannot talk to PID 1")
-		       : 0;
+	return launch_check_sent(r, err);
 }
 
 /* Some fuse-overlayfs has ended, or its maker speaks: that one first, it may say why. */
