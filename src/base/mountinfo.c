@@ -7,7 +7,8 @@
 
 #include "sbx/base/mountinfo.h"
 
-enum { MOUNTINFO_POINT_FIELD = 5 }; /* from 1 */
+/* From 1. */
+enum { MOUNTINFO_DEVICE_FIELD = 3, MOUNTINFO_ROOT_FIELD = 4, MOUNTINFO_POINT_FIELD = 5 };
 
 /* The field of a line, cut off; NULL: the line is shorter. */
 static char *mountinfo_field(char *line, int number)
@@ -61,7 +62,7 @@ static void mountinfo_unescape(char *text)
  */
 char *mountinfo_next_entry(char **rest, struct mountinfo_entry *ret_entry)
 {
-	char *point = NULL;
+	char *point = NULL, *root = NULL;
 
 	while (**rest && !point) {
 		char *line = *rest, *end = line + strcspn(line, "\n"), *type;
@@ -77,12 +78,30 @@ char *mountinfo_next_entry(char **rest, struct mountinfo_entry *ret_entry)
 		}
 		ret_entry->id = strtoull(line, NULL, 10);
 		ret_entry->type = type ? type : end;
+		/* From behind, as each is cut off. */
 		point = mountinfo_field(line, MOUNTINFO_POINT_FIELD);
+		root = point ? mountinfo_field(line, MOUNTINFO_ROOT_FIELD) : NULL;
+		ret_entry->device = point ? mountinfo_field(line, MOUNTINFO_DEVICE_FIELD) : NULL;
 	}
-	if (point)
+	if (point) {
 		mountinfo_unescape(point);
+		mountinfo_unescape(root);
+	}
+	ret_entry->root = root;
 	ret_entry->point = point;
 	return point;
+}
+
+/*
+ * Has what is mounted there lost its name? It is shown as before, and cannot be mounted again.
+ * No path has two slashes, so this is not a name.
+ */
+bool mountinfo_is_deleted(const struct mountinfo_entry *entry)
+{
+	static const char mark[] = "//deleted";
+	size_t len = strlen(entry->root);
+
+	return len >= strlen(mark) && strcmp(entry->root + len - strlen(mark), mark) == 0;
 }
 
 /* The next mount point, as above. */

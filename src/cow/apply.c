@@ -40,6 +40,7 @@
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply.h"
 #include "sbx/cow/journal.h"
+#include "sbx/cow/mounts.h"
 #include "sbx/cow/xattr.h"
 
 enum {
@@ -64,12 +65,14 @@ struct apply {
 	const struct cow_apply_options *options;
 	struct cow_applied *applied;
 	struct cow_journal journal;
+	struct cow_mounts mounts;
 	struct apply_link *links; /* owned; a hash table */
 	size_t n_links, links_size, links_bytes;
 	size_t root;
 	int root_fd;	    /* owned; of the host */
 	bool acts;	    /* the second walk */
 	char temporary[48]; /* the name of what is not yet, or no more, in place */
+	char why[512];	    /* something cannot be applied */
 };
 
 /* ---- what is meant ---- */
@@ -196,12 +199,74 @@ static bool apply_entry_is_later(const struct apply *a, const struct cow_entry *
 	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));
 }
 
-/* Return: true where it may not be touched; it is told then. */
+/* ---- what is mounted ---- */
+
+/* The first mount in a directory of the host; NULL: there is none. */
+static const char *apply_find_mount_below(const struct apply *a, int dir_fd, const char *name,
+					  unsigned depth)
+{
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	const char *point = NULL;
+
+	if (!dir) {
+		defs_cleanup_fd(&fd);
+		return NULL;
+	}
+	while (!point && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		point = cow_mounts_find(&a->mounts, &st);
+		if (!point && S_ISDIR(st.st_mode))
+			point = apply_find_mount_below(a, fd, e->d_name, depth + 1);
+	}
+	(void)closedir(dir);
+	return point;
+}
+
+/*
+ * Is what has to give way mounted? A mount point cannot be replaced, and a file that is mounted
+ * elsewhere would go on there as it was, without a name.
+ */
+static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
+{
+	struct str_buf why = STR_BUF_ON_STACK(a->why);
+	const char *point;
+	bool below = false;
+
+	if (!a->mounts.n || !e->has_host || e->depth == 0 ||
+	    (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_REMOVED | COW_TYPE))))
+		return false;
+	point = cow_mounts_find(&a->mounts, &e->host);
+	if (!point && S_ISDIR(e->host.st_mode)) {
+		point = apply_find_mount_below(a, e->host_dir, e->name, 0);
+		below = point != NULL;
+	}
+	if (!point)
+		return false;
+	str_buf_puts(&why, below ? "has something in it that is mounted at "
+				 : "cannot be replaced, as it is mounted at ");
+	str_buf_escape(&why, point, strlen(point));
+	return true;
+}
+
+/* ---- what stands against it ---- */
+
+/* Return: true where it may not be touched; it is told then, and a->why says it. */
 static bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 {
 	struct stat dir;
 	bool later = false;
 
+	if (apply_is_mounted(a, e)) {
+		a->applied->mounted++;
+		a->options->tell(a->options->arg, a->root, e, a->why);
+		return true;
+	}
 	if (a->options->force)
 		return false;
 	if (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_ADDED | COW_REMOVED | COW_TYPE)))
@@ -212,8 +277,8 @@ static bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 		later = fstat(e->host_dir, &dir) < 0 || apply_is_others(a, &dir);
 	if (later) {
 		a->applied->conflicts++;
-		a->options->tell(a->options->arg, a->root, e,
-				 "has changed on the host since the session began");
+		str_copy(a->why, sizeof(a->why), "has changed on the host since the session began");
+		a->options->tell(a->options->arg, a->root, e, a->why);
 	}
 	return later;
 }
@@ -672,9 +737,7 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	if (!apply_can_be_made(a, e) || apply_is_kept(a, e))
 		return 0;
 	if (apply_conflicts(a, e))
-		return a->acts ? err_refuse(err, EBUSY, e->path,
-					    "has changed on the host since the session began")
-			       : 0;
+		return a->acts ? err_refuse(err, EBUSY, e->path, "%s", a->why) : 0;
 	if (!a->acts && !a->options->dry_run)
 		return 0;
 	cow_count(e, &a->applied->counts);
@@ -718,9 +781,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 		return 1;
 	if ((is_new || (selected && (apply_changes(a, e) & ~(uint32_t)COW_TIME))) &&
 	    apply_conflicts(a, e))
-		return a->acts ? err_refuse(err, EBUSY, e->path,
-					    "has changed on the host since the session began")
-			       : 0;
+		return a->acts ? err_refuse(err, EBUSY, e->path, "%s", a->why) : 0;
 	if ((a->acts || a->options->dry_run) && cow_is_told(e) && (is_new || selected)) {
 		cow_count(e, &a->applied->counts);
 		a->options->tell(a->options->arg, a->root, e, NULL);
@@ -807,6 +868,18 @@ static int apply_refuse_conflicts(const struct apply *a, struct sbx_err *err)
 	return r;
 }
 
+static int apply_refuse_mounted(const struct apply *a, struct sbx_err *err)
+{
+	int r = err_refuse(err, EBUSY, a->session->id,
+			   "%llu of the entries cannot be replaced, as they are mounted; nothing "
+			   "was applied",
+			   (unsigned long long)a->applied->mounted);
+
+	err_hint(err, "unmount them, and mount them again afterwards, or leave them out with "
+		      "--exclude");
+	return r;
+}
+
 static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 {
 	const struct cow_apply_options *o = a->options;
@@ -831,8 +904,13 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 {
 	struct apply a = {
 		.session = session, .options = options, .applied = ret_applied, .root_fd = -1};
+	_autoarena_ struct arena arena;
 	int r;
 
+	arena_init(&arena);
+	r = cow_mounts_read(session, &arena, &a.mounts);
+	if (r < 0)
+		return err_system(err, -r, "/proc/self/mountinfo", "cannot be read");
 	*ret_applied = (struct cow_applied){0};
 	(void)snprintf(a.temporary, sizeof(a.temporary), ".sbx-apply-%llx-%lx",
 		       (unsigned long long)session->began.tv_sec, session->began.tv_nsec);
@@ -841,6 +919,8 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		r = err_system(err, -r, session->dir, "cannot open the journal");
 	else
 		r = apply_walk(&a, false, err);
+	if (r == 0 && ret_applied->mounted)
+		r = apply_refuse_mounted(&a, err);
 	if (r == 0 && ret_applied->conflicts)
 		r = apply_refuse_conflicts(&a, err);
 	if (r == 0 && !options->dry_run) {

@@ -216,6 +216,18 @@ static bool session_passes_over(const struct mountinfo_entry *entry)
 	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
 }
 
+/* Why a mount is not shown; NULL: it is. */
+static const char *session_why_passed(const struct mountinfo_entry *entry)
+{
+	if (session_passes_over(entry) || access(entry->point, F_OK) < 0)
+		return "it has no files to keep changes of, or cannot be entered";
+	/* The kernel mounts nothing a second time that has no name any more. */
+	if (mountinfo_is_deleted(entry))
+		return "what is mounted there was deleted or replaced; unmount it, and mount what "
+		       "it is now";
+	return NULL;
+}
+
 static int session_compare_mounts(const void *a, const void *b)
 {
 	const struct session_mount *x = a, *y = b;
@@ -266,8 +278,8 @@ static int session_find_mounts(const struct probe_host *host, struct arena *aren
 		if (!path_is_below(entry.point, view->root) || str_equal(entry.point, view->root) ||
 		    !session_sees_mount(&entry, &mount.is_dir))
 			continue;
-		mount.kind = session_passes_over(&entry) || access(entry.point, F_OK) < 0
-				     ? SESSION_MOUNT_PASSED
+		mount.passed = session_why_passed(&entry);
+		mount.kind = mount.passed   ? SESSION_MOUNT_PASSED
 			     : mount.is_dir ? SESSION_MOUNT_ROOT
 					    : SESSION_MOUNT_FILE;
 		view->mounts =

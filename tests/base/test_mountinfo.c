@@ -51,8 +51,25 @@ Test(mountinfo, an_entry_has_an_id_and_a_type)
 	cr_expect_str_eq(mountinfo_next_entry(&rest, &entry), "/mnt x");
 	cr_expect_str_eq(entry.point, "/mnt x");
 	cr_expect_str_eq(entry.type, "fuse.sshfs");
+	cr_expect_str_eq(entry.device, "98:0");
+	cr_expect_str_eq(entry.root, "/r");
 	cr_expect_eq(entry.id, 36);
 	cr_expect_str_eq(mountinfo_next_entry(&rest, &entry), "/bare");
 	cr_expect_str_eq(entry.type, "");
 	cr_expect_null(mountinfo_next_entry(&rest, &entry));
+}
+
+Test(mountinfo, what_has_no_name_any_more_is_known)
+{
+	char text[] = "1 2 0:3 /a//deleted /x rw - tmpfs t rw\n"
+		      "1 2 0:3 //deleted /x rw - tmpfs t rw\n"
+		      "1 2 0:3 /a/deleted /x rw - tmpfs t rw\n"
+		      "1 2 0:3 / /x rw - tmpfs t rw\n";
+	struct mountinfo_entry entry;
+	char *rest = text;
+
+	for (int i = 0; i < 4; i++) {
+		cr_expect_not_null(mountinfo_next_entry(&rest, &entry));
+		cr_expect_eq(mountinfo_is_deleted(&entry), i < 2, "%s", entry.root);
+	}
 }

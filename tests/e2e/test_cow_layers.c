@@ -106,6 +106,74 @@ Test(cow_layers, the_kernel_shows_nothing_with_mounts_below)
 	cow_finish(&site);
 }
 
+/* A file of the directory at another name of it, as by mount --bind, and a directory too. */
+static struct run_result below_binds(const struct cow_site *site, const char *script)
+{
+	_autofree_ char *a = tree_path(site->tree, "a"), *b = tree_path(site->tree, "b");
+	_autofree_ char *in = tree_path(site->tree, "d/in"),
+			*other = tree_path(site->tree, "other");
+	const char *home = site->place.home + strlen("HOME=");
+
+	return run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			    "/usr", "--allow-userns", "--dev-bind-try", "/dev/fuse", "/dev/fuse",
+			    "--ro-bind", sbx_program(), "/sbx", "--bind", home, home, "--bind",
+			    site->path, site->path, "--bind", a, b, "--bind", in, other, "--chdir",
+			    site->path, "--setenv", "HOME", home, "--", "/bin/sh", "-c", script);
+}
+
+Test(cow_layers, what_is_mounted_is_not_replaced)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n", "b=", "c=c\n", "d/in/x=x\n", "other/");
+	_autorun_ struct run_result run = below_binds(
+		&site, "/sbx --ro-bind /usr /usr --cow . --session s -- /bin/sh -ec "
+		       "'echo 2 >a; echo 2 >c; rm -r d' 2>/dev/null; "
+		       "/sbx apply s 2>err; echo $?; sed 's,/[^ ]*/,,g' err; cat a b c d/in/x; "
+		       "/sbx apply --force s 2>/dev/null; echo $?; "
+		       "/sbx apply --exclude a --exclude d s; cat a b c; "
+		       "/sbx --ro-bind /usr /usr --cow . --session s -- /bin/cat a b");
+
+	expect_out(run,
+		   "1\n"
+		   "sbx: a: cannot be replaced, as it is mounted at b\n"
+		   "sbx: d: has something in it that is mounted at other\n"
+		   "sbx: s: 2 of the entries cannot be replaced, as they are mounted; nothing "
+		   "was applied\n"
+		   "     hint:  unmount them, and mount them again afterwards, or leave them out "
+		   "with --exclude\n"
+		   "a\na\nc\nx\n1\napplied: 0 added, 1 changed, 0 deleted\na\na\n2\n"
+		   "2\na\n");
+	cow_finish(&site);
+}
+
+/* It cannot be mounted a second time, which is said; all else is there. */
+Test(cow_layers, what_is_mounted_and_deleted_is_passed_over)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n", "b=", "c=c\n", "d/in/x=x\n", "other/");
+	_autorun_ struct run_result run =
+		below_binds(&site, "echo 2 >new; mv new a; rm -r d/in; "
+				   "/sbx --ro-bind /usr /usr --cow . --session s -- /bin/sh -c "
+				   "'cat a b c; ls other; echo 3 >c' 2>err; "
+				   "sed -n 's,/[^ ]*/,,g;s/a mount below.*, is/is/p' err; "
+				   "/sbx diff --name-only s | sed 's,.*/,,'");
+
+	expect_out(run,
+		   "2\nc\n"
+		   "sbx: passed over: b, is not shown: what is mounted there was deleted or "
+		   "replaced; unmount it, and mount what it is now\n"
+		   "sbx: passed over: other, is not shown: what is mounted there was deleted or "
+		   "replaced; unmount it, and mount what it is now\n"
+		   "c\n");
+	cow_finish(&site);
+}
+
 Test(cow_layers, the_whole_view)
 {
 	struct cow_site site;

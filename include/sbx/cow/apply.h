@@ -25,6 +25,7 @@ struct cow_applied {
 	uint64_t owners; /* entries that have another owner in the session, and keep the caller */
 	uint64_t parted; /* names of a file with several that became files of their own */
 	uint64_t conflicts; /* changed on the host since */
+	uint64_t mounted;   /* cannot give way, as they are mounted */
 	uint64_t skipped;   /* sockets, devices, bits */
 };
 

@@ -20,12 +20,13 @@ bool session_name_is_path(const char *name);
 enum session_mount_kind {
 	SESSION_MOUNT_ROOT,   /* an overlay of its own */
 	SESSION_MOUNT_FILE,   /* is shown read-only */
-	SESSION_MOUNT_PASSED, /* is not shown: nothing that could be kept is in it */
+	SESSION_MOUNT_PASSED, /* is not shown */
 };
 
 struct session_mount {
 	const char *path; /* of the host, without links */
 	enum session_mount_kind kind;
+	const char *passed; /* why it is not shown */
 	bool is_dir;
 };
 
