@@ -71,30 +71,39 @@ static int run_print_plan(const struct sbx_plan *plan, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, NULL, "cannot write the plan to standard error") : 0;
 }
 
-/* Who the sandbox's nobody is on the host; 0: nobody. */
-static uint32_t run_find_nobody(const struct plan_map *map)
+/*
+ * The ids of the host that the sandbox has. @room: COW_IDS_MAX of them; where there are more they
+ * are not told.
+ */
+static struct cow_ids run_find_ids(const struct plan_map *map, struct cow_id_range *room)
 {
 	const uint32_t nobody = 65534;
+	struct cow_ids ids = {.has = room};
 
-	for (size_t i = 0; i < map->n_lines; i++)
-		if (nobody >= map->lines[i].inside &&
-		    nobody - map->lines[i].inside < map->lines[i].count)
-			return map->lines[i].outside + (nobody - map->lines[i].inside);
-	return 0;
+	for (size_t i = 0; i < map->n_lines; i++) {
+		const struct plan_map_line *line = &map->lines[i];
+
+		if (nobody >= line->inside && nobody - line->inside < line->count)
+			ids.nobody = line->outside + (nobody - line->inside);
+		if (map->n_lines <= COW_IDS_MAX)
+			room[ids.n_has++] = (struct cow_id_range){line->outside, line->count};
+	}
+	return ids;
 }
 
 /* With --cow: the session is there before the sandbox, and locked as long as that is. */
 static int run_cow(const struct sbx_plan *plan, const struct launch_caller *caller,
 		   int *ret_exit_code, struct sbx_err *err)
 {
+	struct cow_id_range uids[COW_IDS_MAX], gids[COW_IDS_MAX];
 	const struct cow_wanted wanted = {
 		.id = plan->session->id,
 		.dir = plan->session->dir,
 		.roots = plan->session->roots,
 		.n_roots = plan->session->n_roots,
 		.argv = plan->argv,
-		.nobody_uid = run_find_nobody(&plan->uid_map),
-		.nobody_gid = run_find_nobody(&plan->gid_map),
+		.uids = run_find_ids(&plan->uid_map, uids),
+		.gids = run_find_ids(&plan->gid_map, gids),
 	};
 	_autoarena_ struct arena arena;
 	struct launch_caller with_session = *caller;

@@ -449,29 +449,44 @@ static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
  * Only root gives files away. Where cow_gain_access() was needed this process could, to ids of
  * the sandbox's: whether it was is not to make a difference.
  */
-static bool apply_may_give(const struct stat *to)
+static bool apply_may_give(gid_t gid)
 {
 	gid_t groups[APPLY_GROUPS_MAX];
 	int n;
 
-	if (geteuid() == 0)
+	if (geteuid() == 0 || gid == getegid())
 		return true;
-	if (to->st_uid != geteuid())
-		return false;
 	n = getgroups(APPLY_GROUPS_MAX, groups);
 	for (int i = 0; i < n; i++)
-		if (groups[i] == to->st_gid)
+		if (groups[i] == gid)
 			return true;
-	return to->st_gid == getegid();
+	return false;
 }
 
+/* What only the session has is counted; what the host's file had, and loses, is told. */
 static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 			    const struct stat *has)
 {
-	if (e->depth > 0 && (e->upper.st_uid != has->st_uid || e->upper.st_gid != has->st_gid) &&
-	    (!apply_may_give(&e->upper) ||
-	     fchownat(fd, "", e->upper.st_uid, e->upper.st_gid, AT_EMPTY_PATH) < 0))
+	const uid_t uid = e->upper.st_uid;
+	const gid_t gid = e->upper.st_gid;
+	bool kept = true;
+
+	if (e->depth == 0)
+		return;
+	if (gid != has->st_gid)
+		kept = apply_may_give(gid) && fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == 0;
+	if (uid != has->st_uid)
+		kept = geteuid() == 0 && fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) == 0 &&
+		       kept;
+	if (kept)
+		return;
+	if (!e->has_host || (e->changes & (COW_OWNER | COW_TYPE))) {
 		a->applied->owners++;
+		return;
+	}
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e,
+			 "its owner or group could not be kept: it is yours now");
 }
 
 /*

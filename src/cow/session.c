@@ -60,6 +60,28 @@ static bool cow_meta_pair(const char *text, char between, uint64_t *ret_a, uint6
 	return cow_meta_number(first, ret_a) && cow_meta_number(at + 1, ret_b);
 }
 
+/* "FIRST:COUNT". */
+static bool cow_meta_range(const char *value, struct cow_ids *ids)
+{
+	struct cow_id_range *has = (struct cow_id_range *)(uintptr_t)ids->has;
+	uint64_t first, count;
+
+	if (ids->n_has >= COW_IDS_MAX || !cow_meta_pair(value, ':', &first, &count) ||
+	    first > UINT32_MAX || count > UINT32_MAX)
+		return false;
+	has[ids->n_has++] = (struct cow_id_range){(uint32_t)first, (uint32_t)count};
+	return true;
+}
+
+/* Has the sandbox such an id? Where that is not known it has not. */
+bool cow_ids_have(const struct cow_ids *ids, uint32_t id)
+{
+	for (size_t i = 0; i < ids->n_has; i++)
+		if (id >= ids->has[i].first && id - ids->has[i].first < ids->has[i].count)
+			return true;
+	return false;
+}
+
 static bool cow_meta_field(struct cow_session *s, const char *key, const char *value)
 {
 	uint64_t a, b;
@@ -73,8 +95,12 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 	} else if (str_equal(key, "nobody")) {
 		if (!cow_meta_pair(value, ':', &a, &b))
 			return false;
-		s->nobody_uid = (uint32_t)a;
-		s->nobody_gid = (uint32_t)b;
+		s->uids.nobody = (uint32_t)a;
+		s->gids.nobody = (uint32_t)b;
+	} else if (str_equal(key, "uids")) {
+		return cow_meta_range(value, &s->uids);
+	} else if (str_equal(key, "gids")) {
+		return cow_meta_range(value, &s->gids);
 	} else if (str_equal(key, "root")) {
 		if (s->n_roots >= COW_ROOTS_MAX || value[0] != '/')
 			return false;
@@ -101,7 +127,9 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 	int r = 0;
 
 	s->roots = arena_alloc(arena, COW_ROOTS_MAX * sizeof(*s->roots));
-	if (!s->roots)
+	s->uids.has = arena_alloc(arena, COW_IDS_MAX * sizeof(*s->uids.has));
+	s->gids.has = arena_alloc(arena, COW_IDS_MAX * sizeof(*s->gids.has));
+	if (!s->roots || !s->uids.has || !s->gids.has)
 		return err_oom(err);
 	for (const char *at = text; r == 0 && at < text + len; at += strlen(at) + 1) {
 		const char *equals = strchr(at, '=');
@@ -154,6 +182,16 @@ static void cow_meta_put_command(struct str_buf *out, const char *const *argv)
 	cow_meta_put(out, "command=", words.data);
 }
 
+static void cow_meta_put_ids(struct str_buf *out, const char *key, const struct cow_ids *ids)
+{
+	char pair[64];
+
+	for (size_t i = 0; i < ids->n_has; i++) {
+		(void)snprintf(pair, sizeof(pair), "%u:%u", ids->has[i].first, ids->has[i].count);
+		cow_meta_put(out, key, pair);
+	}
+}
+
 /* Written whole, and then there: a session without one is nothing. */
 static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 			  struct arena *arena, struct sbx_err *err)
@@ -169,8 +207,10 @@ static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *
 	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)s->began.tv_sec,
 		       s->began.tv_nsec);
 	cow_meta_put(&out, "began=", pair);
-	(void)snprintf(pair, sizeof(pair), "%u:%u", wanted->nobody_uid, wanted->nobody_gid);
+	(void)snprintf(pair, sizeof(pair), "%u:%u", s->uids.nobody, s->gids.nobody);
 	cow_meta_put(&out, "nobody=", pair);
+	cow_meta_put_ids(&out, "uids=", &s->uids);
+	cow_meta_put_ids(&out, "gids=", &s->gids);
 	cow_meta_put_command(&out, wanted->argv);
 	for (size_t i = 0; i < s->n_roots; i++) {
 		cow_meta_put(&out, "root=", s->roots[i].path);
@@ -319,6 +359,8 @@ static int cow_session_fill(struct cow_session *s, const struct cow_wanted *want
 	if (!s->roots)
 		return err_oom(err);
 	s->n_roots = wanted->n_roots;
+	s->uids = wanted->uids;
+	s->gids = wanted->gids;
 	for (size_t i = 0; i < wanted->n_roots; i++) {
 		struct stat st;
 		int r;
@@ -382,8 +424,15 @@ static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wan
 		err_hint(err, "give the same --cow in the same order, or begin another session");
 		return r;
 	}
-	if (!s->applied)
-		return 0;
+	/* Without ids but the caller's nothing of nobody's is made; with them it may be from now.
+	 */
+	if (s->uids.nobody == 0 && wanted->uids.nobody) {
+		s->uids = wanted->uids;
+		s->gids = wanted->gids;
+		r = cow_meta_write(s, wanted, arena, err);
+	}
+	if (!s->applied || r < 0)
+		return r;
 	/* What is changed from now on, on either side, is another matter. */
 	cow_session_note_time(&s->began);
 	r = cow_meta_write(s, wanted, arena, err);

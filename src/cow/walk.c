@@ -381,13 +381,20 @@ static bool walk_same_time(const struct timespec *a, const struct timespec *b)
 }
 
 /*
- * In a user namespace (cow_gain_access()) all ids that it has not look alike. So they do in
- * the sandbox, and fuse-overlayfs copies a file of theirs with "nobody" as its owner.
+ * All ids that the sandbox has not look alike there, and fuse-overlayfs copies a file of theirs
+ * with "nobody" as its owner (the kernel does not copy it at all). That is no change: what is so
+ * copied has the owner that the host's has. Once applied by an ordinary user, that is the
+ * caller; so only root tells it from what the command gave to "nobody". In a user namespace
+ * (cow_gain_access()) ids that this process has not look alike too.
  */
-static bool walk_ids_differ(uint32_t upper, uint32_t host, uint32_t nobody)
+static uint32_t walk_real_id(const struct walk *w, uint32_t upper, uint32_t host,
+			     const struct cow_ids *ids)
 {
-	return upper != host && upper != WALK_NOBODY && host != WALK_NOBODY &&
-	       (nobody == 0 || upper != nobody);
+	if (upper == WALK_NOBODY && !cow_ids_have(ids, upper))
+		return host;
+	if (!w->root->fuse || !ids->nobody || upper != ids->nobody)
+		return upper;
+	return geteuid() != 0 || !cow_ids_have(ids, host) ? host : upper;
 }
 
 /* What differs between an entry of the layer and the host's of that name. */
@@ -408,9 +415,10 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 	if (type != S_IFLNK &&
 	    ((e->upper.st_mode ^ e->host.st_mode) & (e->depth > 0 ? 07777 : 01777)) != 0)
 		e->changes |= COW_MODE;
+	e->upper.st_uid = walk_real_id(w, e->upper.st_uid, e->host.st_uid, &w->session->uids);
+	e->upper.st_gid = walk_real_id(w, e->upper.st_gid, e->host.st_gid, &w->session->gids);
 	if (e->depth > 0 &&
-	    (walk_ids_differ(e->upper.st_uid, e->host.st_uid, w->session->nobody_uid) ||
-	     walk_ids_differ(e->upper.st_gid, e->host.st_gid, w->session->nobody_gid)))
+	    (e->upper.st_uid != e->host.st_uid || e->upper.st_gid != e->host.st_gid))
 		e->changes |= COW_OWNER;
 	if (!walk_same_time(&e->upper.st_mtim, &e->host.st_mtim))
 		e->changes |= COW_TIME;

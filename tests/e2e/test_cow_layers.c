@@ -237,6 +237,95 @@ Test(cow_layers, other_ids_files_are_within_reach)
 	}
 }
 
+/* A directory of root's is copied as "nobody's"; to add a name is no change of its owner. */
+Test(cow_layers, what_is_copied_keeps_its_owner)
+{
+	static const char *const maps[] = {"--map=range", "--map=single"};
+	struct cow_site site;
+	char expected[1024];
+	struct stat st;
+
+	skip_unless(stat("/var/tmp", &st) == 0 && st.st_uid == 0 && (st.st_mode & S_IWOTH),
+		    "/var/tmp has to be root's, for all");
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n");
+	const struct run_options options = {.env = site.place.env};
+
+	/* Also where the session was begun without those ids. */
+	for (size_t i = 0; i < 3; i++) {
+		_autorun_ struct run_result run =
+			run_sbx_with(&options, maps[(i + 1) % 2], "--ro-bind", "/usr", "/usr",
+				     "--cow", "/var", "--cow", site.path, "--chdir", site.path,
+				     "--session", "s", "--overlay-driver=fuse", "--", "/bin/sh",
+				     "-c", "echo b >a; echo n 2>/dev/null >/var/tmp/sbx-new");
+		skip_unless(run.status == 0 || i != 1, "there has to be a range of ids");
+		if (i > 0)
+			cr_expect(strstr(run.err, "sbx: 1 added, 1 changed, 0 deleted"), "%s",
+				  run.err);
+	}
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+	_autorun_ struct run_result gone = cow_verb(&site, "discard", "s");
+
+	(void)snprintf(expected, sizeof(expected), "A  /var/tmp/sbx-new\nM  %s/a (content)\n",
+		       site.path);
+	expect_out(diff, expected);
+	expect_out(gone, "");
+	cow_finish(&site);
+}
+
+/* What the command gives away is told, to "nobody" as well. */
+Test(cow_layers, what_is_given_to_nobody_is_told)
+{
+	struct cow_site site;
+	char expected[1024];
+
+	cow_start(&site, "kernel", "a=a\n", "b=b\n");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run =
+		run_sbx_with(&options, "--root", "--map=range", "--ro-bind", "/usr", "/usr",
+			     "--cow", site.path, "--session", "s", "--chdir", site.path, "--",
+			     "/bin/sh", "-ec", "chown 33:33 a; chown 65534:65534 b");
+	skip_unless(run.status == 0, "there has to be a range of ids");
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+	(void)snprintf(expected, sizeof(expected), "M  %s/a (owner ", site.path);
+	cr_expect(strstr(diff.out, expected), "%s", diff.out);
+	(void)snprintf(expected, sizeof(expected), "M  %s/b (owner ", site.path);
+	cr_expect(strstr(diff.out, expected), "%s", diff.out);
+	cow_finish(&site);
+}
+
+/*
+ * Applied by root, what was copied keeps the owner that the host's has. A layer as fuse-overlayfs
+ * makes it, in a sandbox that has ids 0 and 65534, of a file of 33's and one of 0's.
+ */
+Test(cow_layers, root_keeps_owners)
+{
+	struct cow_site site;
+
+	cow_start(&site, "fuse", "a=a\n");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run = run_sbx_with(
+		&options, "--root", "--map=range", "--ro-bind", "/usr", "/usr", "--ro-bind",
+		sbx_program(), "/sbx", "--chdir", "/tmp", "--", "/bin/sh", "-ec",
+		"mkdir -p -m 700 t s/0/upper s/0/work/fuse-overlayfs; umask 077; chmod 700 s t\n"
+		"echo o >t/copied; echo o >t/given; chown 33:34 t/copied; sleep 0.1\n"
+		"cd s/0/upper; echo n | tee copied >given; chown 65534:65534 *; chmod 600 *; cd "
+		"/tmp\n"
+		"printf 'sbx-session=1\\0began=%s\\0nobody=65534:65534\\0uids=0:1\\0uids=65534:1"
+		"\\0gids=0:1\\0gids=65534:1\\0root=/tmp/t\\0inode=%s\\0' "
+		"$(date +%s.%N) $(stat -c %d:%i t) >s/meta\n"
+		"/sbx diff ./s; /sbx apply ./s; stat -c '%n %u %g' t/*; cat t/*; /sbx diff ./s");
+
+	skip_unless(run.status == 0 || !strstr(run.err, "subuid"), "there has to be a range");
+	expect_out(run, "M  /tmp/t/copied (content)\n"
+			"M  /tmp/t/given (content, owner 0:0 -> 65534:65534)\n"
+			"applied: 0 added, 2 changed, 0 deleted\n"
+			"t/copied 33 34\nt/given 65534 65534\nn\nn\n");
+	cow_finish(&site);
+}
+
 /* fuse-overlayfs 1.10 finds them again where the kernel may remember names for it. */
 Test(cow_layers, removed_names_stay_removed_in_a_directory_made_anew)
 {

@@ -20,7 +20,7 @@
 #include "sbx/base/arena.h"
 #include "sbx/base/err.h"
 
-enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20 };
+enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128 };
 
 enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE };
 
@@ -28,6 +28,17 @@ struct cow_root {
 	const char *path;  /* of the host, absolute, without links */
 	uint64_t dev, ino; /* what it was when the session began */
 	bool fuse;	   /* its driver was fuse-overlayfs */
+};
+
+struct cow_id_range {
+	uint32_t first, count;
+};
+
+/* Of one kind, uids or gids: those of the host that the sandbox has. */
+struct cow_ids {
+	uint32_t nobody; /* its "nobody", who all are there that it has not; 0: none */
+	const struct cow_id_range *has;
+	size_t n_has;
 };
 
 struct cow_session {
@@ -40,9 +51,7 @@ struct cow_session {
 	const char *command; /* "" where it is not known */
 	struct cow_root *roots;
 	size_t n_roots;
-	/* The host's ids of the sandbox's "nobody", who all are there that it has no id for;
-	   0: none */
-	uint32_t nobody_uid, nobody_gid;
+	struct cow_ids uids, gids;
 };
 
 void cow_session_init(struct cow_session *session);
@@ -58,9 +67,10 @@ struct cow_wanted {
 	const char *const *roots;
 	size_t n_roots;
 	const char *const *argv; /* NULL-terminated */
-	uint32_t nobody_uid, nobody_gid;
+	struct cow_ids uids, gids;
 };
 
+bool cow_ids_have(const struct cow_ids *ids, uint32_t id);
 int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,
 		      struct sbx_err *err);
 void cow_session_abandon(struct cow_session *session);
