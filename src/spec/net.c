@@ -60,6 +60,7 @@ enum {
 	NET_RULES_BYTES = 16384,
 	NET_RULE_BYTES = 1536,
 	NET_PORT_BYTES = 128,			      /* in the rules */
+	NET_RANGE_BYTES = 2 * INET_ADDRSTRLEN + 1,    /* of addresses of IPv4 */
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
@@ -612,18 +613,45 @@ static void net_rule_ipv6(struct str_buf *out, const struct net_words *words)
 		str_buf_puts(out, "meta nfproto ipv6 goto refuse\n");
 }
 
-/* Who else may be in a shared network. */
-static void net_put_members(struct str_buf *out, const struct net_words *words)
+/* Who else may be in a shared network, as nft writes a range. */
+void net_put_members(struct str_buf *out, const struct net_words *words)
 {
 	const struct net_address first = net_own(words, NET_MEMBER_FIRST);
 	const struct net_address last =
 		net_own(words, NET_MEMBER_FIRST + net_members(words->prefix) - 1);
 
-	str_buf_puts(out, "ip daddr ");
 	net_put_address(out, &first);
 	str_buf_puts(out, "-");
 	net_put_address(out, &last);
-	str_buf_puts(out, " accept\n");
+}
+
+/* The rules of a member say what it may begin, so the set of those that it may answer is kept. */
+static bool net_answers_members(const struct net_scene *scene)
+{
+	return scene->words->share[0] && scene->n_rules > 0;
+}
+
+static void net_put_heard(struct str_buf *out, const struct net_scene *scene)
+{
+	char room[NET_RANGE_BYTES];
+	struct str_buf members = STR_BUF_ON_STACK(room);
+
+	if (!net_answers_members(scene))
+		return;
+	net_put_members(&members, scene->words);
+	publish_put_heard(out, members.data);
+	str_buf_puts(out, "}\n");
+}
+
+/* The answers, and what the kernel itself says to members: or they would wait for nothing. */
+static void net_put_answers(struct str_buf *out, const struct net_scene *scene)
+{
+	if (!net_answers_members(scene))
+		return;
+	str_buf_puts(out, "chain answers {\n");
+	publish_put_replies(out, true);
+	str_buf_puts(out, "icmp type { echo-reply, destination-unreachable, time-exceeded, "
+			  "parameter-problem } accept\n}\n");
 }
 
 /* What is refused unless a word, or a rule that names it, opens it. */
@@ -632,8 +660,11 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	const struct net_address own = net_own(scene->words, 0);
 
 	net_allow(out, scene->words);
-	if (scene->words->share[0])
+	if (scene->words->share[0]) {
+		str_buf_puts(out, "ip daddr ");
 		net_put_members(out, scene->words);
+		str_buf_puts(out, " accept\n");
+	}
 	str_buf_puts(out, "ip daddr ");
 	net_put_address(out, &own);
 	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
@@ -685,13 +716,20 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	out.data[0] = '\0';
 	str_buf_puts(&out, "table inet sbx {\n");
 	publish_put_tables(&out, plan, gateway);
+	net_put_heard(&out, scene);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
 			   "reject with icmpx admin-prohibited\n}\n");
 	net_put_chains(&out, scene);
+	net_put_answers(&out, scene);
 	str_buf_puts(&out, "chain out {\ntype filter hook output priority 0; policy accept;\n"
 			   "oifname \"lo\" accept\n");
 	if (plan)
 		publish_put_answers(&out, plan);
+	if (net_answers_members(scene)) {
+		str_buf_puts(&out, "ip daddr ");
+		net_put_members(&out, scene->words);
+		str_buf_puts(&out, " jump answers\n");
+	}
 	if (!scene->words->unfiltered)
 		net_rule_ipv6(&out, scene->words);
 	for (size_t i = 0; i < scene->n_rules; i++)

@@ -15,8 +15,9 @@
  * word lan behind --net=user gives: not the host's own, and no metadata. All else, be it "any",
  * opens nothing that was refused without it. A rule that denies leads to one.
  *
- * The resolver has an address of slirp4netns's network, which is a private one; "lan" means
- * the host's network and leaves it out. So do addresses that nobody could think of it.
+ * The resolver has an address of slirp4netns's network, which is a private one, and so have the
+ * members of a shared network; "lan" means the host's network and leaves them out. So do
+ * addresses that nobody could think of it.
  */
 
 #include <arpa/inet.h>
@@ -353,7 +354,7 @@ static void netrule_put_dns(const struct net_scene *scene, const char *verdict, 
 	}
 }
 
-/* "ip daddr != A ", for every resolver of the family. */
+/* "ip daddr != A ", for every resolver of the family, and for the members of a shared network. */
 static void netrule_put_but(const struct net_scene *scene, int family, struct str_buf *out)
 {
 	struct net_address dns[NET_DNS_MAX];
@@ -366,6 +367,11 @@ static void netrule_put_but(const struct net_scene *scene, int family, struct st
 		net_put_address(out, &dns[i]);
 		str_buf_puts(out, " ");
 	}
+	if (family != AF_INET || !scene->words->share[0])
+		return;
+	str_buf_puts(out, "ip daddr != ");
+	net_put_members(out, scene->words);
+	str_buf_puts(out, " ");
 }
 
 static void netrule_put_lan(const struct net_scene *scene, const char *tail, struct str_buf *out)

@@ -378,18 +378,27 @@ int publish_remark(struct sbx_plan *plan)
 
 /* ---- the rules ---- */
 
-/* In front of the chains: who has been heard. @gateway: its address */
-void publish_put_tables(struct str_buf *out, const struct plan_net *net, const char *gateway)
+/*
+ * The set of who has been heard, and the chain that fills it, which the caller closes.
+ * @from: an address of IPv4, or a range of them, that is listened to
+ */
+void publish_put_heard(struct str_buf *out, const char *from)
 {
-	if (!net || !net->answers_udp)
-		return;
 	str_buf_printf(out,
 		       "set heard {\ntype ipv4_addr . inet_service . inet_service\n"
 		       "flags dynamic, timeout\nsize %d\ntimeout " PUBLISH_ANSWER_TIME "\n}\n"
 		       "chain in {\ntype filter hook input priority 0; policy accept;\n"
 		       "ip saddr %s meta l4proto udp "
 		       "update @heard { ip saddr . udp sport . udp dport }\n",
-		       PUBLISH_HEARD_MAX, gateway);
+		       PUBLISH_HEARD_MAX, from);
+}
+
+/* In front of the chains: who has been heard. @gateway: its address */
+void publish_put_tables(struct str_buf *out, const struct plan_net *net, const char *gateway)
+{
+	if (!net || !net->answers_udp)
+		return;
+	publish_put_heard(out, gateway);
 	for (size_t i = 0; i < net->n_ports; i++) {
 		const struct plan_port *port = &net->ports[i];
 
@@ -402,12 +411,18 @@ void publish_put_tables(struct str_buf *out, const struct plan_net *net, const c
 	str_buf_puts(out, "}\n");
 }
 
+/* TCP that belongs to a connection; and where there is the set, UDP to who is in it. */
+void publish_put_replies(struct str_buf *out, bool udp)
+{
+	str_buf_puts(out, "tcp flags & (fin | syn | rst | ack | urg) != syn accept\n");
+	if (udp)
+		str_buf_puts(out, "ip daddr . udp dport . udp sport @heard accept\n");
+}
+
 /* In front of what is refused: what is sent to who has come in. */
 void publish_put_answers(struct str_buf *out, const struct plan_net *net)
 {
-	str_buf_puts(out, "tcp flags & (fin | syn | rst | ack | urg) != syn accept\n");
-	if (net && net->answers_udp)
-		str_buf_puts(out, "ip daddr . udp dport . udp sport @heard accept\n");
+	publish_put_replies(out, net->answers_udp);
 }
 
 /* ---- what cannot be had ---- */

@@ -192,6 +192,23 @@ Test(netrules, lan_leaves_the_resolver_out)
 		  "%s", out.data);
 }
 
+Test(netrules, lan_leaves_the_members_of_a_shared_network_out)
+{
+	char room[4096];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+	struct net_words words;
+	const struct net_scene scene = {.words = &words};
+	struct netrule rule;
+	struct sbx_err err;
+
+	cr_assert_eq(net_read("lab,user", "--net", &words, &err), 0);
+	cr_assert_eq(netrule_read("lan", "--deny-net", &rule, &err), 0);
+	netrule_put(&rule, SPEC_NET_DENY, &scene, &out);
+	cr_expect(strstr(out.data, "ip daddr != 10.0.2.3 ip daddr != 10.0.2.16-10.0.2.143 "
+				   "ip daddr { 10.0.0.0/8, "),
+		  "%s", out.data);
+}
+
 Test(netrules, a_rule_that_allows_leads_where_it_should)
 {
 	static const struct {

@@ -72,5 +72,6 @@ bool net_is_nowhere(const struct net_address *a);
 size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX]);
 void net_put_address(struct str_buf *out, const struct net_address *a);
 void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail);
+void net_put_members(struct str_buf *out, const struct net_words *words);
 void net_put_metadata(struct str_buf *out, const char *tail);
 void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail);
