@@ -807,9 +807,7 @@ static int net_find_helper(const struct sbx_spec *spec, const struct probe_host 
 /* As slirp4netns will. */
 static int net_check_tun(struct sbx_err *err)
 {
-	static const char path[] = "/dev/net/tun";
-	_autoclose_ int fd = open(path, O_RDWR | O_CLOEXEC);
-	int r = fd < 0 ? err_system(err, errno, path, "cannot open") : 0;
+	int r = probe_device("/dev/net/tun", err);
 
 	if (r < 0)
 		hint_add(err, HINT_TUN);

@@ -181,9 +181,15 @@ Test(network, a_device_that_is_closed_is_named_with_a_remedy)
 	_autorun_ struct run_result r =
 		world_run_as("unshare -m", tree,
 			     "mount -t tmpfs none /dev/net; $S --net=user -- echo ran; echo $?; "
-			     "${S%% *} doctor tun > said; grep -c 'modprobe tun' said");
+			     "${S%% *} doctor tun > said; grep -c 'modprobe tun' said; "
+			     "> /dev/net/tun; mount --bind /dev/null /dev/net/tun; "
+			     "$S --net=user -- echo ran; echo $?");
 
-	expect_out(r, "125\n1\n");
+	expect_out(r, "125\n1\n125\n");
+	cr_expect(strstr(r.err, "--net=user: /dev/net/tun: is not the device of this name"), "%s",
+		  r.err);
+	cr_expect(strstr(r.err, "hint:  in a container: start that with --device /dev/net/tun"),
+		  "%s", r.err);
 	cr_expect(strstr(r.err, "--net=user: /dev/net/tun: cannot open: No such file"), "%s",
 		  r.err);
 	cr_expect(strstr(r.err, "modprobe tun"), "%s", r.err);
