@@ -232,6 +232,19 @@ static int net_read_sub(struct net_words *words, const char *word, const char *o
 			 all.data);
 }
 
+/*
+ * In slirp4netns's own network nobody answers for names where dns= is given, but what listens on
+ * the host's loopback, or a member where there are some.
+ */
+static const struct net_address *net_find_mute(const struct net_words *words)
+{
+	for (size_t i = 0; i < words->n_dns && !words->share[0]; i++)
+		if (net_is_own(words, &words->dns[i]) &&
+		    !(words->allow_host_loopback && net_is_gateway(words, &words->dns[i])))
+			return &words->dns[i];
+	return NULL;
+}
+
 /* What only shows when all words are known. */
 static int net_check(const struct net_words *words, const char *option, struct sbx_err *err)
 {
@@ -241,6 +254,11 @@ static int net_check(const struct net_words *words, const char *option, struct s
 		dns6 |= words->dns[i].family == AF_INET6;
 	if (words->unfiltered && words->lan)
 		return net_bad(option, "lan", "unfiltered opens that and all else", err);
+	if (net_find_mute(words))
+		return net_bad(option, "dns=",
+			       "no resolver has an address of slirp4netns's own network (cidr=); "
+			       "without dns=, that of the host is asked",
+			       err);
 	if (words->ipv6 && words->mtu < NET_MTU_MIN_IPV6)
 		return net_bad(option, "mtu=", "IPv6 takes 1280 at least", err);
 	if (!words->ipv6 && (dns6 || words->outbound6.family))
@@ -259,6 +277,9 @@ static int net_check_meant(const char *name, const char *option, struct sbx_err 
 					     "ns",     "pasta",	    "private", "slirp4netns"};
 	struct similar similar = SIMILAR(name, strlen(name), strlen(name));
 
+	if (str_equal(name, "none") || str_equal(name, "host"))
+		return err_usage(err, option, "there are no words behind %s, only behind user",
+				 name);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (str_equal(name, others[i]))
 			return err_usage(
@@ -564,6 +585,18 @@ bool net_is_own(const struct net_words *words, const struct net_address *address
 	if (address->family == AF_INET6)
 		return net_prefix_has(&own6, address, 128);
 	return ((ntohl(address->at.v4.s_addr) ^ words->cidr) & ~(UINT32_MAX >> words->prefix)) == 0;
+}
+
+/* Is it what slirp4netns sends to the host's loopback, if it may? */
+bool net_is_gateway(const struct net_words *words, const struct net_address *address)
+{
+	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct in6_addr gateway6;
+
+	if (address->family == AF_INET)
+		return address->at.v4.s_addr == gateway.at.v4.s_addr;
+	return inet_pton(AF_INET6, net_gateway6, &gateway6) == 1 &&
+	       IN6_ARE_ADDR_EQUAL(&address->at.v6, &gateway6);
 }
 
 /* Who is asked for names. Return: how many. */
@@ -948,6 +981,26 @@ static int net_remark(const struct net_words *words, const struct sbx_spec *spec
 	return r == 0 ? publish_remark(plan) : r;
 }
 
+/* A rule that opens nothing, as a word of --net is missing, is not what was meant. */
+static int net_check_allowed(const struct net_words *words, const struct netrule *rule,
+			     const char *text, struct sbx_err *err)
+{
+	static const char option[] = "--allow-net";
+
+	if (rule->where != NETRULE_ADDRESS)
+		return 0;
+	if (rule->address.family == AF_INET6 && !words->ipv6)
+		return net_bad(option, text,
+			       "there is no IPv6 without the word ipv6 (--net=user,ipv6)", err);
+	if (!words->allow_host_loopback && words->internet && netrule_is_single(rule) &&
+	    net_is_gateway(words, &rule->address))
+		return net_bad(option, text,
+			       "the gateway leads to the host's loopback, which no rule opens, but "
+			       "the word allow-host-loopback (--net=user,allow-host-loopback)",
+			       err);
+	return 0;
+}
+
 /* The rules of the options, as read once more: a spec can come from a file. */
 static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, struct net_scene *scene,
 			  struct sbx_err *err)
@@ -967,6 +1020,8 @@ static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, stru
 				     rule->kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net",
 				     &rules[i], err);
 
+		if (r == 0 && rule->kind == SPEC_NET_ALLOW)
+			r = net_check_allowed(scene->words, &rules[i], rule->text, err);
 		if (r < 0)
 			return r;
 		kinds[i] = rule->kind;

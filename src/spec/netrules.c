@@ -223,9 +223,32 @@ static int netrule_refuse_where(const char *where, const char *option, struct sb
 	return -EINVAL;
 }
 
+/* Is it one address? */
+bool netrule_is_single(const struct netrule *rule)
+{
+	return rule->where == NETRULE_ADDRESS &&
+	       rule->bits == (rule->address.family == AF_INET ? 32 : 128);
+}
+
+/* Are all addresses that it names loopback ones? */
+static bool netrule_is_loopback(const struct netrule *rule)
+{
+	if (rule->where != NETRULE_ADDRESS)
+		return false;
+	if (rule->address.family == AF_INET6)
+		return netrule_is_single(rule) && IN6_IS_ADDR_LOOPBACK(&rule->address.at.v6);
+	return rule->bits >= 8 && ntohl(rule->address.at.v4.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 static int netrule_check(const struct netrule *rule, const char *text, const char *option,
 			 struct sbx_err *err)
 {
+	if (netrule_is_loopback(rule))
+		return err_usage(err, option,
+				 "\"%s\": the sandbox has a loopback of its own, which no rule is "
+				 "about; the host's is reached by the gateway's address, and only "
+				 "with --net=user,allow-host-loopback",
+				 text);
 	if (rule->protocol == NETRULE_ICMP && rule->n_ports > 0)
 		return err_usage(err, option, "\"%s\": icmp has no ports", text);
 	if (rule->where == NETRULE_DNS && (rule->protocol != NETRULE_ALL || rule->n_ports > 0))
@@ -273,13 +296,6 @@ int netrule_read(const char *text, const char *option, struct netrule *ret, stru
 }
 
 /* ---- writing ---- */
-
-/* Is it one address? */
-bool netrule_is_single(const struct netrule *rule)
-{
-	return rule->where == NETRULE_ADDRESS &&
-	       rule->bits == (rule->address.family == AF_INET ? 32 : 128);
-}
 
 /* Where a packet goes that the rule fits. */
 static const char *netrule_verdict(const struct netrule *rule, enum spec_net_rule_kind kind,

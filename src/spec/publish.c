@@ -83,6 +83,12 @@ static int publish_read_addr(const char *word, const char *option, const char *t
 				   "in front of the ports stands an address of "
 				   "IPv4, as 127.0.0.1, or 0.0.0.0 for all",
 				   err);
+	/* To listen there is no error to the kernel, but nobody can connect. */
+	if (in.s_addr == INADDR_BROADCAST || IN_MULTICAST(ntohl(in.s_addr)))
+		return publish_bad(option, text,
+				   "no interface of the host can have this address; 0.0.0.0 is "
+				   "all of them",
+				   err);
 	*ret_addr = in.s_addr;
 	return 0;
 }
@@ -165,10 +171,11 @@ int publish_read(const char *text, const char *option, struct plan_port *ret, st
 				   err);
 	if ((n > 1 && *parts[n - 2] && !publish_read_run(parts[n - 2], true, &port.host, &hosts)) ||
 	    !publish_read_run(parts[n - 1], false, &port.guest, &port.count))
-		return publish_bad(option, text,
-				   "must be [ADDR:]HOSTPORT:PORT[/udp], with ports from 1 to 65535 "
-				   "(HOSTPORT 0: any) or ranges as 8000-8010",
-				   err);
+		return publish_bad(
+			option, text,
+			"must be [ADDR:]HOSTPORT:PORT[/udp], with ports from 1 to 65535 "
+			"(HOSTPORT 0: any) or ranges as 8000-8010, of 1000 ports at most",
+			err);
 	if (port.host && hosts != port.count)
 		return publish_bad(option, text, "the two ranges have different lengths", err);
 	*ret = port;
@@ -348,6 +355,11 @@ int publish_refuse_without_net(const struct sbx_spec *spec, struct sbx_err *err)
 	if (spec->net && str_starts_with(spec->net, NET_FD))
 		return err_usage(err, "--publish",
 				 "cannot lead into a network that was made elsewhere (--net=%s)",
+				 spec->net);
+	if (spec->net && net_is_shared(spec->net))
+		return err_usage(err, "--publish",
+				 "cannot lead into a network that sandboxes share (--net=%s), only "
+				 "into one of its own: --net=user",
 				 spec->net);
 	return err_usage(err, "--publish",
 			 spec->ns[SPEC_NS_NET] == SPEC_NS_SHARE

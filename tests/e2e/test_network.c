@@ -231,6 +231,8 @@ Test(network, words_that_are_wrong_are_refused)
 		{"--net=user,dns=127.0.0.1", "no resolver outside"},
 		{"--net=user,dns=2001:db8::1", "takes the word ipv6"},
 		{"--net=user,lan,unfiltered", "opens that and all else"},
+		{"--net=none,lan", "no words behind none"},
+		{"--net=user,dns=10.0.2.3", "slirp4netns's own network"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -273,6 +275,21 @@ Test(network, rules_without_a_network_are_refused)
 		cr_expect(strstr(r.err, "--deny-net: "), "%s", r.err);
 		cr_expect(strstr(r.err, "hint:"), "%s", r.err);
 	}
+}
+
+/* They open nothing without the word, and that is not what was meant. */
+Test(network, rules_that_need_a_word_are_refused_without)
+{
+	in_world("for rule in 10.0.2.2:80 ::/0 127.0.0.1; do "
+		 "$S --net=user --allow-net $rule -- echo ran; echo $?; done; "
+		 "$S --net=user,ipv6,allow-host-loopback --allow-net 10.0.2.2:80 --allow-net ::/0 "
+		 "--deny-net ::/0 -- echo ran; $S --net=user --deny-net ::/0 -- echo ran");
+
+	expect_out(r, "125\n125\n125\nran\nran\n");
+	cr_expect(strstr(r.err, "\"10.0.2.2:80\": the gateway leads to"), "%s", r.err);
+	cr_expect(strstr(r.err, "\"::/0\": there is no IPv6 without the word ipv6"), "%s", r.err);
+	cr_expect(strstr(r.err, "\"127.0.0.1\": the sandbox has a loopback of its own"), "%s",
+		  r.err);
 }
 
 Test(network, the_plan_shows_the_rules)

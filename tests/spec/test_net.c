@@ -78,12 +78,31 @@ Test(net, wrong_words_are_refused)
 		"user,outbound=eth0",
 		"user,outbound=2001:db8::1",
 		"user,lan,unfiltered",
+		"user,dns=10.0.2.2",
+		"user,dns=10.0.2.3",
+		"user,cidr=10.9.0.0/16,dns=10.9.1.1",
+		"user,dns=10.9.1.1,cidr=10.9.0.0/16",
+		"user,ipv6,dns=fd00::3",
 	};
 	struct net_words words;
 	struct sbx_err err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		cr_expect_lt(net_read(wrong[i], "--net", &words, &err), 0, "%s", wrong[i]);
+}
+
+/* What listens on the host's 127.0.0.1:53, a member, and what only looks like it. */
+Test(net, a_resolver_near_by_can_be_asked)
+{
+	static const char *const good[] = {
+		"user,allow-host-loopback,dns=10.0.2.2", "user,dns=10.0.2.2,allow-host-loopback",
+		"user,ipv6,allow-host-loopback,dns=fd00::2", "lab,user,dns=10.0.2.16",
+		"user,cidr=10.9.0.0/24,dns=10.0.2.3"};
+	struct net_words words;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		cr_expect_eq(net_read(good[i], "--net", &words, &err), 0, "%s", good[i]);
 }
 
 Test(net, a_word_that_is_too_long_is_refused)

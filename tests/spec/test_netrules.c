@@ -153,6 +153,24 @@ Test(netrules, a_name_is_refused_with_the_reason_and_a_remedy)
 	}
 }
 
+/* No packet to them gets to a rule: lo comes first. */
+Test(netrules, a_rule_for_the_loopback_is_refused)
+{
+	static const char *const rules[] = {"127.0.0.1", "127.0.0.0/8", "127.9.9.9:80/tcp", "::1",
+					    "[::1]:80"};
+	static const char *const others[] = {"0.0.0.0/0", "126.0.0.0/7", "::/0", "::/127"};
+	struct netrule rule;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		cr_assert_eq(netrule_read(rules[i], "--deny-net", &rule, &err), -EINVAL, "%s",
+			     rules[i]);
+		cr_expect(strstr(err.what, "allow-host-loopback"), "%s", err.what);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		cr_expect_eq(netrule_read(others[i], "--deny-net", &rule, &err), 0, "%s", err.what);
+}
+
 Test(netrules, a_rule_that_denies_leads_to_the_refusal)
 {
 	static const struct {
@@ -220,7 +238,7 @@ Test(netrules, a_rule_that_allows_leads_where_it_should)
 		{"fe80::/10", " goto near\n"},	  {"192.0.0.0/8", " goto usual\n"},
 		{"any", " goto usual\n"},	  {"0.0.0.0/0", " goto usual\n"},
 		{"::/0", " goto usual\n"},	  {"10.0.2.3", " goto usual\n"},
-		{"10.0.2.0/28", " goto usual\n"}, {"127.0.0.1", " goto usual\n"},
+		{"10.0.2.0/28", " goto usual\n"}, {"126.0.0.0/7", " goto usual\n"},
 		{"203.0.113.7", " accept\n"},	  {"203.0.113.0/24", " goto usual\n"},
 		{"fd00::3", " goto usual\n"},	  {"dns", " goto usual\n"},
 	};

@@ -68,6 +68,7 @@ const char *net_resolv_conf(const struct net_words *words, struct arena *arena);
 /* For netrules.c. */
 bool net_is_near(const struct net_address *address, unsigned bits);
 bool net_is_own(const struct net_words *words, const struct net_address *address);
+bool net_is_gateway(const struct net_words *words, const struct net_address *address);
 bool net_is_nowhere(const struct net_address *a);
 size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX]);
 void net_put_address(struct str_buf *out, const struct net_address *a);
