@@ -10,6 +10,10 @@
  * namespace refuses those. The rules belong to the user namespace that owns that network,
  * and the command, which has no capability there whatever it is given, cannot change them.
  *
+ * A network that the host is in has private addresses or, with IPv6 always, public ones. So beside
+ * the private ones the networks of the host's interfaces are refused. That covers, too, the address
+ * that the host gives itself anew in such a network every day (RFC 8981).
+ *
  * Order of the rules: what is needed (lo, the resolver, neighbour discovery), then what is
  * refused, then all else passes. They refuse and do not drop, so that a program fails at once;
  * TCP by a reset, as an ICMP that comes while connect(2) is at work counts only a second later.
@@ -57,6 +61,8 @@ enum {
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
 	NET_WORD_MAX = 128,
 	NET_SLIP_LEN = 4, /* of the words that a slip could be of */
+	NET_LINK_MIN = 8, /* bits of a network that the host is in; one of fewer is a mistake */
+	NET_LINK_MIN_IPV6 = 32,
 	NET_RULES_BYTES = 16384,
 	NET_RULE_BYTES = 1536,
 	NET_PORT_BYTES = 128,			      /* in the rules */
@@ -392,7 +398,7 @@ static const struct net_prefix net_metadata4[] = {
 	{"168.63.129.16", 32},
 };
 
-/* What lan opens: private, shared (RFC 6598) and link-local addresses. */
+/* What lan opens, beside the host's networks: private, shared (RFC 6598), link-local addresses. */
 static const struct net_prefix net_near4[] = {
 	{"10.0.0.0", 8},    {"100.64.0.0", 10},	 {"169.254.0.0", 16},
 	{"172.16.0.0", 12}, {"192.168.0.0", 16},
@@ -510,40 +516,92 @@ void net_put_metadata(struct str_buf *out, const char *tail)
 	net_put_list(out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false, tail);
 }
 
+/* The networks that the host is in, where their addresses are no private ones. */
+static void net_put_links(struct str_buf *out, const struct net_scene *scene, int family,
+			  bool nat64, const char *but, const char *tail)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < scene->n_links; i++) {
+		const struct net_link *link = &scene->links[i];
+
+		if (link->address.family != family)
+			continue;
+		if (n++ == 0)
+			str_buf_printf(out, "%s%s daddr { ", but,
+				       family == AF_INET6 || nat64 ? "ip6" : "ip");
+		else
+			str_buf_puts(out, ", ");
+		if (nat64)
+			net_put_nat64(out, link->address.at.v4);
+		else
+			net_put_address(out, &link->address);
+		str_buf_printf(out, "/%u", link->bits + (nat64 ? 96 : 0));
+	}
+	if (n > 0)
+		str_buf_printf(out, " }%s", tail);
+}
+
 /* @but4, @but6: what is in front, to leave some addresses out */
-void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail)
+void net_put_near(struct str_buf *out, const struct net_scene *scene, const char *but4,
+		  const char *but6, const char *tail)
 {
 	str_buf_puts(out, but4);
 	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), false, tail);
 	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), true, tail);
 	str_buf_puts(out, but6);
 	net_put_list(out, "ip6", net_near6, ARRAY_SIZE(net_near6), false, tail);
+	net_put_links(out, scene, AF_INET, false, but4, tail);
+	net_put_links(out, scene, AF_INET, true, "", tail);
+	net_put_links(out, scene, AF_INET6, false, but6, tail);
+}
+
+/* Do all addresses whose first @bits are those of @address begin as @net does, of @net_bits? */
+static bool net_covers(const struct net_address *net, unsigned net_bits,
+		       const struct net_address *address, unsigned bits)
+{
+	const uint8_t *a = (const uint8_t *)&net->at, *b = (const uint8_t *)&address->at;
+
+	if (net->family != address->family || bits < net_bits)
+		return false;
+	for (unsigned i = 0; i < net_bits; i++)
+		if (((a[i / 8] ^ b[i / 8]) >> (7 - i % 8)) & 1)
+			return false;
+	return true;
 }
 
 static bool net_prefix_has(const struct net_prefix *prefix, const struct net_address *address,
 			   unsigned bits)
 {
-	const uint8_t *at = (const uint8_t *)&address->at;
-	uint8_t first[sizeof(struct in6_addr)] = {0};
+	struct net_address net = {.family = address->family};
 
-	if (bits < prefix->bits || inet_pton(address->family, prefix->address, first) != 1)
-		return false;
-	for (unsigned i = 0; i < prefix->bits; i++)
-		if (((first[i / 8] ^ at[i / 8]) >> (7 - i % 8)) & 1)
-			return false;
-	return true;
+	return inet_pton(net.family, prefix->address, &net.at) == 1 &&
+	       net_covers(&net, prefix->bits, address, bits);
 }
 
-/* Are all addresses that begin as this one does of those that lan opens? */
-bool net_is_near(const struct net_address *address, unsigned bits)
+static bool net_list_has(const struct net_prefix *list, size_t n, const struct net_address *address,
+			 unsigned bits)
 {
-	bool v4 = address->family == AF_INET;
-	const struct net_prefix *list = v4 ? net_near4 : net_near6;
-
-	for (size_t i = 0; i < (v4 ? ARRAY_SIZE(net_near4) : ARRAY_SIZE(net_near6)); i++)
+	for (size_t i = 0; i < n; i++)
 		if (net_prefix_has(&list[i], address, bits))
 			return true;
 	return false;
+}
+
+static bool net_is_private(const struct net_address *address, unsigned bits)
+{
+	return address->family == AF_INET
+		       ? net_list_has(net_near4, ARRAY_SIZE(net_near4), address, bits)
+		       : net_list_has(net_near6, ARRAY_SIZE(net_near6), address, bits);
+}
+
+/* Are all addresses that begin as this one does of those that lan opens? */
+bool net_is_near(const struct net_scene *scene, const struct net_address *address, unsigned bits)
+{
+	for (size_t i = 0; i < scene->n_links; i++)
+		if (net_covers(&scene->links[i].address, scene->links[i].bits, address, bits))
+			return true;
+	return net_is_private(address, bits);
 }
 
 static void net_allow_dns(struct str_buf *out, const struct net_address *address)
@@ -707,7 +765,7 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
 	net_put_metadata(out, net_refused);
 	if (!lan)
-		net_put_near(out, "", "", net_refused);
+		net_put_near(out, scene, "", "", net_refused);
 }
 
 /*
@@ -737,12 +795,13 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	const struct plan_net *plan = scene->words->plan;
 	const struct net_address host_side = net_own(scene->words, NET_GATEWAY);
 	const char *gateway = net_address_arg(arena, "", &host_side);
-	size_t size = NET_RULES_BYTES + 3 * scene->n_host * NET_ADDRESS_BYTES +
+	size_t n = scene->n_host + scene->n_links;
+	size_t size = NET_RULES_BYTES + 3 * n * NET_ADDRESS_BYTES +
 		      (plan ? plan->n_ports * NET_PORT_BYTES : 0);
 	struct str_buf out = {.size = size};
 
 	for (size_t i = 0; i < scene->n_rules; i++)
-		out.size += NET_RULE_BYTES + 2 * scene->n_host * NET_ADDRESS_BYTES;
+		out.size += NET_RULE_BYTES + 2 * n * NET_ADDRESS_BYTES;
 	out.data = arena_alloc(arena, out.size);
 	if (!out.data || !gateway)
 		return NULL;
@@ -777,17 +836,62 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 
 /* ---- what the host has ---- */
 
-static int net_find_host(struct arena *arena, struct net_address **ret, size_t *ret_n,
-			 struct sbx_err *err)
+static unsigned net_count_bits(const struct sockaddr *mask)
+{
+	struct in6_addr at = {0};
+	unsigned bits = 0;
+
+	if (!mask)
+		return sizeof(at) * CHAR_BIT;
+	if (mask->sa_family == AF_INET)
+		memcpy(&at, &((const struct sockaddr_in *)(const void *)mask)->sin_addr,
+		       sizeof(struct in_addr));
+	else
+		at = ((const struct sockaddr_in6 *)(const void *)mask)->sin6_addr;
+	for (size_t i = 0; i < sizeof(at); i++)
+		bits += (unsigned)__builtin_popcount(at.s6_addr[i]);
+	return bits;
+}
+
+/*
+ * Note the network of one of the host's addresses. Those that the rules have anyway, and those
+ * in another, are left out: to nft a set whose ranges overlap is an error.
+ */
+static void net_add_link(struct net_scene *scene, struct net_link *links,
+			 const struct net_address *address, unsigned bits)
+{
+	bool v4 = address->family == AF_INET;
+	struct net_link link = {.address = *address, .bits = bits};
+	uint8_t *at = (uint8_t *)&link.address.at;
+	size_t n = 0;
+
+	if (bits < (v4 ? NET_LINK_MIN : NET_LINK_MIN_IPV6) || bits >= (v4 ? 32 : 128) ||
+	    net_is_near(scene, address, bits) ||
+	    net_list_has(v4 ? net_never4 : net_never6,
+			 v4 ? ARRAY_SIZE(net_never4) : ARRAY_SIZE(net_never6), address, bits))
+		return;
+	for (unsigned i = bits; i < (v4 ? 32 : 128); i++)
+		at[i / 8] &= (uint8_t) ~(1U << (7 - i % 8));
+	for (size_t i = 0; i < scene->n_links; i++)
+		if (!net_covers(&link.address, bits, &links[i].address, links[i].bits))
+			links[n++] = links[i];
+	links[n++] = link;
+	scene->n_links = n;
+}
+
+static int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *err)
 {
 	struct net_address *list = arena_alloc(arena, NET_HOST_MAX * sizeof(*list));
+	struct net_link *links = arena_alloc(arena, NET_HOST_MAX * sizeof(*links));
 	struct ifaddrs *first;
 	size_t n = 0;
 
-	if (!list)
+	if (!list || !links)
 		return err_oom(err);
 	if (getifaddrs(&first) < 0)
 		return err_system(err, errno, NULL, "cannot learn the host's addresses");
+	scene->host = list;
+	scene->links = links;
 	for (const struct ifaddrs *i = first; i && n <= NET_HOST_MAX; i = i->ifa_next) {
 		int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
 
@@ -797,6 +901,7 @@ static int net_find_host(struct arena *arena, struct net_address **ret, size_t *
 			n++;
 			break;
 		}
+		memset(&list[n], 0, sizeof(list[n]));
 		list[n].family = family;
 		if (family == AF_INET)
 			list[n].at.v4 =
@@ -804,14 +909,14 @@ static int net_find_host(struct arena *arena, struct net_address **ret, size_t *
 		else
 			list[n].at.v6 =
 				((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
+		net_add_link(scene, links, &list[n], net_count_bits(i->ifa_netmask));
 		n++;
 	}
 	freeifaddrs(first);
 	if (n > NET_HOST_MAX)
 		return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
 				  NET_HOST_MAX);
-	*ret = list;
-	*ret_n = n;
+	scene->n_host = n;
 	return 0;
 }
 
@@ -1127,7 +1232,6 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 {
 	struct plan_net *net = &plan->net;
 	struct net_scene scene = {.words = words};
-	struct net_address *addresses = NULL;
 	const char *helper = NULL;
 	int r = words->internet ? net_find_helper(spec, host, "slirp4netns", &helper, err) : 0;
 
@@ -1136,7 +1240,7 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
 	if (r == 0 && net_needs_rules(spec, words))
-		r = net_find_host(&plan->arena, &addresses, &scene.n_host, err);
+		r = net_find_host(&plan->arena, &scene, err);
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
 	if (r == 0)
@@ -1147,7 +1251,6 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		return r;
 	if (!words->share[0])
 		net->helper = helper;
-	scene.host = addresses;
 	net->survives = words->keep;
 	net->text = net_text(words, &plan->arena);
 	if (net->nft)

@@ -315,7 +315,7 @@ static const char *netrule_verdict(const struct netrule *rule, enum spec_net_rul
 			return "goto usual";
 		if (netrule_is_single(rule))
 			return net_is_nowhere(&rule->address) ? "goto usual" : "accept";
-		return net_is_near(&rule->address, rule->bits) ? "goto near" : "goto usual";
+		return net_is_near(scene, &rule->address, rule->bits) ? "goto near" : "goto usual";
 	case NETRULE_ANY:
 	case NETRULE_DNS:
 		break;
@@ -398,7 +398,7 @@ static void netrule_put_lan(const struct net_scene *scene, const char *tail, str
 	netrule_put_but(scene, AF_INET, &but4);
 	netrule_put_but(scene, AF_INET6, &but6);
 	net_put_metadata(out, tail);
-	net_put_near(out, but4.data, but6.data, tail);
+	net_put_near(out, scene, but4.data, but6.data, tail);
 }
 
 /* The lines of nftables that one rule is. */

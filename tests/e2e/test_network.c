@@ -277,6 +277,31 @@ Test(network, rules_without_a_network_are_refused)
 	}
 }
 
+/* A network that the host is in is a LAN, whatever its addresses are; one that is in another, too.
+ */
+Test(network, the_word_lan_means_the_hosts_networks)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		"ip addr add 203.0.113.65/26 dev lo; ip addr add 203.0.113.66/28 dev lo; "
+		"ip addr add 203.0.113.129/26 dev lo; ip addr add 203.0.113.67/26 dev lo; "
+		"both() { $S --net=user \"$@\" -- bash -c '" GET
+		"get 203.0.113.70 80; get 203.0.113.130 80; get 203.0.113.1 80'; }; both; "
+		"both --allow-net lan; both --allow-net 203.0.113.64/26 --deny-net any; "
+		"both --allow-net 203.0.113.0/24; both --allow-net 203.0.113.70; "
+		"$S --net=user,lan --deny-net lan -- bash -c '" GET
+		"get 203.0.113.70 80; get 203.0.113.1 80'");
+
+	expect_out(r, "Connection refused\nConnection refused\nhello\n"
+		      "hello\nhello\nhello\n"
+		      "hello\nConnection refused\nConnection refused\n"
+		      "Connection refused\nConnection refused\nhello\n"
+		      "hello\nConnection refused\nhello\n"
+		      "Connection refused\nhello\n");
+}
+
 /* They open nothing without the word, and that is not what was meant. */
 Test(network, rules_that_need_a_word_are_refused_without)
 {

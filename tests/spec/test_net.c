@@ -17,15 +17,21 @@ static char *rules_of(const char *text, struct arena *arena)
 {
 	struct net_address host[3] = {
 		{.family = AF_INET}, {.family = AF_INET6}, {.family = AF_INET}};
+	struct net_link links[2] = {{{.family = AF_INET}, 24}, {{.family = AF_INET6}, 64}};
 	struct net_words words;
 
 	(void)inet_pton(AF_INET, "198.51.100.9", &host[0].at.v4);
 	(void)inet_pton(AF_INET6, "2001:db8::9", &host[1].at.v6);
 	host[2] = host[0];
+	(void)inet_pton(AF_INET, "198.51.100.0", &links[0].address.at.v4);
+	(void)inet_pton(AF_INET6, "2001:db8::", &links[1].address.at.v6);
 	read_words(text, &words);
-	return net_rules(
-		&(struct net_scene){.words = &words, .host = host, .n_host = ARRAY_SIZE(host)},
-		arena);
+	return net_rules(&(struct net_scene){.words = &words,
+					     .host = host,
+					     .n_host = ARRAY_SIZE(host),
+					     .links = links,
+					     .n_links = ARRAY_SIZE(links)},
+			 arena);
 }
 
 Test(net, words_are_read)
@@ -166,6 +172,11 @@ Test(net, words_change_the_rules)
 		{"user", "fd00::3", false},
 		{"user,lan", " 192.168.0.0/16 }", false},
 		{"user,lan", "fc00::/7", false},
+		{"user", "ip daddr { 198.51.100.0/24 } goto refuse\n", true},
+		{"user", "ip6 daddr { 64:ff9b::c633:6400/120 } goto refuse\n", true},
+		{"user", "ip6 daddr { 2001:db8::/64 } goto refuse\n", true},
+		{"user,lan", "198.51.100.0/24", false},
+		{"user,lan", "2001:db8::/64", false},
 		{"user,ipv6", "meta nfproto ipv6 goto refuse\n", false},
 		{"user,ipv6", "ip6 daddr fd00::3 meta l4proto { tcp, udp } th dport 53 accept\n",
 		 true},
@@ -194,6 +205,7 @@ Test(net, words_change_the_rules)
 Test(net, many_addresses_fit)
 {
 	static struct net_address host[NET_HOST_MAX];
+	static struct net_link links[NET_HOST_MAX];
 	_autoarena_ struct arena arena;
 	struct net_words words;
 	const char *rules;
@@ -204,10 +216,15 @@ Test(net, many_addresses_fit)
 		memset(&host[i].at, 0xfe, sizeof(host[i].at));
 		host[i].at.v6.s6_addr[3] = (uint8_t)i;
 		host[i].at.v6.s6_addr[2] = (uint8_t)(i >> 8);
+		links[i] = (struct net_link){host[i], i % 2 ? 31 : 127};
 	}
-	read_words("user,lan", &words);
-	rules = net_rules(
-		&(struct net_scene){.words = &words, .host = host, .n_host = NET_HOST_MAX}, &arena);
+	read_words("user", &words);
+	rules = net_rules(&(struct net_scene){.words = &words,
+					      .host = host,
+					      .n_host = NET_HOST_MAX,
+					      .links = links,
+					      .n_links = NET_HOST_MAX},
+			  &arena);
 	cr_assert_not_null(rules);
 	cr_expect_lt(strlen(rules), 128 * 1024 - 1, "more than execve(2) takes as a word");
 	cr_expect_str_eq(rules + strlen(rules) - 4, "}\n}\n");
