@@ -84,6 +84,23 @@ Test(network, a_root_of_the_hosts_gets_the_resolver_too)
 	cr_expect_null(strstr(r.out, "etc"), "%s", r.out);
 }
 
+/* But what names the file is obeyed, and an /etc without one is left so. */
+Test(network, an_etc_of_the_hosts_gets_the_resolver_too)
+{
+	in_world("mkdir etc none; echo theirs > etc/resolv.conf; echo mine > mine; "
+		 "both() { $S \"$@\" --net=user -- cat /etc/resolv.conf; }; "
+		 "both --ro-bind etc /etc; both --bind etc /etc; both --tmpfs /etc --ro-bind etc "
+		 "/etc/; "
+		 "both --ro-bind etc /etc --ro-bind mine /etc/resolv.conf; "
+		 "both --no-base --ro-bind etc /etc --symlink usr/lib /lib --symlink usr/lib64 "
+		 "/lib64; "
+		 "cat etc/resolv.conf; $S --ro-bind none /etc --net=user -- ls -A /etc; "
+		 "$S --ro-bind etc /etc -- cat /etc/resolv.conf; ls -A none");
+
+	expect_out(r, "nameserver 10.0.2.3\nnameserver 10.0.2.3\nnameserver 10.0.2.3\nmine\n"
+		      "theirs\ntheirs\ntheirs\n");
+}
+
 Test(network, a_second_command_has_the_same_network)
 {
 	in_world("mkfifo go; $S --name net-test --net=user --bind $D $D -- bash -c "
