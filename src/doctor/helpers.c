@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* helpers: probes of programs that sbx starts, and of the devices they open. */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "sbx/doctor/probes.h"
 #include "sbx/spec/hints.h"
@@ -13,15 +10,13 @@
 DOCTOR_PROBE(device)
 {
 	const char *path = probe->arg == HINT_TUN ? "/dev/net/tun" : "/dev/fuse";
-	_autoclose_ int fd = open(path, O_RDWR | O_CLOEXEC);
 	struct sbx_err err;
 
 	(void)d;
-	if (fd >= 0) {
+	if (probe_device(path, &err) == 0) {
 		doctor_say(ret, DOCTOR_WORKS, "%s was opened", path);
 		return;
 	}
-	(void)err_system(&err, errno, path, "cannot open");
 	hint_add(&err, probe->arg);
 	doctor_blame(ret, &err);
 }

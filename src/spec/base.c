@@ -368,3 +368,20 @@ int base_add_steps(const struct base_wanted *w, struct sbx_plan *plan, struct sb
 		return err_oom(err);
 	return w->only_kernel ? 0 : base_add_usr_links(w, plan, err);
 }
+
+/**
+ * Cover the /etc/resolv.conf of an /etc that an operation brings: it names resolvers of the host's,
+ * which the sandbox does not reach.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int base_cover_resolver(const struct base_wanted *w, struct sbx_plan *plan, struct sbx_err *err)
+{
+	const uint32_t when = BASE_NET | BASE_ROOT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(base_parts); i++)
+		if (base_parts[i].when == when &&
+		    base_add_part(w, &base_parts[i], base_parts[i].dest, plan) < 0)
+			return err_oom(err);
+	return 0;
+}

@@ -10,6 +10,10 @@
  * namespace refuses those. The rules belong to the user namespace that owns that network,
  * and the command, which has no capability there whatever it is given, cannot change them.
  *
+ * A network that the host is in has private addresses or, with IPv6 always, public ones. So beside
+ * the private ones the networks of the host's interfaces are refused. That covers, too, the address
+ * that the host gives itself anew in such a network every day (RFC 8981).
+ *
  * Order of the rules: what is needed (lo, the resolver, neighbour discovery), then what is
  * refused, then all else passes. They refuse and do not drop, so that a program fails at once;
  * TCP by a reset, as an ICMP that comes while connect(2) is at work counts only a second later.
@@ -57,9 +61,12 @@ enum {
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
 	NET_WORD_MAX = 128,
 	NET_SLIP_LEN = 4, /* of the words that a slip could be of */
+	NET_LINK_MIN = 8, /* bits of a network that the host is in; one of fewer is a mistake */
+	NET_LINK_MIN_IPV6 = 32,
 	NET_RULES_BYTES = 16384,
 	NET_RULE_BYTES = 1536,
 	NET_PORT_BYTES = 128,			      /* in the rules */
+	NET_RANGE_BYTES = 2 * INET_ADDRSTRLEN + 1,    /* of addresses of IPv4 */
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
@@ -231,6 +238,19 @@ static int net_read_sub(struct net_words *words, const char *word, const char *o
 			 all.data);
 }
 
+/*
+ * In slirp4netns's own network nobody answers for names where dns= is given, but what listens on
+ * the host's loopback, or a member where there are some.
+ */
+static const struct net_address *net_find_mute(const struct net_words *words)
+{
+	for (size_t i = 0; i < words->n_dns && !words->share[0]; i++)
+		if (net_is_own(words, &words->dns[i]) &&
+		    !(words->allow_host_loopback && net_is_gateway(words, &words->dns[i])))
+			return &words->dns[i];
+	return NULL;
+}
+
 /* What only shows when all words are known. */
 static int net_check(const struct net_words *words, const char *option, struct sbx_err *err)
 {
@@ -240,6 +260,11 @@ static int net_check(const struct net_words *words, const char *option, struct s
 		dns6 |= words->dns[i].family == AF_INET6;
 	if (words->unfiltered && words->lan)
 		return net_bad(option, "lan", "unfiltered opens that and all else", err);
+	if (net_find_mute(words))
+		return net_bad(option, "dns=",
+			       "no resolver has an address of slirp4netns's own network (cidr=); "
+			       "without dns=, that of the host is asked",
+			       err);
 	if (words->ipv6 && words->mtu < NET_MTU_MIN_IPV6)
 		return net_bad(option, "mtu=", "IPv6 takes 1280 at least", err);
 	if (!words->ipv6 && (dns6 || words->outbound6.family))
@@ -258,6 +283,9 @@ static int net_check_meant(const char *name, const char *option, struct sbx_err 
 					     "ns",     "pasta",	    "private", "slirp4netns"};
 	struct similar similar = SIMILAR(name, strlen(name), strlen(name));
 
+	if (str_equal(name, "none") || str_equal(name, "host"))
+		return err_usage(err, option, "there are no words behind %s, only behind user",
+				 name);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (str_equal(name, others[i]))
 			return err_usage(
@@ -370,7 +398,7 @@ static const struct net_prefix net_metadata4[] = {
 	{"168.63.129.16", 32},
 };
 
-/* What lan opens: private, shared (RFC 6598) and link-local addresses. */
+/* What lan opens, beside the host's networks: private, shared (RFC 6598), link-local addresses. */
 static const struct net_prefix net_near4[] = {
 	{"10.0.0.0", 8},    {"100.64.0.0", 10},	 {"169.254.0.0", 16},
 	{"172.16.0.0", 12}, {"192.168.0.0", 16},
@@ -488,40 +516,92 @@ void net_put_metadata(struct str_buf *out, const char *tail)
 	net_put_list(out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false, tail);
 }
 
+/* The networks that the host is in, where their addresses are no private ones. */
+static void net_put_links(struct str_buf *out, const struct net_scene *scene, int family,
+			  bool nat64, const char *but, const char *tail)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < scene->n_links; i++) {
+		const struct net_link *link = &scene->links[i];
+
+		if (link->address.family != family)
+			continue;
+		if (n++ == 0)
+			str_buf_printf(out, "%s%s daddr { ", but,
+				       family == AF_INET6 || nat64 ? "ip6" : "ip");
+		else
+			str_buf_puts(out, ", ");
+		if (nat64)
+			net_put_nat64(out, link->address.at.v4);
+		else
+			net_put_address(out, &link->address);
+		str_buf_printf(out, "/%u", link->bits + (nat64 ? 96 : 0));
+	}
+	if (n > 0)
+		str_buf_printf(out, " }%s", tail);
+}
+
 /* @but4, @but6: what is in front, to leave some addresses out */
-void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail)
+void net_put_near(struct str_buf *out, const struct net_scene *scene, const char *but4,
+		  const char *but6, const char *tail)
 {
 	str_buf_puts(out, but4);
 	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), false, tail);
 	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), true, tail);
 	str_buf_puts(out, but6);
 	net_put_list(out, "ip6", net_near6, ARRAY_SIZE(net_near6), false, tail);
+	net_put_links(out, scene, AF_INET, false, but4, tail);
+	net_put_links(out, scene, AF_INET, true, "", tail);
+	net_put_links(out, scene, AF_INET6, false, but6, tail);
+}
+
+/* Do all addresses whose first @bits are those of @address begin as @net does, of @net_bits? */
+static bool net_covers(const struct net_address *net, unsigned net_bits,
+		       const struct net_address *address, unsigned bits)
+{
+	const uint8_t *a = (const uint8_t *)&net->at, *b = (const uint8_t *)&address->at;
+
+	if (net->family != address->family || bits < net_bits)
+		return false;
+	for (unsigned i = 0; i < net_bits; i++)
+		if (((a[i / 8] ^ b[i / 8]) >> (7 - i % 8)) & 1)
+			return false;
+	return true;
 }
 
 static bool net_prefix_has(const struct net_prefix *prefix, const struct net_address *address,
 			   unsigned bits)
 {
-	const uint8_t *at = (const uint8_t *)&address->at;
-	uint8_t first[sizeof(struct in6_addr)] = {0};
+	struct net_address net = {.family = address->family};
 
-	if (bits < prefix->bits || inet_pton(address->family, prefix->address, first) != 1)
-		return false;
-	for (unsigned i = 0; i < prefix->bits; i++)
-		if (((first[i / 8] ^ at[i / 8]) >> (7 - i % 8)) & 1)
-			return false;
-	return true;
+	return inet_pton(net.family, prefix->address, &net.at) == 1 &&
+	       net_covers(&net, prefix->bits, address, bits);
 }
 
-/* Are all addresses that begin as this one does of those that lan opens? */
-bool net_is_near(const struct net_address *address, unsigned bits)
+static bool net_list_has(const struct net_prefix *list, size_t n, const struct net_address *address,
+			 unsigned bits)
 {
-	bool v4 = address->family == AF_INET;
-	const struct net_prefix *list = v4 ? net_near4 : net_near6;
-
-	for (size_t i = 0; i < (v4 ? ARRAY_SIZE(net_near4) : ARRAY_SIZE(net_near6)); i++)
+	for (size_t i = 0; i < n; i++)
 		if (net_prefix_has(&list[i], address, bits))
 			return true;
 	return false;
+}
+
+static bool net_is_private(const struct net_address *address, unsigned bits)
+{
+	return address->family == AF_INET
+		       ? net_list_has(net_near4, ARRAY_SIZE(net_near4), address, bits)
+		       : net_list_has(net_near6, ARRAY_SIZE(net_near6), address, bits);
+}
+
+/* Are all addresses that begin as this one does of those that lan opens? */
+bool net_is_near(const struct net_scene *scene, const struct net_address *address, unsigned bits)
+{
+	for (size_t i = 0; i < scene->n_links; i++)
+		if (net_covers(&scene->links[i].address, scene->links[i].bits, address, bits))
+			return true;
+	return net_is_private(address, bits);
 }
 
 static void net_allow_dns(struct str_buf *out, const struct net_address *address)
@@ -563,6 +643,18 @@ bool net_is_own(const struct net_words *words, const struct net_address *address
 	if (address->family == AF_INET6)
 		return net_prefix_has(&own6, address, 128);
 	return ((ntohl(address->at.v4.s_addr) ^ words->cidr) & ~(UINT32_MAX >> words->prefix)) == 0;
+}
+
+/* Is it what slirp4netns sends to the host's loopback, if it may? */
+bool net_is_gateway(const struct net_words *words, const struct net_address *address)
+{
+	const struct net_address gateway = net_own(words, NET_GATEWAY);
+	struct in6_addr gateway6;
+
+	if (address->family == AF_INET)
+		return address->at.v4.s_addr == gateway.at.v4.s_addr;
+	return inet_pton(AF_INET6, net_gateway6, &gateway6) == 1 &&
+	       IN6_ARE_ADDR_EQUAL(&address->at.v6, &gateway6);
 }
 
 /* Who is asked for names. Return: how many. */
@@ -612,18 +704,45 @@ static void net_rule_ipv6(struct str_buf *out, const struct net_words *words)
 		str_buf_puts(out, "meta nfproto ipv6 goto refuse\n");
 }
 
-/* Who else may be in a shared network. */
-static void net_put_members(struct str_buf *out, const struct net_words *words)
+/* Who else may be in a shared network, as nft writes a range. */
+void net_put_members(struct str_buf *out, const struct net_words *words)
 {
 	const struct net_address first = net_own(words, NET_MEMBER_FIRST);
 	const struct net_address last =
 		net_own(words, NET_MEMBER_FIRST + net_members(words->prefix) - 1);
 
-	str_buf_puts(out, "ip daddr ");
 	net_put_address(out, &first);
 	str_buf_puts(out, "-");
 	net_put_address(out, &last);
-	str_buf_puts(out, " accept\n");
+}
+
+/* The rules of a member say what it may begin, so the set of those that it may answer is kept. */
+static bool net_answers_members(const struct net_scene *scene)
+{
+	return scene->words->share[0] && scene->n_rules > 0;
+}
+
+static void net_put_heard(struct str_buf *out, const struct net_scene *scene)
+{
+	char room[NET_RANGE_BYTES];
+	struct str_buf members = STR_BUF_ON_STACK(room);
+
+	if (!net_answers_members(scene))
+		return;
+	net_put_members(&members, scene->words);
+	publish_put_heard(out, members.data);
+	str_buf_puts(out, "}\n");
+}
+
+/* The answers, and what the kernel itself says to members: or they would wait for nothing. */
+static void net_put_answers(struct str_buf *out, const struct net_scene *scene)
+{
+	if (!net_answers_members(scene))
+		return;
+	str_buf_puts(out, "chain answers {\n");
+	publish_put_replies(out, true);
+	str_buf_puts(out, "icmp type { echo-reply, destination-unreachable, time-exceeded, "
+			  "parameter-problem } accept\n}\n");
 }
 
 /* What is refused unless a word, or a rule that names it, opens it. */
@@ -632,8 +751,11 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	const struct net_address own = net_own(scene->words, 0);
 
 	net_allow(out, scene->words);
-	if (scene->words->share[0])
+	if (scene->words->share[0]) {
+		str_buf_puts(out, "ip daddr ");
 		net_put_members(out, scene->words);
+		str_buf_puts(out, " accept\n");
+	}
 	str_buf_puts(out, "ip daddr ");
 	net_put_address(out, &own);
 	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
@@ -643,7 +765,7 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
 	net_put_metadata(out, net_refused);
 	if (!lan)
-		net_put_near(out, "", "", net_refused);
+		net_put_near(out, scene, "", "", net_refused);
 }
 
 /*
@@ -673,25 +795,33 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	const struct plan_net *plan = scene->words->plan;
 	const struct net_address host_side = net_own(scene->words, NET_GATEWAY);
 	const char *gateway = net_address_arg(arena, "", &host_side);
-	size_t size = NET_RULES_BYTES + 3 * scene->n_host * NET_ADDRESS_BYTES +
+	size_t n = scene->n_host + scene->n_links;
+	size_t size = NET_RULES_BYTES + 3 * n * NET_ADDRESS_BYTES +
 		      (plan ? plan->n_ports * NET_PORT_BYTES : 0);
 	struct str_buf out = {.size = size};
 
 	for (size_t i = 0; i < scene->n_rules; i++)
-		out.size += NET_RULE_BYTES + 2 * scene->n_host * NET_ADDRESS_BYTES;
+		out.size += NET_RULE_BYTES + 2 * n * NET_ADDRESS_BYTES;
 	out.data = arena_alloc(arena, out.size);
 	if (!out.data || !gateway)
 		return NULL;
 	out.data[0] = '\0';
 	str_buf_puts(&out, "table inet sbx {\n");
 	publish_put_tables(&out, plan, gateway);
+	net_put_heard(&out, scene);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
 			   "reject with icmpx admin-prohibited\n}\n");
 	net_put_chains(&out, scene);
+	net_put_answers(&out, scene);
 	str_buf_puts(&out, "chain out {\ntype filter hook output priority 0; policy accept;\n"
 			   "oifname \"lo\" accept\n");
 	if (plan)
 		publish_put_answers(&out, plan);
+	if (net_answers_members(scene)) {
+		str_buf_puts(&out, "ip daddr ");
+		net_put_members(&out, scene->words);
+		str_buf_puts(&out, " jump answers\n");
+	}
 	if (!scene->words->unfiltered)
 		net_rule_ipv6(&out, scene->words);
 	for (size_t i = 0; i < scene->n_rules; i++)
@@ -706,17 +836,62 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 
 /* ---- what the host has ---- */
 
-static int net_find_host(struct arena *arena, struct net_address **ret, size_t *ret_n,
-			 struct sbx_err *err)
+static unsigned net_count_bits(const struct sockaddr *mask)
+{
+	struct in6_addr at = {0};
+	unsigned bits = 0;
+
+	if (!mask)
+		return sizeof(at) * CHAR_BIT;
+	if (mask->sa_family == AF_INET)
+		memcpy(&at, &((const struct sockaddr_in *)(const void *)mask)->sin_addr,
+		       sizeof(struct in_addr));
+	else
+		at = ((const struct sockaddr_in6 *)(const void *)mask)->sin6_addr;
+	for (size_t i = 0; i < sizeof(at); i++)
+		bits += (unsigned)__builtin_popcount(at.s6_addr[i]);
+	return bits;
+}
+
+/*
+ * Note the network of one of the host's addresses. Those that the rules have anyway, and those
+ * in another, are left out: to nft a set whose ranges overlap is an error.
+ */
+static void net_add_link(struct net_scene *scene, struct net_link *links,
+			 const struct net_address *address, unsigned bits)
+{
+	bool v4 = address->family == AF_INET;
+	struct net_link link = {.address = *address, .bits = bits};
+	uint8_t *at = (uint8_t *)&link.address.at;
+	size_t n = 0;
+
+	if (bits < (v4 ? NET_LINK_MIN : NET_LINK_MIN_IPV6) || bits >= (v4 ? 32 : 128) ||
+	    net_is_near(scene, address, bits) ||
+	    net_list_has(v4 ? net_never4 : net_never6,
+			 v4 ? ARRAY_SIZE(net_never4) : ARRAY_SIZE(net_never6), address, bits))
+		return;
+	for (unsigned i = bits; i < (v4 ? 32 : 128); i++)
+		at[i / 8] &= (uint8_t) ~(1U << (7 - i % 8));
+	for (size_t i = 0; i < scene->n_links; i++)
+		if (!net_covers(&link.address, bits, &links[i].address, links[i].bits))
+			links[n++] = links[i];
+	links[n++] = link;
+	scene->n_links = n;
+}
+
+static int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *err)
 {
 	struct net_address *list = arena_alloc(arena, NET_HOST_MAX * sizeof(*list));
+	struct net_link *links = arena_alloc(arena, NET_HOST_MAX * sizeof(*links));
 	struct ifaddrs *first;
 	size_t n = 0;
 
-	if (!list)
+	if (!list || !links)
 		return err_oom(err);
 	if (getifaddrs(&first) < 0)
 		return err_system(err, errno, NULL, "cannot learn the host's addresses");
+	scene->host = list;
+	scene->links = links;
 	for (const struct ifaddrs *i = first; i && n <= NET_HOST_MAX; i = i->ifa_next) {
 		int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
 
@@ -726,6 +901,7 @@ static int net_find_host(struct arena *arena, struct net_address **ret, size_t *
 			n++;
 			break;
 		}
+		memset(&list[n], 0, sizeof(list[n]));
 		list[n].family = family;
 		if (family == AF_INET)
 			list[n].at.v4 =
@@ -733,14 +909,14 @@ static int net_find_host(struct arena *arena, struct net_address **ret, size_t *
 		else
 			list[n].at.v6 =
 				((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
+		net_add_link(scene, links, &list[n], net_count_bits(i->ifa_netmask));
 		n++;
 	}
 	freeifaddrs(first);
 	if (n > NET_HOST_MAX)
 		return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
 				  NET_HOST_MAX);
-	*ret = list;
-	*ret_n = n;
+	scene->n_host = n;
 	return 0;
 }
 
@@ -769,9 +945,7 @@ static int net_find_helper(const struct sbx_spec *spec, const struct probe_host 
 /* As slirp4netns will. */
 static int net_check_tun(struct sbx_err *err)
 {
-	static const char path[] = "/dev/net/tun";
-	_autoclose_ int fd = open(path, O_RDWR | O_CLOEXEC);
-	int r = fd < 0 ? err_system(err, errno, path, "cannot open") : 0;
+	int r = probe_device("/dev/net/tun", err);
 
 	if (r < 0)
 		hint_add(err, HINT_TUN);
@@ -912,6 +1086,26 @@ static int net_remark(const struct net_words *words, const struct sbx_spec *spec
 	return r == 0 ? publish_remark(plan) : r;
 }
 
+/* A rule that opens nothing, as a word of --net is missing, is not what was meant. */
+static int net_check_allowed(const struct net_words *words, const struct netrule *rule,
+			     const char *text, struct sbx_err *err)
+{
+	static const char option[] = "--allow-net";
+
+	if (rule->where != NETRULE_ADDRESS)
+		return 0;
+	if (rule->address.family == AF_INET6 && !words->ipv6)
+		return net_bad(option, text,
+			       "there is no IPv6 without the word ipv6 (--net=user,ipv6)", err);
+	if (!words->allow_host_loopback && words->internet && netrule_is_single(rule) &&
+	    net_is_gateway(words, &rule->address))
+		return net_bad(option, text,
+			       "the gateway leads to the host's loopback, which no rule opens, but "
+			       "the word allow-host-loopback (--net=user,allow-host-loopback)",
+			       err);
+	return 0;
+}
+
 /* The rules of the options, as read once more: a spec can come from a file. */
 static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, struct net_scene *scene,
 			  struct sbx_err *err)
@@ -931,6 +1125,8 @@ static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, stru
 				     rule->kind == SPEC_NET_ALLOW ? "--allow-net" : "--deny-net",
 				     &rules[i], err);
 
+		if (r == 0 && rule->kind == SPEC_NET_ALLOW)
+			r = net_check_allowed(scene->words, &rules[i], rule->text, err);
 		if (r < 0)
 			return r;
 		kinds[i] = rule->kind;
@@ -1036,7 +1232,6 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 {
 	struct plan_net *net = &plan->net;
 	struct net_scene scene = {.words = words};
-	struct net_address *addresses = NULL;
 	const char *helper = NULL;
 	int r = words->internet ? net_find_helper(spec, host, "slirp4netns", &helper, err) : 0;
 
@@ -1045,7 +1240,7 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
 	if (r == 0 && net_needs_rules(spec, words))
-		r = net_find_host(&plan->arena, &addresses, &scene.n_host, err);
+		r = net_find_host(&plan->arena, &scene, err);
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
 	if (r == 0)
@@ -1056,7 +1251,6 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		return r;
 	if (!words->share[0])
 		net->helper = helper;
-	scene.host = addresses;
 	net->survives = words->keep;
 	net->text = net_text(words, &plan->arena);
 	if (net->nft)

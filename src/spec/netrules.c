@@ -15,8 +15,9 @@
  * word lan behind --net=user gives: not the host's own, and no metadata. All else, be it "any",
  * opens nothing that was refused without it. A rule that denies leads to one.
  *
- * The resolver has an address of slirp4netns's network, which is a private one; "lan" means
- * the host's network and leaves it out. So do addresses that nobody could think of it.
+ * The resolver has an address of slirp4netns's network, which is a private one, and so have the
+ * members of a shared network; "lan" means the host's network and leaves them out. So do
+ * addresses that nobody could think of it.
  */
 
 #include <arpa/inet.h>
@@ -222,9 +223,32 @@ static int netrule_refuse_where(const char *where, const char *option, struct sb
 	return -EINVAL;
 }
 
+/* Is it one address? */
+bool netrule_is_single(const struct netrule *rule)
+{
+	return rule->where == NETRULE_ADDRESS &&
+	       rule->bits == (rule->address.family == AF_INET ? 32 : 128);
+}
+
+/* Are all addresses that it names loopback ones? */
+static bool netrule_is_loopback(const struct netrule *rule)
+{
+	if (rule->where != NETRULE_ADDRESS)
+		return false;
+	if (rule->address.family == AF_INET6)
+		return netrule_is_single(rule) && IN6_IS_ADDR_LOOPBACK(&rule->address.at.v6);
+	return rule->bits >= 8 && ntohl(rule->address.at.v4.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 static int netrule_check(const struct netrule *rule, const char *text, const char *option,
 			 struct sbx_err *err)
 {
+	if (netrule_is_loopback(rule))
+		return err_usage(err, option,
+				 "\"%s\": the sandbox has a loopback of its own, which no rule is "
+				 "about; the host's is reached by the gateway's address, and only "
+				 "with --net=user,allow-host-loopback",
+				 text);
 	if (rule->protocol == NETRULE_ICMP && rule->n_ports > 0)
 		return err_usage(err, option, "\"%s\": icmp has no ports", text);
 	if (rule->where == NETRULE_DNS && (rule->protocol != NETRULE_ALL || rule->n_ports > 0))
@@ -273,13 +297,6 @@ int netrule_read(const char *text, const char *option, struct netrule *ret, stru
 
 /* ---- writing ---- */
 
-/* Is it one address? */
-bool netrule_is_single(const struct netrule *rule)
-{
-	return rule->where == NETRULE_ADDRESS &&
-	       rule->bits == (rule->address.family == AF_INET ? 32 : 128);
-}
-
 /* Where a packet goes that the rule fits. */
 static const char *netrule_verdict(const struct netrule *rule, enum spec_net_rule_kind kind,
 				   const struct net_scene *scene)
@@ -298,7 +315,7 @@ static const char *netrule_verdict(const struct netrule *rule, enum spec_net_rul
 			return "goto usual";
 		if (netrule_is_single(rule))
 			return net_is_nowhere(&rule->address) ? "goto usual" : "accept";
-		return net_is_near(&rule->address, rule->bits) ? "goto near" : "goto usual";
+		return net_is_near(scene, &rule->address, rule->bits) ? "goto near" : "goto usual";
 	case NETRULE_ANY:
 	case NETRULE_DNS:
 		break;
@@ -353,7 +370,7 @@ static void netrule_put_dns(const struct net_scene *scene, const char *verdict, 
 	}
 }
 
-/* "ip daddr != A ", for every resolver of the family. */
+/* "ip daddr != A ", for every resolver of the family, and for the members of a shared network. */
 static void netrule_put_but(const struct net_scene *scene, int family, struct str_buf *out)
 {
 	struct net_address dns[NET_DNS_MAX];
@@ -366,6 +383,11 @@ static void netrule_put_but(const struct net_scene *scene, int family, struct st
 		net_put_address(out, &dns[i]);
 		str_buf_puts(out, " ");
 	}
+	if (family != AF_INET || !scene->words->share[0])
+		return;
+	str_buf_puts(out, "ip daddr != ");
+	net_put_members(out, scene->words);
+	str_buf_puts(out, " ");
 }
 
 static void netrule_put_lan(const struct net_scene *scene, const char *tail, struct str_buf *out)
@@ -376,7 +398,7 @@ static void netrule_put_lan(const struct net_scene *scene, const char *tail, str
 	netrule_put_but(scene, AF_INET, &but4);
 	netrule_put_but(scene, AF_INET6, &but6);
 	net_put_metadata(out, tail);
-	net_put_near(out, but4.data, but6.data, tail);
+	net_put_near(out, scene, but4.data, but6.data, tail);
 }
 
 /* The lines of nftables that one rule is. */

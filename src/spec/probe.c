@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ enum {
 	PASSWD_MAX_BYTES = 16 << 20,
 	SUBID_MAX_BYTES = 16 << 20,
 	GETENT_MAX_BYTES = 64 << 10,
+	PROBE_MISC_MAJOR = 10,
 };
 
 /* A variable's value, NULL where it is not set. */
@@ -410,19 +412,44 @@ unsigned probe_kernel(const struct probe_host *host)
 	return major * 1000 + minor;
 }
 
-/* Can /dev/fuse be opened? Return: 0, or -1 and errno. */
+/* Devices that helpers open: "misc" ones, of numbers that never change (devices.txt of Linux). */
+static const struct {
+	const char *path;
+	unsigned minor;
+} probe_devices[] = {{"/dev/fuse", 229}, {"/dev/net/tun", 200}};
+
+/**
+ * Can a device be opened, and is it that one? Containers hide a device by mounting /dev/null
+ * over it, which anybody can open.
+ * @path: one of probe_devices
+ *
+ * Return: 0, or -errno with *err filled, but for the hint.
+ */
+int probe_device(const char *path, struct sbx_err *err)
+{
+	_autoclose_ int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_system(err, errno, path, "cannot open");
+	for (size_t i = 0; i < ARRAY_SIZE(probe_devices); i++)
+		if (str_equal(path, probe_devices[i].path) && S_ISCHR(st.st_mode) &&
+		    st.st_rdev == makedev(PROBE_MISC_MAJOR, probe_devices[i].minor))
+			return 0;
+	return err_refuse(err, EPERM, path,
+			  "is not the device of this name, which something is mounted over");
+}
+
+/* Can /dev/fuse be opened, and is it that? Return: 0, or -1 and errno. */
 int probe_fuse(const struct probe_host *host)
 {
-	int fd;
+	struct sbx_err err;
+	int r = host->fuse > 0 ? 0 : host->fuse;
 
-	if (host->fuse) {
-		errno = host->fuse < 0 ? -host->fuse : 0;
-		return host->fuse < 0 ? -1 : 0;
-	}
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 ? -1 : 0;
+	if (!host->fuse)
+		r = probe_device("/dev/fuse", &err);
+	errno = -r;
+	return r < 0 ? -1 : 0;
 }
 
 /* The ABI of the kernel's Landlock, or -errno. Asked only where there is something to scope. */

@@ -83,6 +83,12 @@ static int publish_read_addr(const char *word, const char *option, const char *t
 				   "in front of the ports stands an address of "
 				   "IPv4, as 127.0.0.1, or 0.0.0.0 for all",
 				   err);
+	/* To listen there is no error to the kernel, but nobody can connect. */
+	if (in.s_addr == INADDR_BROADCAST || IN_MULTICAST(ntohl(in.s_addr)))
+		return publish_bad(option, text,
+				   "no interface of the host can have this address; 0.0.0.0 is "
+				   "all of them",
+				   err);
 	*ret_addr = in.s_addr;
 	return 0;
 }
@@ -165,10 +171,11 @@ int publish_read(const char *text, const char *option, struct plan_port *ret, st
 				   err);
 	if ((n > 1 && *parts[n - 2] && !publish_read_run(parts[n - 2], true, &port.host, &hosts)) ||
 	    !publish_read_run(parts[n - 1], false, &port.guest, &port.count))
-		return publish_bad(option, text,
-				   "must be [ADDR:]HOSTPORT:PORT[/udp], with ports from 1 to 65535 "
-				   "(HOSTPORT 0: any) or ranges as 8000-8010",
-				   err);
+		return publish_bad(
+			option, text,
+			"must be [ADDR:]HOSTPORT:PORT[/udp], with ports from 1 to 65535 "
+			"(HOSTPORT 0: any) or ranges as 8000-8010, of 1000 ports at most",
+			err);
 	if (port.host && hosts != port.count)
 		return publish_bad(option, text, "the two ranges have different lengths", err);
 	*ret = port;
@@ -349,6 +356,11 @@ int publish_refuse_without_net(const struct sbx_spec *spec, struct sbx_err *err)
 		return err_usage(err, "--publish",
 				 "cannot lead into a network that was made elsewhere (--net=%s)",
 				 spec->net);
+	if (spec->net && net_is_shared(spec->net))
+		return err_usage(err, "--publish",
+				 "cannot lead into a network that sandboxes share (--net=%s), only "
+				 "into one of its own: --net=user",
+				 spec->net);
 	return err_usage(err, "--publish",
 			 spec->ns[SPEC_NS_NET] == SPEC_NS_SHARE
 				 ? "with the host's network a port that the command listens on is "
@@ -378,18 +390,27 @@ int publish_remark(struct sbx_plan *plan)
 
 /* ---- the rules ---- */
 
-/* In front of the chains: who has been heard. @gateway: its address */
-void publish_put_tables(struct str_buf *out, const struct plan_net *net, const char *gateway)
+/*
+ * The set of who has been heard, and the chain that fills it, which the caller closes.
+ * @from: an address of IPv4, or a range of them, that is listened to
+ */
+void publish_put_heard(struct str_buf *out, const char *from)
 {
-	if (!net || !net->answers_udp)
-		return;
 	str_buf_printf(out,
 		       "set heard {\ntype ipv4_addr . inet_service . inet_service\n"
 		       "flags dynamic, timeout\nsize %d\ntimeout " PUBLISH_ANSWER_TIME "\n}\n"
 		       "chain in {\ntype filter hook input priority 0; policy accept;\n"
 		       "ip saddr %s meta l4proto udp "
 		       "update @heard { ip saddr . udp sport . udp dport }\n",
-		       PUBLISH_HEARD_MAX, gateway);
+		       PUBLISH_HEARD_MAX, from);
+}
+
+/* In front of the chains: who has been heard. @gateway: its address */
+void publish_put_tables(struct str_buf *out, const struct plan_net *net, const char *gateway)
+{
+	if (!net || !net->answers_udp)
+		return;
+	publish_put_heard(out, gateway);
 	for (size_t i = 0; i < net->n_ports; i++) {
 		const struct plan_port *port = &net->ports[i];
 
@@ -402,12 +423,18 @@ void publish_put_tables(struct str_buf *out, const struct plan_net *net, const c
 	str_buf_puts(out, "}\n");
 }
 
+/* TCP that belongs to a connection; and where there is the set, UDP to who is in it. */
+void publish_put_replies(struct str_buf *out, bool udp)
+{
+	str_buf_puts(out, "tcp flags & (fin | syn | rst | ack | urg) != syn accept\n");
+	if (udp)
+		str_buf_puts(out, "ip daddr . udp dport . udp sport @heard accept\n");
+}
+
 /* In front of what is refused: what is sent to who has come in. */
 void publish_put_answers(struct str_buf *out, const struct plan_net *net)
 {
-	str_buf_puts(out, "tcp flags & (fin | syn | rst | ack | urg) != syn accept\n");
-	if (net && net->answers_udp)
-		str_buf_puts(out, "ip daddr . udp dport . udp sport @heard accept\n");
+	publish_put_replies(out, net->answers_udp);
 }
 
 /* ---- what cannot be had ---- */

@@ -1155,11 +1155,39 @@ static int resolve_base(struct resolve *r)
 	return base_add_steps(&wanted, r->plan, r->err);
 }
 
-/* Over the one that a root of the user's has, which names resolvers of the host's. */
+/*
+ * Does the operation bring files for /etc from the host, and does the plan have a resolver? One
+ * behind it that names the file is obeyed.
+ */
+static bool resolve_brings_etc(const struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+
+	if (!r->plan->net.resolv_conf || r->spec->no_base || !r->dests[index] ||
+	    !str_equal(r->dests[index], "/etc") ||
+	    !(op->kind == SPEC_OP_BIND || op->kind == SPEC_OP_COW || layers_is_overlay(op)))
+		return false;
+	for (size_t i = index + 1; i < r->spec->n_ops; i++)
+		if (r->dests[i] && str_equal(r->dests[i], "/etc/resolv.conf"))
+			return false;
+	return true;
+}
+
+/* Over the one that a root or /etc of the user's has, which names resolvers of the host's. */
 static bool resolve_places_resolv_conf(const struct resolve *r)
 {
+	for (size_t i = r->first_op; i < r->spec->n_ops; i++)
+		if (resolve_brings_etc(r, i))
+			return true;
 	return (r->plan->net.resolv_conf || r->plan->net.share) && r->op_is_root &&
 	       !r->spec->no_base;
+}
+
+static int resolve_cover_resolver(struct resolve *r, size_t index)
+{
+	const struct base_wanted wanted = {.net = &r->plan->net};
+
+	return resolve_brings_etc(r, index) ? base_cover_resolver(&wanted, r->plan, r->err) : 0;
 }
 
 static bool resolve_has_data(const struct resolve *r)
@@ -1216,8 +1244,11 @@ static int resolve_filesystem(struct resolve *r)
 		return err_oom(r->err);
 	if (e == 0)
 		e = resolve_base(r);
-	for (; i < r->spec->n_ops && e == 0; i++)
+	for (; i < r->spec->n_ops && e == 0; i++) {
 		e = resolve_op(r, i);
+		if (e == 0)
+			e = resolve_cover_resolver(r, i);
+	}
 	if (e == 0)
 		e = session_hide(r->spec, r->plan, r->err);
 	if (e == 0)

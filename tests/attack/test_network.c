@@ -47,6 +47,26 @@ Test(network, what_is_near_the_host_is_not_reached)
 	expect_out(r, "hello\nConnection refused\nhello\n");
 }
 
+/* Those of a network with public addresses, as every one with IPv6 has. */
+Test(network, the_hosts_neighbours_are_not_reached)
+{
+#define NEIGHBOURS                                                                                 \
+	"await6; get 203.0.113.70 80; get 2001:db8:1:0:1::2 80; get 203.0.113.1 80; "              \
+	"get 2001:db8:1::1 80; get 203.0.113.65 80; "
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		"ip addr add 203.0.113.65/26 dev lo; "
+		"ip -6 addr add 2001:db8:1:0:1::1/80 dev lo; " INSIDE("user,ipv6,lan", NEIGHBOURS)
+			INSIDE("user,ipv6", NEIGHBOURS));
+
+	expect_out(r, "hello\nhello\nhello\nhello\nConnection refused\n"
+		      "Connection refused\nConnection refused\nhello\nhello\n"
+		      "Connection refused\n");
+#undef NEIGHBOURS
+}
+
 Test(network, metadata_services_are_not_reached)
 {
 	in_world(INSIDE("user,unfiltered", "get 169.254.169.254 80; ") INSIDE(

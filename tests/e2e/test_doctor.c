@@ -335,6 +335,26 @@ Test(doctor, devices_that_are_missing_are_told_with_their_modules)
 	cr_expect(strstr(tun.out, "as root: modprobe tun"), "%s", tun.out);
 }
 
+/* As containers hide them: what is there can be opened, and is something else. */
+Test(doctor, devices_that_something_is_mounted_over_fail)
+{
+	static const char *const devices[][2] = {{"fuse", "/dev/fuse"}, {"tun", "/dev/net/tun"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		_autorun_ struct run_result doctor = like_the_host(
+			"--dev-bind", "/dev/null", devices[i][1], DOCTOR(devices[i][0]));
+		char expected[128];
+
+		(void)snprintf(expected, sizeof(expected), "%s: is not the device of this name",
+			       devices[i][1]);
+		cr_expect(strstr(doctor.out, expected), "%s", doctor.out);
+		expect_finding(doctor, 1, "fails ");
+		(void)snprintf(expected, sizeof(expected), "start that with --device %s",
+			       devices[i][1]);
+		cr_expect(strstr(doctor.out, expected), "%s", doctor.out);
+	}
+}
+
 /* A directory on PATH does not matter: helpers are where systems install them. */
 Test(doctor, helpers_that_are_missing_are_told_with_their_packages)
 {

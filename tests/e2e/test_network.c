@@ -84,6 +84,23 @@ Test(network, a_root_of_the_hosts_gets_the_resolver_too)
 	cr_expect_null(strstr(r.out, "etc"), "%s", r.out);
 }
 
+/* But what names the file is obeyed, and an /etc without one is left so. */
+Test(network, an_etc_of_the_hosts_gets_the_resolver_too)
+{
+	in_world("mkdir etc none; echo theirs > etc/resolv.conf; echo mine > mine; "
+		 "both() { $S \"$@\" --net=user -- cat /etc/resolv.conf; }; "
+		 "both --ro-bind etc /etc; both --bind etc /etc; both --tmpfs /etc --ro-bind etc "
+		 "/etc/; "
+		 "both --ro-bind etc /etc --ro-bind mine /etc/resolv.conf; "
+		 "both --no-base --ro-bind etc /etc --symlink usr/lib /lib --symlink usr/lib64 "
+		 "/lib64; "
+		 "cat etc/resolv.conf; $S --ro-bind none /etc --net=user -- ls -A /etc; "
+		 "$S --ro-bind etc /etc -- cat /etc/resolv.conf; ls -A none");
+
+	expect_out(r, "nameserver 10.0.2.3\nnameserver 10.0.2.3\nnameserver 10.0.2.3\nmine\n"
+		      "theirs\ntheirs\ntheirs\n");
+}
+
 Test(network, a_second_command_has_the_same_network)
 {
 	in_world("mkfifo go; $S --name net-test --net=user --bind $D $D -- bash -c "
@@ -181,9 +198,15 @@ Test(network, a_device_that_is_closed_is_named_with_a_remedy)
 	_autorun_ struct run_result r =
 		world_run_as("unshare -m", tree,
 			     "mount -t tmpfs none /dev/net; $S --net=user -- echo ran; echo $?; "
-			     "${S%% *} doctor tun > said; grep -c 'modprobe tun' said");
+			     "${S%% *} doctor tun > said; grep -c 'modprobe tun' said; "
+			     "> /dev/net/tun; mount --bind /dev/null /dev/net/tun; "
+			     "$S --net=user -- echo ran; echo $?");
 
-	expect_out(r, "125\n1\n");
+	expect_out(r, "125\n1\n125\n");
+	cr_expect(strstr(r.err, "--net=user: /dev/net/tun: is not the device of this name"), "%s",
+		  r.err);
+	cr_expect(strstr(r.err, "hint:  in a container: start that with --device /dev/net/tun"),
+		  "%s", r.err);
 	cr_expect(strstr(r.err, "--net=user: /dev/net/tun: cannot open: No such file"), "%s",
 		  r.err);
 	cr_expect(strstr(r.err, "modprobe tun"), "%s", r.err);
@@ -225,6 +248,8 @@ Test(network, words_that_are_wrong_are_refused)
 		{"--net=user,dns=127.0.0.1", "no resolver outside"},
 		{"--net=user,dns=2001:db8::1", "takes the word ipv6"},
 		{"--net=user,lan,unfiltered", "opens that and all else"},
+		{"--net=none,lan", "no words behind none"},
+		{"--net=user,dns=10.0.2.3", "slirp4netns's own network"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -267,6 +292,46 @@ Test(network, rules_without_a_network_are_refused)
 		cr_expect(strstr(r.err, "--deny-net: "), "%s", r.err);
 		cr_expect(strstr(r.err, "hint:"), "%s", r.err);
 	}
+}
+
+/* A network that the host is in is a LAN, whatever its addresses are; one that is in another, too.
+ */
+Test(network, the_word_lan_means_the_hosts_networks)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		"ip addr add 203.0.113.65/26 dev lo; ip addr add 203.0.113.66/28 dev lo; "
+		"ip addr add 203.0.113.129/26 dev lo; ip addr add 203.0.113.67/26 dev lo; "
+		"both() { $S --net=user \"$@\" -- bash -c '" GET
+		"get 203.0.113.70 80; get 203.0.113.130 80; get 203.0.113.1 80'; }; both; "
+		"both --allow-net lan; both --allow-net 203.0.113.64/26 --deny-net any; "
+		"both --allow-net 203.0.113.0/24; both --allow-net 203.0.113.70; "
+		"$S --net=user,lan --deny-net lan -- bash -c '" GET
+		"get 203.0.113.70 80; get 203.0.113.1 80'");
+
+	expect_out(r, "Connection refused\nConnection refused\nhello\n"
+		      "hello\nhello\nhello\n"
+		      "hello\nConnection refused\nConnection refused\n"
+		      "Connection refused\nConnection refused\nhello\n"
+		      "hello\nConnection refused\nhello\n"
+		      "Connection refused\nhello\n");
+}
+
+/* They open nothing without the word, and that is not what was meant. */
+Test(network, rules_that_need_a_word_are_refused_without)
+{
+	in_world("for rule in 10.0.2.2:80 ::/0 127.0.0.1; do "
+		 "$S --net=user --allow-net $rule -- echo ran; echo $?; done; "
+		 "$S --net=user,ipv6,allow-host-loopback --allow-net 10.0.2.2:80 --allow-net ::/0 "
+		 "--deny-net ::/0 -- echo ran; $S --net=user --deny-net ::/0 -- echo ran");
+
+	expect_out(r, "125\n125\n125\nran\nran\n");
+	cr_expect(strstr(r.err, "\"10.0.2.2:80\": the gateway leads to"), "%s", r.err);
+	cr_expect(strstr(r.err, "\"::/0\": there is no IPv6 without the word ipv6"), "%s", r.err);
+	cr_expect(strstr(r.err, "\"127.0.0.1\": the sandbox has a loopback of its own"), "%s",
+		  r.err);
 }
 
 Test(network, the_plan_shows_the_rules)

@@ -157,6 +157,8 @@ Test(publish, words_that_are_wrong_are_refused)
 	} cases[] = {
 		{{"-p", "8080:80"}, "add --net=user"},
 		{{"--net=host", "-p", "8080:80"}, "the host's already"},
+		{{"--net=lab,user", "-p", "8080:80"}, "share (--net=lab,user), only into one"},
+		{{"--net=user", "--publish=255.255.255.255:8080:80"}, "0.0.0.0 is all of them"},
 		{{"--net=user", "--publish=[::1]:8080:80"}, "of IPv4 only"},
 		{{"--net=user", "--publish=80:80/sctp"}, "tcp or udp"},
 		{{"--net=user,unfiltered", "--publish=8053:53/udp"}, "add allow-host-loopback"},

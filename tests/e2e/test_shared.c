@@ -192,6 +192,33 @@ Test(shared, rules_hold_for_members_as_well)
 	expect_out(r, "Connection refused\none pong\nthree pong\nrefused\n");
 }
 
+/* A rule says what may be begun; the others are answered, by UDP and ping, too. */
+Test(shared, who_may_begin_nothing_answers_the_others)
+{
+	in_world("start lab two; start lab one --deny-net any; ask two one; ask one two; "
+		 "$SBX exec one python3 -I -c \"import socket; "
+		 "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7001)); "
+		 "open('bound', 'w'); d, a = s.recvfrom(9); s.sendto(d + b'!', a)\" & echo=$!; "
+		 "until test -e bound; do kill -0 $echo || break; sleep 0.05; done; "
+		 "$SBX exec two python3 -I -c \"import socket; "
+		 "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(60); "
+		 "s.connect(('one', 7001)); s.send(b'hi'); print(s.recv(9).decode())\n"
+		 "s.connect(('one', 7002)); s.send(b'hi')\n"
+		 "try: s.recv(9)\nexcept OSError as e: print(e.strerror)\"; wait $echo");
+
+	expect_out(r, "one pong\nConnectionRefusedError PermissionError\nhi!\n"
+		      "Connection refused\n");
+}
+
+/* The word is for the host's network. */
+Test(shared, the_members_are_no_lan)
+{
+	in_world(GET "start lab,user two; start lab,user,lan one --deny-net lan; ask one two; "
+		     "ask two one; get 192.168.77.2 80; get 203.0.113.1 80");
+
+	expect_out(r, "two pong\none pong\nConnection refused\nhello\n");
+}
+
 Test(shared, an_mtu_and_a_network_can_be_chosen)
 {
 	in_world("start lab,user,mtu=9000,cidr=10.9.0.0/25 one; "

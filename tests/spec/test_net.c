@@ -17,15 +17,21 @@ static char *rules_of(const char *text, struct arena *arena)
 {
 	struct net_address host[3] = {
 		{.family = AF_INET}, {.family = AF_INET6}, {.family = AF_INET}};
+	struct net_link links[2] = {{{.family = AF_INET}, 24}, {{.family = AF_INET6}, 64}};
 	struct net_words words;
 
 	(void)inet_pton(AF_INET, "198.51.100.9", &host[0].at.v4);
 	(void)inet_pton(AF_INET6, "2001:db8::9", &host[1].at.v6);
 	host[2] = host[0];
+	(void)inet_pton(AF_INET, "198.51.100.0", &links[0].address.at.v4);
+	(void)inet_pton(AF_INET6, "2001:db8::", &links[1].address.at.v6);
 	read_words(text, &words);
-	return net_rules(
-		&(struct net_scene){.words = &words, .host = host, .n_host = ARRAY_SIZE(host)},
-		arena);
+	return net_rules(&(struct net_scene){.words = &words,
+					     .host = host,
+					     .n_host = ARRAY_SIZE(host),
+					     .links = links,
+					     .n_links = ARRAY_SIZE(links)},
+			 arena);
 }
 
 Test(net, words_are_read)
@@ -78,12 +84,31 @@ Test(net, wrong_words_are_refused)
 		"user,outbound=eth0",
 		"user,outbound=2001:db8::1",
 		"user,lan,unfiltered",
+		"user,dns=10.0.2.2",
+		"user,dns=10.0.2.3",
+		"user,cidr=10.9.0.0/16,dns=10.9.1.1",
+		"user,dns=10.9.1.1,cidr=10.9.0.0/16",
+		"user,ipv6,dns=fd00::3",
 	};
 	struct net_words words;
 	struct sbx_err err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		cr_expect_lt(net_read(wrong[i], "--net", &words, &err), 0, "%s", wrong[i]);
+}
+
+/* What listens on the host's 127.0.0.1:53, a member, and what only looks like it. */
+Test(net, a_resolver_near_by_can_be_asked)
+{
+	static const char *const good[] = {
+		"user,allow-host-loopback,dns=10.0.2.2", "user,dns=10.0.2.2,allow-host-loopback",
+		"user,ipv6,allow-host-loopback,dns=fd00::2", "lab,user,dns=10.0.2.16",
+		"user,cidr=10.9.0.0/24,dns=10.0.2.3"};
+	struct net_words words;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		cr_expect_eq(net_read(good[i], "--net", &words, &err), 0, "%s", good[i]);
 }
 
 Test(net, a_word_that_is_too_long_is_refused)
@@ -147,6 +172,11 @@ Test(net, words_change_the_rules)
 		{"user", "fd00::3", false},
 		{"user,lan", " 192.168.0.0/16 }", false},
 		{"user,lan", "fc00::/7", false},
+		{"user", "ip daddr { 198.51.100.0/24 } goto refuse\n", true},
+		{"user", "ip6 daddr { 64:ff9b::c633:6400/120 } goto refuse\n", true},
+		{"user", "ip6 daddr { 2001:db8::/64 } goto refuse\n", true},
+		{"user,lan", "198.51.100.0/24", false},
+		{"user,lan", "2001:db8::/64", false},
 		{"user,ipv6", "meta nfproto ipv6 goto refuse\n", false},
 		{"user,ipv6", "ip6 daddr fd00::3 meta l4proto { tcp, udp } th dport 53 accept\n",
 		 true},
@@ -175,6 +205,7 @@ Test(net, words_change_the_rules)
 Test(net, many_addresses_fit)
 {
 	static struct net_address host[NET_HOST_MAX];
+	static struct net_link links[NET_HOST_MAX];
 	_autoarena_ struct arena arena;
 	struct net_words words;
 	const char *rules;
@@ -185,10 +216,15 @@ Test(net, many_addresses_fit)
 		memset(&host[i].at, 0xfe, sizeof(host[i].at));
 		host[i].at.v6.s6_addr[3] = (uint8_t)i;
 		host[i].at.v6.s6_addr[2] = (uint8_t)(i >> 8);
+		links[i] = (struct net_link){host[i], i % 2 ? 31 : 127};
 	}
-	read_words("user,lan", &words);
-	rules = net_rules(
-		&(struct net_scene){.words = &words, .host = host, .n_host = NET_HOST_MAX}, &arena);
+	read_words("user", &words);
+	rules = net_rules(&(struct net_scene){.words = &words,
+					      .host = host,
+					      .n_host = NET_HOST_MAX,
+					      .links = links,
+					      .n_links = NET_HOST_MAX},
+			  &arena);
 	cr_assert_not_null(rules);
 	cr_expect_lt(strlen(rules), 128 * 1024 - 1, "more than execve(2) takes as a word");
 	cr_expect_str_eq(rules + strlen(rules) - 4, "}\n}\n");

@@ -153,6 +153,24 @@ Test(netrules, a_name_is_refused_with_the_reason_and_a_remedy)
 	}
 }
 
+/* No packet to them gets to a rule: lo comes first. */
+Test(netrules, a_rule_for_the_loopback_is_refused)
+{
+	static const char *const rules[] = {"127.0.0.1", "127.0.0.0/8", "127.9.9.9:80/tcp", "::1",
+					    "[::1]:80"};
+	static const char *const others[] = {"0.0.0.0/0", "126.0.0.0/7", "::/0", "::/127"};
+	struct netrule rule;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		cr_assert_eq(netrule_read(rules[i], "--deny-net", &rule, &err), -EINVAL, "%s",
+			     rules[i]);
+		cr_expect(strstr(err.what, "allow-host-loopback"), "%s", err.what);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		cr_expect_eq(netrule_read(others[i], "--deny-net", &rule, &err), 0, "%s", err.what);
+}
+
 Test(netrules, a_rule_that_denies_leads_to_the_refusal)
 {
 	static const struct {
@@ -192,6 +210,23 @@ Test(netrules, lan_leaves_the_resolver_out)
 		  "%s", out.data);
 }
 
+Test(netrules, lan_leaves_the_members_of_a_shared_network_out)
+{
+	char room[4096];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+	struct net_words words;
+	const struct net_scene scene = {.words = &words};
+	struct netrule rule;
+	struct sbx_err err;
+
+	cr_assert_eq(net_read("lab,user", "--net", &words, &err), 0);
+	cr_assert_eq(netrule_read("lan", "--deny-net", &rule, &err), 0);
+	netrule_put(&rule, SPEC_NET_DENY, &scene, &out);
+	cr_expect(strstr(out.data, "ip daddr != 10.0.2.3 ip daddr != 10.0.2.16-10.0.2.143 "
+				   "ip daddr { 10.0.0.0/8, "),
+		  "%s", out.data);
+}
+
 Test(netrules, a_rule_that_allows_leads_where_it_should)
 {
 	static const struct {
@@ -203,7 +238,7 @@ Test(netrules, a_rule_that_allows_leads_where_it_should)
 		{"fe80::/10", " goto near\n"},	  {"192.0.0.0/8", " goto usual\n"},
 		{"any", " goto usual\n"},	  {"0.0.0.0/0", " goto usual\n"},
 		{"::/0", " goto usual\n"},	  {"10.0.2.3", " goto usual\n"},
-		{"10.0.2.0/28", " goto usual\n"}, {"127.0.0.1", " goto usual\n"},
+		{"10.0.2.0/28", " goto usual\n"}, {"126.0.0.0/7", " goto usual\n"},
 		{"203.0.113.7", " accept\n"},	  {"203.0.113.0/24", " goto usual\n"},
 		{"fd00::3", " goto usual\n"},	  {"dns", " goto usual\n"},
 	};

@@ -29,3 +29,5 @@ struct base_wanted {
 };
 
 int base_add_steps(const struct base_wanted *wanted, struct sbx_plan *plan, struct sbx_err *err);
+int base_cover_resolver(const struct base_wanted *wanted, struct sbx_plan *plan,
+			struct sbx_err *err);

@@ -46,11 +46,19 @@ struct net_words {
 
 struct netrule;
 
+/* A network that the host is in: whoever has such an address is its neighbour. */
+struct net_link {
+	struct net_address address; /* its first */
+	unsigned bits;
+};
+
 /* What the rules of nftables are made of. */
 struct net_scene {
 	const struct net_words *words;
 	const struct net_address *host; /* its addresses; one that is there twice does not matter */
 	size_t n_host;
+	const struct net_link *links; /* none is in another, or private */
+	size_t n_links;
 	const struct netrule *rules; /* of --allow-net and --deny-net, see netrules.h */
 	const enum spec_net_rule_kind *kinds;
 	size_t n_rules;
@@ -66,11 +74,14 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 const char *net_resolv_conf(const struct net_words *words, struct arena *arena);
 
 /* For netrules.c. */
-bool net_is_near(const struct net_address *address, unsigned bits);
+bool net_is_near(const struct net_scene *scene, const struct net_address *address, unsigned bits);
 bool net_is_own(const struct net_words *words, const struct net_address *address);
+bool net_is_gateway(const struct net_words *words, const struct net_address *address);
 bool net_is_nowhere(const struct net_address *a);
 size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX]);
 void net_put_address(struct str_buf *out, const struct net_address *a);
 void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail);
+void net_put_members(struct str_buf *out, const struct net_words *words);
 void net_put_metadata(struct str_buf *out, const char *tail);
-void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail);
+void net_put_near(struct str_buf *out, const struct net_scene *scene, const char *but4,
+		  const char *but6, const char *tail);

@@ -52,6 +52,7 @@ uint64_t probe_caps(void);
 const char *probe_own_helper(const struct probe_host *host, const struct sbx_spec *spec,
 			     const char *name);
 unsigned probe_kernel(const struct probe_host *host);
+int probe_device(const char *path, struct sbx_err *err);
 int probe_fuse(const struct probe_host *host);
 int probe_landlock(const struct probe_host *host);
 uint32_t probe_terminals(const struct probe_host *host);

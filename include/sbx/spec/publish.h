@@ -19,6 +19,8 @@ int publish_choose(const struct sbx_spec *spec, const struct net_words *words,
 		   struct sbx_plan *plan, struct sbx_err *err);
 int publish_refuse_without_net(const struct sbx_spec *spec, struct sbx_err *err);
 int publish_remark(struct sbx_plan *plan);
+void publish_put_heard(struct str_buf *out, const char *from);
+void publish_put_replies(struct str_buf *out, bool udp);
 void publish_put_tables(struct str_buf *out, const struct plan_net *net, const char *gateway);
 void publish_put_answers(struct str_buf *out, const struct plan_net *net);
 void publish_put(struct str_buf *out, const struct plan_port *port);
