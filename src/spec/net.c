@@ -50,8 +50,10 @@ enum {
 	NET_PREFIX = 24,
 	NET_PREFIX_MIN = 8, /* there must be room for .100 in it */
 	NET_PREFIX_MAX = 25,
+	NET_PREFIX6 = 64,
 	NET_GATEWAY = 2, /* which addresses of it are whose: slirp4netns(1) */
 	NET_DNS = 3,
+	NET_GUEST = 100,
 	NET_MTU = 65520,
 	NET_MTU_MIN = 576,
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
@@ -63,7 +65,8 @@ enum {
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
-static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64";
+static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64",
+		  net_first6[] = "fd00::";
 
 /* ---- the words ---- */
 
@@ -558,7 +561,7 @@ static const char *net_address_arg(struct arena *arena, const char *name,
 /* Is it of the network that slirp4netns makes? What of that is reached is no rule's matter. */
 bool net_is_own(const struct net_words *words, const struct net_address *address)
 {
-	const struct net_prefix own6 = {"fd00::", 64};
+	const struct net_prefix own6 = {net_first6, NET_PREFIX6};
 
 	if (address->family == AF_INET6)
 		return net_prefix_has(&own6, address, 128);
@@ -1011,6 +1014,20 @@ static bool net_needs_rules(const struct sbx_spec *spec, const struct net_words 
 	return spec->n_net_rules > 0 || (words->internet && !words->unfiltered);
 }
 
+/* What slirp4netns has of IPv6 is always the same (slirp4netns(1)). */
+static int net_fill_ipv6(const struct net_words *words, struct sbx_plan *plan)
+{
+	struct plan_net6 *ipv6 = arena_alloc(&plan->arena, sizeof(*ipv6));
+
+	if (!ipv6)
+		return -ENOMEM;
+	*ipv6 = (struct plan_net6){.prefix = NET_PREFIX6, .own = net_own(words, NET_GUEST).at.v4};
+	(void)inet_pton(AF_INET6, net_first6, &ipv6->first);
+	(void)inet_pton(AF_INET6, net_gateway6, &ipv6->gateway);
+	plan->net.ipv6 = ipv6;
+	return 0;
+}
+
 /* The files of /etc, and what slirp4netns is told. */
 static int net_fill_internet(const struct probe_host *host, const struct net_words *words,
 			     struct sbx_plan *plan, struct sbx_err *err)
@@ -1026,6 +1043,7 @@ static int net_fill_internet(const struct probe_host *host, const struct net_wor
 	if (words->allow_host_loopback)
 		net->gateway = net_address_arg(&plan->arena, "", &gateway);
 	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway) ||
+	    (words->ipv6 && net_fill_ipv6(words, plan) < 0) ||
 	    net_args(words, &plan->arena, net) < 0)
 		return err_oom(err);
 	return 0;
