@@ -95,6 +95,38 @@ Test(network, a_root_of_the_hosts_gets_the_resolver_too)
 	cr_expect_null(strstr(r.out, "etc"), "%s", r.out);
 }
 
+#define ROOT                                                                                       \
+	"mkdir -p root/usr root/proc root/dev root/run root/etc; "                                 \
+	"for l in bin lib lib64; do ln -s usr/$l root/$l; done; "
+
+/* As that of a system with systemd-resolved, of which /run is not there, or comes later. */
+Test(network, a_root_whose_resolver_is_a_link_to_nowhere_gets_one_too)
+{
+	in_world(ROOT
+		 "ln -s ../run/systemd/resolve/stub-resolv.conf root/etc/resolv.conf; "
+		 "${S%% *} --rootfs root --ro-bind /usr /usr --net=user -- cat /etc/resolv.conf; "
+		 "mkdir -p root/run/systemd/resolve; "
+		 "echo other > root/run/systemd/resolve/stub-resolv.conf; "
+		 "${S%% *} --rootfs root --ro-bind /usr /usr --tmpfs /run --net=user -- "
+		 "cat /etc/resolv.conf; cat root/etc/resolv.conf");
+
+	expect_out(r, "nameserver 10.0.2.3\nnameserver 10.0.2.3\nother\n");
+	cr_expect_str_empty(r.err);
+}
+
+Test(network, a_root_without_a_place_for_the_resolver_is_told)
+{
+	in_world(ROOT "${S%% *} --rootfs root --ro-bind /usr /usr --net=user -- true; "
+		      "ls -A root/etc; touch root/etc/resolv.conf; "
+		      "${S%% *} --rootfs root --ro-bind /usr /usr --net=user -- cat "
+		      "/etc/resolv.conf");
+
+	expect_out(r, "nameserver 10.0.2.3\n");
+	cr_expect_str_eq(r.err,
+			 "sbx: the root has no /etc/resolv.conf, so the sandbox's own cannot "
+			 "be put there; an empty file is enough\n");
+}
+
 Test(network, a_second_command_has_the_same_network)
 {
 	in_world("mkfifo go; $S --name net-test --net=user --bind $D $D -- bash -c "
