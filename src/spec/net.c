@@ -781,6 +781,35 @@ static int net_check_tun(struct sbx_err *err)
 	return r;
 }
 
+/*
+ * slirp4netns would find out at the first connection, and tell nobody. To try is the one way
+ * to know: what can be bound is not only what an interface has (ip-sysctl, ip_nonlocal_bind).
+ */
+static int net_check_outbound(const struct net_address *a, struct sbx_err *err)
+{
+	const struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_addr = a->at.v4};
+	const struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_addr = a->at.v6};
+	const struct sockaddr *at = a->family == AF_INET ? (const void *)&at4 : (const void *)&at6;
+	char room[INET6_ADDRSTRLEN];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (a->family == AF_UNSPEC)
+		return 0;
+	fd = socket(a->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && bind(fd, at, a->family == AF_INET ? sizeof(at4) : sizeof(at6)) == 0)
+		return 0;
+	r = -errno;
+	net_put_address(&text, a);
+	(void)err_system(err, -r, text.data, "cannot be the address that is sent from (outbound=)");
+	if (r == -EADDRNOTAVAIL)
+		err_hint(err,
+			 "choose one of the host's, see \"ip address\"; or leave outbound= out, "
+			 "and the host\nchooses");
+	return r;
+}
+
 /* ---- the plan ---- */
 
 /* NULL: out of memory. Without a resolver the file says so, or the caller's would be guessed. */
@@ -1060,6 +1089,10 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 
 	if (r == 0 && words->internet)
 		r = net_check_tun(err);
+	if (r == 0)
+		r = net_check_outbound(&words->outbound, err);
+	if (r == 0)
+		r = net_check_outbound(&words->outbound6, err);
 	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
 	if (r == 0 && net_needs_rules(spec, words))

@@ -289,6 +289,22 @@ Test(network, words_that_are_wrong_are_refused)
 	}
 }
 
+/* A real one is used, and the other is told before there is a sandbox, or anything of its own. */
+Test(network, who_sends_must_be_the_host)
+{
+	in_world("$S --net=user,outbound=198.51.100.9,allow-host-loopback -- bash -c '" GET
+		 "get 203.0.113.1 80'; "
+		 "$S --net=user,outbound=192.0.2.7 -- echo ran; echo $?; "
+		 "$S --net=user,ipv6,outbound=2001:db8:2::9,outbound=2001:db8:9::9 --explain -- "
+		 "true; echo $?; " LEFT);
+
+	expect_out(r, "hello\n125\n125\n");
+	cr_expect(strstr(r.err, "--net=user: 192.0.2.7: cannot be the address"), "%s", r.err);
+	cr_expect(strstr(r.err, "--net=user: 2001:db8:9::9: cannot be the address"), "%s", r.err);
+	cr_expect(strstr(r.err, "hint:  choose one of the host's"), "%s", r.err);
+	cr_expect_null(strstr(r.err, "while:"), "%s", r.err);
+}
+
 /* ---- rules ---- */
 
 Test(network, rules_are_asked_in_their_order)
