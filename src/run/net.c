@@ -28,7 +28,7 @@
  * goes on so (on-death=keep).
  *
  * nft(8) is started by PID 1, with the one capability that it takes, while the host's tree
- * is there and nothing of the command's.
+ * is there and nothing of the command's. That it says so is not enough: the kernel is asked.
  */
 
 #include <errno.h>
@@ -48,10 +48,12 @@
 #include "sbx/run/handshake.h"
 #include "sbx/run/init.h"
 #include "sbx/run/net.h"
+#include "sbx/run/nftables.h"
 #include "sbx/run/publish.h"
 #include "sbx/run/rtnl.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/net.h"
 #include "sbx/spec/steps.h"
 
 enum { NET_RULES_TIMEOUT_MS = 20 * 1000, NET_WORD_BYTES = 48 };
@@ -285,6 +287,22 @@ static int net_await_rules(struct helper *helper, const char *nft, struct sbx_er
 		       : err_refuse(err, ECANCELED, nft, "%s", how.data);
 }
 
+/*
+ * All of them come by one message, or none. What ended with 0 and is no nft, or one that did
+ * nothing, would leave the command with the host within reach.
+ */
+static int net_check_rules(const struct plan_net *net, struct sbx_err *err)
+{
+	int n = nftables_count_rules(NET_TABLE, NET_CHAIN);
+
+	if (n >= 0 && (unsigned)n >= net->n_rules)
+		return 0;
+	if (n < 0 && n != -ENOENT)
+		return err_system(err, -n, net->nft, "cannot make sure of the rules that it set");
+	return err_refuse(err, ECANCELED, net->nft,
+			  "has ended without an error and has not set the rules");
+}
+
 static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 {
 	const char *const argv[] = {net->nft, net->rules, NULL};
@@ -301,6 +319,8 @@ static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 	r = r < 0 ? err_system(err, -r, net->nft, "cannot start")
 		  : net_await_rules(&helper, net->nft, err);
 	helper_finish(&helper);
+	if (r == 0)
+		r = net_check_rules(net, err);
 	if (r < 0)
 		hint_add(err, HINT_NFT);
 	return r;

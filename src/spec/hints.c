@@ -257,7 +257,7 @@ static const struct hint hints[] = {
 	{HINT_TUN, EACCES, NULL, "as root: chmod 0666 /dev/net/tun"},
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
-	{HINT_NFT, 0, NULL, hint_nft},
+	{HINT_NFT, HINT_NUMBERS, NULL, hint_nft},
 	{HINT_IPV6, HINT_NUMBERS, NULL, hint_ipv6},
 	{HINT_SHARE_OTHER, HINT_NUMBERS, NULL,
 	 "say what the first has said: --net=%P; or give this one another name. sbx net ls shows\n"

@@ -65,6 +65,8 @@ enum {
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
+#define NET_HOOK "type filter hook output priority 0; policy accept;\n"
+
 static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64",
 		  net_first6[] = "fd00::";
 
@@ -666,6 +668,18 @@ static void net_put_chains(struct str_buf *out, const struct net_scene *scene)
 	str_buf_puts(out, "}\n");
 }
 
+/* How many rules there are to be where all packets go through: each has a line. */
+static unsigned net_count_rules(const char *rules)
+{
+	const char *line = strstr(rules, NET_HOOK);
+	unsigned n = 0;
+
+	assert(line);
+	for (line += strlen(NET_HOOK); *line != '}'; line = strchr(line, '\n') + 1)
+		n++;
+	return n;
+}
+
 /**
  * The rules, as nft(8) reads them.
  *
@@ -686,13 +700,12 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	if (!out.data || !gateway)
 		return NULL;
 	out.data[0] = '\0';
-	str_buf_puts(&out, "table inet sbx {\n");
+	str_buf_puts(&out, "table inet " NET_TABLE " {\n");
 	publish_put_tables(&out, plan, gateway);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
 			   "reject with icmpx admin-prohibited\n}\n");
 	net_put_chains(&out, scene);
-	str_buf_puts(&out, "chain out {\ntype filter hook output priority 0; policy accept;\n"
-			   "oifname \"lo\" accept\n");
+	str_buf_puts(&out, "chain " NET_CHAIN " {\n" NET_HOOK "oifname \"lo\" accept\n");
 	if (plan)
 		publish_put_answers(&out, plan);
 	if (!scene->words->unfiltered)
@@ -1114,6 +1127,7 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		net->rules = net_rules(&scene, &plan->arena);
 	if (!net->text || (net->nft && !net->rules) || net_remark(words, spec, plan) < 0)
 		return err_oom(err);
+	net->n_rules = net->nft ? net_count_rules(net->rules) : 0;
 	return 0;
 }
 

@@ -192,6 +192,24 @@ Test(network, a_helper_that_fails_is_told_with_its_words)
 	}
 }
 
+/* It is nft's word, and no more: rules that are not there refuse nothing. */
+Test(network, an_nft_that_does_nothing_is_not_believed)
+{
+	static const char *const helpers[] = {
+		"exit 0",
+		"exec /usr/sbin/nft add table inet sbx",
+		"exec /usr/sbin/nft \"table inet sbx { chain out { ip daddr 127.0.0.1 drop; }; }\"",
+		"exec /usr/sbin/nft \"table inet sbx { chain out { "
+		"type filter hook output priority 0; ip daddr 127.0.0.1 drop; }; }\"",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
+		_autorun_ struct run_result r = with_helper("nft", helpers[i]);
+
+		expect_net_failure(&r, "has not set the rules");
+	}
+}
+
 /* By way of a helper: a world's new networks have IPv6 whatever it does. */
 Test(network, ipv6_that_is_off_is_an_error)
 {

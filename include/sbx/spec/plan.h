@@ -276,6 +276,7 @@ struct plan_net {
 	bool has_own_sandbox;		   /* it hides the host's files from itself */
 	const char *nft;		   /* absolute path; NULL: unfiltered */
 	const char *rules;		   /* for it */
+	unsigned n_rules;		   /* of them in the chain NET_CHAIN, see spec/net.h */
 	const char *resolv_conf, *gateway; /* the latter NULL where the host is not reached by it */
 	const struct plan_net6 *ipv6;	   /* NULL: none */
 	const char *text;		   /* for people: what can be reached */
