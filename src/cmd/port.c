@@ -84,6 +84,8 @@ static int port_refuse(const struct box *box, int number, struct sbx_err *err)
 		 "for\nHOSTPORT will do)"},
 		{EPROTOTYPE, "a UDP port can be added on the host's loopback only",
 		 "start the sandbox with -p ADDR:HOSTPORT:PORT/udp"},
+		{ENOTUNIQ, "another UDP port of the host leads to that of the sandbox already",
+		 "slirp4netns can answer by one only; remove that first (sbx port rm)"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {

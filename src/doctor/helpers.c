@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sbx/doctor/probes.h"
+#include "sbx/run/nftables.h"
 #include "sbx/spec/hints.h"
 
 DOCTOR_PROBE(device)
@@ -118,6 +119,9 @@ static int helpers_use_nft(struct doctor *d, const struct doctor_probe *probe,
 	int r = doctor_capture(d, argv, &text, err);
 
 	(void)answer;
+	if (r == 0 && nftables_count_rules("sbx", "out") != 1)
+		r = err_refuse(err, ECANCELED, argv[0],
+			       "has ended without an error and has not set the rule");
 	if (r < 0)
 		err_hint(err, "as root: modprobe -a nf_tables nft_chain_nat nf_conntrack");
 	return r;

@@ -31,6 +31,7 @@
 
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
+#include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/mount.h"
 #include "sbx/run/steps.h"
@@ -572,6 +573,44 @@ int step_run_data_store(struct run_context *ctx, const struct plan_step *step, s
 	return 0;
 }
 
+/* What the command then lacks is no reason not to start it, but not to be found out by it. */
+static void mount_tell_missing(const char *dest)
+{
+	char room[PATH_MAX + 128];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&line,
+		       "sbx: the root has no %s, so the sandbox's own cannot be put there; an "
+		       "empty file is enough\n",
+		       dest);
+	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
+/*
+ * Put a file over what a root of the user's has, and make nothing there. A link is covered
+ * itself: what it leads to can be missing, or be covered by what is mounted later.
+ */
+static int mount_cover(const struct run_context *ctx, int mount_fd, const char *dest,
+		       struct sbx_err *err)
+{
+	const char *name = strrchr(dest, '/') + 1;
+	_autoclose_ int dir_fd = -1;
+	char above[PATH_MAX];
+	int r;
+
+	if ((size_t)(name - dest) >= sizeof(above))
+		return err_system(err, ENAMETOOLONG, dest, "cannot open the destination");
+	str_copy(above, (size_t)(name - dest) + 1, dest);
+	r = path_open_inside(ctx->root_fd, above, &dir_fd);
+	if (r == 0 && sys_move_mount(mount_fd, "", dir_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		r = -errno;
+	if (r == -ENOENT)
+		mount_tell_missing(dest);
+	return r == 0 || r == -ENOENT
+		       ? 0
+		       : err_system(err, -r, dest, "cannot mount at the destination");
+}
+
 int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int fd = -1, tree = -1;
@@ -579,12 +618,6 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 	int r;
 
 	assert(ctx->store_fd >= 0);
-	if (step->flags & PLAN_STEP_TRY) {
-		_autoclose_ int there = -1;
-
-		if (path_open_inside(ctx->root_fd, step->dest, &there) == -ENOENT)
-			return 0;
-	}
 	(void)snprintf(name, sizeof(name), "%u", ctx->n_store++);
 	fd = openat(ctx->store_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -599,7 +632,8 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 	r = mount_clone(ctx->store_fd, name, step->attrs, &tree);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot clone the data's mount");
-	r = mount_place(ctx, tree, step, MOUNT_TARGET_FILE, err);
+	r = step->flags & PLAN_STEP_TRY ? mount_cover(ctx, tree, step->dest, err)
+					: mount_place(ctx, tree, step, MOUNT_TARGET_FILE, err);
 	/* Not before: what has no name can no longer be mounted. */
 	if (r == 0 && unlinkat(ctx->store_fd, name, 0) < 0)
 		r = err_system(err, errno, NULL, "cannot unlink the data's name");

@@ -12,6 +12,8 @@
  *                                                  ports are published
  *     waits                               ◄──      NET_READY
  *
+ * slirp4netns configures IPv4; addresses and route of IPv6 PID 1 gives to tap0 then.
+ *
  * So no packet can leave before the rules are there: the command, who would send it, is
  * made behind that. slirp4netns enters by descriptors; the user namespace is asked of the
  * network namespace, whose owner it is (ioctl_ns(2)). It gives itself a filter of its system
@@ -26,7 +28,7 @@
  * goes on so (on-death=keep).
  *
  * nft(8) is started by PID 1, with the one capability that it takes, while the host's tree
- * is there and nothing of the command's.
+ * is there and nothing of the command's. That it says so is not enough: the kernel is asked.
  */
 
 #include <errno.h>
@@ -46,10 +48,12 @@
 #include "sbx/run/handshake.h"
 #include "sbx/run/init.h"
 #include "sbx/run/net.h"
+#include "sbx/run/nftables.h"
 #include "sbx/run/publish.h"
 #include "sbx/run/rtnl.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/net.h"
 #include "sbx/spec/steps.h"
 
 enum { NET_RULES_TIMEOUT_MS = 20 * 1000, NET_WORD_BYTES = 48 };
@@ -283,6 +287,22 @@ static int net_await_rules(struct helper *helper, const char *nft, struct sbx_er
 		       : err_refuse(err, ECANCELED, nft, "%s", how.data);
 }
 
+/*
+ * All of them come by one message, or none. What ended with 0 and is no nft, or one that did
+ * nothing, would leave the command with the host within reach.
+ */
+static int net_check_rules(const struct plan_net *net, struct sbx_err *err)
+{
+	int n = nftables_count_rules(NET_TABLE, NET_CHAIN);
+
+	if (n >= 0 && (unsigned)n >= net->n_rules)
+		return 0;
+	if (n < 0 && n != -ENOENT)
+		return err_system(err, -n, net->nft, "cannot make sure of the rules that it set");
+	return err_refuse(err, ECANCELED, net->nft,
+			  "has ended without an error and has not set the rules");
+}
+
 static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 {
 	const char *const argv[] = {net->nft, net->rules, NULL};
@@ -299,6 +319,8 @@ static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 	r = r < 0 ? err_system(err, -r, net->nft, "cannot start")
 		  : net_await_rules(&helper, net->nft, err);
 	helper_finish(&helper);
+	if (r == 0)
+		r = net_check_rules(net, err);
 	if (r < 0)
 		hint_add(err, HINT_NFT);
 	return r;
@@ -317,6 +339,41 @@ static void net_allow_ping(gid_t gid)
 	(void)io_write_file_at(AT_FDCWD, path, text, (size_t)len);
 }
 
+/*
+ * Of IPv6 the kernel would ask for seconds whether somebody else has an address, and hear of
+ * the router later. There is nobody else, and it is known what there is: net_set_up_ipv6(). This is
+ * for the link-local address, which the kernel makes; where /proc/sys is read-only it is late, and
+ * a second address may come by the router's word, but the other is there.
+ */
+static void net_hurry_ipv6(void)
+{
+	static const char dad[] = "/proc/sys/net/ipv6/conf/default/accept_dad",
+			  ra[] = "/proc/sys/net/ipv6/conf/default/accept_ra";
+
+	(void)io_write_file_at(AT_FDCWD, dad, "0", 1);
+	(void)io_write_file_at(AT_FDCWD, ra, "0", 1);
+}
+
+/* @own: the address of IPv4, of which that of IPv6 is made, so that it is nobody else's */
+static int net_set_up_ipv6(const struct plan_net6 *ipv6, const char *name, struct in_addr own,
+			   struct sbx_err *err)
+{
+	struct in6_addr address = ipv6->first;
+	_autoclose_ int fd = rtnl_open();
+	int r = fd < 0 ? fd : 0;
+
+	memcpy(&address.s6_addr[sizeof(address) - sizeof(own)], &own, sizeof(own));
+	if (r == 0)
+		r = rtnl_add_address6(fd, name, &address, ipv6->prefix);
+	if (r == 0)
+		r = rtnl_add_default_route6(fd, name, &ipv6->gateway);
+	if (r == 0)
+		return 0;
+	(void)err_system(err, -r, name, "cannot be given an address of IPv6");
+	hint_add(err, HINT_IPV6);
+	return r;
+}
+
 /* An interface that another has put here: give it the address that it is to have. */
 static int net_set_up_member(const struct plan_net *net, int32_t address, gid_t gid,
 			     struct sbx_err *err)
@@ -332,7 +389,9 @@ static int net_set_up_member(const struct plan_net *net, int32_t address, gid_t 
 	if (r == 0 && share->helper)
 		r = rtnl_add_default_route(fd, share->gateway);
 	net_allow_ping(gid);
-	return r < 0 ? err_system(err, -r, name, "cannot be given its address") : 0;
+	if (r < 0)
+		return err_system(err, -r, name, "cannot be given its address");
+	return net->ipv6 ? net_set_up_ipv6(net->ipv6, name, own, err) : 0;
 }
 
 /* To who knows the other members. */
@@ -357,6 +416,8 @@ int step_run_network(struct run_context *ctx, const struct plan_step *step, stru
 	(void)step;
 	if (netns < 0)
 		return err_system(err, errno, "/proc/self/ns/net", "cannot open");
+	if (net->ipv6)
+		net_hurry_ipv6();
 	r = publish_offer_dir(ctx, err);
 	if (r == 0)
 		r = net_send_names(ctx, err);
@@ -368,6 +429,7 @@ int step_run_network(struct run_context *ctx, const struct plan_step *step, stru
 	r = net->nft ? net_set_rules(net, err) : 0;
 	if (r == 0)
 		r = init_await_number(ctx, HANDSHAKE_INIT_NET, HANDSHAKE_NET_READY, &address, err);
-	return r < 0 || !net->share ? r
-				    : net_set_up_member(net, address, ctx->plan->payload_gid, err);
+	if (r == 0 && net->share)
+		return net_set_up_member(net, address, ctx->plan->payload_gid, err);
+	return r == 0 && net->ipv6 ? net_set_up_ipv6(net->ipv6, "tap0", net->ipv6->own, err) : r;
 }

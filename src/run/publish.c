@@ -438,7 +438,8 @@ static int publish_check_udp(const struct plan_net *net, const struct plan_port 
  * @run: copied
  *
  * Return: as publish_add(); -EPROTONOSUPPORT, -EPROTOTYPE: not UDP, or not UDP beyond the
- *         loopback; -E2BIG: there is no room for them.
+ *         loopback; -ENOTUNIQ: a UDP port leads to one of these inside already; -E2BIG: there is no
+ * room for them.
  */
 int publish_add_one(struct publish *publish, const struct plan_net *net,
 		    const struct plan_port *run)
@@ -446,6 +447,9 @@ int publish_add_one(struct publish *publish, const struct plan_net *net,
 	size_t runs = publish_list(publish, 0, NULL, 0) + (run->host ? 1 : run->count);
 	int r = publish_check_udp(net, run);
 
+	for (size_t i = 0; i < publish->n_items && r == 0; i++)
+		if (publish_share_answers(&publish->items[i].port, run))
+			r = -ENOTUNIQ;
 	if (r < 0)
 		return r;
 	if (run->count == 0 || run->guest == 0 || run->guest + run->count > 65536 ||

@@ -202,7 +202,8 @@ int rtnl_remove(int fd, const char *name)
 	return rtnl_ask(fd, &m);
 }
 
-int rtnl_add_address(int fd, const char *name, struct in_addr address, unsigned prefix)
+static int rtnl_put_address(int fd, const char *name, const struct ifaddrmsg *what,
+			    const void *address, size_t size)
 {
 	struct rtnl_message m;
 	struct ifaddrmsg *head =
@@ -211,24 +212,55 @@ int rtnl_add_address(int fd, const char *name, struct in_addr address, unsigned 
 
 	if (index < 0)
 		return index;
-	head->ifa_family = AF_INET;
-	head->ifa_prefixlen = (uint8_t)prefix;
+	*head = *what;
 	head->ifa_index = (uint32_t)index;
-	rtnl_add(&m, IFA_LOCAL, &address, sizeof(address));
-	rtnl_add(&m, IFA_ADDRESS, &address, sizeof(address));
+	rtnl_add(&m, IFA_LOCAL, address, size);
+	rtnl_add(&m, IFA_ADDRESS, address, size);
+	return rtnl_ask(fd, &m);
+}
+
+int rtnl_add_address(int fd, const char *name, struct in_addr address, unsigned prefix)
+{
+	const struct ifaddrmsg what = {.ifa_family = AF_INET, .ifa_prefixlen = (uint8_t)prefix};
+
+	return rtnl_put_address(fd, name, &what, &address, sizeof(address));
+}
+
+/* Usable at once: that nobody else has the address is not asked (RFC 4862, section 5.4). */
+int rtnl_add_address6(int fd, const char *name, const struct in6_addr *address, unsigned prefix)
+{
+	const struct ifaddrmsg what = {
+		.ifa_family = AF_INET6, .ifa_prefixlen = (uint8_t)prefix, .ifa_flags = IFA_F_NODAD};
+
+	return rtnl_put_address(fd, name, &what, address, sizeof(*address));
+}
+
+/* @index: of the interface; 0: it follows from the gateway */
+static int rtnl_put_default_route(int fd, int family, const void *gateway, size_t size, int index)
+{
+	struct rtnl_message m;
+	struct rtmsg *head = rtnl_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*head));
+
+	head->rtm_family = (unsigned char)family;
+	head->rtm_table = RT_TABLE_MAIN;
+	head->rtm_protocol = RTPROT_BOOT;
+	head->rtm_scope = RT_SCOPE_UNIVERSE;
+	head->rtm_type = RTN_UNICAST;
+	rtnl_add(&m, RTA_GATEWAY, gateway, size);
+	if (index)
+		rtnl_add_u32(&m, RTA_OIF, (uint32_t)index);
 	return rtnl_ask(fd, &m);
 }
 
 int rtnl_add_default_route(int fd, struct in_addr gateway)
 {
-	struct rtnl_message m;
-	struct rtmsg *head = rtnl_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*head));
+	return rtnl_put_default_route(fd, AF_INET, &gateway, sizeof(gateway), 0);
+}
 
-	head->rtm_family = AF_INET;
-	head->rtm_table = RT_TABLE_MAIN;
-	head->rtm_protocol = RTPROT_BOOT;
-	head->rtm_scope = RT_SCOPE_UNIVERSE;
-	head->rtm_type = RTN_UNICAST;
-	rtnl_add(&m, RTA_GATEWAY, &gateway, sizeof(gateway));
-	return rtnl_ask(fd, &m);
+int rtnl_add_default_route6(int fd, const char *name, const struct in6_addr *gateway)
+{
+	int index = rtnl_find(fd, name);
+
+	return index < 0 ? index
+			 : rtnl_put_default_route(fd, AF_INET6, gateway, sizeof(*gateway), index);
 }

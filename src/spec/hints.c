@@ -183,6 +183,10 @@ static const char hint_nft[] =
 	"nf_conntrack. --net=user,unfiltered does without, and leaves the host and its network "
 	"within reach";
 
+static const char hint_ipv6[] = "see that the kernel has IPv6 and it is not off: sysctl "
+				"net.ipv6.conf.default.disable_ipv6; "
+				"or\nleave the word ipv6 out";
+
 static const char hint_join[] =
 	"the descriptor must be a namespace's of that kind, and another than the caller's own";
 static const char hint_join_right[] =
@@ -255,7 +259,8 @@ static const struct hint hints[] = {
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_TUN, 0, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
-	{HINT_NFT, 0, NULL, hint_nft},
+	{HINT_NFT, HINT_NUMBERS, NULL, hint_nft},
+	{HINT_IPV6, HINT_NUMBERS, NULL, hint_ipv6},
 	{HINT_SHARE_OTHER, HINT_NUMBERS, NULL,
 	 "say what the first has said: --net=%P; or give this one another name. sbx net ls shows\n"
 	 "which there are"},

@@ -54,8 +54,10 @@ enum {
 	NET_PREFIX = 24,
 	NET_PREFIX_MIN = 8, /* there must be room for .100 in it */
 	NET_PREFIX_MAX = 25,
+	NET_PREFIX6 = 64,
 	NET_GATEWAY = 2, /* which addresses of it are whose: slirp4netns(1) */
 	NET_DNS = 3,
+	NET_GUEST = 100,
 	NET_MTU = 65520,
 	NET_MTU_MIN = 576,
 	NET_MTU_MIN_IPV6 = 1280, /* RFC 8200, section 5 */
@@ -70,7 +72,10 @@ enum {
 	NET_ADDRESS_BYTES = 2 * INET6_ADDRSTRLEN + 8, /* in the rules: as it is, and by NAT64 */
 };
 
-static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64";
+#define NET_HOOK "type filter hook output priority 0; policy accept;\n"
+
+static const char net_gateway6[] = "fd00::2", net_dns6[] = "fd00::3", net_own6[] = "fd00::/64",
+		  net_first6[] = "fd00::";
 
 /* ---- the words ---- */
 
@@ -638,7 +643,7 @@ static const char *net_address_arg(struct arena *arena, const char *name,
 /* Is it of the network that slirp4netns makes? What of that is reached is no rule's matter. */
 bool net_is_own(const struct net_words *words, const struct net_address *address)
 {
-	const struct net_prefix own6 = {"fd00::", 64};
+	const struct net_prefix own6 = {net_first6, NET_PREFIX6};
 
 	if (address->family == AF_INET6)
 		return net_prefix_has(&own6, address, 128);
@@ -785,6 +790,18 @@ static void net_put_chains(struct str_buf *out, const struct net_scene *scene)
 	str_buf_puts(out, "}\n");
 }
 
+/* How many rules there are to be where all packets go through: each has a line. */
+static unsigned net_count_rules(const char *rules)
+{
+	const char *line = strstr(rules, NET_HOOK);
+	unsigned n = 0;
+
+	assert(line);
+	for (line += strlen(NET_HOOK); *line != '}'; line = strchr(line, '\n') + 1)
+		n++;
+	return n;
+}
+
 /**
  * The rules, as nft(8) reads them.
  *
@@ -806,15 +823,14 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	if (!out.data || !gateway)
 		return NULL;
 	out.data[0] = '\0';
-	str_buf_puts(&out, "table inet sbx {\n");
+	str_buf_puts(&out, "table inet " NET_TABLE " {\n");
 	publish_put_tables(&out, plan, gateway);
 	net_put_heard(&out, scene);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
 			   "reject with icmpx admin-prohibited\n}\n");
 	net_put_chains(&out, scene);
 	net_put_answers(&out, scene);
-	str_buf_puts(&out, "chain out {\ntype filter hook output priority 0; policy accept;\n"
-			   "oifname \"lo\" accept\n");
+	str_buf_puts(&out, "chain " NET_CHAIN " {\n" NET_HOOK "oifname \"lo\" accept\n");
 	if (plan)
 		publish_put_answers(&out, plan);
 	if (net_answers_members(scene)) {
@@ -949,6 +965,35 @@ static int net_check_tun(struct sbx_err *err)
 
 	if (r < 0)
 		hint_add(err, HINT_TUN);
+	return r;
+}
+
+/*
+ * slirp4netns would find out at the first connection, and tell nobody. To try is the one way
+ * to know: what can be bound is not only what an interface has (ip-sysctl, ip_nonlocal_bind).
+ */
+static int net_check_outbound(const struct net_address *a, struct sbx_err *err)
+{
+	const struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_addr = a->at.v4};
+	const struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_addr = a->at.v6};
+	const struct sockaddr *at = a->family == AF_INET ? (const void *)&at4 : (const void *)&at6;
+	char room[INET6_ADDRSTRLEN];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (a->family == AF_UNSPEC)
+		return 0;
+	fd = socket(a->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && bind(fd, at, a->family == AF_INET ? sizeof(at4) : sizeof(at6)) == 0)
+		return 0;
+	r = -errno;
+	net_put_address(&text, a);
+	(void)err_system(err, -r, text.data, "cannot be the address that is sent from (outbound=)");
+	if (r == -EADDRNOTAVAIL)
+		err_hint(err,
+			 "choose one of the host's, see \"ip address\"; or leave outbound= out, "
+			 "and the host\nchooses");
 	return r;
 }
 
@@ -1207,6 +1252,20 @@ static bool net_needs_rules(const struct sbx_spec *spec, const struct net_words 
 	return spec->n_net_rules > 0 || (words->internet && !words->unfiltered);
 }
 
+/* What slirp4netns has of IPv6 is always the same (slirp4netns(1)). */
+static int net_fill_ipv6(const struct net_words *words, struct sbx_plan *plan)
+{
+	struct plan_net6 *ipv6 = arena_alloc(&plan->arena, sizeof(*ipv6));
+
+	if (!ipv6)
+		return -ENOMEM;
+	*ipv6 = (struct plan_net6){.prefix = NET_PREFIX6, .own = net_own(words, NET_GUEST).at.v4};
+	(void)inet_pton(AF_INET6, net_first6, &ipv6->first);
+	(void)inet_pton(AF_INET6, net_gateway6, &ipv6->gateway);
+	plan->net.ipv6 = ipv6;
+	return 0;
+}
+
 /* The files of /etc, and what slirp4netns is told. */
 static int net_fill_internet(const struct probe_host *host, const struct net_words *words,
 			     struct sbx_plan *plan, struct sbx_err *err)
@@ -1222,6 +1281,7 @@ static int net_fill_internet(const struct probe_host *host, const struct net_wor
 	if (words->allow_host_loopback)
 		net->gateway = net_address_arg(&plan->arena, "", &gateway);
 	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway) ||
+	    (words->ipv6 && net_fill_ipv6(words, plan) < 0) ||
 	    net_args(words, &plan->arena, net) < 0)
 		return err_oom(err);
 	return 0;
@@ -1237,6 +1297,10 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 
 	if (r == 0 && words->internet)
 		r = net_check_tun(err);
+	if (r == 0)
+		r = net_check_outbound(&words->outbound, err);
+	if (r == 0)
+		r = net_check_outbound(&words->outbound6, err);
 	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
 	if (r == 0 && net_needs_rules(spec, words))
@@ -1257,6 +1321,7 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		net->rules = net_rules(&scene, &plan->arena);
 	if (!net->text || (net->nft && !net->rules) || net_remark(words, spec, plan) < 0)
 		return err_oom(err);
+	net->n_rules = net->nft ? net_count_rules(net->rules) : 0;
 	return 0;
 }
 

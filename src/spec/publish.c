@@ -21,6 +21,8 @@
  * libslirp 4.7 sends a datagram to the host's loopback, an answer as any other, only
  * where it is not told --disable-host-loopback. So where a UDP port is published that is left
  * out, and the rules alone refuse the gateway. A sandbox that has no rules cannot have one.
+ * And it finds out for whom an answer is by the port inside alone: of two that lead to one, the
+ * same would answer for both, from the wrong port of the host.
  */
 
 #include <arpa/inet.h>
@@ -290,6 +292,12 @@ static bool publish_collides(const struct plan_port *a, const struct plan_port *
 	       a->host < b->host + b->count && b->host < a->host + a->count;
 }
 
+/* Can only one of them be answered? See the theory of operation. */
+bool publish_share_answers(const struct plan_port *a, const struct plan_port *b)
+{
+	return a->udp && b->udp && a->guest < b->guest + b->count && b->guest < a->guest + a->count;
+}
+
 static int publish_check(const struct plan_port *ports, size_t at, const char *text,
 			 size_t *n_ports, size_t *n_runs, struct sbx_err *err)
 {
@@ -300,6 +308,13 @@ static int publish_check(const struct plan_port *ports, size_t at, const char *t
 	for (size_t i = 0; i < at; i++)
 		if (publish_collides(&ports[i], &ports[at]))
 			return publish_bad(option, text, "a port of these is published already",
+					   err);
+	for (size_t i = 0; i < at; i++)
+		if (publish_share_answers(&ports[i], &ports[at]))
+			return publish_bad(option, text,
+					   "another UDP port of the host leads to that of the "
+					   "sandbox already, and slirp4netns can answer by one "
+					   "only; let the program listen on two",
 					   err);
 	if (*n_ports > PLAN_PORTS_MAX || *n_runs > PLAN_PORT_RUNS_MAX)
 		return err_usage(err, option,

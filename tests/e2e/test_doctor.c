@@ -413,6 +413,19 @@ Test(doctor, helpers_are_asked_for_their_version)
 	}
 }
 
+Test(doctor, an_nft_that_does_nothing_is_found_out)
+{
+	_autoclose_ int tree = tmp_tree("nft=#!/bin/sh\n");
+	_autofree_ char *path = tree_path(tree, "nft");
+
+	cr_assert_eq(fchmodat(tree, "nft", 0755, 0), 0);
+	_autorun_ struct run_result result =
+		like_the_host("--ro-bind", path, "/usr/sbin/nft", DOCTOR("nft"));
+
+	expect_finding(result, 1, "fails   nft ");
+	cr_expect(strstr(result.out, "has not set the rule"), "%s", result.out);
+}
+
 Test(doctor, the_reader_of_profiles_is_looked_for_beside_sbx)
 {
 	_autoclose_ int tree = tmp_tree("profile.json={}");

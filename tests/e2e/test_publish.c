@@ -162,6 +162,8 @@ Test(publish, words_that_are_wrong_are_refused)
 		{{"--net=user", "--publish=[::1]:8080:80"}, "of IPv4 only"},
 		{{"--net=user", "--publish=80:80/sctp"}, "tcp or udp"},
 		{{"--net=user,unfiltered", "--publish=8053:53/udp"}, "add allow-host-loopback"},
+		{{"--net=user", "--publish=8053:53/udp", "--publish=8054-8055:52-53/udp"},
+		 "can answer by one only"},
 		{{"--net=user,on-death=never"}, "takes end or keep"},
 	};
 
@@ -272,14 +274,19 @@ Test(publish, a_udp_port_can_be_added_where_one_was)
 	in_world(PORTS_START(
 		"--net=user -p 0:9/udp",
 		"udp:53") "${S%% *} port add web 8053:53/udp; get udp 127.0.0.1 8053; "
-			  "${S%% *} port add web 0.0.0.0:8054:53/udp; echo $?; " PORTS_STOP
+			  "${S%% *} port add web 0.0.0.0:8054:53/udp; echo $?; "
+			  "${S%% *} port add web 8055:53/udp; echo $?; "
+			  "${S%% *} port rm web 8053/udp; ${S%% *} port add web 8056:53/udp; "
+			  "get udp 127.0.0.1 8056; " PORTS_STOP
 			  "rm ready; " PORTS_START("--net=user,allow-host-loopback",
 						   "udp:53") "${S%% *} port add web 8053:53/udp; "
 							     "get udp 127.0.0.1 8053");
 
-	expect_out(r, "53/udp -> 127.0.0.1:8053\nudp:53 from 10.0.2.2\n1\n"
+	expect_out(r, "53/udp -> 127.0.0.1:8053\nudp:53 from 10.0.2.2\n1\n1\n"
+		      "53/udp -> 127.0.0.1:8056\nudp:53 from 10.0.2.2\n"
 		      "53/udp -> 127.0.0.1:8053\nudp:53 from 10.0.2.2\n");
 	cr_expect(strstr(r.err, "on the host's loopback only"), "%s", r.err);
+	cr_expect(strstr(r.err, "leads to that of the sandbox already"), "%s", r.err);
 }
 
 Test(publish, ps_and_inspect_show_ports)

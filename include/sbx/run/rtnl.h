@@ -24,3 +24,5 @@ int rtnl_set_up(int fd, const char *name, unsigned mtu, int master);
 int rtnl_remove(int fd, const char *name);
 int rtnl_add_address(int fd, const char *name, struct in_addr address, unsigned prefix);
 int rtnl_add_default_route(int fd, struct in_addr gateway);
+int rtnl_add_address6(int fd, const char *name, const struct in6_addr *address, unsigned prefix);
+int rtnl_add_default_route6(int fd, const char *name, const struct in6_addr *gateway);

@@ -46,6 +46,7 @@ enum hint_place {
 	HINT_NETNS = -34,	 /* entering a network namespace that was made elsewhere */
 	HINT_SHARE_OTHER = -35,	 /* a network was asked for in other words; about: what it is */
 	HINT_SHARE_IN_USE = -36, /* a network that is to end has members */
+	HINT_IPV6 = -38,	 /* giving an interface an address of it */
 	HINT_NO_IDS = -37,	 /* a user namespace above has fewer ids than are to be mapped */
 };
 

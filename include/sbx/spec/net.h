@@ -15,6 +15,10 @@
 
 /* Members of a shared network have addresses behind those of slirp4netns. */
 enum { NET_MEMBER_FIRST = 16, NET_MEMBERS_MAX = 128 };
+/* What the rules are in, of the family inet. */
+#define NET_TABLE "sbx"
+#define NET_CHAIN "out"
+
 enum { NET_DNS_MAX = 3, NET_HOST_MAX = 1024 }; /* resolv.conf(5) knows three */
 
 /* In front of the number of a descriptor. */

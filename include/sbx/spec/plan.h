@@ -258,6 +258,13 @@ struct plan_share {
 	unsigned prefix, mtu;
 };
 
+/* Of IPv6: an own address is the network's first 12 bytes and the own one of IPv4. */
+struct plan_net6 {
+	struct in6_addr first, gateway;
+	unsigned prefix;
+	struct in_addr own; /* of IPv4; a member's is known later */
+};
+
 /* The network that sbx makes; spec/net.c decides. Without text: none. */
 struct plan_net {
 	const char *option;		/* that asked for it, "--net=user" */
@@ -269,7 +276,9 @@ struct plan_net {
 	bool has_own_sandbox;		   /* it hides the host's files from itself */
 	const char *nft;		   /* absolute path; NULL: unfiltered */
 	const char *rules;		   /* for it */
+	unsigned n_rules;		   /* of them in the chain NET_CHAIN, see spec/net.h */
 	const char *resolv_conf, *gateway; /* the latter NULL where the host is not reached by it */
+	const struct plan_net6 *ipv6;	   /* NULL: none */
 	const char *text;		   /* for people: what can be reached */
 	const struct plan_port *ports;	   /* that lead into it from the beginning */
 	size_t n_ports;
