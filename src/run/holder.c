@@ -301,21 +301,15 @@ static uint32_t holder_count(const struct holder *h)
 static int holder_check_key(const struct holder *h, const struct share_request *request,
 			    struct sbx_err *err)
 {
-	const char *name = h->share->name;
-	char room[LABEL_NAME_MAX + 8];
-	struct str_buf about = STR_BUF_ON_STACK(room);
+	const char *name = h->share->name, *key = h->share->key;
+	char room[LABEL_NAME_MAX + SHARE_KEY_MAX + 2], how_room[SHARE_KEY_MAX];
+	struct str_buf about = STR_BUF_ON_STACK(room), how = STR_BUF_ON_STACK(how_room);
 	int r;
 
-	if (strncmp(request->key, h->share->key, sizeof(request->key)) == 0)
+	if (!net_key_differs(key, request->key, &how))
 		return 0;
-	if (!h->share->key[0])
-		r = err_refuse(err, EEXIST, name, "is there already, and has no internet");
-	else if (!request->key[0])
-		r = err_refuse(err, EEXIST, name, "is there already, and has the internet");
-	else
-		r = err_refuse(err, EEXIST, name,
-			       "is there already, and was asked for with other words behind user");
-	str_buf_printf(&about, "%s%s", name, h->share->key[0] ? ",user" : "");
+	r = err_refuse(err, EEXIST, name, "is there already, %s", how.data);
+	str_buf_printf(&about, "%s%s%s", name, key[0] ? "," : "", key);
 	hint_add_about(err, HINT_SHARE_OTHER, about.data);
 	return r;
 }
@@ -448,8 +442,7 @@ static void holder_fill(const struct holder *h, struct share_reply *reply)
 static bool holder_has_ended_for(const struct holder *h, const struct share_request *request)
 {
 	return (request->type == SHARE_JOIN || request->type == SHARE_CREATE) && !h->created &&
-	       holder_count(h) == 0 &&
-	       strncmp(request->key, h->share->key, sizeof(request->key)) != 0;
+	       holder_count(h) == 0 && net_key_differs(h->share->key, request->key, NULL);
 }
 
 /* Return: false: the client is to be dropped. */

@@ -16,7 +16,7 @@
 #include "sbx/spec/net.h"
 #include "sbx/spec/plan.h"
 
-enum { SHARE_VERSION = 1, SHARE_KEY_MAX = 511 };
+enum { SHARE_VERSION = 2, SHARE_KEY_MAX = 511 };
 
 enum share_type {
 	SHARE_JOIN,   /* be a member; the answer has an address, and the user namespace beside it */
