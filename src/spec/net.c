@@ -30,6 +30,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -256,18 +257,30 @@ static int net_check_meant(const char *name, const char *option, struct sbx_err 
 {
 	static const char *const others[] = {"bridge", "container", "default", "nat",
 					     "ns",     "pasta",	    "private", "slirp4netns"};
+	static const char *const words[] = {"none", "user", "host"};
 	struct similar similar = SIMILAR(name, strlen(name), strlen(name));
 
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (str_equal(name, words[i]))
+			return err_usage(err, option,
+					 "\"%s\" stands alone: words behind it are for user and "
+					 "for networks that sandboxes share",
+					 name);
+		if (strcasecmp(name, words[i]) == 0)
+			return err_usage(err, option,
+					 "\"%s\" is not taken for the name of a network; did you "
+					 "mean \"%s\"?",
+					 name, words[i]);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		if (str_equal(name, others[i]))
+		if (strcasecmp(name, others[i]) == 0)
 			return err_usage(
 				err, option,
 				"has no word \"%s\"; there are: none, user, host, fd:N, and "
 				"names of networks, but not this one",
 				name);
-	similar_offer(&similar, "none");
-	similar_offer(&similar, "user");
-	similar_offer(&similar, "host");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		similar_offer(&similar, words[i]);
 	if (!similar.found || strlen(name) > NET_SLIP_LEN)
 		return 0;
 	return err_usage(
