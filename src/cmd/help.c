@@ -44,8 +44,10 @@ int cmd_help(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	struct str_buf out = STR_BUF_ON_STACK(room);
 	int r;
 
+	if (argc > 2)
+		return err_usage(err, argv[2], "sbx help takes one verb at most");
 	if (argc > 1)
-		return err_usage(err, argv[1], "sbx help takes no arguments");
+		return cmd_help_verb(argv[1], ret_exit_code, err);
 	str_buf_puts(&out, help_head);
 	help_verbs(&out);
 	cli_help_options(&out);

@@ -251,7 +251,51 @@ static int logs_follow(struct logs *logs, const struct ask *ask, const char *dir
 
 /* ---- the command line ---- */
 
-/* A duration before now, as "90s", "5m", "2h", "1d"; a bare number is seconds since 1970. */
+/* What is behind the time of day: nothing, "Z" or "+02:00". Return: false: something else. */
+static bool logs_read_zone(const char *text, bool *ret_is_local, int64_t *ret_offset_s)
+{
+	unsigned hours = 0, minutes = 0;
+	char sign = '+';
+	int used = 0;
+
+	*ret_is_local = *text == '\0';
+	*ret_offset_s = 0;
+	if (*ret_is_local || str_equal(text, "Z"))
+		return true;
+	if (sscanf(text, "%c%2u:%2u%n", &sign, &hours, &minutes, &used) != 3 || text[used] ||
+	    (sign != '+' && sign != '-') || hours > 23 || minutes > 59)
+		return false;
+	*ret_offset_s = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+	return true;
+}
+
+/* "2026-01-31T08:30:00.250", as --timestamps prints it, or less of that, or with a zone. */
+static bool logs_read_date(const char *text, int64_t *ret_ms)
+{
+	struct tm tm = {.tm_isdst = -1};
+	const char *at, *end;
+	int64_t offset_s, ms = 0;
+	bool is_local;
+
+	at = *text >= '0' && *text <= '9' ? strptime(text, "%Y-%m-%d", &tm) : NULL;
+	if (at && (*at == 'T' || *at == ' ')) {
+		end = strptime(at + 1, "%H:%M:%S", &tm);
+		at = end ? end : strptime(at + 1, "%H:%M", &tm);
+	}
+	if (at && *at == '.') {
+		at++;
+		for (int unit = 100; *at >= '0' && *at <= '9'; at++, unit /= 10)
+			ms += unit * (*at - '0');
+	}
+	if (!at || !logs_read_zone(at, &is_local, &offset_s))
+		return false;
+	*ret_ms = ((int64_t)(is_local ? mktime(&tm) : timegm(&tm)) - offset_s) * 1000 + ms;
+	return true;
+}
+
+/*
+ * A duration before now, as "90s", "5m", "2h", "1d"; a date; a bare number is seconds since 1970.
+ */
 static int logs_read_since(const char *text, int64_t *ret_ms, struct sbx_err *err)
 {
 	struct timespec now;
@@ -262,9 +306,12 @@ static int logs_read_since(const char *text, int64_t *ret_ms, struct sbx_err *er
 		*ret_ms = (int64_t)number * 1000;
 		return 0;
 	}
+	if (logs_read_date(text, ret_ms))
+		return 0;
 	if (limits_read_duration(text, "--since", &age_ms, err) < 0)
 		return err_usage(err, "--since",
-				 "must be like 90s, 5m, 2h, 1d, or seconds since 1970, not \"%s\"",
+				 "must be like 90s, 5m, 2h, 1d, a time as 2026-01-31T08:30:00, or "
+				 "seconds since 1970, not \"%s\"",
 				 text);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	*ret_ms = (int64_t)now.tv_sec * 1000 - age_ms;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sbx/base/json.h"
@@ -15,8 +16,11 @@
 #include "sbx/cmd/cmd.h"
 #include "sbx/spec/publish.h"
 
-/* Of many ports each takes its moment, and the monitor has other things to do. */
-enum { PORT_TIMEOUT_MS = 60 * 1000 };
+/*
+ * Of many ports each takes its moment, and the monitor has other things to do. It changes those of
+ * one request at a time: who comes meanwhile asks again, and has as long for that.
+ */
+enum { PORT_TIMEOUT_MS = 60 * 1000, PORT_PAUSE_MS = 20 };
 
 struct port_words {
 	struct boxes boxes;
@@ -117,17 +121,39 @@ static int port_refuse_missing(const struct box *box, const struct plan_port *po
 
 /* ---- the request ---- */
 
-static int port_change(const struct box *box, enum control_type type, const struct plan_port *port,
-		       struct control_facts *ret_facts, struct sbx_err *err)
+static int port_ask_once(const struct box *box, enum control_type type,
+			 const struct plan_port *port, struct control_reply *ret_reply,
+			 struct sbx_err *err)
 {
 	int fds[CONTROL_FDS_MAX] = {-1, -1}, r;
 	_autoask_ struct ask ask = ASK_NONE;
-	struct control_reply reply = {.result = 0};
 
+	*ret_reply = (struct control_reply){.result = 0};
 	r = ask_send_port(box, type, port, &ask, err);
-	if (r < 0)
-		return r;
-	r = ask_receive(&ask, PORT_TIMEOUT_MS, &reply, fds, err);
+	return r < 0 ? r : ask_receive(&ask, PORT_TIMEOUT_MS, ret_reply, fds, err);
+}
+
+/* While somebody else has ports of the sandbox changed, that is waited for. */
+static int port_ask(const struct box *box, enum control_type type, const struct plan_port *port,
+		    struct control_reply *ret_reply, struct sbx_err *err)
+{
+	const struct timespec pause = {.tv_nsec = PORT_PAUSE_MS * 1000000L};
+	int r = port_ask_once(box, type, port, ret_reply, err);
+
+	for (int waited_ms = 0; ret_reply->result == -EBUSY && waited_ms < PORT_TIMEOUT_MS;
+	     waited_ms += PORT_PAUSE_MS) {
+		(void)nanosleep(&pause, NULL);
+		r = port_ask_once(box, type, port, ret_reply, err);
+	}
+	return r;
+}
+
+static int port_change(const struct box *box, enum control_type type, const struct plan_port *port,
+		       struct control_facts *ret_facts, struct sbx_err *err)
+{
+	struct control_reply reply;
+	int r = port_ask(box, type, port, &reply, err);
+
 	*ret_facts = reply.facts;
 	if (r == 0 || reply.result == 0)
 		return r;

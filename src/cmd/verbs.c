@@ -48,7 +48,7 @@ static int refuse_verb(const char *word, struct sbx_err *err)
 	return -EINVAL;
 }
 
-/* sbx VERB --help: any verb's, by its rows. */
+/* sbx VERB --help, sbx help VERB: any verb's, by its rows. */
 static int print_help(const struct cmd_verb *verb, int *ret_exit_code, struct sbx_err *err)
 {
 	char room[8192];
@@ -61,6 +61,13 @@ static int print_help(const struct cmd_verb *verb, int *ret_exit_code, struct sb
 		return err_system(err, -r, "stdout", "cannot write");
 	*ret_exit_code = 0;
 	return 0;
+}
+
+int cmd_help_verb(const char *name, int *ret_exit_code, struct sbx_err *err)
+{
+	const struct cmd_verb *verb = find_verb(name);
+
+	return verb ? print_help(verb, ret_exit_code, err) : refuse_verb(name, err);
 }
 
 /**

@@ -136,7 +136,7 @@ DOCTOR_PROBE(ids)
 	if (!choices_resolve(d, &spec, ret))
 		return;
 	if (d->no_userns)
-		doctor_say(ret, DOCTOR_FAILS, "needs a user namespace, see user-namespaces");
+		doctor_lacks_userns(d, ret);
 	else if (doctor_try(d, probe, 0, choices_map, &answer, ret))
 		doctor_say(ret, DOCTOR_WORKS, "%s", answer.text);
 }
@@ -271,6 +271,8 @@ DOCTOR_PROBE(launch)
 		doctor_say(ret, DOCTOR_WORKS, "a command has run in a sandbox");
 		return;
 	}
+	if (!ret->remedy[0])
+		doctor_mend(ret, "see at which step: sbx -v --ro-bind /usr /usr -- true");
 	/* The sandbox was there, and lacks a library of sbx: the host keeps none in /usr. */
 	if (answer.result < 0 && answer.err.exit_code > ERR_EXIT_FAILED) {
 		doctor_say(ret, DOCTOR_WORKS, "a sandbox was made");

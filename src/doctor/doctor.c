@@ -180,6 +180,13 @@ static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
 				    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
+/* What stands in the way of this one is the row of user namespaces, and what mends that. */
+void doctor_lacks_userns(const struct doctor *d, struct doctor_finding *ret)
+{
+	doctor_say(ret, DOCTOR_FAILS, "needs a user namespace, see user-namespaces");
+	doctor_mend(ret, "%s", d->userns_remedy);
+}
+
 /**
  * Do something in a child, and hear what came of it.
  * @namespaces: CLONE_NEW* of the child; with CLONE_NEWUSER it is 0 there
@@ -194,7 +201,7 @@ bool doctor_try(struct doctor *d, const struct doctor_probe *probe, unsigned lon
 
 	memset(ret_answer, 0, sizeof(*ret_answer));
 	if ((namespaces & CLONE_NEWUSER) && d->no_userns) {
-		doctor_say(ret, DOCTOR_FAILS, "needs a user namespace, see user-namespaces");
+		doctor_lacks_userns(d, ret);
 		return false;
 	}
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,

@@ -78,6 +78,7 @@ DOCTOR_PROBE(userns)
 	if (doctor_try(d, probe, CLONE_NEWUSER, kernel_use_userns, &answer, ret))
 		doctor_say(ret, DOCTOR_WORKS, "one was made, and gives its rights");
 	d->no_userns = ret->status == DOCTOR_FAILS;
+	str_copy(d->userns_remedy, sizeof(d->userns_remedy), d->no_userns ? ret->remedy : "");
 }
 
 static int kernel_unshare(struct doctor *d, const struct doctor_probe *probe,

@@ -116,7 +116,10 @@ DOCTOR_PROBE(systemd)
 			doctor_mend(ret, "%s", obstacle.remedy);
 	} else if (!doctor_try(d, probe, 0, system_ask_manager, &answer, ret)) {
 		ret->status = missing;
-		doctor_mend(ret, "see: systemctl --user status");
+		doctor_mend(ret,
+			    "see: systemctl --user status; then log in again, or as root, which "
+			    "ends what runs in it: systemctl restart user@%u.service",
+			    d->host.uid);
 	} else if (cgroup_look_at_manager(&d->host, &d->spec, all, &manager, &some) == 0 &&
 		   some.what) {
 		doctor_say(ret, d->has_cgroup ? DOCTOR_FACT : DOCTOR_LIMITED,

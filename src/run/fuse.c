@@ -47,20 +47,6 @@ void fuse_init(struct fuse_jobs *jobs)
 		jobs->helpers[i].pidfd = jobs->helpers[i].error_fd = -1;
 }
 
-/* The maker has done its work, or is not wanted any more. */
-static void fuse_end_maker(struct fuse_jobs *jobs)
-{
-	int status;
-
-	defs_cleanup_fd(&jobs->maker_fd);
-	jobs->maker_fd = -1;
-	if (jobs->maker <= 0)
-		return;
-	(void)kill(jobs->maker, SIGKILL);
-	(void)proc_wait(jobs->maker, &status);
-	jobs->maker = 0;
-}
-
 static void fuse_forget(struct fuse_helper *helper)
 {
 	defs_cleanup_fd(&helper->pidfd);
@@ -77,6 +63,40 @@ static void fuse_kill(struct fuse_helper *helper)
 		r = waitid(P_PIDFD, (id_t)helper->pidfd, NULL, WEXITED);
 	} while (r < 0 && errno == EINTR);
 	fuse_forget(helper);
+}
+
+/* What the maker has sent that nobody has read: at most which process the helper is. */
+static void fuse_hear_last(struct fuse_jobs *jobs)
+{
+	struct fuse_helper *helper = &jobs->helpers[jobs->n_helpers - 1];
+	struct handshake_msg msg;
+
+	while (handshake_receive(jobs->maker_fd, HANDSHAKE_FUSE_MAKER, false, &msg) == 1) {
+		if (msg.type == HANDSHAKE_FUSE_HELPER && helper->pidfd < 0)
+			helper->pidfd = msg.fd;
+		else
+			defs_cleanup_fd(&msg.fd);
+	}
+}
+
+/* The maker has done its work, or is not wanted any more. */
+static void fuse_end_maker(struct fuse_jobs *jobs)
+{
+	int status;
+
+	if (jobs->maker > 0) {
+		struct fuse_helper *helper = &jobs->helpers[jobs->n_helpers - 1];
+
+		(void)kill(jobs->maker, SIGKILL);
+		/* It may wait for an answer of its helper, and then ends behind that only. */
+		fuse_hear_last(jobs);
+		if (!helper->ready && helper->pidfd >= 0)
+			fuse_kill(helper);
+		(void)proc_wait(jobs->maker, &status);
+		jobs->maker = 0;
+	}
+	defs_cleanup_fd(&jobs->maker_fd);
+	jobs->maker_fd = -1;
 }
 
 static int64_t fuse_now_ms(void)
@@ -96,6 +116,21 @@ static void fuse_await_end(const struct fuse_helper *helper, int64_t until_ms)
 	while ((left = until_ms - fuse_now_ms()) > 0)
 		if (poll(&pfd, 1, (int)left) >= 0 || errno != EINTR)
 			return;
+}
+
+/**
+ * Who was killed may wait for an answer of a helper that gives none, and then ends behind it only.
+ * @pidfd: of who was killed
+ */
+void fuse_await_killed(struct fuse_jobs *jobs, int pidfd)
+{
+	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
+
+	if (!fuse_is_running(jobs) || poll(&pfd, 1, FUSE_END_MS) > 0)
+		return;
+	for (size_t i = 0; i < jobs->n_helpers; i++)
+		if (jobs->helpers[i].pidfd >= 0)
+			fuse_kill(&jobs->helpers[i]);
 }
 
 /**

@@ -48,6 +48,7 @@ static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT
 			       [HANDSHAKE_BUS] = true,
 			       [HANDSHAKE_NET] = true,
 			       [HANDSHAKE_NET_API] = true,
+			       [HANDSHAKE_NET_RULES] = true,
 			       [HANDSHAKE_NAMES] = true,
 			       [HANDSHAKE_LAYERS] = true,
 			       [HANDSHAKE_LAYERS_DONE] = true,

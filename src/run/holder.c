@@ -171,56 +171,6 @@ static void holder_end_anchor(struct holder *h)
 	h->anchor = 0;
 }
 
-/* ---- ids ---- */
-
-static int64_t holder_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int holder_patience(int64_t deadline_ms)
-{
-	int64_t left = deadline_ms - holder_now_ms();
-
-	return left < 0 ? 0 : (int)left;
-}
-
-static int holder_await_ids(struct idmap_job *job, int64_t deadline_ms, struct sbx_err *err)
-{
-	int r = 0;
-
-	while (r == 0 && !idmap_job_done(job)) {
-		struct pollfd pfds[] = {{.fd = job->helpers[0].pidfd, .events = POLLIN},
-					{.fd = job->helpers[1].pidfd, .events = POLLIN}};
-		int n = poll(pfds, ARRAY_SIZE(pfds), holder_patience(deadline_ms));
-
-		if (n == 0)
-			return err_refuse(err, ETIMEDOUT, job->helpers[0].path,
-					  "has not finished in time");
-		if (n > 0)
-			r = idmap_job_reap(job, err);
-	}
-	return r;
-}
-
-static int holder_map_ids(struct holder *h, int64_t deadline_ms, struct sbx_err *err)
-{
-	struct idmap_job job;
-	int r;
-
-	if (!h->plan.uid_map.helper)
-		return idmap_write_child(h->anchor, &h->plan, err);
-	idmap_job_init(&job);
-	r = idmap_job_start(&job, &h->plan, h->anchor, h->start->sigmask, err);
-	if (r == 0)
-		r = holder_await_ids(&job, deadline_ms, err);
-	idmap_job_finish(&job);
-	return r;
-}
-
 /* ---- interfaces ---- */
 
 static int holder_fail_link(const struct holder *h, int number, const char *name, const char *what,
@@ -240,50 +190,6 @@ static int holder_make_bridge(struct holder *h, struct sbx_err *err)
 	if (r == 0)
 		r = h->bridge = rtnl_find(h->rtnl_fd, holder_bridge);
 	return r < 0 ? holder_fail_link(h, -r, holder_bridge, "cannot make a bridge", err) : 0;
-}
-
-/* slirp4netns, and its interface a port of the bridge. */
-static int holder_start_slirp(struct holder *h, int64_t deadline_ms, struct sbx_err *err)
-{
-	int fd = fcntl(h->netns_fd, F_DUPFD_CLOEXEC, 0), r;
-
-	if (fd < 0)
-		return err_system(err, errno, NULL, "cannot copy a descriptor");
-	h->slirp.plan = &h->plan;
-	h->slirp.sigmask = h->start->sigmask;
-	r = net_job_start(&h->slirp, h->anchor, &fd, err);
-	while (r == 0 && !h->slirp.ready) {
-		struct pollfd pfds[] = {{.fd = h->slirp.helper.ready_fd, .events = POLLIN},
-					{.fd = h->slirp.helper.pidfd, .events = POLLIN}};
-		int n = poll(pfds, ARRAY_SIZE(pfds), holder_patience(deadline_ms));
-
-		if (n == 0)
-			return net_job_timed_out(&h->slirp, HOLDER_START_MS / 1000, err);
-		if (n > 0 && pfds[0].revents)
-			h->slirp.in_use |= net_job_hear(&h->slirp);
-		if (n > 0 && pfds[1].revents)
-			r = net_job_reap(&h->slirp, err);
-	}
-	if (r < 0)
-		return r;
-	r = rtnl_set_up(h->rtnl_fd, holder_tap, h->share->mtu, h->bridge);
-	return r < 0 ? holder_fail_link(h, -r, holder_tap, "cannot be put into the bridge", err)
-		     : 0;
-}
-
-static int holder_make(struct holder *h, struct sbx_err *err)
-{
-	int64_t deadline_ms = holder_now_ms() + HOLDER_START_MS;
-	int r = holder_make_namespaces(h, err);
-
-	if (r == 0)
-		r = holder_map_ids(h, deadline_ms, err);
-	if (r == 0)
-		r = holder_make_bridge(h, err);
-	if (r == 0 && h->share->helper)
-		r = holder_start_slirp(h, deadline_ms, err);
-	holder_end_anchor(h);
-	return r;
 }
 
 /* ---- members ---- */
@@ -395,21 +301,15 @@ static uint32_t holder_count(const struct holder *h)
 static int holder_check_key(const struct holder *h, const struct share_request *request,
 			    struct sbx_err *err)
 {
-	const char *name = h->share->name;
-	char room[LABEL_NAME_MAX + 8];
-	struct str_buf about = STR_BUF_ON_STACK(room);
+	const char *name = h->share->name, *key = h->share->key;
+	char room[LABEL_NAME_MAX + SHARE_KEY_MAX + 2], how_room[SHARE_KEY_MAX];
+	struct str_buf about = STR_BUF_ON_STACK(room), how = STR_BUF_ON_STACK(how_room);
 	int r;
 
-	if (strncmp(request->key, h->share->key, sizeof(request->key)) == 0)
+	if (!net_key_differs(key, request->key, &how))
 		return 0;
-	if (!h->share->key[0])
-		r = err_refuse(err, EEXIST, name, "is there already, and has no internet");
-	else if (!request->key[0])
-		r = err_refuse(err, EEXIST, name, "is there already, and has the internet");
-	else
-		r = err_refuse(err, EEXIST, name,
-			       "is there already, and was asked for with other words behind user");
-	str_buf_printf(&about, "%s%s", name, h->share->key[0] ? ",user" : "");
+	r = err_refuse(err, EEXIST, name, "is there already, %s", how.data);
+	str_buf_printf(&about, "%s%s%s", name, key[0] ? "," : "", key);
 	hint_add_about(err, HINT_SHARE_OTHER, about.data);
 	return r;
 }
@@ -542,8 +442,7 @@ static void holder_fill(const struct holder *h, struct share_reply *reply)
 static bool holder_has_ended_for(const struct holder *h, const struct share_request *request)
 {
 	return (request->type == SHARE_JOIN || request->type == SHARE_CREATE) && !h->created &&
-	       holder_count(h) == 0 &&
-	       strncmp(request->key, h->share->key, sizeof(request->key)) != 0;
+	       holder_count(h) == 0 && net_key_differs(h->share->key, request->key, NULL);
 }
 
 /* Return: false: the client is to be dropped. */
@@ -588,7 +487,7 @@ static void holder_hear(struct holder *h, struct holder_client *client)
 		defs_cleanup_fd(&fds[i]);
 }
 
-/* ---- its life ---- */
+/* ---- who comes and goes ---- */
 
 static struct holder_client *holder_find_place(struct holder *h)
 {
@@ -650,6 +549,145 @@ static bool holder_is_needed(const struct holder *h)
 			return true;
 	return h->created;
 }
+
+/* ---- the start ---- */
+
+static int64_t holder_now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int holder_patience(int64_t deadline_ms)
+{
+	int64_t left = deadline_ms - holder_now_ms();
+
+	return left < 0 ? 0 : (int)left;
+}
+
+/*
+ * Wait for one of two helpers, while the network is being made. Whoever waits for that may give
+ * up meanwhile, by a signal say; when nobody is left, so does this process, and its helpers go.
+ *
+ * Return: as poll(2), *err filled; -ECANCELED: nobody is left.
+ */
+static int holder_await(struct holder *h, struct pollfd own[2], int64_t deadline_ms,
+			struct sbx_err *err)
+{
+	struct pollfd pfds[HOLDER_CLIENTS_MAX + 2];
+	int n;
+
+	while (holder_find_place(h) && holder_accept(h))
+		;
+	if (!holder_is_needed(h)) {
+		h->ends = true;
+		return err_refuse(err, ECANCELED, h->share->name, "nobody waits for it any more");
+	}
+	/* What they ask is heard later; their end (POLLHUP) shows now. */
+	for (size_t i = 0; i < HOLDER_CLIENTS_MAX; i++)
+		pfds[i] = (struct pollfd){.fd = h->clients[i].fd};
+	memcpy(pfds + HOLDER_CLIENTS_MAX, own, 2 * sizeof(*own));
+	n = poll(pfds, ARRAY_SIZE(pfds), holder_patience(deadline_ms));
+	if (n < 0 && errno != EINTR)
+		return err_system(err, errno, h->share->name, "cannot wait for events");
+	memcpy(own, pfds + HOLDER_CLIENTS_MAX, 2 * sizeof(*own));
+	for (size_t i = 0; n > 0 && i < HOLDER_CLIENTS_MAX; i++)
+		if (pfds[i].revents)
+			holder_drop(h, &h->clients[i]);
+	return n < 0 ? 1 : n;
+}
+
+/* Which of the two is still at work? */
+static int holder_blame_ids(const struct idmap_job *job, struct sbx_err *err)
+{
+	const char *path = job->helpers[job->helpers[0].pid ? 0 : 1].path;
+	int r = err_refuse(err, ETIMEDOUT, path, "has not finished within %d seconds",
+			   HOLDER_START_MS / 1000);
+
+	hint_add(err, HINT_MAP_SLOW);
+	return r;
+}
+
+static int holder_await_ids(struct holder *h, struct idmap_job *job, int64_t deadline_ms,
+			    struct sbx_err *err)
+{
+	int r = 0;
+
+	while (r == 0 && !idmap_job_done(job)) {
+		struct pollfd pfds[] = {{.fd = job->helpers[0].pidfd, .events = POLLIN},
+					{.fd = job->helpers[1].pidfd, .events = POLLIN}};
+		int n = holder_await(h, pfds, deadline_ms, err);
+
+		if (n == 0)
+			return holder_blame_ids(job, err);
+		r = n < 0 ? n : idmap_job_reap(job, err);
+	}
+	return r;
+}
+
+static int holder_map_ids(struct holder *h, int64_t deadline_ms, struct sbx_err *err)
+{
+	struct idmap_job job;
+	int r;
+
+	if (!h->plan.uid_map.helper)
+		return idmap_write_child(h->anchor, &h->plan, err);
+	idmap_job_init(&job);
+	r = idmap_job_start(&job, &h->plan, h->anchor, h->start->sigmask, err);
+	if (r == 0)
+		r = holder_await_ids(h, &job, deadline_ms, err);
+	idmap_job_finish(&job);
+	return r;
+}
+
+/* slirp4netns, and its interface a port of the bridge. */
+static int holder_start_slirp(struct holder *h, int64_t deadline_ms, struct sbx_err *err)
+{
+	int fd = fcntl(h->netns_fd, F_DUPFD_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return err_system(err, errno, NULL, "cannot copy a descriptor");
+	h->slirp.plan = &h->plan;
+	h->slirp.sigmask = h->start->sigmask;
+	r = net_job_start(&h->slirp, h->anchor, &fd, err);
+	while (r == 0 && !h->slirp.ready) {
+		struct pollfd pfds[] = {{.fd = h->slirp.helper.ready_fd, .events = POLLIN},
+					{.fd = h->slirp.helper.pidfd, .events = POLLIN}};
+		int n = holder_await(h, pfds, deadline_ms, err);
+
+		if (n == 0)
+			return net_job_timed_out(&h->slirp, HOLDER_START_MS / 1000, err);
+		r = n < 0 ? n : 0;
+		if (r == 0 && pfds[0].revents)
+			h->slirp.in_use |= net_job_hear(&h->slirp);
+		if (r == 0 && pfds[1].revents)
+			r = net_job_reap(&h->slirp, err);
+	}
+	if (r < 0)
+		return r;
+	r = rtnl_set_up(h->rtnl_fd, holder_tap, h->share->mtu, h->bridge);
+	return r < 0 ? holder_fail_link(h, -r, holder_tap, "cannot be put into the bridge", err)
+		     : 0;
+}
+
+static int holder_make(struct holder *h, struct sbx_err *err)
+{
+	int64_t deadline_ms = holder_now_ms() + HOLDER_START_MS;
+	int r = holder_make_namespaces(h, err);
+
+	if (r == 0)
+		r = holder_map_ids(h, deadline_ms, err);
+	if (r == 0)
+		r = holder_make_bridge(h, err);
+	if (r == 0 && h->share->helper)
+		r = holder_start_slirp(h, deadline_ms, err);
+	holder_end_anchor(h);
+	return r;
+}
+
+/* ---- its life ---- */
 
 /* Return: 0; -errno with *err filled when slirp4netns has ended. */
 static int holder_turn(struct holder *h, struct sbx_err *err)
@@ -741,7 +779,8 @@ noreturn void holder_main(const struct holder_start *start)
 		;
 	while (r == 0 && (holder_is_needed(&h) || (!h.ends && holder_accept(&h))))
 		r = holder_turn(&h, &err);
-	if (r < 0)
+	/* Where nobody is there, whoever comes now hears nothing, and begins again. */
+	if (r < 0 && !h.ends)
 		holder_tell(&h, &err);
 	holder_finish(&h);
 	_exit(r < 0);

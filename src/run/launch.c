@@ -229,6 +229,7 @@ static void monitor_finish(struct monitor *m)
 		cgroup_job_end_all(&m->cgroup);
 		(void)sys_pidfd_send_signal(m->pidfd, SIGKILL);
 		control_continue_joined(&m->control);
+		fuse_await_killed(&m->fuse, m->pidfd);
 		monitor_wait_for_child(m);
 	}
 	/* The record leads to the cgroups, which the helpers are in. */
@@ -415,8 +416,8 @@ static int launch_clone(struct monitor *m, struct run_context *ctx, struct launc
 static bool launch_is_starting(const struct monitor *m)
 {
 	return m->state != LAUNCH_RUNNING || !m->greeted || bus_job_is_awaited(&m->bus) ||
-	       net_job_is_awaited(&m->net) || m->publishes || share_is_awaited(&m->share) ||
-	       fuse_is_awaited(&m->fuse);
+	       net_job_is_awaited(&m->net) || net_rules_are_awaited(&m->net) || m->publishes ||
+	       share_is_awaited(&m->share) || fuse_is_awaited(&m->fuse);
 }
 
 /* Which signals are read now: what is for the command waits until it can be told. */
@@ -574,7 +575,7 @@ static bool launch_needs_helpers(const struct monitor *m)
 static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 			       struct launch_title title, struct sbx_err *err)
 {
-	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, err);
+	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, m->end_ms, err);
 	sigset_t pending;
 
 	m->helper_failed |= r < 0 && str_equal(err->option, hint_option(HINT_MAP_HELPER));
@@ -582,7 +583,10 @@ static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
 		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
 			m->interrupted = sig;
-	return r;
+	if (r != -ETIME)
+		return r;
+	m->overtime = LAUNCH_KILLED;
+	return -ECANCELED;
 }
 
 static int launch_start(struct monitor *m, struct run_context *ctx,
@@ -592,6 +596,7 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
+	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
 	r = launch_raise_nofile(ctx, err);
 	if (r == 0)
 		r = launch_watch_parent(m, caller->parent, err);
@@ -648,7 +653,6 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	r = launch_take_signals(m, ctx, err);
 	if (r < 0)
 		return r;
-	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
 	m->deadline_ms = launch_needs_helpers(m) ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
 	return 0;
 }
@@ -877,6 +881,10 @@ static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg
 	}
 	if (msg->type == HANDSHAKE_NET_API)
 		return publish_take_dir(&m->publish, &msg->fd, err);
+	if (msg->type == HANDSHAKE_NET_RULES) {
+		m->net.ruled = true;
+		return 0;
+	}
 	if (msg->type == HANDSHAKE_NAMES) {
 		defs_cleanup_fd(&m->share.hosts_fd);
 		m->share.hosts_fd = msg->fd;

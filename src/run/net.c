@@ -9,7 +9,7 @@
  *     NET, a descriptor of its network    ──►      starts slirp4netns, which makes tap0
  *     namespace                                    there and stays outside itself
  *     meanwhile: the rules, by nft                 ... a byte on ready_fd: it works;
- *                                                  ports are published
+ *     NET_RULES                           ──►      ports are published
  *     waits                               ◄──      NET_READY
  *
  * slirp4netns configures IPv4; addresses and route of IPv6 PID 1 gives to tap0 then.
@@ -206,6 +206,12 @@ bool net_job_is_awaited(const struct net_job *job)
 	return job->plan && job->plan->net.helper && !job->ready;
 }
 
+/* Are there to be rules that are not set yet? The network may be there before them. */
+bool net_rules_are_awaited(const struct net_job *job)
+{
+	return job->plan && job->plan->net.nft && !job->ruled;
+}
+
 bool net_job_is_starting(const struct net_job *job)
 {
 	return job->helper.pid > 0 && !job->ready;
@@ -303,8 +309,10 @@ static int net_check_rules(const struct plan_net *net, struct sbx_err *err)
 			  "has ended without an error and has not set the rules");
 }
 
-static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
+/* The monitor is told, which until then keeps to itself the signals that end a launch. */
+static int net_set_rules(const struct run_context *ctx, struct sbx_err *err)
 {
+	const struct plan_net *net = &ctx->plan->net;
 	const char *const argv[] = {net->nft, net->rules, NULL};
 	struct proc_spawn spawn = {.path = net->nft,
 				   .argv = argv,
@@ -321,9 +329,12 @@ static int net_set_rules(const struct plan_net *net, struct sbx_err *err)
 	helper_finish(&helper);
 	if (r == 0)
 		r = net_check_rules(net, err);
-	if (r < 0)
+	if (r < 0) {
 		hint_add(err, HINT_NFT);
-	return r;
+		return r;
+	}
+	r = handshake_send(ctx->sock_fd, HANDSHAKE_NET_RULES, 0);
+	return r < 0 ? err_system(err, -r, NULL, "cannot tell the monitor") : 0;
 }
 
 /*
@@ -426,7 +437,7 @@ int step_run_network(struct run_context *ctx, const struct plan_step *step, stru
 	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_NET, netns);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot ask for a network");
-	r = net->nft ? net_set_rules(net, err) : 0;
+	r = net->nft ? net_set_rules(ctx, err) : 0;
 	if (r == 0)
 		r = init_await_number(ctx, HANDSHAKE_INIT_NET, HANDSHAKE_NET_READY, &address, err);
 	if (r == 0 && net->share)

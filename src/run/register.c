@@ -148,7 +148,7 @@ static int register_make_claim(struct register_entry *entry)
 	return 0;
 }
 
-/* Is this file, a record or a claim, of a living sandbox of that name, and not ours? */
+/* Is this file, a record or a claim, of a living sandbox of that name or id, and not ours? */
 static bool register_is_rival(const struct register_entry *entry, const char *file,
 			      struct label *ret_label)
 {
@@ -156,7 +156,8 @@ static bool register_is_rival(const struct register_entry *entry, const char *fi
 	pid_t pid;
 
 	if (!label_from_file(file + (file[0] == '.'), ret_label) ||
-	    strcmp(ret_label->name, entry->label.name) != 0 ||
+	    (strcmp(ret_label->name, entry->label.name) != 0 &&
+	     strcmp(ret_label->id, entry->label.name) != 0) ||
 	    strcmp(ret_label->id, entry->label.id) == 0)
 		return false;
 	fd = openat(entry->dir_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -185,8 +186,9 @@ static int register_name_is_free(const struct register_entry *entry, struct labe
 static int register_refuse_name(const struct register_entry *entry, const struct label *rival,
 				struct sbx_err *err)
 {
-	int r = err_refuse(err, EEXIST, entry->plan->name, "is the name of a running sandbox, %s",
-			   rival->id);
+	bool is_id = strcmp(rival->id, entry->plan->name) == 0;
+	int r = err_refuse(err, EEXIST, entry->plan->name, "is the %s of a running sandbox%s%s",
+			   is_id ? "id" : "name", is_id ? "" : ", ", is_id ? "" : rival->id);
 
 	hint_add(err, HINT_NAME);
 	return r;

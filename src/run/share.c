@@ -56,6 +56,7 @@ struct share_place {
 	const struct holder_start *start; /* NULL: nobody is started */
 	bool started;			  /* by us */
 	int waited_ms;
+	int64_t end_ms; /* of the launch's time, CLOCK_MONOTONIC; INT64_MAX: none */
 };
 
 void share_init(struct share *share)
@@ -311,7 +312,20 @@ static int share_begin(const struct share_place *place, int lock_fd)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-/* Wait a moment. Return: 0; -ETIMEDOUT; -EINTR: a signal that ends a launch waits to be heard. */
+static int64_t share_now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Wait a moment.
+ *
+ * Return: 0; -ETIMEDOUT; -ETIME: the launch has had its time; -EINTR: a signal that ends a launch
+ * waits to be heard.
+ */
 static int share_pause(struct share_place *place, int ms)
 {
 	const struct timespec step = {.tv_nsec = ms * 1000000L};
@@ -320,6 +334,8 @@ static int share_pause(struct share_place *place, int ms)
 	for (int sig = 1; sigpending(&pending) == 0 && sig < 32; sig++)
 		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
 			return -EINTR;
+	if (share_now_ms() >= place->end_ms)
+		return -ETIME;
 	if (place->waited_ms >= SHARE_WAIT_MS)
 		return -ETIMEDOUT;
 	place->waited_ms += ms;
@@ -353,7 +369,7 @@ static int share_reach(struct share_place *place)
 	}
 }
 
-/* Wait for the answer. Return: as share_receive(), but for -EAGAIN; -ETIMEDOUT, -EINTR. */
+/* Wait for the answer. Return: as share_receive(), but for -EAGAIN; or as share_pause(). */
 static int share_await(struct share_place *place, int fd, void *data, size_t size, int *ret_fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
@@ -447,11 +463,12 @@ static void share_fill(struct share_request *request, enum share_type type,
 }
 
 static int share_start(const struct sbx_plan *plan, enum share_type type, const sigset_t *sigmask,
-		       struct launch_title title, struct share *share, struct share_reply *reply,
-		       struct sbx_err *err)
+		       struct launch_title title, int64_t end_ms, struct share *share,
+		       struct share_reply *reply, struct sbx_err *err)
 {
 	const struct holder_start start = {.plan = plan, .sigmask = sigmask, .title = title};
-	struct share_place place = {.name = plan->net.share->name, .start = &start};
+	struct share_place place = {
+		.name = plan->net.share->name, .start = &start, .end_ms = end_ms};
 	_autoclose_ int dir_fd = share_open_dir(plan->net.share, err);
 	struct share_request request;
 	int r;
@@ -469,14 +486,16 @@ static int share_start(const struct sbx_plan *plan, enum share_type type, const 
 
 /**
  * Be a member, and start the network where there is none.
+ * @end_ms: when the launch has had its time, CLOCK_MONOTONIC; INT64_MAX: never
  *
- * Return: 0; -EINTR: a signal is pending that ends the launch; or -errno; *err is filled.
+ * Return: 0; -EINTR: a signal is pending that ends the launch; -ETIME: it has had its time; or
+ * another -errno; *err is filled.
  */
 int share_join(struct share *share, const struct sbx_plan *plan, const sigset_t *sigmask,
-	       struct launch_title title, struct sbx_err *err)
+	       struct launch_title title, int64_t end_ms, struct sbx_err *err)
 {
 	struct share_reply reply = {.version = 0};
-	int r = share_start(plan, SHARE_JOIN, sigmask, title, share, &reply, err);
+	int r = share_start(plan, SHARE_JOIN, sigmask, title, end_ms, share, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -560,7 +579,7 @@ int share_create(const struct sbx_plan *plan, struct launch_title title, struct 
 
 	share_init(&share);
 	(void)sigprocmask(SIG_SETMASK, NULL, &mask);
-	r = share_start(plan, SHARE_CREATE, &mask, title, &share, &reply, err);
+	r = share_start(plan, SHARE_CREATE, &mask, title, INT64_MAX, &share, &reply, err);
 	share_finish(&share);
 	return r;
 }
@@ -574,7 +593,7 @@ int share_create(const struct sbx_plan *plan, struct launch_title title, struct 
 int share_ask(int dir_fd, const char *name, const struct share_request *request,
 	      struct share_reply *ret_reply, struct share_members *ret_members, struct sbx_err *err)
 {
-	struct share_place place = {.dir_fd = dir_fd, .name = name};
+	struct share_place place = {.dir_fd = dir_fd, .name = name, .end_ms = INT64_MAX};
 	_autoclose_ int fd = -1;
 	int r = share_talk(&place, request, ret_reply, &fd, NULL, err);
 

@@ -421,6 +421,42 @@ static int cgroup_choose_scope(const struct cgroup_manager *manager,
 		       : 0;
 }
 
+/* Both places have been looked at, and why neither will do is said. */
+static int cgroup_refuse_both(struct sbx_plan *plan, const char *not_own, const char *not_scope,
+			      const char *remedy, struct sbx_err *err)
+{
+	return cgroup_refuse(plan,
+			     arena_printf(&plan->arena,
+					  "there is no cgroup to set it on: in the caller's own, "
+					  "%s; from systemd, %s",
+					  not_own, not_scope),
+			     remedy, err);
+}
+
+/* What does for each of the two places. */
+static const char *cgroup_join_remedies(struct sbx_plan *plan, const char *own, const char *scope)
+{
+	if (!own || !scope || str_equal(own, scope))
+		return scope ? scope : own;
+	return arena_printf(&plan->arena, "%s;\nor %s", own, scope);
+}
+
+/* The kernel has no controllers for either, whatever else would be in the way. */
+static int cgroup_refuse_kernel(const struct sbx_spec *spec, const struct probe_host *host,
+				const struct cgroup_obstacle *kernel, struct sbx_plan *plan,
+				struct sbx_err *err)
+{
+	struct cgroup_obstacle not_scope;
+	struct cgroup_manager manager;
+
+	if (cgroup_look_at_manager(host, spec, 0, &manager, &not_scope) < 0)
+		return err_oom(err);
+	return cgroup_refuse_both(plan, kernel->what,
+				  not_scope.what ? not_scope.what
+						 : "its user manager has none of them either",
+				  kernel->remedy, err);
+}
+
 static int cgroup_choose_place(const struct sbx_spec *spec, const struct probe_host *host,
 			       struct sbx_plan *plan, struct sbx_err *err)
 {
@@ -432,7 +468,7 @@ static int cgroup_choose_place(const struct sbx_spec *spec, const struct probe_h
 	if (cgroup_look_at_kernel(host, wanted, &kernel) < 0)
 		return err_oom(err);
 	if (kernel.what)
-		return cgroup_refuse(plan, kernel.what, kernel.remedy, err);
+		return cgroup_refuse_kernel(spec, host, &kernel, plan, err);
 	if (cgroup_look_at_own(host, wanted, &own, &not_own) < 0)
 		return err_oom(err);
 	if (!not_own.what)
@@ -441,13 +477,9 @@ static int cgroup_choose_place(const struct sbx_spec *spec, const struct probe_h
 		return err_oom(err);
 	if (!not_scope.what)
 		return cgroup_choose_scope(&manager, &not_own, plan, err);
-	return cgroup_refuse(
-		plan,
-		arena_printf(&plan->arena,
-			     "there is no cgroup to set it on: in the caller's own, %s; "
-			     "from systemd, %s",
-			     not_own.what, not_scope.what),
-		not_scope.remedy ? not_scope.remedy : not_own.remedy, err);
+	return cgroup_refuse_both(plan, not_own.what, not_scope.what,
+				  cgroup_join_remedies(plan, not_own.remedy, not_scope.remedy),
+				  err);
 }
 
 /**

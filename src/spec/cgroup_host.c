@@ -386,7 +386,9 @@ int cgroup_look_at_manager(const struct probe_host *host, const struct sbx_spec 
 	*ret_obstacle = (struct cgroup_obstacle){0};
 	if (!cgroup_has_systemd(host)) {
 		ret_obstacle->what = "this system does not run systemd";
-		return 0;
+		/* Nobody is to change that for a limit: root can delegate a cgroup. */
+		ret_obstacle->remedy = cgroup_remedy(host);
+		return ret_obstacle->remedy ? 0 : -ENOMEM;
 	}
 	bus = cgroup_find_bus(host, &connected);
 	have = cgroup_managers_controllers(host);

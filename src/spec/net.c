@@ -34,6 +34,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -286,21 +287,30 @@ static int net_check_meant(const char *name, const char *option, struct sbx_err 
 {
 	static const char *const others[] = {"bridge", "container", "default", "nat",
 					     "ns",     "pasta",	    "private", "slirp4netns"};
+	static const char *const words[] = {"none", "user", "host"};
 	struct similar similar = SIMILAR(name, strlen(name), strlen(name));
 
-	if (str_equal(name, "none") || str_equal(name, "host"))
-		return err_usage(err, option, "there are no words behind %s, only behind user",
-				 name);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (str_equal(name, words[i]))
+			return err_usage(err, option,
+					 "\"%s\" stands alone: words behind it are for user and "
+					 "for networks that sandboxes share",
+					 name);
+		if (strcasecmp(name, words[i]) == 0)
+			return err_usage(err, option,
+					 "\"%s\" is not taken for the name of a network; did you "
+					 "mean \"%s\"?",
+					 name, words[i]);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		if (str_equal(name, others[i]))
+		if (strcasecmp(name, others[i]) == 0)
 			return err_usage(
 				err, option,
 				"has no word \"%s\"; there are: none, user, host, fd:N, and "
 				"names of networks, but not this one",
 				name);
-	similar_offer(&similar, "none");
-	similar_offer(&similar, "user");
-	similar_offer(&similar, "host");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		similar_offer(&similar, words[i]);
 	if (!similar.found || strlen(name) > NET_SLIP_LEN)
 		return 0;
 	return err_usage(
@@ -1182,14 +1192,95 @@ static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, stru
 	return 0;
 }
 
-/* What is said alike by all members: what slirp4netns is started with. */
-static const char *net_share_key(const struct plan_net *net, struct arena *arena)
-{
-	const char *key = "";
+/* ---- what the members of a shared network say alike ---- */
 
-	for (size_t i = 0; i < net->n_args && key; i++)
-		key = arena_printf(arena, "%s%s%s", key, i ? " " : "", net->args[i]);
-	return key;
+static void net_put_word(struct str_buf *out, const char *name, const struct net_address *address)
+{
+	if (!address->family)
+		return;
+	str_buf_printf(out, ",%s", name);
+	net_put_address(out, address);
+}
+
+/*
+ * What is behind the name of a network that reaches the internet, as far as it is about the whole
+ * network and not about one member; as it is written. NULL: out of memory.
+ */
+static const char *net_share_key(const struct net_words *words, struct arena *arena)
+{
+	const struct net_address own = net_own(words, 0);
+	char room[512];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+
+	str_buf_printf(&out, "user%s%s%s", words->ipv6 ? ",ipv6" : "",
+		       words->allow_host_loopback ? ",allow-host-loopback" : "",
+		       words->no_dns ? ",dns=none" : "");
+	for (size_t i = 0; i < words->n_dns; i++)
+		net_put_word(&out, "dns=", &words->dns[i]);
+	if (words->cidr != NET_CIDR || words->prefix != NET_PREFIX) {
+		net_put_word(&out, "cidr=", &own);
+		str_buf_printf(&out, "/%u", words->prefix);
+	}
+	if (words->mtu != NET_MTU)
+		str_buf_printf(&out, ",mtu=%u", words->mtu);
+	net_put_word(&out, "outbound=", &words->outbound);
+	net_put_word(&out, "outbound=", &words->outbound6);
+	assert(!out.cut);
+	return arena_dup(arena, out.data);
+}
+
+/* All words of that name in a key, with commas between them. */
+static void net_key_find(const char *key, const char *name, struct str_buf *out)
+{
+	bool takes_value = name[strlen(name) - 1] == '=';
+
+	for (const char *at = key; *at; at += *at == ',') {
+		size_t len = strcspn(at, ",");
+
+		if (strncmp(at, name, strlen(name)) == 0 && (takes_value || len == strlen(name)))
+			str_buf_printf(out, "%s%.*s", out->len ? "," : "", (int)len, at);
+		at += len;
+	}
+}
+
+/* Is one word said alike? Who answers for names each member says for itself, but not whether. */
+static bool net_key_agrees(const char *name, const struct str_buf *ours,
+			   const struct str_buf *theirs)
+{
+	return str_equal(name, "dns=") ? (ours->len == 0) == (theirs->len == 0)
+				       : str_equal(ours->data, theirs->data);
+}
+
+/**
+ * Do two keys differ?
+ * @ours:   of the network that is there
+ * @theirs: of who asks; outside data
+ * @ret:    how, as the words behind "is there already, "; NULL: it does not matter
+ */
+bool net_key_differs(const char *ours, const char *theirs, struct str_buf *ret)
+{
+	if (!ours[0] != !theirs[0]) {
+		if (ret)
+			str_buf_printf(ret, "and has %s internet", ours[0] ? "the" : "no");
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(net_subs); i++) {
+		char our_room[256], their_room[256];
+		struct str_buf our = STR_BUF_ON_STACK(our_room);
+		struct str_buf their = STR_BUF_ON_STACK(their_room);
+
+		net_key_find(ours, net_subs[i].name, &our);
+		net_key_find(theirs, net_subs[i].name, &their);
+		if (net_key_agrees(net_subs[i].name, &our, &their))
+			continue;
+		if (ret)
+			str_buf_printf(ret, "%s %s%s%s", our.len ? "with" : "without",
+				       our.len ? our.data : their.data,
+				       our.len && their.len ? ", not " : "",
+				       our.len && their.len ? their.data : "");
+		return true;
+	}
+	return false;
 }
 
 /* The ids of the user namespace above the members: all that this one has, under usual names. */
@@ -1224,7 +1315,7 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 	memset(share, 0, sizeof(*share));
 	share->name = arena_dup(&plan->arena, words->share);
 	share->helper = helper ? arena_dup(&plan->arena, helper) : NULL;
-	share->key = helper ? net_share_key(&plan->net, &plan->arena) : "";
+	share->key = helper ? net_share_key(words, &plan->arena) : "";
 	share->first.s_addr = htonl(words->cidr);
 	share->gateway.s_addr = htonl(words->cidr + NET_GATEWAY);
 	share->prefix = words->prefix;

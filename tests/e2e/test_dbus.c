@@ -183,21 +183,22 @@ Test(dbus, a_helper_that_hangs_is_given_up_and_can_be_interrupted)
 	cr_expect(strstr(r.err, "does not listen after 10 seconds"), "%s", r.err);
 }
 
+/* When the command is there: until then the end of the proxy is that of the launch. */
 Test(dbus, a_helper_that_is_killed_takes_the_bus_with_it)
 {
 	skip_without_bus();
 	_autoclose_ int tree = tmp_tree(NULL);
 	_autorun_ struct run_result r = on_bus(
-		tree,
-		"mkfifo go; $S --dbus-session -- sh -c 'read x; " LIST " || echo no bus' < go & "
-		"exec 9> go; until " PROXY_OF(
-			"$!") " > proxy; do :; done; "
-			      "kill -9 $(cat proxy); "
-			      "while " PROXY_OF(
-				      "$!") " > /dev/null; do :; done; echo >&9; wait $!; echo $?");
+		tree, "mkfifo go; $S --dbus-session -- sh -c 'echo up; read x; " LIST
+		      " || echo no bus' < go > said & "
+		      "exec 9> go; until grep -q up said; do :; done; " PROXY_OF(
+			      "$!") " > proxy; "
+				    "kill -9 $(cat proxy); "
+				    "while " PROXY_OF("$!") " > /dev/null; do :; done; echo >&9; "
+							    "wait $!; echo $?; cat said");
 
 	cr_expect_eq(r.status, 0);
-	cr_expect_str_eq(r.out, "no bus\n0\n", "%s%s", r.out, r.err);
+	cr_expect_str_eq(r.out, "0\nup\nno bus\n", "%s%s", r.out, r.err);
 	cr_expect(strstr(r.err, "no session bus any more"), "%s", r.err);
 	cr_expect(strstr(r.err, "was killed by signal 9"), "%s", r.err);
 }

@@ -131,8 +131,30 @@ Test(detach, logs_print_what_was_printed)
 	_autorun_ struct run_result recent = sbx_in(&p, "logs", "--since", "1h", "web");
 	_autorun_ struct run_result future = sbx_in(&p, "logs", "--since", "4102444800", "web");
 	_autorun_ struct run_result wrong = sbx_in(&p, "logs", "--since", "soon", "web");
+	/* The time as -t prints it, its parts, and with a zone: of before and of long after. */
+	static const char *const before[] = {
+		"2026-01-31T08:30:00.250", "2026-01-31T08:30",
+		"2026-01-31 08:30:00",	   "2026-01-31",
+		"2026-01-31T08:30:00Z",	   "2026-01-31T08:30:00+14:00"};
+	static const char *const bad[] = {"2026-13-31", "2026-01-31T", "2026-01-31T25:00",
+					  "2026-01-31T08:30:00x", "2026-01-31T08:30:00+1"};
 	int year = 0;
 
+	for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
+		char after[64];
+
+		(void)snprintf(after, sizeof(after), "2099%s", before[i] + 4);
+		_autorun_ struct run_result all = sbx_in(&p, "logs", "--since", before[i], "web");
+		_autorun_ struct run_result nothing = sbx_in(&p, "logs", "--since", after, "web");
+
+		expect_out(all, "one\nthe end\n");
+		expect_out(nothing, "");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_autorun_ struct run_result refused = sbx_in(&p, "logs", "--since", bad[i], "web");
+
+		expect_failure(refused, 2, "must be like 90s");
+	}
 	expect_out(logs, "one\nthe end\n");
 	cr_expect_str_eq(logs.err, "bad\n");
 	expect_success(tail);

@@ -392,6 +392,9 @@ Test(lifecycle, many_are_listed_and_ended_at_once)
 Test(lifecycle, verbs_tell_how_they_are_used)
 {
 	_autorun_ struct run_result help = run_sbx("kill", "--help");
+	_autorun_ struct run_result other_way = run_sbx("help", "kill");
+	_autorun_ struct run_result no_verb = run_sbx("help", "kil");
+	_autorun_ struct run_result two_verbs = run_sbx("help", "kill", "ps");
 	_autorun_ struct run_result option = run_sbx("ps", "--jso");
 	_autorun_ struct run_result operand = run_sbx("ps", "web");
 	_autorun_ struct run_result missing = run_sbx("wait");
@@ -403,6 +406,9 @@ Test(lifecycle, verbs_tell_how_they_are_used)
 	expect_success(help);
 	cr_expect(strstr(help.out, "usage: sbx kill [OPTION...] [NAME...]\n"), "%s", help.out);
 	cr_expect(strstr(help.out, "-s, --signal SIGNAL"), "%s", help.out);
+	expect_out(other_way, help.out);
+	expect_failure(no_verb, 2, "kil: no such verb");
+	expect_failure(two_verbs, 2, "ps: sbx help takes one verb at most");
 	expect_failure(option, 2, "did you mean --json?");
 	expect_failure(operand, 2, "sbx ps takes no argument");
 	expect_failure(missing, 2, "sbx wait needs more arguments: NAME...");

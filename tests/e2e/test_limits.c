@@ -182,7 +182,9 @@ Test(limits, without_controllers_are_an_error_or_a_warning)
 	if (has_memory_controller())
 		return;
 	expect_failure(r, 125, "sbx: --memory: ");
+	expect_failure(r, 125, "there is no cgroup to set it on: in the caller's own, ");
 	expect_failure(r, 125, "cgroup v2");
+	expect_failure(r, 125, "; from systemd, ");
 	expect_failure(r, 125, "systemd.unified_cgroup_hierarchy=1");
 	expect_failure(r, 125, "--limits=try does without");
 	/* Before, and again after. */

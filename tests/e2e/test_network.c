@@ -95,7 +95,6 @@ Test(network, a_root_of_the_hosts_gets_the_resolver_too)
 	cr_expect_null(strstr(r.out, "etc"), "%s", r.out);
 }
 
-<<<<<<< HEAD
 /* But what names the file is obeyed, and an /etc without one is left so. */
 Test(network, an_etc_of_the_hosts_gets_the_resolver_too)
 {
@@ -110,7 +109,9 @@ Test(network, an_etc_of_the_hosts_gets_the_resolver_too)
 		 "$S --ro-bind etc /etc -- cat /etc/resolv.conf; ls -A none");
 
 	expect_out(r, "nameserver 10.0.2.3\nnameserver 10.0.2.3\nnameserver 10.0.2.3\nmine\n"
-X
+		      "theirs\ntheirs\ntheirs\n");
+}
+
 #define ROOT                                                                                       \
 	"mkdir -p root/usr root/proc root/dev root/run root/etc; "                                 \
 	"for l in bin lib lib64; do ln -s usr/$l root/$l; done; "
@@ -141,7 +142,6 @@ Test(network, a_root_without_a_place_for_the_resolver_is_told)
 	cr_expect_str_eq(r.err,
 			 "sbx: the root has no /etc/resolv.conf, so the sandbox's own cannot "
 			 "be put there; an empty file is enough\n");
->>>>>>> netcore
 }
 
 Test(network, a_second_command_has_the_same_network)

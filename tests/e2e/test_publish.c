@@ -239,6 +239,25 @@ Test(publish, of_a_range_all_are_added_or_none)
 		  "%s", r.err);
 }
 
+/* They come at the same time, and are changed one request after the other. */
+Test(publish, several_can_change_ports_at_once)
+{
+	in_world(PORTS_START("--net=user",
+			     "tcp:80") "for i in {1..8}; do ${S%% *} port add web "
+				       "$((8000 + 100 * i))-$((8019 + 100 * i)):80-99 "
+				       "> added$i & all=\"$all $!\"; done; "
+				       "for p in $all; do wait $p || echo failed; done; "
+				       "cat added? | wc -l; all=; "
+				       "for i in {1..8}; do ${S%% *} port rm web "
+				       "$((8000 + 100 * i))-$((8019 + 100 * i)) & "
+				       "all=\"$all $!\"; done; "
+				       "for p in $all; do wait $p || echo failed; done; "
+				       "${S%% *} port list web | wc -l; " PORTS_STOP LEFT);
+
+	expect_out(r, "160\n0\n0\n");
+	cr_expect_str_eq(r.err, "");
+}
+
 Test(publish, what_cannot_be_changed_is_refused_with_a_remedy)
 {
 	in_world(PORTS_START(

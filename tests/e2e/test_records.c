@@ -65,10 +65,24 @@ Test(records, a_name_that_is_taken_starts_nothing)
 	const struct run_options options = {.env = p.env};
 	_autorun_ struct run_result second = in_usr_with(&options, "--name", "web", SH("echo ran"));
 	_autorun_ struct run_result other = in_usr_with(&options, "--name", "web2", SH("echo ran"));
+	_autorun_ struct run_result ids =
+		run_argv(&options, (const char *const[]){sbx_program(), "ps", "-q", NULL});
+	char longer[64];
+
+	ids.out[strcspn(ids.out, "\n")] = '\0';
+	(void)snprintf(longer, sizeof(longer), "%s0", ids.out);
+	/* A verb would not know whom it is to mean. */
+	_autorun_ struct run_result third =
+		in_usr_with(&options, "--name", ids.out, SH("echo ran"));
+	_autorun_ struct run_result fourth =
+		in_usr_with(&options, "--name", longer, SH("echo ran"));
 
 	expect_failure(second, 125, "--name: web: is the name of a running sandbox");
 	cr_expect_str_eq(second.out, "");
 	expect_out(other, "ran\n");
+	expect_failure(third, 125, ": is the id of a running sandbox");
+	cr_expect_str_eq(third.out, "");
+	expect_out(fourth, "ran\n");
 	cr_expect_eq(count_records(&p, NULL), 1);
 	close(p.tree);
 }

@@ -239,7 +239,10 @@ Test(cgroup, what_is_in_the_way_is_said)
 		 "systemd"},
 		{"--io-weight 5", "memory", "domain\\n",
 		 "is delegated, without the controllers io"},
-		{"--cpuset 1", "memory", "domain\\n", "no cgroup v2 controllers for it: "},
+		{"--cpuset 1", "memory", "domain\\n",
+		 "in the caller's own, no cgroup v2 controllers for it: "},
+		{"--cpuset 1", "memory", "domain\\n",
+		 "or nobody; from systemd, this system does not run systemd"},
 		{"--pids 5 --memory 64M", "memory", "domain\\n", "without the controllers pids"},
 	};
 
@@ -270,8 +273,8 @@ Test(cgroup, with_try_the_reason_is_kept)
 	cr_expect_eq(p.plan.limits.from, PLAN_CGROUP_NONE);
 	cr_expect(strstr(p.plan.limits.without, "no cgroup v2 controllers"), "%s",
 		  p.plan.limits.without);
-	cr_expect(strstr(planning_remarks(&p), "limits: none: no cgroup v2 controllers"), "%s",
-		  planning_remarks(&p));
+	cr_expect(strstr(planning_remarks(&p), "limits: none: there is no cgroup to set it on: "),
+		  "%s", planning_remarks(&p));
 	cr_expect_not(p.plan.needs_record);
 	cr_expect_null(planning_find(&p, PLAN_STEP_CGROUP_COVER, NULL));
 }

@@ -43,5 +43,6 @@ int cmd_top(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_wait(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_profiles(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
 int cmd_help(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);
+int cmd_help_verb(const char *name, int *ret_exit_code, struct sbx_err *err);
 void cmd_sweep(void);
 int cmd_dispatch(int argc, char **argv, int *ret_exit_code, struct sbx_err *err);

@@ -18,7 +18,7 @@
 	X("doctor", "[PROBE...]", "tell what works here, and how to mend what does not",           \
 	  cmd_doctor)                                                                              \
 	X("exec", "NAME COMMAND [ARG...]", "run a command in a sandbox that runs", cmd_exec)       \
-	X("help", "", "print the usage and all options", cmd_help)                                 \
+	X("help", "[VERB]", "print the usage and all options, or those of a verb", cmd_help)       \
 	X("inspect", "NAME...", "print all that is known of a sandbox, as JSON", cmd_inspect)      \
 	X("kill", "[NAME...]", "send a signal to the command of a sandbox", cmd_kill)              \
 	X("logs", "NAME", "print what a detached sandbox has printed", cmd_logs)                   \

@@ -37,9 +37,10 @@ struct doctor_finding {
 struct doctor {
 	struct arena arena;
 	struct probe_host host;
-	struct sbx_spec spec; /* of a plain launch */
-	bool no_userns;	      /* tried, and said, already */
-	bool has_cgroup;      /* a delegated one */
+	struct sbx_spec spec;	  /* of a plain launch */
+	bool no_userns;		  /* tried, and said, already */
+	char userns_remedy[1024]; /* then: what was said to mend it */
+	bool has_cgroup;	  /* a delegated one */
 };
 
 struct doctor_probe {

@@ -26,6 +26,7 @@ struct doctor_answer {
 typedef int doctor_fn(struct doctor *d, const struct doctor_probe *probe,
 		      struct doctor_answer *answer, struct sbx_err *err);
 
+void doctor_lacks_userns(const struct doctor *d, struct doctor_finding *ret);
 bool doctor_try(struct doctor *d, const struct doctor_probe *probe, unsigned long namespaces,
 		doctor_fn *fn, struct doctor_answer *ret_answer, struct doctor_finding *ret);
 int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *plan,

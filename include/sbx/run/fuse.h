@@ -32,6 +32,7 @@ struct fuse_jobs {
 };
 
 void fuse_init(struct fuse_jobs *jobs);
+void fuse_await_killed(struct fuse_jobs *jobs, int pidfd);
 void fuse_finish(struct fuse_jobs *jobs, bool sandbox_is_gone);
 int fuse_start(struct fuse_jobs *jobs, int step, int init_pidfd, struct sbx_err *err);
 void fuse_note_done(struct fuse_jobs *jobs);

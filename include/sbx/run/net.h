@@ -19,12 +19,14 @@ struct net_job {
 	int api_dir_fd; /* borrowed; where its socket is to be (publish.h); -1: it gets none */
 	bool ready;	/* the network is there */
 	bool in_use;	/* and has been given to the command */
+	bool ruled;	/* the rules are set, where there are to be some */
 };
 
 void net_job_init(struct net_job *job);
 void net_job_finish(struct net_job *job);
 int net_job_start(struct net_job *job, pid_t init, int *netns_fd, struct sbx_err *err);
 bool net_job_is_awaited(const struct net_job *job);
+bool net_rules_are_awaited(const struct net_job *job);
 bool net_job_is_starting(const struct net_job *job);
 bool net_job_hear(struct net_job *job);
 int net_job_reap(struct net_job *job, struct sbx_err *err);

@@ -16,7 +16,7 @@
 #include "sbx/spec/net.h"
 #include "sbx/spec/plan.h"
 
-enum { SHARE_VERSION = 1, SHARE_KEY_MAX = 511 };
+enum { SHARE_VERSION = 2, SHARE_KEY_MAX = 511 };
 
 enum share_type {
 	SHARE_JOIN,   /* be a member; the answer has an address, and the user namespace beside it */
@@ -67,7 +67,7 @@ struct share {
 void share_init(struct share *share);
 void share_finish(struct share *share);
 int share_join(struct share *share, const struct sbx_plan *plan, const sigset_t *sigmask,
-	       struct launch_title title, struct sbx_err *err);
+	       struct launch_title title, int64_t end_ms, struct sbx_err *err);
 bool share_is_awaited(const struct share *share);
 int share_attach(struct share *share, int *netns_fd, struct sbx_err *err);
 int share_hear(struct share *share, bool *ret_attached, struct sbx_err *err);

@@ -72,6 +72,7 @@ int net_read(const char *text, const char *option, struct net_words *ret, struct
 bool net_is_shared(const char *text);
 int net_parse_address(const char *text, struct net_address *ret);
 unsigned net_members(unsigned prefix);
+bool net_key_differs(const char *ours, const char *theirs, struct str_buf *ret);
 char *net_rules(const struct net_scene *scene, struct arena *arena);
 int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
 	       struct sbx_err *err);

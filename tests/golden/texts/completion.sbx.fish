@@ -945,7 +945,7 @@ complete -c sbx -n '__sbx_at first' -a diff -d 'show what a sandbox with --cow h
 complete -c sbx -n '__sbx_at first' -a discard -d 'forget what a sandbox with --cow has changed'
 complete -c sbx -n '__sbx_at first' -a doctor -d 'tell what works here, and how to mend what does not'
 complete -c sbx -n '__sbx_at first' -a exec -d 'run a command in a sandbox that runs'
-complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options'
+complete -c sbx -n '__sbx_at first' -a help -d 'print the usage and all options, or those of a verb'
 complete -c sbx -n '__sbx_at first' -a inspect -d 'print all that is known of a sandbox, as JSON'
 complete -c sbx -n '__sbx_at first' -a kill -d 'send a signal to the command of a sandbox'
 complete -c sbx -n '__sbx_at first' -a logs -d 'print what a detached sandbox has printed'
