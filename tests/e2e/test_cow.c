@@ -311,6 +311,25 @@ Test(cow, old_sessions_are_pruned)
 	cow_finish(&site);
 }
 
+/* Root outside has the number of everybody else there who has no id: it is not said to be others.
+ */
+Test(cow, in_a_user_namespace_owners_above_are_unknown)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run = run_argv(
+		&options, (const char *const[]){"/usr/bin/unshare", "-Ur", sbx_program(),
+						"--map=single", "--ro-bind", "/usr", "/usr",
+						"--cow", site.path, "--", "/bin/true", NULL});
+
+	expect_failure(run, 125, "its owner has no id in this user namespace");
+	cr_expect(strstr(run.err, "begin it outside of the user namespace"), "%s", run.err);
+	cr_expect_null(strstr(run.err, "others can write"), "%s", run.err);
+	cow_finish(&site);
+}
+
 /* What the command has closed, even to its owner, and what lies deeper than can be shown. */
 Test(cow, discard_removes_anything)
 {
