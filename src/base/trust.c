@@ -20,6 +20,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +29,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/trust.h"
 
-enum { TRUST_MAX_LINKS = 40, TRUST_MAX_NAMES = 1024 };
+enum { TRUST_MAX_LINKS = 40, TRUST_MAX_NAMES = 1024, TRUST_OVERFLOW_ID = 65534 };
 
 struct trust_walk {
 	const char *path; /* as asked for, for messages */
@@ -39,6 +41,44 @@ struct trust_walk {
 	struct trust_place *places;
 	size_t n_places, n_own; /* n_own: up to the last that is the caller's */
 };
+
+/* A number in a file of /proc. */
+static uint32_t trust_read_number(const char *path, uint32_t otherwise)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return otherwise;
+	text[n] = '\0';
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+/* Has this user namespace an id for every owner? The first one has all but -1. */
+static bool trust_knows_all_ids(void)
+{
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	unsigned inside, outside, count;
+	uint64_t all = 0;
+
+	if (!map)
+		return true; /* a kernel without user namespaces, or no /proc */
+	while (fscanf(map, "%u %u %u", &inside, &outside, &count) == 3)
+		all += count;
+	(void)fclose(map);
+	return all >= UINT32_MAX;
+}
+
+/**
+ * Whether this owner is anybody who has no id in this user namespace, root outside among them:
+ * all of those have the same number here, and no call tells them apart.
+ */
+bool trust_owner_is_unknown(uint32_t uid)
+{
+	return uid == trust_read_number("/proc/sys/kernel/overflowuid", TRUST_OVERFLOW_ID) &&
+	       !trust_knows_all_ids();
+}
 
 static int trust_refuse(struct trust_walk *walk, const char *name, const char *why,
 			const char *hint)
@@ -53,6 +93,9 @@ static int trust_check(struct trust_walk *walk, const struct stat *st, const cha
 {
 	bool sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX) && st->st_uid == 0;
 
+	if (st->st_uid != 0 && st->st_uid != geteuid() && trust_owner_is_unknown(st->st_uid))
+		return trust_refuse(walk, name, "belongs to somebody without an id here",
+				    "outside of this user namespace it can be told who owns it");
 	if (st->st_uid != 0 && st->st_uid != geteuid())
 		return trust_refuse(walk, name, "belongs to another user",
 				    "it may belong to you or root; \"namei -l\" shows owners");

@@ -23,6 +23,7 @@
 #include "sbx/base/io.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/base/trust.h"
 #include "sbx/cow/session.h"
 #include "sbx/cow/walk.h"
 
@@ -382,6 +383,22 @@ static int cow_session_fill(struct cow_session *s, const struct cow_wanted *want
 	return cow_meta_write(s, wanted, arena, err);
 }
 
+static int cow_session_refuse_above(const char *above, uint32_t owner, struct sbx_err *err)
+{
+	bool unknown = owner != 0 && owner != geteuid() && trust_owner_is_unknown(owner);
+	int r = err_refuse(err, EPERM, above, "%s",
+			   unknown ? "its owner has no id in this user namespace, so it cannot be "
+				     "told who can replace the session"
+				   : "others can write there, and replace the session");
+
+	err_set_option(err, "--session");
+	err_hint(err, "%s",
+		 unknown ? "begin it outside of the user namespace; sbx --root gives the "
+			   "command the id 0,\nas \"unshare -r\" does"
+			 : "keep sessions where only you can write");
+	return r;
+}
+
 /* Whether others can replace the directory: only root and the caller may write above it. */
 static int cow_session_check_above(const char *dir, struct sbx_err *err)
 {
@@ -395,14 +412,8 @@ static int cow_session_check_above(const char *dir, struct sbx_err *err)
 		if (stat(above[0] ? above : "/", &st) < 0)
 			continue; /* is made */
 		if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
-		    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))) {
-			int r = err_refuse(err, EPERM, above[0] ? above : "/",
-					   "others can write there, and replace the session");
-
-			err_set_option(err, "--session");
-			err_hint(err, "keep sessions where only you can write");
-			return r;
-		}
+		    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+			return cow_session_refuse_above(above[0] ? above : "/", st.st_uid, err);
 	}
 	return 0;
 }

@@ -5,7 +5,8 @@
  * Theory of operation
  *
  *     PID 1                  monitor                 maker                 fuse-overlayfs
- *     LAYERS, a step   ──►   forks the maker   ──►   enters the user
+ *     LAYERS(_ALONE),
+ *     a step           ──►   forks the maker   ──►   enters the user
  *                                                    namespace, starts  ─► mounts itself
  *                            owns the helper   ◄──   FUSE_HELPER, a pidfd
  *                                              ◄──   FUSE_MOUNT, a clone, and ends
@@ -36,6 +37,7 @@
 #include "sbx/run/fuse_maker.h"
 #include "sbx/run/handshake.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/layers.h"
 #include "sbx/spec/steps.h"
 
 enum { FUSE_END_MS = 10 * 1000 };
@@ -187,10 +189,12 @@ static int fuse_fork(struct fuse_jobs *jobs, const struct fuse_maker *maker)
 	return 0;
 }
 
-static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, int init_pidfd)
+static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, bool alone,
+			    int init_pidfd)
 {
 	struct fuse_maker maker = {.plan = jobs->plan,
 				   .step = helper->step,
+				   .alone = alone,
 				   .sigmask = jobs->sigmask,
 				   .monitor = getpid(),
 				   .init_pidfd = init_pidfd,
@@ -216,26 +220,42 @@ static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, 
 	return r;
 }
 
+/* In any case: what is not held is not found out by whoever relies on it. */
+static void fuse_warn_of_losses(const struct plan_step *step)
+{
+	char room[1024];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	str_buf_puts(&text, "sbx: ");
+	str_buf_escape(&text, step->dest, strlen(step->dest));
+	str_buf_puts(&text, ": " LAYERS_ALONE_TEXT "\n");
+	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+}
+
 /**
  * Make the overlay of a step, for PID 1, which waits.
  * @step:       the index of a layers step that may use fuse-overlayfs
+ * @alone:      it also keeps what is written; else it is for reading
  * @init_pidfd: borrowed; PID 1's
  *
  * Return: 0, or -errno with *err filled; then fuse_finish() cleans up.
  */
-int fuse_start(struct fuse_jobs *jobs, int step, int init_pidfd, struct sbx_err *err)
+int fuse_start(struct fuse_jobs *jobs, int step, bool alone, int init_pidfd, struct sbx_err *err)
 {
+	const uint32_t way = alone ? PLAN_LAYERS_FUSE : PLAN_LAYERS_OVER_FUSE;
 	const struct sbx_plan *plan = jobs->plan;
 	struct fuse_helper *helper = &jobs->helpers[jobs->n_helpers];
 	int r;
 
 	if (!plan || step < 0 || (size_t)step >= plan->n_steps || !plan->steps[step].layers ||
-	    !(plan->steps[step].layers->drivers & PLAN_LAYERS_FUSE) ||
-	    jobs->n_helpers >= PLAN_FUSE_MAX || jobs->maker > 0)
+	    !(plan->steps[step].layers->drivers & way) || jobs->n_helpers >= PLAN_FUSE_MAX ||
+	    jobs->maker > 0)
 		return err_refuse(err, EPROTO, NULL, "PID 1 asks for layers that are not planned");
 	helper->step = &plan->steps[step];
 	jobs->n_helpers++;
-	r = fuse_start_maker(jobs, helper, init_pidfd);
+	if (alone && helper->step->layers->top != PLAN_LAYERS_RO)
+		fuse_warn_of_losses(helper->step);
+	r = fuse_start_maker(jobs, helper, alone, init_pidfd);
 	return r < 0 ? err_system(err, -r, plan->fuse_overlayfs, "cannot start") : 0;
 }
 

@@ -65,6 +65,12 @@ struct fuse_place {
 	uint64_t id; /* of its mount */
 };
 
+/* What it has on top of what is read. */
+static enum plan_layers_top fuse_top_kind(const struct fuse_maker *m)
+{
+	return m->alone ? m->step->layers->top : PLAN_LAYERS_RO;
+}
+
 /* ---- namespaces ---- */
 
 static int fuse_enter(const struct fuse_maker *m, struct sbx_err *err)
@@ -420,6 +426,7 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 			       const int *trees, const struct fuse_top *top, struct sbx_err *err)
 {
 	const struct plan_layers *layers = m->step->layers;
+	enum plan_layers_top kind = fuse_top_kind(m);
 	int r = fuse_furnish(place, fuse_mount_point + 1, -1, err);
 
 	for (size_t i = 0; i < layers->n_lower && r == 0; i++) {
@@ -430,11 +437,11 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 	}
 	for (size_t i = 0; i < layers->n_covers && r == 0; i++)
 		r = fuse_cover(place, trees[0], layers->covers[i], err);
-	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
+	if (r == 0 && kind == PLAN_LAYERS_HOST)
 		r = fuse_link_top(place, top, err);
-	if (r == 0 && layers->top == PLAN_LAYERS_TMP)
+	if (r == 0 && kind == PLAN_LAYERS_TMP)
 		r = fuse_furnish(place, "upper", -1, err);
-	if (r == 0 && layers->top == PLAN_LAYERS_TMP)
+	if (r == 0 && kind == PLAN_LAYERS_TMP)
 		r = fuse_furnish(place, "work", -1, err);
 	return r;
 }
@@ -451,7 +458,7 @@ static int fuse_make_place(const struct fuse_maker *m, struct fuse_place *place,
 		return err_system(err, errno, "/", "cannot open the host's root");
 	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
 		r = fuse_clone_lower(place, layers->lower[i], &trees[i], err);
-	if (r == 0 && layers->top == PLAN_LAYERS_HOST)
+	if (r == 0 && fuse_top_kind(m) == PLAN_LAYERS_HOST)
 		r = fuse_clone_top(m, place, top, err);
 	if (r == 0)
 		r = fuse_make_tmpfs(place, err);
@@ -504,18 +511,23 @@ static noreturn void fuse_helper_main(const struct fuse_maker *m, const char *op
 	fuse_fail("cannot be executed");
 }
 
-static int fuse_options(const struct plan_layers *layers, struct str_buf *out)
+static int fuse_options(const struct fuse_maker *m, struct str_buf *out)
 {
+	const struct plan_layers *layers = m->step->layers;
+
 	/* For commands of another id than the caller's; the kernel lets in nobody from outside. */
 	str_buf_puts(out, "allow_other,lowerdir=");
 	for (size_t i = layers->n_lower; i > 0; i--)
 		str_buf_printf(out, "/%zu%s", i - 1, i > 1 ? ":" : "");
 	/*
-	 * timeout=0: version 1.10 tells the kernel to remember names and numbers for good, and
+	 * By default the kernel is told to remember names and numbers for good. Of what is written,
 	 * what was in a directory that is removed and made anew is then often found there again.
+	 * Of what is read, a file that the host makes longer meanwhile would be cut off.
 	 */
-	if (layers->top != PLAN_LAYERS_RO)
+	if (fuse_top_kind(m) != PLAN_LAYERS_RO)
 		str_buf_puts(out, ",timeout=0,upperdir=/upper,workdir=/work");
+	else if (!m->alone)
+		str_buf_puts(out, ",timeout=1");
 	return out->cut ? -E2BIG : 0;
 }
 
@@ -528,7 +540,7 @@ static int fuse_spawn(const struct fuse_maker *m, struct sbx_err *err)
 	struct clone_args args = {.flags = CLONE_PARENT | CLONE_PIDFD,
 				  .pidfd = (uint64_t)(uintptr_t)&pidfd};
 	pid_t pid;
-	int r = fuse_options(m->step->layers, &options);
+	int r = fuse_options(m, &options);
 
 	if (r < 0)
 		return err_refuse(err, E2BIG, NULL, "there are too many layers");
@@ -583,12 +595,16 @@ static int fuse_ask(struct sbx_err *err)
 
 static int fuse_take_mount(const struct fuse_maker *m, struct sbx_err *err)
 {
+	/* A layer of the kernel's overlay shows no attributes of its own. */
+	const uint64_t attrs = m->alone ? m->step->attrs
+					: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						  MOUNT_ATTR_NOEXEC;
 	_autoclose_ int mount = -1;
 	int r = fuse_ask(err);
 
 	if (r < 0)
 		return r;
-	r = mount_clone(AT_FDCWD, fuse_mount_point, m->step->attrs, &mount);
+	r = mount_clone(AT_FDCWD, fuse_mount_point, attrs, &mount);
 	if (r == 0 && sys_umount_detach(fuse_mount_point) < 0)
 		r = -errno;
 	if (r < 0)

@@ -51,6 +51,7 @@ static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT
 			       [HANDSHAKE_NET_RULES] = true,
 			       [HANDSHAKE_NAMES] = true,
 			       [HANDSHAKE_LAYERS] = true,
+			       [HANDSHAKE_LAYERS_ALONE] = true,
 			       [HANDSHAKE_LAYERS_DONE] = true,
 			       [HANDSHAKE_PAYLOAD] = true},
 	[HANDSHAKE_FUSE_MAKER] = {[HANDSHAKE_FAILED] = true,

@@ -897,9 +897,10 @@ static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg
 			return share_attach(&m->share, &msg->fd, err);
 		return net_job_start(&m->net, m->child, &msg->fd, err);
 	}
-	if (msg->type == HANDSHAKE_LAYERS) {
+	if (msg->type == HANDSHAKE_LAYERS || msg->type == HANDSHAKE_LAYERS_ALONE) {
 		m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
-		return fuse_start(&m->fuse, msg->number, m->pidfd, err);
+		return fuse_start(&m->fuse, msg->number, msg->type == HANDSHAKE_LAYERS_ALONE,
+				  m->pidfd, err);
 	}
 	if (msg->type == HANDSHAKE_LAYERS_DONE) {
 		fuse_note_done(&m->fuse);

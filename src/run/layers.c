@@ -5,11 +5,22 @@
  * Runs in: PID 1. The kernel puts the layers together (overlay.c), or a process of
  * fuse-overlayfs does, which the monitor starts and owns (fuse.c): PID 1 asks for it and is given
  * a mount that is nowhere yet.
+ *
+ * Or both: fuse-overlayfs shows what is read, and an overlay of the kernel with that as its
+ * lower layer takes what is written. Whether it takes the upper layer is tried first, over an
+ * empty directory: there is no second fuse-overlayfs for a step.
+ *
+ * Between the two is an overlay for reading, made without CAP_FOWNER. The kernel opens what is
+ * below an overlay with O_NOATIME, where whoever made that owns the file or has the capability. An
+ * owner without an id inside is told by fuse-overlayfs as the number of nobody, which does have one
+ * where ranges are mapped; and to fuse-overlayfs, which has no such right over a file of the host's
+ * root, that open fails.
  */
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +35,8 @@
 #include "sbx/run/mount.h"
 #include "sbx/run/overlay.h"
 #include "sbx/run/steps.h"
+
+enum { LAYERS_BY_FUSE = PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE };
 
 /* The layers, open. */
 struct layers_open {
@@ -99,11 +112,26 @@ static int layers_open_all(struct run_context *ctx, const struct plan_layers *la
 	return layers_open_top(ctx, layers, open, err);
 }
 
+/* Put a mount where nobody sees it: of one that is nowhere the kernel makes no layer. */
+static int layers_stow(struct run_context *ctx, int mount, struct sbx_err *err)
+{
+	_autoclose_ int place = -1;
+	int r = layers_make_dir(ctx, &place, err);
+
+	if (r < 0)
+		return r;
+	if (sys_move_mount(mount, "", place, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_system(err, errno, NULL, "cannot mount a layer");
+	return 0;
+}
+
 /*
+ * A view of the only lower layer that is a filesystem of its own, in the place of that: an overlay
+ * with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
+ *
  * The kernel takes no upper layer that lies below a lower one, which it looks for in the filesystem
- * of that: so it is given a view of the lower one that is a filesystem of its own, an
- * overlay with nothing else in it. What the sandbox could find there of the session a mask
- * hides (spec/session.c). An overlay wants two layers, and one that is mounted somewhere.
+ * of that. What the sandbox could find there of the session a mask hides (spec/session.c).
  *
  * Return: 0, or -errno, with *err filled but where it is the kernel that refuses.
  */
@@ -112,23 +140,20 @@ static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
 {
 	const uint64_t attrs =
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	_autoclose_ int empty = -1, place = -1, view = -1;
+	_autoclose_ int empty = -1, view = -1;
 	int r = layers_make_dir(ctx, &empty, err);
 
 	assert(open->n_lower == 1);
-	if (r == 0)
-		r = layers_make_dir(ctx, &place, err);
 	if (r < 0)
 		return r;
 	const int lower[] = {open->lower[0], empty};
 	const struct overlay_layers both = {lower, 2, -1, -1};
 
 	r = overlay_mount(&both, attrs, &view);
+	if (r == 0)
+		r = layers_stow(ctx, view, err);
 	if (r < 0)
 		return r;
-	if (sys_move_mount(view, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-	    0)
-		return -errno;
 	close(open->lower[0]);
 	open->lower[0] = take_fd(&view);
 	return 0;
@@ -163,7 +188,7 @@ static int layers_by_kernel(struct run_context *ctx, const struct plan_step *ste
 		layers = (struct overlay_layers){open.lower, open.n_lower, open.upper, open.work};
 		if (r == 0)
 			r = overlay_mount(&layers, step->attrs, ret_fd);
-		if (r < 0 && (step->layers->drivers & PLAN_LAYERS_FUSE) && r != -ELOOP)
+		if (r < 0 && (step->layers->drivers & LAYERS_BY_FUSE) && r != -ELOOP)
 			r = 0;
 		else
 			r = r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
@@ -173,10 +198,10 @@ static int layers_by_kernel(struct run_context *ctx, const struct plan_step *ste
 }
 
 /* The monitor starts fuse-overlayfs, and sends its mount. */
-static int layers_by_fuse(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
-			  struct sbx_err *err)
+static int layers_ask_fuse(struct run_context *ctx, const struct plan_step *step,
+			   enum handshake_type what, int *ret_fd, struct sbx_err *err)
 {
-	int r = handshake_send(ctx->sock_fd, HANDSHAKE_LAYERS, (int)(step - ctx->plan->steps));
+	int r = handshake_send(ctx->sock_fd, what, (int)(step - ctx->plan->steps));
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot ask for fuse-overlayfs");
@@ -184,16 +209,97 @@ static int layers_by_fuse(struct run_context *ctx, const struct plan_step *step,
 	return init_await_fd(ctx, HANDSHAKE_INIT_LAYERS, HANDSHAKE_LAYERS_READY, ret_fd, err);
 }
 
-/* Where both may do it the monitor is told that its help is not needed. */
+/* An overlay of the kernel, with `lower` as all that is read. Return: 0 or -errno. */
+static int layers_put_on_top(const struct layers_open *open, int lower, uint64_t attrs, int *ret_fd)
+{
+	const struct overlay_layers both = {&lower, 1, open->upper, open->work};
+
+	return overlay_mount(&both, attrs, ret_fd);
+}
+
+/* Return: 1; 0 where the kernel does not take the upper layer; or -errno with *err filled. */
+static int layers_try_top(struct run_context *ctx, const struct layers_open *open,
+			  const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int empty = -1, mount = -1;
+	int r = layers_make_dir(ctx, &empty, err);
+
+	if (r < 0)
+		return r;
+	r = layers_put_on_top(open, empty, step->attrs, &mount);
+	if (r < 0 && !(step->layers->drivers & PLAN_LAYERS_FUSE))
+		return layers_blame_kernel(-r, step->dest, err);
+	return r < 0 ? 0 : 1;
+}
+
+/* See the head of this file. Return: as layers_stand_apart(). */
+static int layers_stand_apart_unprivileged(struct run_context *ctx, struct layers_open *open,
+					   struct sbx_err *err)
+{
+	uint64_t all;
+	int r;
+
+	if (sys_capget(&all) < 0 || sys_capset(all & ~(UINT64_C(1) << CAP_FOWNER), all, 0) < 0)
+		return -errno;
+	r = layers_stand_apart(ctx, open, err);
+	return sys_capset(all, all, 0) < 0 ? -errno : r;
+}
+
+/*
+ * What fuse-overlayfs shows takes the place of the layers that it shows.
+ *
+ * Return: 1, or -errno with *err filled.
+ */
+static int layers_put_on_fuse(struct run_context *ctx, const struct plan_step *step,
+			      struct layers_open *open, int *ret_fd, struct sbx_err *err)
+{
+	_autoclose_ int view = -1;
+	int r = layers_ask_fuse(ctx, step, HANDSHAKE_LAYERS, &view, err);
+
+	if (r == 0)
+		r = layers_stow(ctx, view, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < open->n_lower; i++)
+		close(open->lower[i]);
+	open->lower[0] = take_fd(&view);
+	open->n_lower = 1;
+	r = layers_stand_apart_unprivileged(ctx, open, err);
+	if (r == 0)
+		r = layers_put_on_top(open, open->lower[0], step->attrs, ret_fd);
+	return r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
+}
+
+/* Return: as layers_by_kernel(). */
+static int layers_over_fuse(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
+			    struct sbx_err *err)
+{
+	struct layers_open open = {.upper = -1, .work = -1};
+	int r = layers_open_all(ctx, step->layers, &open, err);
+
+	if (r == 0)
+		r = layers_try_top(ctx, &open, step, err);
+	if (r == 1)
+		r = layers_put_on_fuse(ctx, step, &open, ret_fd, err);
+	layers_close(&open);
+	return r;
+}
+
+/* Where there are several ways the monitor is told that its help is not needed. */
 static int layers_make(struct run_context *ctx, const struct plan_step *step, int *ret_fd,
 		       struct sbx_err *err)
 {
 	uint32_t drivers = step->layers->drivers;
 	int r = drivers & PLAN_LAYERS_KERNEL ? layers_by_kernel(ctx, step, ret_fd, err) : 0;
 
+	if (r == 0 && (drivers & PLAN_LAYERS_OVER_FUSE)) {
+		r = layers_over_fuse(ctx, step, ret_fd, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
 	if (r == 0)
-		return layers_by_fuse(ctx, step, ret_fd, err);
-	if (r < 0 || !(drivers & PLAN_LAYERS_FUSE))
+		return layers_ask_fuse(ctx, step, HANDSHAKE_LAYERS_ALONE, ret_fd, err);
+	if (r < 0 || !(drivers & LAYERS_BY_FUSE))
 		return r < 0 ? r : 0;
 	r = handshake_send(ctx->sock_fd, HANDSHAKE_LAYERS_DONE, (int)(step - ctx->plan->steps));
 	return r < 0 ? err_system(err, -r, NULL, "cannot tell the monitor") : 0;

@@ -597,8 +597,10 @@ static bool explain_uses_caps(enum plan_step_kind kind)
 
 static void explain_json_layers(struct json_out *json, const struct plan_layers *layers)
 {
-	static const struct explain_bit drivers[] = {
-		{PLAN_LAYERS_KERNEL, "kernel"}, {PLAN_LAYERS_FUSE, "fuse"}, {0, NULL}};
+	static const struct explain_bit drivers[] = {{PLAN_LAYERS_KERNEL, "kernel"},
+						     {PLAN_LAYERS_OVER_FUSE, "kernel-over-fuse"},
+						     {PLAN_LAYERS_FUSE, "fuse"},
+						     {0, NULL}};
 
 	json_open_object(json, "layers");
 	json_open_array(json, "lower");

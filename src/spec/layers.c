@@ -8,6 +8,14 @@
  * tells and what a refusal says. What cannot be known before the overlay is mounted
  * (an upper layer on a filesystem that the kernel does not take) is tried by PID 1, which
  * goes on with fuse-overlayfs then, where that may be used.
+ *
+ * fuse-overlayfs (1.10, and 1.14 likewise) keeps for each name the lowest layer that has it, and
+ * gets that wrong in two ways: rename(2) to a name that a lower layer has leaves it as it was, so
+ * that the name's removal writes no mark, and is lost; and reading the directory above one that
+ * was made anew sets it back, so that what was removed there is found again. Neither happens
+ * where nothing is written. So it is given what is read, and on top of that the kernel
+ * keeps what is written, with its own marks: PLAN_LAYERS_OVER_FUSE. Alone it is left where the
+ * kernel does not take the upper layer, and that is told (run/fuse.c).
  */
 
 #include <errno.h>
@@ -37,6 +45,27 @@ struct layers {
 	struct plan_layers *out;
 	struct sbx_err *err;
 };
+
+/* Who is tried, in this order. */
+void layers_describe_drivers(uint32_t drivers, struct str_buf *out)
+{
+	static const struct {
+		uint32_t driver;
+		const char *name;
+	} names[] = {
+		{PLAN_LAYERS_KERNEL, "the kernel"},
+		{PLAN_LAYERS_OVER_FUSE, "the kernel over fuse-overlayfs"},
+		{PLAN_LAYERS_FUSE, "fuse-overlayfs"},
+	};
+	bool first = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!(drivers & names[i].driver))
+			continue;
+		str_buf_printf(out, "%s%s", first ? "" : " or else ", names[i].name);
+		first = false;
+	}
+}
 
 bool layers_is_overlay(const struct spec_op *op)
 {
@@ -87,32 +116,32 @@ static const char *layers_mount_obstacle(const struct layers *l, const char *sou
 }
 
 /* fuse-overlayfs marks a directory that was made anew in a way of its own. */
-static const char *layers_mark_obstacle(const struct layers *l)
+static const char *layers_mark_obstacle(const struct layers *l, const char *dir)
 {
-	const struct plan_layers *out = l->out;
-
-	for (size_t i = 0; i <= out->n_lower; i++) {
-		const char *dir = i < out->n_lower ? out->lower[i] : out->upper;
-
-		if (!dir)
-			continue;
-		if (getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) < 0) {
-			/* What is not there its step will tell. */
-			if (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT ||
-			    errno == ENOTDIR)
-				continue;
-			return arena_printf(
-				&l->plan->arena,
-				"it cannot be told whether fuse-overlayfs has written to "
-				"%s: %s",
-				dir, strerror(errno));
-		}
+	if (!dir)
+		return NULL;
+	if (getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) < 0) {
+		/* What is not there its step will tell. */
+		if (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT || errno == ENOTDIR)
+			return NULL;
 		return arena_printf(&l->plan->arena,
-				    "fuse-overlayfs has written to %s, and the kernel does not "
-				    "read all of its marks",
-				    dir);
+				    "it cannot be told whether fuse-overlayfs has written to "
+				    "%s: %s",
+				    dir, strerror(errno));
 	}
-	return NULL;
+	return arena_printf(&l->plan->arena,
+			    "fuse-overlayfs has written to %s, and the kernel does not "
+			    "read all of its marks",
+			    dir);
+}
+
+static const char *layers_marks_obstacle(const struct layers *l)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; i < l->out->n_lower && !why; i++)
+		why = layers_mark_obstacle(l, l->out->lower[i]);
+	return why ? why : layers_mark_obstacle(l, l->out->upper);
 }
 
 /* Are there user attributes? Of what is not there yet, a session's, the directory above tells. */
@@ -145,16 +174,31 @@ static const char *layers_xattr_obstacle(const struct layers *l)
 	return NULL;
 }
 
+static const char *layers_age_obstacle(const struct layers *l)
+{
+	if (probe_kernel(l->wanted->host) >= LAYERS_KERNEL_USERXATTR)
+		return NULL;
+	return "before Linux 5.11 the kernel lets no ordinary user make overlays";
+}
+
 static const char *layers_kernel_obstacle(const struct layers *l)
 {
-	const char *why = NULL;
+	const char *why = layers_age_obstacle(l);
 
-	if (probe_kernel(l->wanted->host) < LAYERS_KERNEL_USERXATTR)
-		return "before Linux 5.11 the kernel lets no ordinary user make overlays";
 	for (size_t i = 0; layers_in_userns(l) && i < l->out->n_lower && !why; i++)
 		why = layers_mount_obstacle(l, l->out->lower[i]);
 	if (!why)
-		why = layers_mark_obstacle(l);
+		why = layers_marks_obstacle(l);
+	return why ? why : layers_xattr_obstacle(l);
+}
+
+/* Why it cannot keep what is written, whoever shows it what is read. */
+static const char *layers_top_obstacle(const struct layers *l)
+{
+	const char *why = layers_age_obstacle(l);
+
+	if (!why)
+		why = layers_mark_obstacle(l, l->out->upper);
 	return why ? why : layers_xattr_obstacle(l);
 }
 
@@ -300,30 +344,75 @@ static int layers_remark_owners(const struct layers *l)
 
 /* ---- the choice ---- */
 
-static int layers_choose_asked(const struct layers *l, bool kernel)
+/*
+ * How fuse-overlayfs is used, where it can be. One that keeps what is written does not go on
+ * with what the kernel has begun, nor the other way.
+ */
+static uint32_t layers_find_fuse_ways(const struct layers *l)
 {
-	const char *hint = "--overlay-driver=fuse can";
-	const char *why = kernel ? layers_kernel_obstacle(l) : layers_fuse_obstacle(l, &hint);
+	bool is_kernels = l->wanted->began == SPEC_OVERLAY_DRIVER_KERNEL;
+	bool is_fuses = l->wanted->began == SPEC_OVERLAY_DRIVER_FUSE;
+
+	if (l->out->top == PLAN_LAYERS_RO || is_fuses)
+		return PLAN_LAYERS_FUSE;
+	return (layers_top_obstacle(l) ? 0 : PLAN_LAYERS_OVER_FUSE) |
+	       (is_kernels ? 0 : PLAN_LAYERS_FUSE);
+}
+
+/* Why a session that was begun with one cannot go on with the other; NULL: it can. */
+static const char *layers_began_obstacle(const struct layers *l, int64_t driver)
+{
+	if (l->wanted->began == SPEC_OVERLAY_DRIVER_AUTO || l->wanted->began == driver)
+		return NULL;
+	return driver == SPEC_OVERLAY_DRIVER_KERNEL
+		       ? "fuse-overlayfs has kept what the session has, with marks of its own"
+		       : "the kernel has kept what the session has, and does not take it now";
+}
+
+static const char *layers_no_kernel(const struct layers *l)
+{
+	const char *why = layers_began_obstacle(l, SPEC_OVERLAY_DRIVER_KERNEL);
 
 	if (why)
+		return why;
+	/* As bubblewrap, whose callers are left to what the kernel takes. */
+	return l->wanted->defaults->tries_kernel ? layers_marks_obstacle(l)
+						 : layers_kernel_obstacle(l);
+}
+
+static const char *layers_no_fuse(const struct layers *l, uint32_t ways, const char **ret_hint)
+{
+	const char *why = layers_fuse_obstacle(l, ret_hint);
+
+	if (why || ways)
+		return why;
+	*ret_hint = "begin another session";
+	return layers_began_obstacle(l, SPEC_OVERLAY_DRIVER_FUSE);
+}
+
+static int layers_choose_asked(const struct layers *l, bool kernel)
+{
+	const char *hint = "--overlay-driver=fuse can", *why;
+	uint32_t ways = kernel ? PLAN_LAYERS_KERNEL : layers_find_fuse_ways(l);
+
+	why = kernel ? layers_kernel_obstacle(l) : layers_no_fuse(l, ways, &hint);
+	if (why)
 		return layers_refuse(l, why, hint);
-	l->out->drivers = kernel ? PLAN_LAYERS_KERNEL : PLAN_LAYERS_FUSE;
-	l->out->why = l->wanted->spec->overlay_driver != SPEC_OVERLAY_DRIVER_AUTO
-			      ? "--overlay-driver"
-			      : "the session was begun with it";
+	l->out->drivers = ways;
+	l->out->why = "--overlay-driver";
 	return 0;
 }
 
 static int layers_choose_best(const struct layers *l)
 {
-	bool tries = l->wanted->defaults->tries_kernel;
-	const char *hint, *no_fuse = layers_fuse_obstacle(l, &hint);
-	const char *no_kernel = tries ? layers_mark_obstacle(l) : layers_kernel_obstacle(l);
+	uint32_t ways = layers_find_fuse_ways(l);
+	const char *hint, *no_fuse = layers_no_fuse(l, ways, &hint);
+	const char *no_kernel = layers_no_kernel(l);
 
 	if (no_kernel && no_fuse)
 		return layers_refuse(
 			l, arena_printf(&l->plan->arena, "%s; and %s", no_kernel, no_fuse), hint);
-	l->out->drivers = (no_kernel ? 0 : PLAN_LAYERS_KERNEL) | (no_fuse ? 0 : PLAN_LAYERS_FUSE);
+	l->out->drivers = (no_kernel ? 0 : PLAN_LAYERS_KERNEL) | (no_fuse ? 0 : ways);
 	l->out->why = no_kernel ? no_kernel
 		      : no_fuse ? no_fuse
 				: "the kernel can do what is asked, as far as can be told before";
@@ -332,22 +421,15 @@ static int layers_choose_best(const struct layers *l)
 
 static int layers_remark_choice(const struct layers *l, const char *dest)
 {
-	static const char *const names[] = {
-		[PLAN_LAYERS_KERNEL] = "the kernel",
-		[PLAN_LAYERS_FUSE] = "fuse-overlayfs",
-		[PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE] =
-			"the kernel, or by fuse-overlayfs where it refuses",
-	};
+	char room[128];
+	struct str_buf names = STR_BUF_ON_STACK(room);
 
-	if (plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names[l->out->drivers],
-			    l->out->why) < 0)
+	layers_describe_drivers(l->out->drivers, &names);
+	if (plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names.data, l->out->why) < 0)
 		return err_oom(l->err);
 	if (l->out->drivers != PLAN_LAYERS_FUSE || l->out->top == PLAN_LAYERS_RO)
 		return 0;
-	return plan_add_remark(l->plan, "layers",
-			       "%s: fuse-overlayfs 1.10 can show a removed name again, where its "
-			       "directory is made anew or a file was renamed to it: see sbx-cow(7)",
-			       dest) < 0
+	return plan_add_remark(l->plan, "layers", "%s: " LAYERS_ALONE_TEXT, dest) < 0
 		       ? err_oom(l->err)
 		       : 0;
 }
@@ -380,7 +462,7 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 		    : layers_choose_asked(&l, driver == SPEC_OVERLAY_DRIVER_KERNEL);
 	if (r < 0)
 		return r;
-	if (out->drivers & PLAN_LAYERS_FUSE)
+	if (out->drivers & (PLAN_LAYERS_FUSE | PLAN_LAYERS_OVER_FUSE))
 		plan->n_fuse++;
 	step->layers = out;
 	r = layers_remark_choice(&l, step->dest);

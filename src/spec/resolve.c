@@ -1194,6 +1194,7 @@ static bool resolve_has_data(const struct resolve *r)
 {
 	for (size_t i = r->first_op; i < r->spec->n_ops; i++)
 		if (r->spec->ops[i].kind == SPEC_OP_BIND_DATA ||
+		    r->spec->ops[i].kind == SPEC_OP_OVERLAY ||
 		    r->spec->ops[i].kind == SPEC_OP_TMP_OVERLAY ||
 		    r->spec->ops[i].kind == SPEC_OP_COW ||
 		    (r->spec->ops[i].kind == SPEC_OP_PROTECT &&

@@ -2,9 +2,9 @@
 /*
  * session: see session.h.
  *
- * A session that was begun with one driver goes on with it: the two keep their marks of what
- * was removed in ways that the other does not know. Which it was is told by what each makes
- * in its work directory, where the command cannot get at it.
+ * What the kernel has kept of a session, or fuse-overlayfs, is gone on with by the same: the two
+ * keep their marks of what was removed in ways that the other does not know. Which it was is told
+ * by what each makes in its work directory, where the command cannot get at it.
  */
 
 #include <errno.h>
@@ -168,7 +168,7 @@ int session_check_view(const struct sbx_spec *spec, const struct probe_host *hos
 	return r;
 }
 
-/* The driver that a root's directory was used with; AUTO: none yet. */
+/* Who has kept what is in a root's directory; AUTO: nobody yet. */
 static int64_t session_find_driver(const char *work)
 {
 	char path[PATH_MAX];
@@ -181,16 +181,15 @@ static int64_t session_find_driver(const char *work)
 	return lstat(path, &st) == 0 ? SPEC_OVERLAY_DRIVER_KERNEL : SPEC_OVERLAY_DRIVER_AUTO;
 }
 
-static int session_choose_driver(const struct sbx_spec *spec, struct layers_wanted *wanted,
-				 struct sbx_err *err)
+/* What the kernel has kept it goes on with, whoever shows it what is read. */
+static int session_check_driver(const struct sbx_spec *spec, struct layers_wanted *wanted,
+				struct sbx_err *err)
 {
-	static const char *const names[] = {"auto", "kernel", "fuse"};
-	int64_t had = session_find_driver(wanted->work), asked = spec->overlay_driver;
-
-	wanted->driver = had == SPEC_OVERLAY_DRIVER_AUTO ? asked : had;
-	if (asked == SPEC_OVERLAY_DRIVER_AUTO || asked == wanted->driver)
+	wanted->began = session_find_driver(wanted->work);
+	if (wanted->began != SPEC_OVERLAY_DRIVER_FUSE ||
+	    spec->overlay_driver != SPEC_OVERLAY_DRIVER_KERNEL)
 		return 0;
-	(void)err_refuse(err, EINVAL, wanted->upper, "was begun with the driver %s", names[had]);
+	(void)err_refuse(err, EINVAL, wanted->upper, "was begun with the driver fuse");
 	err_set_option(err, "--overlay-driver");
 	err_hint(err,
 		 "the two keep different marks; go on with the same, or begin another session");
@@ -399,7 +398,7 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 	if (r < 0)
 		return r;
 	session->roots[session->n_roots++] = root;
-	return session_choose_driver(spec, wanted, err);
+	return session_check_driver(spec, wanted, err);
 }
 
 /* ---- out of reach ---- */

@@ -10,6 +10,7 @@
 #include "sbx/base/caps.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/layers.h"
 #include "sbx/spec/steps.h"
 #include "sbx/spec/words.h"
 
@@ -181,11 +182,6 @@ static void step_describe_mqueue(const struct plan_step *step, struct str_buf *o
 
 static void step_describe_layers(const struct plan_step *step, struct str_buf *out)
 {
-	static const char *const drivers[] = {
-		[PLAN_LAYERS_KERNEL] = "the kernel",
-		[PLAN_LAYERS_FUSE] = "fuse-overlayfs",
-		[PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE] = "the kernel or fuse-overlayfs",
-	};
 	const struct plan_layers *layers = step->layers;
 
 	str_buf_puts(out, "layer ");
@@ -202,7 +198,8 @@ static void step_describe_layers(const struct plan_step *step, struct str_buf *o
 	} else if (layers->top == PLAN_LAYERS_TMP) {
 		str_buf_puts(out, ", changes are forgotten");
 	}
-	str_buf_printf(out, ", by %s", drivers[layers->drivers]);
+	str_buf_puts(out, ", by ");
+	layers_describe_drivers(layers->drivers, out);
 }
 
 static void step_describe_dir(const struct plan_step *step, struct str_buf *out)

@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * attack layers: the layers of an overlay stay as they are, and the process that puts them
- * together is no way out. Each attack runs against both drivers.
+ * together is no way out. Each attack runs against both drivers; where there is an upper layer in
+ * "up", also against fuse-overlayfs alone.
  */
 #include <stdio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "attack.h"
 
 static const char *const drivers[] = {"kernel", "fuse"};
+static const char *const upper_drivers[] = {"kernel", "fuse", "alone"};
+
+/* What it has written to before it goes on with alone. */
+static void leave_to_fuse(const char *dir)
+{
+	_autofree_ char *up = NULL;
+
+	cr_assert(asprintf(&up, "%s/up", dir) > 0);
+	skip_unless(setxattr(up, "user.fuseoverlayfs.sbx", "fuse", 4, 0) == 0,
+		    "the filesystem of the tests has no user attributes");
+}
 
 /* A script with $S for sbx with that driver, and $D for its throw-away directory. */
 static struct run_result in_tree(int tree, const char *driver, const char *script)
@@ -21,6 +34,10 @@ static struct run_result in_tree(int tree, const char *driver, const char *scrip
 	skip_unless(access("/usr/bin/fuse-overlayfs", X_OK) == 0 &&
 			    access("/dev/fuse", R_OK | W_OK) == 0,
 		    "fuse-overlayfs and an open /dev/fuse are needed");
+	if (strcmp(driver, "alone") == 0) {
+		leave_to_fuse(cwd);
+		driver = "fuse";
+	}
 	(void)snprintf(sbx, sizeof(sbx), "S=%s --ro-bind /usr /usr --overlay-driver=%s",
 		       sbx_program(), driver);
 	(void)snprintf(dir, sizeof(dir), "D=%s", cwd);
@@ -54,11 +71,11 @@ Test(layers, the_layers_stay_as_they_are)
 
 Test(layers, links_in_layers_lead_nowhere)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(upper_drivers); i++) {
 		_autoclose_ int tree =
 			tmp_tree("secret=secret", "dir/f=secret", "low/", "up/", "work/");
 		_autorun_ struct run_result r = in_tree(
-			tree, drivers[i],
+			tree, upper_drivers[i],
 			"ln -s $D/secret low/abs; ln -s ../secret low/rel; ln -s $D/dir low/d; "
 			"ln -s ../dir up/e; cat low/abs low/rel low/d/f up/e/f; echo; "
 			"$S --overlay-src low --tmp-overlay /x -- sh -c "
@@ -74,10 +91,10 @@ Test(layers, links_in_layers_lead_nowhere)
 /* The helper knows a file by its path: a directory on it is replaced by a link to the host. */
 Test(layers, links_that_replace_directories_lead_nowhere)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(upper_drivers); i++) {
 		_autoclose_ int tree = tmp_tree("secret/f=secret", "low/", "up/", "work/");
 		_autorun_ struct run_result r = in_tree(
-			tree, drivers[i],
+			tree, upper_drivers[i],
 			"SECRET=$D/secret; cat secret/f; echo; "
 			"$S --env SECRET=$SECRET --overlay-src low --overlay up work /x -- bash -c "
 			"'"
@@ -125,21 +142,34 @@ Test(layers, the_helper_is_out_of_reach)
 	expect_out(r, "1\nhere\nnot killed\n1\n");
 }
 
+/* With an upper layer that the kernel keeps it has no place to write to. */
 Test(layers, the_helper_sees_the_layers_only)
 {
-	_autoclose_ int tree = tmp_tree("low/f=low", "up/", "work/", "secret=s");
-	_autorun_ struct run_result r = in_tree(
-		tree, "fuse",
-		"mkfifo q; $S --bind . /p --overlay-src low --overlay up work /x -- sh -c "
-		"'echo > /p/q; sleep 1000' & p=$!; read x < q; h=$(pgrep -P $p -f allow_other); "
-		/* What it has is looked at from within its namespaces, with all of its rights. */
-		"nsenter -U -m -n --preserve-credentials -t $h sh -c \"ls / | grep -v lib | xargs; "
-		"cat $D/secret; echo x > /0/f; echo x > /usr/x; "
-		"grep -c : /proc/net/dev; grep NoNewPrivs /proc/$h/status\" 2> /dev/null; "
-		"kill $p");
+	static const struct {
+		const char *driver, *root;
+	} rows[] = {
+		{"fuse", "0 bin dev helper mount proc sbin usr\n"},
+		{"alone", "0 bin dev helper mount proc rw sbin upper usr work\n"},
+	};
 
-	expect_out(r, "0 bin dev helper mount proc rw sbin upper usr work\n"
-		      "1\nNoNewPrivs:\t1\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoclose_ int tree = tmp_tree("low/f=low", "up/", "work/", "secret=s");
+		_autorun_ struct run_result r = in_tree(
+			tree, rows[i].driver,
+			"mkfifo q; $S --bind . /p --overlay-src low --overlay up work /x -- sh -c "
+			"'echo > /p/q; sleep 1000' 2> /dev/null & p=$!; read x < q; "
+			"h=$(pgrep -P $p -f allow_other); "
+			/* What it has is looked at from within its namespaces, with all of its
+			 * rights. */
+			"nsenter -U -m -n --preserve-credentials -t $h sh -c \"ls / | grep -v lib "
+			"| xargs; cat $D/secret; echo x > /0/f; echo x > /usr/x; "
+			"grep -c : /proc/net/dev; grep NoNewPrivs /proc/$h/status\" 2> "
+			"/dev/null; kill $p");
+		char expected[128];
+
+		(void)snprintf(expected, sizeof(expected), "%s1\nNoNewPrivs:\t1\n", rows[i].root);
+		expect_out(r, expected);
+	}
 }
 
 Test(layers, names_with_special_characters_are_names)

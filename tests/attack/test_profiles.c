@@ -87,7 +87,7 @@ Test(profiles, of_another_user_is_refused)
 						    path, "--explain", "--", "true");
 
 	cr_expect_eq(r.status, 125);
-	cr_expect(strstr(r.err, "belongs to another user"), "%s", r.err);
+	cr_expect(strstr(r.err, "belongs to somebody without an id here"), "%s", r.err);
 }
 
 Test(profiles, what_is_no_plain_file_is_refused)

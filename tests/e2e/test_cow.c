@@ -187,6 +187,46 @@ Test(cow, apply_stops_before_what_has_changed)
 	cow_finish(&site);
 }
 
+/* What the kernel has kept it goes on with; what fuse-overlayfs has is not for it. */
+Test(cow, who_has_kept_a_session_goes_on_with_it)
+{
+	struct cow_site site;
+
+	skip_unless(cow_driver_is_there("fuse"), "fuse-overlayfs and an open /dev/fuse are needed");
+	cow_start(&site, "kernel", "a=a\n", "d/k=k\n");
+	_autorun_ struct run_result begun = cow_run(&site, "rm -r d; mkdir d; echo 1 >n");
+
+	site.sbx_driver = "fuse";
+	_autorun_ struct run_result over = cow_run(&site, "cat n; ls d; rm a");
+
+	site.sbx_driver = "kernel";
+	_autorun_ struct run_result back = cow_run(&site, "ls; ls d");
+	_autorun_ struct run_result gone = cow_verb(&site, "discard", "s");
+
+	expect_success(begun);
+	expect_out(over, "1\n");
+	expect_out(back, "d\nn\n");
+	expect_success(gone);
+	cow_finish(&site);
+	cow_start(&site, "kernel", "a=a\n", "d/k=k\n");
+	close(cow_forge(&site, true));
+	_autorun_ struct run_result refused = cow_run(&site, "true");
+
+	expect_failure(refused, 125, "was begun with the driver fuse");
+	site.sbx_driver = "fuse";
+	_autorun_ struct run_result alone = cow_run(&site, "rm a");
+
+	expect_out(alone, "");
+	cr_expect(strstr(alone.err, ": fuse-overlayfs keeps what is written"), "%s", alone.err);
+	site.sbx_driver = "auto";
+	_autorun_ struct run_result automatic = cow_run(&site, "ls");
+
+	expect_out(automatic, "d\n");
+	cr_expect(strstr(automatic.err, ": fuse-overlayfs keeps what is written"), "%s",
+		  automatic.err);
+	cow_finish(&site);
+}
+
 Test(cow, a_session_is_gone_on_with_as_it_was_begun)
 {
 	struct cow_site site;
@@ -199,14 +239,10 @@ Test(cow, a_session_is_gone_on_with_as_it_was_begun)
 			    "-c", "cd \"$1\"; echo 1 >n", "sh", y);
 	_autorun_ struct run_result other =
 		in_usr_with(&options, "--cow", x, "--session", "two", "--", "/bin/true");
-	_autorun_ struct run_result driver =
-		in_usr_with(&options, "--cow", x, "--cow", y, "--session", "two",
-			    "--overlay-driver=fuse", "--", "/bin/true");
 	_autorun_ struct run_result apply = cow_verb(&site, "apply", "two");
 
 	expect_success(first);
 	expect_failure(other, 125, "was begun with other directories");
-	expect_failure(driver, 125, "was begun with the driver kernel");
 	expect_success(apply);
 	expect_file(&site, "y/n", "1\n");
 	/* What is changed now begins now. */
@@ -272,6 +308,25 @@ Test(cow, old_sessions_are_pruned)
 	expect_out(old, "s\n");
 	expect_out(none, "[]\n");
 	cr_expect_neq(how.status, 0);
+	cow_finish(&site);
+}
+
+/* Root outside has the number of everybody else there who has no id: it is not said to be others.
+ */
+Test(cow, in_a_user_namespace_owners_above_are_unknown)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run = run_argv(
+		&options, (const char *const[]){"/usr/bin/unshare", "-Ur", sbx_program(),
+						"--map=single", "--ro-bind", "/usr", "/usr",
+						"--cow", site.path, "--", "/bin/true", NULL});
+
+	expect_failure(run, 125, "its owner has no id in this user namespace");
+	cr_expect(strstr(run.err, "begin it outside of the user namespace"), "%s", run.err);
+	cr_expect_null(strstr(run.err, "others can write"), "%s", run.err);
 	cow_finish(&site);
 }
 

@@ -326,6 +326,44 @@ Test(cow_layers, root_keeps_owners)
 	cow_finish(&site);
 }
 
+/*
+ * The shortest that make fuse-overlayfs 1.10 and 1.14 find a removed name again where they keep
+ * what is written: a directory made anew, of which the one above is looked up once more; and a name
+ * that something was renamed to, whose removal is lost for good.
+ */
+Test(cow_layers, what_was_removed_is_not_found_again)
+{
+	static const struct {
+		const char *script, *diff;
+	} rows[] = {
+		{"rm -r p/d; mkdir p/d; cd p/d; touch ../x; rm ../x; stat ../../p >/dev/null; "
+		 "! cat k 2>/dev/null",
+		 "D  /p/d/k\n"},
+		{"echo n >n; mv n f; rm f; ! cat f 2>/dev/null", "D  /f\n"},
+		{"echo n >n; mv n f; mv f g; ! cat f 2>/dev/null; cat g >&2", "D  /f\nA  /g\n"},
+		{"cd p; echo n >n; mv n e; rm e; ! cat e 2>/dev/null", "D  /p/e\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		EACH_DRIVER(driver)
+		{
+			struct cow_site site;
+
+			cow_start(&site, driver, "p/d/k=k\n", "p/e=e\n", "f=f\n");
+			_autorun_ struct run_result run = cow_run(&site, rows[i].script);
+			const struct run_options options = {.env = site.place.env,
+							    .cwd = site.path};
+			_autorun_ struct run_result diff = run_argv(
+				&options, (const char *const[]){"/bin/sh", "-c",
+								"\"$1\" diff s | sed \"s#$PWD##\"",
+								"sh", sbx_program(), NULL});
+
+			expect_out(run, "");
+			expect_out(diff, rows[i].diff);
+			cow_finish(&site);
+		}
+}
+
 /* fuse-overlayfs 1.10 finds them again where the kernel may remember names for it. */
 Test(cow_layers, removed_names_stay_removed_in_a_directory_made_anew)
 {

@@ -319,7 +319,7 @@ Test(network, words_that_are_wrong_are_refused)
 		{"--net=user,dns=127.0.0.1", "no resolver outside"},
 		{"--net=user,dns=2001:db8::1", "takes the word ipv6"},
 		{"--net=user,lan,unfiltered", "opens that and all else"},
-		{"--net=none,lan", "no words behind none"},
+		{"--net=none,lan", "words behind it are for user"},
 		{"--net=user,dns=10.0.2.3", "slirp4netns's own network"},
 	};
 

@@ -81,6 +81,7 @@ Test(handshake, each_side_takes_only_what_may_come_now)
 				       [HANDSHAKE_PTY] = true,
 				       [HANDSHAKE_PAYLOAD] = true,
 				       [HANDSHAKE_LAYERS] = true,
+				       [HANDSHAKE_LAYERS_ALONE] = true,
 				       [HANDSHAKE_LAYERS_DONE] = true,
 				       [HANDSHAKE_NET] = true,
 				       [HANDSHAKE_NET_RULES] = true,

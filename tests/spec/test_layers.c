@@ -47,29 +47,31 @@ static void expect_choice(const char *options, unsigned kernel, int fuse, uint32
 	p.host.fuse = fuse;
 	cr_assert_eq(planning_make(&p, options), 0, "%s: %s", options, planning_error(&p));
 	cr_expect_eq(layers_of(&p)->drivers, drivers, "%s: %u", options, layers_of(&p)->drivers);
-	cr_expect_eq(p.plan.n_fuse, drivers & PLAN_LAYERS_FUSE ? 1U : 0U);
+	cr_expect_eq(p.plan.n_fuse, drivers != PLAN_LAYERS_KERNEL ? 1U : 0U);
 	cr_expect(strstr(planning_remarks(&p), remark), "no \"%s\" in: %s", remark,
 		  planning_remarks(&p));
 }
 
 Test(layers, auto_takes_the_kernel_where_it_can)
 {
-	const uint32_t both = PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE;
+	const uint32_t ways = PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE;
 
-	expect_choice("--overlay-src /a --tmp-overlay /x", 6012, 1, both,
-		      "layers: /x by the kernel, or by fuse-overlayfs where it refuses");
+	expect_choice("--overlay-src /a --tmp-overlay /x", 6012, 1, PLAN_LAYERS_KERNEL | ways,
+		      "layers: /x by the kernel or else the kernel over fuse-overlayfs or else "
+		      "fuse-overlayfs: the kernel can");
 	expect_choice("--overlay-src /a --tmp-overlay /x", 6012, -EACCES, PLAN_LAYERS_KERNEL,
 		      "layers: /x by the kernel: fuse-overlayfs cannot open /dev/fuse: Permission");
 	expect_choice("--overlay-src /a --tmp-overlay /x", 6001, 1, PLAN_LAYERS_FUSE,
 		      "layers: /x by fuse-overlayfs: before Linux 6.6");
-	expect_choice("--overlay-src /a --overlay-src /b --ro-overlay /x", 6001, 1, both,
-		      "layers: /x");
+	expect_choice("--overlay-src /a --overlay-src /b --ro-overlay /x", 6001, 1,
+		      PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE, "layers: /x");
 	expect_choice("--overlay-src /a --overlay-src /b --ro-overlay /x", 5010, 1,
 		      PLAN_LAYERS_FUSE, "before Linux 5.11");
-	expect_choice("--overlay-src / --tmp-overlay /x", 6012, 1, PLAN_LAYERS_FUSE,
+	expect_choice("--overlay-src / --tmp-overlay /x", 6012, 1, ways,
 		      "the kernel shows no layer with mounts below it: / has /proc");
 	/* What is mounted at the very directory is the layer. */
-	expect_choice("--overlay-src /srv/only --tmp-overlay /x", 6012, 1, both, "layers: /x");
+	expect_choice("--overlay-src /srv/only --tmp-overlay /x", 6012, 1,
+		      PLAN_LAYERS_KERNEL | ways, "layers: /x");
 }
 
 Test(layers, what_was_asked_for_is_taken)
@@ -78,6 +80,27 @@ Test(layers, what_was_asked_for_is_taken)
 		      PLAN_LAYERS_KERNEL, "layers: /x by the kernel: --overlay-driver");
 	expect_choice("--overlay-driver=fuse --overlay-src / --tmp-overlay /x", 5010, 1,
 		      PLAN_LAYERS_FUSE, "layers: /x by fuse-overlayfs: --overlay-driver");
+	expect_choice("--overlay-driver=fuse --overlay-src / --tmp-overlay /x", 6012, 1,
+		      PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE,
+		      "layers: /x by the kernel over fuse-overlayfs or else fuse-overlayfs: "
+		      "--overlay-driver");
+}
+
+/* Nothing is written then, and there is nothing to lose. */
+Test(layers, only_what_fuse_keeps_is_warned_of)
+{
+	const char *const lost = "loses a removal now and then";
+	_autoplanning_ struct planning p, ro;
+
+	expect_choice("--overlay-src /a --tmp-overlay /x", 6001, 1, PLAN_LAYERS_FUSE, lost);
+	host_init(&p);
+	host_init(&ro);
+	ro.host.kernel = 5010;
+	cr_assert_eq(planning_make(&p, "--overlay-driver=fuse --overlay-src /a --tmp-overlay /x"),
+		     0);
+	cr_assert_eq(planning_make(&ro, "--overlay-src /a --overlay-src /b --ro-overlay /x"), 0);
+	cr_expect_null(strstr(planning_remarks(&p), lost), "%s", planning_remarks(&p));
+	cr_expect_null(strstr(planning_remarks(&ro), lost), "%s", planning_remarks(&ro));
 }
 
 Test(layers, what_no_driver_can_do_is_refused_with_the_reason)
@@ -152,8 +175,8 @@ Test(layers, each_overlay_has_its_own)
 	cr_expect(y->attrs & MOUNT_ATTR_NOEXEC);
 	cr_expect(planning_find(&p, PLAN_STEP_DATA_STORE, NULL));
 	cr_expect(strstr(planning_steps(&p, false),
-			 "layer /a, b at /x, changes go to u, by the kernel or fuse-overlayfs "
-			 "[--overlay u w /x]\n"),
+			 "layer /a, b at /x, changes go to u, by the kernel or else the kernel "
+			 "over fuse-overlayfs or else fuse-overlayfs [--overlay u w /x]\n"),
 		  "%s", planning_steps(&p, false));
 }
 

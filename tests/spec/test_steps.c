@@ -21,7 +21,7 @@ static struct plan_step full_step(enum plan_step_kind kind)
 		.top = PLAN_LAYERS_HOST,
 		.upper = "/upper",
 		.work = "/work",
-		.drivers = PLAN_LAYERS_KERNEL | PLAN_LAYERS_FUSE,
+		.drivers = PLAN_LAYERS_KERNEL | PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE,
 		.why = "why",
 	};
 

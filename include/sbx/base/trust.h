@@ -6,7 +6,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "sbx/base/arena.h"
@@ -26,5 +28,6 @@ struct trust_file {
 	size_t n_places;
 };
 
+bool trust_owner_is_unknown(uint32_t uid);
 int trust_open(const char *path, struct arena *arena, struct trust_file *ret_file,
 	       struct sbx_err *err);

@@ -34,7 +34,7 @@ struct fuse_jobs {
 void fuse_init(struct fuse_jobs *jobs);
 void fuse_await_killed(struct fuse_jobs *jobs, int pidfd);
 void fuse_finish(struct fuse_jobs *jobs, bool sandbox_is_gone);
-int fuse_start(struct fuse_jobs *jobs, int step, int init_pidfd, struct sbx_err *err);
+int fuse_start(struct fuse_jobs *jobs, int step, bool alone, int init_pidfd, struct sbx_err *err);
 void fuse_note_done(struct fuse_jobs *jobs);
 bool fuse_is_awaited(const struct fuse_jobs *jobs);
 bool fuse_is_starting(const struct fuse_jobs *jobs);

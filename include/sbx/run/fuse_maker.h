@@ -6,6 +6,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
@@ -14,6 +15,7 @@
 struct fuse_maker {
 	const struct sbx_plan *plan;
 	const struct plan_step *step;
+	bool alone;		 /* it keeps what is written, too */
 	const sigset_t *sigmask; /* for the helper */
 	pid_t monitor;
 	int init_pidfd; /* PID 1's, whose user namespace is entered */

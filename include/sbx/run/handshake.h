@@ -13,10 +13,13 @@
  *                 waiting for a network  NET_READY, and the same
  *                 running                SIGNAL, STOP_KNOWN, FOREGROUND, WHO
  *     to monitor  any time               FAILED (the last word of whoever sends it)
- *                 once, before running   HELLO; BUS, NAMES, NET_API, NET, LISTENER, PTY (each with
- * a descriptor) per layers step        LAYERS or LAYERS_DONE, where it may use fuse-overlayfs
- * running STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor) from the maker of a fuse-overlayfs
- * (run/fuse.c): FUSE_HELPER, FUSE_MOUNT, or FAILED
+ *                 once, before running   HELLO; BUS, NAMES, NET_API, NET, LISTENER, PTY, each
+ *                                        with a descriptor
+ *                 per layers step        LAYERS, LAYERS_ALONE or LAYERS_DONE, where it may use
+ *                                        fuse-overlayfs
+ *                 running                STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor)
+ *                 from who makes a fuse-overlayfs (run/fuse.c): FUSE_HELPER, FUSE_MOUNT, or
+ *                                        FAILED
  *
  * Runs in: monitor, PID 1; the payload sends FAILED until it has executed.
  */
@@ -48,8 +51,9 @@ enum handshake_type {
 	HANDSHAKE_NAMES,     /* fd: /etc/hosts, before NET: others write there (--net=NAME) */
 	HANDSHAKE_WHO,	     /* who is the command? Somebody wants to join it */
 	HANDSHAKE_PAYLOAD,   /* fd: a pidfd of it */
-	HANDSHAKE_LAYERS,    /* number: the step; PID 1 waits for its mount */
-	HANDSHAKE_LAYERS_READY, /* fd: that */
+	HANDSHAKE_LAYERS,    /* number: the step; PID 1 waits for a mount of what it reads */
+	HANDSHAKE_LAYERS_ALONE, /* the same, of all of it: what is written is kept there too */
+	HANDSHAKE_LAYERS_READY, /* fd: that mount */
 	HANDSHAKE_LAYERS_DONE,	/* number: the step; the kernel has made the mount */
 	HANDSHAKE_FUSE_HELPER,	/* fd: a pidfd of fuse-overlayfs */
 	HANDSHAKE_FUSE_MOUNT,	/* fd: its mount */

@@ -128,7 +128,17 @@ enum plan_step_flag {
 /* What is on top of the layers of an overlay, and takes what is written. */
 enum plan_layers_top { PLAN_LAYERS_RO, PLAN_LAYERS_HOST, PLAN_LAYERS_TMP };
 
-enum plan_layers_driver { PLAN_LAYERS_KERNEL = 1 << 0, PLAN_LAYERS_FUSE = 1 << 1 };
+/*
+ * Who puts an overlay together, in the order in which they are tried. fuse-overlayfs loses a
+ * removal now and then where it keeps what is written, but reads without fault: so the kernel does
+ * that on top of it, wherever it takes what is written to.
+ */
+enum plan_layers_driver {
+	PLAN_LAYERS_KERNEL = 1 << 0, /* the kernel alone */
+	PLAN_LAYERS_OVER_FUSE =
+		1 << 1,		   /* fuse-overlayfs what is read, the kernel what is written */
+	PLAN_LAYERS_FUSE = 1 << 2, /* fuse-overlayfs alone */
+};
 
 /* The attribute of an upper layer that fuse-overlayfs has written to. */
 #define PLAN_LAYERS_FUSE_MARK "user.fuseoverlayfs.sbx"
@@ -140,8 +150,8 @@ struct plan_layers {
 	size_t n_lower;
 	enum plan_layers_top top;
 	const char *upper, *work; /* of PLAN_LAYERS_HOST, paths of the host; else NULL */
-	uint32_t drivers; /* enum plan_layers_driver; both: the kernel, where it does not refuse */
-	const char *why;  /* those */
+	uint32_t drivers;	  /* enum plan_layers_driver; the first that does not refuse */
+	const char *why;	  /* those */
 	/*
 	 * Of a session: below the only lower layer, relative to it, places that are not
 	 * to be seen through it: other mounts, and where sessions are.
