@@ -577,7 +577,7 @@ static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, err);
 	sigset_t pending;
 
-	m->helper_failed |= r < 0 && str_equal(err->option, hint_option(HINT_MAP_HELPER));
+	m->helper_failed |= r < 0 && idmap_is_to_blame(err);
 	/* A signal that ends a launch was heard while the network was being made. */
 	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
 		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))

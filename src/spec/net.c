@@ -810,6 +810,8 @@ static void net_add_arg(struct plan_net *net, const char *arg, bool *lacks)
 	assert(net->n_args < PLAN_NET_ARGS_MAX);
 }
 
+static const char net_own_sandbox[] = "--enable-sandbox";
+
 /* Those of slirp4netns's options that do not depend on descriptors. */
 static int net_args(const struct net_words *words, struct arena *arena, struct plan_net *net)
 {
@@ -820,7 +822,7 @@ static int net_args(const struct net_words *words, struct arena *arena, struct p
 		net_add_arg(net, "--configure", &lacks); /* else it is a port of a bridge */
 	net_add_arg(net, "--enable-seccomp", &lacks);
 	if (net->has_own_sandbox)
-		net_add_arg(net, "--enable-sandbox", &lacks);
+		net_add_arg(net, net_own_sandbox, &lacks);
 	net_add_arg(net, arena_printf(arena, "--mtu=%u", words->mtu), &lacks);
 	net_add_arg(net,
 		    arena_printf(arena, "%s/%u", net_address_arg(arena, "--cidr=", &own),
@@ -873,9 +875,24 @@ static bool net_maps_zero(const struct plan_map *map)
  * slirp4netns hides the host's files from itself as uid 0 of the sandbox's user namespace
  * (or of its own, where the caller is root there), so that id must exist.
  */
-static bool net_can_hide_files(const struct probe_host *host, const struct sbx_plan *plan)
+static bool net_can_hide_files(const struct probe_host *host, const struct plan_map *uid_map,
+			       const struct plan_map *gid_map)
 {
-	return host->uid == 0 || (net_maps_zero(&plan->uid_map) && net_maps_zero(&plan->gid_map));
+	return host->uid == 0 || (net_maps_zero(uid_map) && net_maps_zero(gid_map));
+}
+
+/* What slirp4netns is started with, as whoever has these ids. */
+static int net_fill_args(const struct probe_host *host, const struct net_words *words,
+			 const struct plan_map *uid_map, const struct plan_map *gid_map,
+			 struct sbx_plan *plan, struct sbx_err *err)
+{
+	struct plan_net *net = &plan->net;
+
+	if (!words->internet)
+		return 0;
+	net->has_own_sandbox = net_can_hide_files(host, uid_map, gid_map);
+	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	return net_args(words, &plan->arena, net) < 0 ? err_oom(err) : 0;
 }
 
 static int net_remark(const struct net_words *words, const struct sbx_spec *spec,
@@ -941,13 +958,17 @@ static int net_read_rules(const struct sbx_spec *spec, struct arena *arena, stru
 	return 0;
 }
 
-/* What is said alike by all members: what slirp4netns is started with. */
+/*
+ * What is said alike by all members: what slirp4netns is started with, but for what follows
+ * from the ids of the one who starts it.
+ */
 static const char *net_share_key(const struct plan_net *net, struct arena *arena)
 {
 	const char *key = "";
 
 	for (size_t i = 0; i < net->n_args && key; i++)
-		key = arena_printf(arena, "%s%s%s", key, i ? " " : "", net->args[i]);
+		if (net->args[i] != net_own_sandbox)
+			key = arena_printf(arena, "%s%s%s", key, *key ? " " : "", net->args[i]);
 	return key;
 }
 
@@ -983,12 +1004,11 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 	memset(share, 0, sizeof(*share));
 	share->name = arena_dup(&plan->arena, words->share);
 	share->helper = helper ? arena_dup(&plan->arena, helper) : NULL;
-	share->key = helper ? net_share_key(&plan->net, &plan->arena) : "";
 	share->first.s_addr = htonl(words->cidr);
 	share->gateway.s_addr = htonl(words->cidr + NET_GATEWAY);
 	share->prefix = words->prefix;
 	share->mtu = words->mtu;
-	if (!share->name || !share->key || (helper && !share->helper) ||
+	if (!share->name || (helper && !share->helper) ||
 	    records_add_networks(host, plan, share->dirs) < 0)
 		return err_oom(err);
 	r = net_share_map(&plan->uid_map, &plan->arena, &share->uid_map, err);
@@ -998,11 +1018,11 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 		r = idmap_split(&share->uid_map, &plan->arena, &plan->uid_map, err);
 	if (r == 0)
 		r = idmap_split(&share->gid_map, &plan->arena, &plan->gid_map, err);
+	if (r == 0)
+		r = net_fill_args(host, words, &share->uid_map, &share->gid_map, plan, err);
+	share->key = net_share_key(&plan->net, &plan->arena);
 	plan->net.share = share;
-	plan->net.has_own_sandbox = host->uid == 0 || (net_maps_zero(&share->uid_map) &&
-						       net_maps_zero(&share->gid_map));
-	plan->net.by_pid = plan->net.has_own_sandbox && host->uid != 0;
-	return r;
+	return r == 0 && !share->key ? err_oom(err) : r;
 }
 
 /* Members that have no rules of their own need none where nothing leads out. */
@@ -1011,22 +1031,18 @@ static bool net_needs_rules(const struct sbx_spec *spec, const struct net_words 
 	return spec->n_net_rules > 0 || (words->internet && !words->unfiltered);
 }
 
-/* The files of /etc, and what slirp4netns is told. */
-static int net_fill_internet(const struct probe_host *host, const struct net_words *words,
-			     struct sbx_plan *plan, struct sbx_err *err)
+/* The files of /etc. */
+static int net_fill_files(const struct net_words *words, struct sbx_plan *plan, struct sbx_err *err)
 {
 	const struct net_address gateway = net_own(words, NET_GATEWAY);
 	struct plan_net *net = &plan->net;
 
 	if (!words->internet)
 		return 0;
-	net->has_own_sandbox = net_can_hide_files(host, plan);
-	net->by_pid = net->has_own_sandbox && host->uid != 0;
 	net->resolv_conf = net_resolv_conf(words, &plan->arena);
 	if (words->allow_host_loopback)
 		net->gateway = net_address_arg(&plan->arena, "", &gateway);
-	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway) ||
-	    net_args(words, &plan->arena, net) < 0)
+	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway))
 		return err_oom(err);
 	return 0;
 }
@@ -1049,9 +1065,11 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
 	if (r == 0)
-		r = net_fill_internet(host, words, plan, err);
-	if (r == 0 && words->share[0])
-		r = net_fill_share(host, words, helper, plan, err);
+		r = net_fill_files(words, plan, err);
+	if (r == 0)
+		r = words->share[0]
+			    ? net_fill_share(host, words, helper, plan, err)
+			    : net_fill_args(host, words, &plan->uid_map, &plan->gid_map, plan, err);
 	if (r < 0)
 		return r;
 	if (!words->share[0])
