@@ -216,6 +216,12 @@ static bool session_passes_over(const struct mountinfo_entry *entry)
 	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
 }
 
+/* A directory that is root's alone, as systemd mounts credentials, cannot be a layer. */
+static bool session_can_enter(const char *path, bool is_dir)
+{
+	return access(path, is_dir ? R_OK | X_OK : F_OK) == 0;
+}
+
 static int session_compare_mounts(const void *a, const void *b)
 {
 	const struct session_mount *x = a, *y = b;
@@ -266,10 +272,11 @@ static int session_find_mounts(const struct probe_host *host, struct arena *aren
 		if (!path_is_below(entry.point, view->root) || str_equal(entry.point, view->root) ||
 		    !session_sees_mount(&entry, &mount.is_dir))
 			continue;
-		mount.kind = session_passes_over(&entry) || access(entry.point, F_OK) < 0
-				     ? SESSION_MOUNT_PASSED
-			     : mount.is_dir ? SESSION_MOUNT_ROOT
-					    : SESSION_MOUNT_FILE;
+		mount.kind =
+			session_passes_over(&entry) || !session_can_enter(entry.point, mount.is_dir)
+				? SESSION_MOUNT_PASSED
+			: mount.is_dir ? SESSION_MOUNT_ROOT
+				       : SESSION_MOUNT_FILE;
 		view->mounts =
 			arena_grow(arena, view->mounts, view->n_mounts, sizeof(*view->mounts));
 		if (!view->mounts)
