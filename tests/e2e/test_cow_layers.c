@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "cow.h"
 
@@ -227,12 +226,10 @@ Test(cow_layers, a_session_in_memory_is_for_who_can_keep_it)
 {
 	char memory[] = "/dev/shm/sbx-test-XXXXXX", by_kernel[64], by_either[64];
 	struct cow_site site;
-	bool marks;
 
 	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
 		return;
 	skip_unless(mkdtemp(memory), "no /dev/shm");
-	marks = setxattr(memory, "user.test", "t", 1, 0) == 0;
 	snprintf(by_kernel, sizeof(by_kernel), "%s/k", memory);
 	snprintf(by_either, sizeof(by_either), "%s/e", memory);
 	cow_start(&site, "kernel", "d/x=x\n");
@@ -247,7 +244,7 @@ Test(cow_layers, a_session_in_memory_is_for_who_can_keep_it)
 	expect_out(either, "n\n");
 	expect_out(diff, expected);
 	expect_success(gone);
-	if (marks) {
+	if (tmpfs_has_attributes()) {
 		_autorun_ struct run_result too = cow_verb(&site, "discard", by_kernel);
 
 		expect_success(too);

@@ -8,10 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <linux/landlock.h>
@@ -318,14 +316,6 @@ Test(doctor, a_landlock_that_cannot_scope_is_named)
 		cr_expect(strstr(without.out, "abstract sockets within the sandbox by Landlock"),
 			  "%s", without.out);
 	}
-}
-
-/* A tmpfs keeps attributes of users since Linux 6.6, and an overlay needs them. */
-static bool tmpfs_has_attributes(void)
-{
-	_autoclose_ int fd = memfd_create("attributes", MFD_CLOEXEC);
-
-	return fsetxattr(fd, "user.test", "t", 1, 0) == 0;
 }
 
 Test(doctor, a_tmpfs_that_keeps_no_marks_is_named)
