@@ -19,6 +19,7 @@
 #include "sbx/base/str.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/words.h"
+#include "sbx/run/idmap.h"
 #include "sbx/run/share.h"
 #include "sbx/spec/probe.h"
 #include "sbx/spec/records.h"
@@ -38,7 +39,9 @@ struct net_verb {
 
 /* ---- create ---- */
 
-static int net_create(struct net_verb *net, const char *text, struct sbx_err *err)
+/* @ret_again: that it fails by what --map=auto can do without */
+static int net_create_with(struct net_verb *net, const char *text, enum spec_map map,
+			   bool *ret_again, struct sbx_err *err)
 {
 	/* The verbs get the words behind the program's name, which stays part of the title. */
 	const struct launch_caller caller = launch_note_caller(net->argv - 1, environ);
@@ -47,12 +50,10 @@ static int net_create(struct net_verb *net, const char *text, struct sbx_err *er
 	struct sbx_spec spec;
 	int r;
 
-	if (str_equal(text, "none") || str_equal(text, "host") || str_equal(text, "user") ||
-	    !net_is_shared(text))
-		return err_usage(err, text, "is a word of --net, and no name for a network");
 	spec_init(&spec);
 	plan_init(&plan);
 	spec.net = text;
+	spec.map = map;
 	r = spec_add_arg(&spec, "true", err);
 	if (r == 0)
 		r = probe_host(&plan.arena, environ, true, &host, err);
@@ -60,9 +61,22 @@ static int net_create(struct net_verb *net, const char *text, struct sbx_err *er
 		r = resolve_plan(&spec, &host, &plan, err);
 	if (r == 0)
 		r = share_create(&plan, caller.title, err);
+	*ret_again = r < 0 && plan.map_may_fall_back && idmap_is_to_blame(err);
 	plan_finish(&plan);
 	spec_finish(&spec);
 	return r;
+}
+
+static int net_create(struct net_verb *net, const char *text, struct sbx_err *err)
+{
+	bool again;
+	int r;
+
+	if (str_equal(text, "none") || str_equal(text, "host") || str_equal(text, "user") ||
+	    !net_is_shared(text))
+		return err_usage(err, text, "is a word of --net, and no name for a network");
+	r = net_create_with(net, text, SPEC_MAP_AUTO, &again, err);
+	return again ? net_create_with(net, text, SPEC_MAP_SINGLE, &again, err) : r;
 }
 
 /* ---- those that are there ---- */

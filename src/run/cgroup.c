@@ -6,7 +6,7 @@
  *
  *     BASE                    a new cgroup below a delegated one, or systemd's scope
  *     ├─ monitor              sbx, where it had to leave the one that was to be divided
- *     ├─ helpers              slirp4netns, fuse-overlayfs, xdg-dbus-proxy
+ *     ├─ helpers              slirp4netns, fuse-overlayfs, xdg-dbus-proxy, where there may be any
  *     └─ limits               no process; all limits
  *        └─ payload           PID 1 and what descends from it; the same limits again
  *
@@ -118,11 +118,20 @@ static void cgroup_put_controllers(char sign, uint32_t controllers, struct str_b
 				       plan_controllers[i]);
 }
 
+/* For those below; that they were not before is known. Return: 0 or -errno. */
+static int cgroup_add_controllers(int dir_fd, uint32_t controllers)
+{
+	char room[64];
+	struct str_buf words = STR_BUF_ON_STACK(room);
+
+	cgroup_put_controllers('+', controllers, &words);
+	return cgroup_write(dir_fd, "cgroup.subtree_control", words.data);
+}
+
 /* Return: 0 or -errno; *ret_enabled are those that were not before. */
 static int cgroup_enable(int dir_fd, uint32_t controllers, uint32_t *ret_enabled)
 {
-	char now[CGROUP_TEXT_MAX], room[64];
-	struct str_buf words = STR_BUF_ON_STACK(room);
+	char now[CGROUP_TEXT_MAX];
 	int r;
 
 	cgroup_read_words(dir_fd, "cgroup.subtree_control", now);
@@ -131,8 +140,7 @@ static int cgroup_enable(int dir_fd, uint32_t controllers, uint32_t *ret_enabled
 			controllers &= ~(1u << i);
 	if (!controllers)
 		return 0;
-	cgroup_put_controllers('+', controllers, &words);
-	r = cgroup_write(dir_fd, "cgroup.subtree_control", words.data);
+	r = cgroup_add_controllers(dir_fd, controllers);
 	if (r == 0)
 		*ret_enabled |= controllers;
 	return r;
@@ -217,33 +225,66 @@ static int cgroup_set_all(const struct cgroup_job *job, int dir_fd, struct sbx_e
 	return r;
 }
 
-/* Those below BASE. */
-static int cgroup_make_all(struct cgroup_job *job, struct sbx_err *err)
+/* In a cgroup that is new; @counted: of more use than none, and not to fail for. */
+static int cgroup_enable_new(const struct cgroup_job *job, int dir_fd, uint32_t counted,
+			     struct sbx_err *err)
 {
-	uint32_t enabled = 0;
-	_autoclose_ int helpers = -1;
+	const uint32_t wanted = job->plan->limits.controllers;
 	int r;
 
-	r = cgroup_enable_wanted(job, job->base_fd, true, &enabled, err);
-	if (r < 0)
-		return r;
-	r = cgroup_make(job->base_fd, CGROUP_HELPERS, &helpers);
-	if (r == 0)
-		r = cgroup_make(job->base_fd, CGROUP_LIMITS, &job->limits_fd);
+	if (cgroup_add_controllers(dir_fd, wanted | counted) == 0)
+		return 0;
+	r = cgroup_add_controllers(dir_fd, wanted);
+	return r < 0 ? cgroup_fail(job, -r, "cannot enable the controllers", err) : 0;
+}
+
+/* May there be processes beside the sandbox's own? */
+static bool cgroup_needs_helpers(const struct sbx_plan *plan)
+{
+	bool needed = plan->dbus.helper || plan->net.helper;
+
+	for (size_t i = 0; i < plan->n_steps && !needed; i++)
+		needed = plan->steps[i].kind == PLAN_STEP_LAYERS &&
+			 (plan->steps[i].layers->drivers & PLAN_LAYERS_FUSE);
+	return needed;
+}
+
+static int cgroup_make_helpers(struct cgroup_job *job, struct sbx_err *err)
+{
+	_autoclose_ int helpers = -1;
+	int r = cgroup_make(job->base_fd, CGROUP_HELPERS, &helpers);
+
 	if (r < 0)
 		return cgroup_fail(job, -r, "cannot make a cgroup", err);
 	job->helpers_fd = openat(helpers, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	if (job->helpers_fd < 0)
-		return cgroup_fail(job, errno, "cannot open cgroup.procs", err);
-	r = cgroup_set_all(job, job->limits_fd, err);
+	return job->helpers_fd < 0 ? cgroup_fail(job, errno, "cannot open cgroup.procs", err) : 0;
+}
+
+/* One with the limits. */
+static int cgroup_make_limited(const struct cgroup_job *job, int dir_fd, const char *name,
+			       int *ret_fd, struct sbx_err *err)
+{
+	int r = cgroup_make(dir_fd, name, ret_fd);
+
+	return r < 0 ? cgroup_fail(job, -r, "cannot make a cgroup", err)
+		     : cgroup_set_all(job, *ret_fd, err);
+}
+
+/* Those below BASE. */
+static int cgroup_make_all(struct cgroup_job *job, struct sbx_err *err)
+{
+	const uint32_t counted = cgroup_counted(job->base_fd);
+	int r = cgroup_enable_new(job, job->base_fd, counted, err);
+
+	if (r == 0 && cgroup_needs_helpers(job->plan))
+		r = cgroup_make_helpers(job, err);
 	if (r == 0)
-		r = cgroup_enable_wanted(job, job->limits_fd, true, &enabled, err);
-	if (r < 0)
-		return r;
-	r = cgroup_make(job->limits_fd, CGROUP_PAYLOAD, &job->payload_fd);
-	if (r < 0)
-		return cgroup_fail(job, -r, "cannot make a cgroup", err);
-	return cgroup_set_all(job, job->payload_fd, err);
+		r = cgroup_make_limited(job, job->base_fd, CGROUP_LIMITS, &job->limits_fd, err);
+	if (r == 0)
+		r = cgroup_enable_new(job, job->limits_fd, counted, err);
+	if (r == 0)
+		r = cgroup_make_limited(job, job->limits_fd, CGROUP_PAYLOAD, &job->payload_fd, err);
+	return r;
 }
 
 /* Leave the cgroup that is to be divided. */
@@ -440,10 +481,12 @@ void cgroup_job_finish(struct cgroup_job *job)
 		cgroup_job_end_all(job);
 		cgroup_await_end(job->limits_fd);
 	}
-	if (job->base_fd >= 0) {
+	if (job->payload_fd >= 0) /* else it is found */
+		(void)unlinkat(job->limits_fd, CGROUP_PAYLOAD, AT_REMOVEDIR);
+	if (job->base_fd >= 0)
 		(void)cgroup_remove(job->base_fd, CGROUP_LIMITS);
+	if (job->helpers_fd >= 0)
 		(void)cgroup_remove(job->base_fd, CGROUP_HELPERS);
-	}
 	if (job->moved && job->above_fd >= 0)
 		cgroup_move_back(job);
 	if (job->above_fd >= 0 && cgroup_remove(job->above_fd, job->name) == 0) {

@@ -196,6 +196,12 @@ static int idmap_helper_failed(struct idmap_job *job, size_t which, int status, 
 	return r;
 }
 
+/* Is this the error of a helper that has failed? --map=auto can do without. */
+bool idmap_is_to_blame(const struct sbx_err *err)
+{
+	return str_equal(err->option, hint_option(HINT_MAP_HELPER));
+}
+
 /**
  * Collect the helpers that have ended.
  *

@@ -210,6 +210,12 @@ static void monitor_wait_for_child(struct monitor *m)
 	m->child = 0;
 }
 
+/* Is what was used to be told? Which limits were reached always is. */
+static bool launch_tells_used(const struct sbx_plan *plan)
+{
+	return plan->stats || plan->json_status_fd >= 0;
+}
+
 static void monitor_end_helpers(struct monitor *m)
 {
 	bus_job_finish(&m->bus);
@@ -236,7 +242,8 @@ static void monitor_finish(struct monitor *m)
 	if (limited) {
 		monitor_end_helpers(m);
 		if (m->cgroup.payload_fd >= 0)
-			stats_read_cgroup(&m->stats, m->cgroup.limits_fd, m->cgroup.payload_fd);
+			stats_read_cgroup(&m->stats, m->cgroup.limits_fd, m->cgroup.payload_fd,
+					  launch_tells_used(m->plan));
 		cgroup_job_finish(&m->cgroup);
 	}
 	control_close(&m->control);
@@ -578,7 +585,7 @@ static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, m->end_ms, err);
 	sigset_t pending;
 
-	m->helper_failed |= r < 0 && str_equal(err->option, hint_option(HINT_MAP_HELPER));
+	m->helper_failed |= r < 0 && idmap_is_to_blame(err);
 	/* A signal that ends a launch was heard while the network was being made. */
 	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
 		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
@@ -1473,7 +1480,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	context_init(&ctx, plan);
 	monitor_init(&m, plan);
 	m.caller = caller;
-	told = plan->stats || plan->json_status_fd >= 0;
+	told = launch_tells_used(plan);
 	if (told)
 		stats_begin(&m.stats, launch_now_ms());
 	r = launch_start(&m, &ctx, caller, err);

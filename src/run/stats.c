@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/str.h"
 #include "sbx/run/stats.h"
 
 enum { STATS_TEXT_MAX = 16384 };
@@ -114,28 +115,44 @@ static void stats_parse(struct stats *stats, enum stats_id id, const char *text)
 		stats_set(stats, id, value);
 }
 
+/* All that stands in one file: the kernel gathers what is in it at each reading. */
+static void stats_read_file(struct stats *stats, int dir_fd, const char *file)
+{
+	_autoclose_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
+	char text[STATS_TEXT_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return;
+	text[n] = '\0';
+	for (size_t id = 0; id < STATS_COUNT_; id++)
+		if (stats_figures[id].file && str_equal(stats_figures[id].file, file))
+			stats_parse(stats, (enum stats_id)id, text);
+}
+
 /**
  * What is counted for the cgroups, before they are removed.
  * @limits_fd, @payload_fd: borrowed; see run/cgroup.c. Until Linux 6.11 a process that was
  *                          refused is counted where it would have been, only
+ * @all:                    false: only what tells which limits were reached
  */
-void stats_read_cgroup(struct stats *stats, int limits_fd, int payload_fd)
+void stats_read_cgroup(struct stats *stats, int limits_fd, int payload_fd, bool all)
 {
-	const int fds[] = {limits_fd, payload_fd};
+	static const struct {
+		const char *name;
+		bool of_limits;
+	} files[] = {
+		{"memory.events", true}, {"pids.events", true}, {"cpu.stat", false},
+		{"memory.peak", false},	 {"pids.peak", false},	{"io.stat", false},
+	};
 
 	stats->has_cgroup = true;
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		for (size_t id = 0; id < STATS_COUNT_; id++) {
-			const char *file = stats_figures[id].file;
-			_autoclose_ int fd = file ? openat(fds[i], file, O_RDONLY | O_CLOEXEC) : -1;
-			char text[STATS_TEXT_MAX];
-			ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-			if (n < 0)
-				continue;
-			text[n] = '\0';
-			stats_parse(stats, (enum stats_id)id, text);
-		}
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (!all && !files[i].of_limits)
+			continue;
+		stats_read_file(stats, limits_fd, files[i].name);
+		stats_read_file(stats, payload_fd, files[i].name);
+	}
 }
 
 /* ---- words ---- */

@@ -240,39 +240,64 @@ static const char *cgroup_remedy(const struct probe_host *host)
 			    cgroup_places[0]);
 }
 
-/* One cgroup. Return: 0 with *ret and *ret_obstacle filled, or -ENOMEM. */
+/* Nobody else may be in it. Return: 0 with *ret_what filled, NULL where nobody is, or -ENOMEM. */
+static int cgroup_look_inside(const struct probe_host *host, const char *dir, bool *ret_self,
+			      const char **ret_what)
+{
+	long other = cgroup_find_other(dir, host->arena, ret_self);
+
+	*ret_what = other <= 0 ? NULL
+			       : arena_printf(host->arena,
+					      "%s has other processes in it, as %ld, which keep it "
+					      "whole",
+					      dir, other);
+	return other < 0 || (other && !*ret_what) ? -ENOMEM : 0;
+}
+
+/* It has to have what is wanted for those below. The same. */
+static int cgroup_look_at_controllers(const struct probe_host *host, const char *dir,
+				      uint32_t wanted, struct cgroup_obstacle *ret)
+{
+	const char *type = cgroup_read_file(dir, "cgroup.type", host->arena);
+	const char *have = cgroup_read_file(dir, "cgroup.controllers", host->arena);
+	const char *missing = have ? cgroup_list_missing(have, wanted, host->arena) : NULL;
+
+	if (!missing || !type)
+		return -ENOMEM;
+	if (*type && !str_starts_with(type, "domain\n")) {
+		ret->what = arena_printf(host->arena, "%s is a threaded cgroup, or below one", dir);
+	} else if (*missing) {
+		ret->what = arena_printf(host->arena, "%s is delegated, without the controllers %s",
+					 dir, missing);
+		ret->remedy = cgroup_delegate_all;
+	} else {
+		return 0;
+	}
+	return ret->what ? 0 : -ENOMEM;
+}
+
+/*
+ * One cgroup. What is in the way of all but the last that is looked at is nobody's concern, and
+ * each file of it costs three calls: so no more is read than it takes.
+ *
+ * Return: 0 with *ret and *ret_obstacle filled, its remedy only where that is a special one; or
+ * -ENOMEM.
+ */
 static int cgroup_look_at(const struct probe_host *host, const char *dir, uint32_t wanted,
 			  struct cgroup_own *ret, struct cgroup_obstacle *ret_obstacle)
 {
-	const char *have = cgroup_read_file(dir, "cgroup.controllers", host->arena);
-	const char *type = cgroup_read_file(dir, "cgroup.type", host->arena);
-	const char *missing = have ? cgroup_list_missing(have, wanted, host->arena) : NULL;
-	long other;
+	int r = 0;
 
 	*ret = (struct cgroup_own){.dir = dir, .writable = cgroup_is_writable(dir, host->arena)};
 	*ret_obstacle = (struct cgroup_obstacle){0};
-	other = cgroup_find_other(dir, host->arena, &ret->with_self);
-	if (!missing || !type || other < 0)
-		return -ENOMEM;
-	ret_obstacle->remedy = cgroup_remedy(host);
-	if (!ret->writable)
+	if (!ret->writable) {
 		ret_obstacle->what = arena_printf(host->arena, "%s is not delegated to you", dir);
-	else if (other)
-		ret_obstacle->what = arena_printf(
-			host->arena, "%s has other processes in it, as %ld, which keep it whole",
-			dir, other);
-	else if (*type && !str_starts_with(type, "domain\n"))
-		ret_obstacle->what =
-			arena_printf(host->arena, "%s is a threaded cgroup, or below one", dir);
-	else if (*missing) {
-		ret_obstacle->what = arena_printf(
-			host->arena, "%s is delegated, without the controllers %s", dir, missing);
-		ret_obstacle->remedy = cgroup_delegate_all;
-	} else {
-		ret_obstacle->remedy = NULL;
-		return 0;
+		return ret_obstacle->what ? 0 : -ENOMEM;
 	}
-	return ret_obstacle->what ? 0 : -ENOMEM;
+	r = cgroup_look_inside(host, dir, &ret->with_self, &ret_obstacle->what);
+	if (r == 0 && !ret_obstacle->what)
+		r = cgroup_look_at_controllers(host, dir, wanted, ret_obstacle);
+	return r;
 }
 
 /* The cgroup above; NULL: there is none below the mount. */
@@ -321,6 +346,8 @@ int cgroup_look_at_own(const struct probe_host *host, uint32_t wanted, struct cg
 		*ret = above;
 		*ret_obstacle = obstacle;
 	}
+	if (ret_obstacle->what && !ret_obstacle->remedy)
+		ret_obstacle->remedy = cgroup_remedy(host);
 	return r;
 }
 

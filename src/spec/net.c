@@ -1102,9 +1102,24 @@ static bool net_maps_zero(const struct plan_map *map)
  * slirp4netns hides the host's files from itself as uid 0 of the sandbox's user namespace
  * (or of its own, where the caller is root there), so that id must exist.
  */
-static bool net_can_hide_files(const struct probe_host *host, const struct sbx_plan *plan)
+static bool net_can_hide_files(const struct probe_host *host, const struct plan_map *uid_map,
+			       const struct plan_map *gid_map)
 {
-	return host->uid == 0 || (net_maps_zero(&plan->uid_map) && net_maps_zero(&plan->gid_map));
+	return host->uid == 0 || (net_maps_zero(uid_map) && net_maps_zero(gid_map));
+}
+
+/* What slirp4netns is started with, as whoever has these ids. */
+static int net_fill_args(const struct probe_host *host, const struct net_words *words,
+			 const struct plan_map *uid_map, const struct plan_map *gid_map,
+			 struct sbx_plan *plan, struct sbx_err *err)
+{
+	struct plan_net *net = &plan->net;
+
+	if (!words->internet)
+		return 0;
+	net->has_own_sandbox = net_can_hide_files(host, uid_map, gid_map);
+	net->by_pid = net->has_own_sandbox && host->uid != 0;
+	return net_args(words, &plan->arena, net) < 0 ? err_oom(err) : 0;
 }
 
 static int net_remark(const struct net_words *words, const struct sbx_spec *spec,
@@ -1330,10 +1345,9 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 		r = idmap_split(&share->uid_map, &plan->arena, &plan->uid_map, err);
 	if (r == 0)
 		r = idmap_split(&share->gid_map, &plan->arena, &plan->gid_map, err);
+	if (r == 0)
+		r = net_fill_args(host, words, &share->uid_map, &share->gid_map, plan, err);
 	plan->net.share = share;
-	plan->net.has_own_sandbox = host->uid == 0 || (net_maps_zero(&share->uid_map) &&
-						       net_maps_zero(&share->gid_map));
-	plan->net.by_pid = plan->net.has_own_sandbox && host->uid != 0;
 	return r;
 }
 
@@ -1357,23 +1371,19 @@ static int net_fill_ipv6(const struct net_words *words, struct sbx_plan *plan)
 	return 0;
 }
 
-/* The files of /etc, and what slirp4netns is told. */
-static int net_fill_internet(const struct probe_host *host, const struct net_words *words,
-			     struct sbx_plan *plan, struct sbx_err *err)
+/* The files of /etc. */
+static int net_fill_files(const struct net_words *words, struct sbx_plan *plan, struct sbx_err *err)
 {
 	const struct net_address gateway = net_own(words, NET_GATEWAY);
 	struct plan_net *net = &plan->net;
 
 	if (!words->internet)
 		return 0;
-	net->has_own_sandbox = net_can_hide_files(host, plan);
-	net->by_pid = net->has_own_sandbox && host->uid != 0;
 	net->resolv_conf = net_resolv_conf(words, &plan->arena);
 	if (words->allow_host_loopback)
 		net->gateway = net_address_arg(&plan->arena, "", &gateway);
 	if (!net->resolv_conf || (words->allow_host_loopback && !net->gateway) ||
-	    (words->ipv6 && net_fill_ipv6(words, plan) < 0) ||
-	    net_args(words, &plan->arena, net) < 0)
+	    (words->ipv6 && net_fill_ipv6(words, plan) < 0))
 		return err_oom(err);
 	return 0;
 }
@@ -1399,9 +1409,11 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
 	if (r == 0)
-		r = net_fill_internet(host, words, plan, err);
-	if (r == 0 && words->share[0])
-		r = net_fill_share(host, words, helper, plan, err);
+		r = net_fill_files(words, plan, err);
+	if (r == 0)
+		r = words->share[0]
+			    ? net_fill_share(host, words, helper, plan, err)
+			    : net_fill_args(host, words, &plan->uid_map, &plan->gid_map, plan, err);
 	if (r < 0)
 		return r;
 	if (!words->share[0])

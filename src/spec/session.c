@@ -215,10 +215,16 @@ static bool session_passes_over(const struct mountinfo_entry *entry)
 	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
 }
 
-/* Why a mount is not shown; NULL: it is. */
-static const char *session_why_passed(const struct mountinfo_entry *entry)
+/* A directory that is root's alone, as systemd mounts credentials, cannot be a layer. */
+static bool session_can_enter(const char *path, bool is_dir)
 {
-	if (session_passes_over(entry) || access(entry->point, F_OK) < 0)
+	return access(path, is_dir ? R_OK | X_OK : F_OK) == 0;
+}
+
+/* Why a mount is not shown; NULL: it is. */
+static const char *session_why_passed(const struct mountinfo_entry *entry, bool is_dir)
+{
+	if (session_passes_over(entry) || !session_can_enter(entry->point, is_dir))
 		return "it has no files to keep changes of, or cannot be entered";
 	/* The kernel mounts nothing a second time that has no name any more. */
 	if (mountinfo_is_deleted(entry))
@@ -277,7 +283,7 @@ static int session_find_mounts(const struct probe_host *host, struct arena *aren
 		if (!path_is_below(entry.point, view->root) || str_equal(entry.point, view->root) ||
 		    !session_sees_mount(&entry, &mount.is_dir))
 			continue;
-		mount.passed = session_why_passed(&entry);
+		mount.passed = session_why_passed(&entry, mount.is_dir);
 		mount.kind = mount.passed   ? SESSION_MOUNT_PASSED
 			     : mount.is_dir ? SESSION_MOUNT_ROOT
 					    : SESSION_MOUNT_FILE;

@@ -9,16 +9,38 @@
 #include "limits.h"
 #include "measure.h"
 
-/* The manager's bus is where a login has it, not in the directory that the benchmark made. */
-static void show_bus(char *link, size_t size)
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+/* How the manager is reached: not in the directory that the benchmark made, but a login's. */
+static const char *const manager_names[] = {"bus", "systemd"};
+
+static void manager_link(const char *name, char *link, size_t size)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char bus[64];
 
-	snprintf(bus, sizeof(bus), "/run/user/%u/bus", getuid());
-	snprintf(link, size, "%s/bus", runtime ? runtime : "");
-	if (symlink(bus, link) < 0)
-		link[0] = '\0';
+	snprintf(link, size, "%s/%s", runtime ? runtime : "", name);
+}
+
+static void show_manager(void)
+{
+	char target[64], link[256];
+
+	for (size_t i = 0; i < COUNT_OF(manager_names); i++) {
+		snprintf(target, sizeof(target), "/run/user/%u/%s", getuid(), manager_names[i]);
+		manager_link(manager_names[i], link, sizeof(link));
+		if (symlink(target, link) < 0)
+			measure_die(link);
+	}
+}
+
+static void hide_manager(void)
+{
+	char link[256];
+
+	for (size_t i = 0; i < COUNT_OF(manager_names); i++) {
+		manager_link(manager_names[i], link, sizeof(link));
+		unlink(link);
+	}
 }
 
 /* Leave our own cgroup for one below, so that sbx can divide it. False: it is not ours. */
@@ -60,39 +82,56 @@ static bool can_be_limited(const struct programs *programs)
 }
 
 static struct subject limits_subject(const char *name, struct words *words,
-				     const struct programs *programs, bool limited)
+				     const struct programs *programs, const char *const *limits)
 {
 	command_sbx_base(words, programs, MAP_SINGLE);
-	if (limited)
-		words_add_list(words,
-			       (const char *const[]){"--memory", "1G", "--pids", "1000", NULL});
+	words_add_list(words, limits);
 	words_add_list(words, (const char *const[]){"--", "/usr/bin/true", NULL});
 	return (struct subject){.name = name, .argv = words->word};
+}
+
+/* What there is without sbx's own limits: another program asks for the scope, and executes sbx. */
+static struct subject systemd_run_subject(struct words *words, const struct programs *programs)
+{
+	words_add_list(words, (const char *const[]){"/usr/bin/systemd-run", "--user", "--scope",
+						    "--quiet", "-p", "MemoryMax=1G", "-p",
+						    "TasksMax=1000", "--", NULL});
+	return limits_subject("systemd-run --user --scope sbx", words, programs,
+			      (const char *const[]){NULL});
+}
+
+static void limits_race(const struct programs *programs, bool own, size_t rounds)
+{
+	struct words plain = {0}, pids = {0}, limited = {0}, run = {0};
+	struct subject subjects[] = {
+		limits_subject("without limits", &plain, programs, (const char *const[]){NULL}),
+		limits_subject("--pids 1000", &pids, programs,
+			       (const char *const[]){"--pids", "1000", NULL}),
+		limits_subject("--memory 1G --pids 1000", &limited, programs,
+			       (const char *const[]){"--memory", "1G", "--pids", "1000", NULL}),
+		systemd_run_subject(&run, programs),
+	};
+	size_t n = COUNT_OF(subjects) - (own ? 1 : 0);
+
+	measure_race(subjects, n, 3, rounds);
+	measure_print(own ? "launch of true with limits, a delegated cgroup"
+			  : "launch of true with limits, a scope that systemd makes",
+		      subjects, n);
+	measure_free(subjects, n);
+	words_free(&plain);
+	words_free(&pids);
+	words_free(&limited);
+	words_free(&run);
 }
 
 void limits_bench(const struct programs *programs, size_t rounds)
 {
 	bool own = leave_cgroup();
-	struct words plain = {0}, limited = {0};
-	char link[256];
 
-	show_bus(link, sizeof(link));
-	if (!can_be_limited(programs)) {
+	show_manager();
+	if (can_be_limited(programs))
+		limits_race(programs, own, rounds);
+	else
 		printf("\nno cgroup can be had here: limits not measured\n");
-	} else {
-		struct subject subjects[] = {
-			limits_subject("without limits", &plain, programs, false),
-			limits_subject("--memory 1G --pids 1000", &limited, programs, true),
-		};
-
-		measure_race(subjects, 2, 3, rounds);
-		measure_print(own ? "launch of true with limits, a delegated cgroup"
-				  : "launch of true with limits, a scope that systemd makes",
-			      subjects, 2);
-		measure_free(subjects, 2);
-		words_free(&plain);
-		words_free(&limited);
-	}
-	if (link[0])
-		unlink(link);
+	hide_manager();
 }

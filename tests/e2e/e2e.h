@@ -6,6 +6,8 @@
 #pragma once
 
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "testlib.h"
 
@@ -33,3 +35,11 @@
 		cr_expect(strcasestr((result).err, (words)), "no \"%s\" in: %s", (words),          \
 			  (result).err);                                                           \
 	} while (0)
+
+/* A tmpfs keeps attributes of users since Linux 6.6; the kernel's overlays need them. */
+static inline bool tmpfs_has_attributes(void)
+{
+	_autoclose_ int fd = memfd_create("attributes", MFD_CLOEXEC);
+
+	return fsetxattr(fd, "user.test", "t", 1, 0) == 0;
+}

@@ -201,6 +201,15 @@ static struct run_result with_small_disk(const struct cow_site *site, const char
 							NULL});
 }
 
+/* Where a tmpfs keeps no marks the kernel's driver is refused, and leaves nothing. */
+static bool is_refused(const struct cow_site *site, const struct run_result *run)
+{
+	if (strcmp(site->sbx_driver, "kernel") != 0 || tmpfs_has_attributes())
+		return false;
+	cr_expect(strstr(run->err, "whose filesystem has no user attributes"), "%s", run->err);
+	return true;
+}
+
 /*
  * The disk of the sessions is full: the command is told, and what it could write is kept. With
  * fuse-overlayfs there is room again some time after a file was removed, and a write has failed
@@ -222,10 +231,13 @@ Test(cow_apply, a_full_disk_during_the_run)
 			       "echo status $?; $1 diff --name-only /small/s; cat a; "
 			       "$1 apply /small/s; cat a n; ls");
 
-		expect_success(run);
-		cr_expect(strstr(run.err, "No space left on device"), "%s", run.err);
-		cr_expect_str_eq(run.out, "1\nstatus 0\n/small/t/a\n/small/t/n\na\n"
-					  "applied: 1 added, 1 changed, 0 deleted\n2\n3\na\nn\n");
+		if (!is_refused(&site, &run)) {
+			expect_success(run);
+			cr_expect(strstr(run.err, "No space left on device"), "%s", run.err);
+			cr_expect_str_eq(run.out, "1\nstatus 0\n/small/t/a\n/small/t/n\na\n"
+						  "applied: 1 added, 1 changed, 0 deleted\n"
+						  "2\n3\na\nn\n");
+		}
 		cow_finish(&site);
 	}
 }
@@ -243,7 +255,8 @@ Test(cow_apply, a_full_disk_before_the_run)
 
 	expect_success(run);
 	cr_expect_str_eq(run.out, "status 125\nfill\nt\n", "%s", run.err);
-	cr_expect(strstr(run.err, "No space left on device"), "%s", run.err);
+	if (!is_refused(&site, &run))
+		cr_expect(strstr(run.err, "No space left on device"), "%s", run.err);
 	cow_finish(&site);
 }
 
@@ -269,6 +282,10 @@ Test(cow_apply, a_full_disk_during_apply)
 			"rm /small/fill; $1 apply s; $1 diff s; cat d/? | tr -s n; "
 			"cat d/? | wc -c; ls");
 
+		if (is_refused(&site, &run)) {
+			cow_finish(&site);
+			continue;
+		}
 		cr_expect_eq(run.status, 0, "%s: %s%s", driver, run.out, run.err);
 		cr_expect(strstr(run.err, "No space left on device") &&
 				  strstr(run.err, "nothing is lost"),

@@ -405,3 +405,53 @@ Test(cow_layers, any_name_will_do)
 		cow_finish(&site);
 	}
 }
+
+/* Made anew, so that the layer needs a mark: an attribute. */
+static struct run_result in_memory(const struct cow_site *site, const char *session,
+				   const char *driver)
+{
+	return run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			    "/usr", "--cow", site->path, "--session", session, "--chdir",
+			    site->path, "--overlay-driver", driver, "-v", "--", "/bin/sh", "-ec",
+			    "rm -r d; mkdir d; echo n >d/n; ls d");
+}
+
+/* Before Linux 6.6 a tmpfs keeps none: the kernel is not asked, or if it must be, that is said. */
+Test(cow_layers, a_session_in_memory_is_for_who_can_keep_it)
+{
+	char memory[] = "/dev/shm/sbx-test-XXXXXX", by_kernel[64], by_either[64];
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	skip_unless(mkdtemp(memory), "no /dev/shm");
+	snprintf(by_kernel, sizeof(by_kernel), "%s/k", memory);
+	snprintf(by_either, sizeof(by_either), "%s/e", memory);
+	cow_start(&site, "kernel", "d/x=x\n");
+	_autorun_ struct run_result kernel = in_memory(&site, by_kernel, "kernel");
+	_autorun_ struct run_result either = in_memory(&site, by_either, "auto");
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", by_either);
+	_autorun_ struct run_result there = run_program("/bin/ls", memory);
+	_autorun_ struct run_result gone = cow_verb(&site, "discard", by_either);
+	char expected[1024];
+
+	(void)snprintf(expected, sizeof(expected), "%s/d/n\n%s/d/x\n", site.path, site.path);
+	expect_out(either, "n\n");
+	expect_out(diff, expected);
+	expect_success(gone);
+	if (tmpfs_has_attributes()) {
+		_autorun_ struct run_result too = cow_verb(&site, "discard", by_kernel);
+
+		expect_success(too);
+		expect_out(kernel, "n\n");
+		expect_out(there, "e\nk\n");
+	} else {
+		expect_failure(kernel, 125, "--overlay-driver: ");
+		expect_failure(kernel, 125, "whose filesystem has no user attributes");
+		expect_failure(kernel, 125, "--overlay-driver=fuse can");
+		expect_out(there, "e\n");
+		cr_expect(strstr(either.err, "has no user attributes"), "%s", either.err);
+	}
+	cr_expect_eq(rmdir(memory), 0, "%m");
+	cow_finish(&site);
+}

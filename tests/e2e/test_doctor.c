@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/landlock.h>
 
 #include "e2e.h"
 
@@ -281,6 +284,62 @@ Test(doctor, a_read_only_sysctl_is_named)
 
 	expect_same(doctor, launch, "cannot forbid user namespaces: Read-only file system",
 		    "the caller's /proc/sys is read-only");
+}
+
+/* ---- what older kernels lack ---- */
+
+/* The version of the kernel's Landlock, or -errno. */
+static int landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi < 0 ? -errno : (int)abi;
+}
+
+/* On 6.1, which has ABI 2, it is an error that says so; on 6.12 it does its work. */
+Test(doctor, a_landlock_that_cannot_scope_is_named)
+{
+	_autorun_ struct run_result doctor = run_sbx("doctor", "landlock");
+	_autorun_ struct run_result launch =
+		in_usr("--share-net", "--landlock=require", "--", "true");
+	_autorun_ struct run_result without = in_usr("--share-net", "--explain", "--", "true");
+	int abi = landlock_abi();
+	char cause[64] = "", works[64] = "";
+
+	skip_unless(abi >= 0, "Landlock is not there, or not enabled");
+	(void)snprintf(cause, sizeof(cause), "this kernel's Landlock (ABI %d) cannot scope", abi);
+	(void)snprintf(works, sizeof(works), "scopes: ABI %d\n", abi);
+	if (abi < 6) {
+		expect_same(doctor, launch, cause, "Linux 6.12 and later can; see \"uname -r\"");
+		cr_expect(strstr(without.out, cause), "%s", without.out);
+	} else {
+		expect_finding(doctor, 0, "works   landlock ");
+		cr_expect(strstr(doctor.out, works), "%s", doctor.out);
+		expect_success(launch);
+		cr_expect(strstr(without.out, "abstract sockets within the sandbox by Landlock"),
+			  "%s", without.out);
+	}
+}
+
+Test(doctor, a_tmpfs_that_keeps_no_marks_is_named)
+{
+	_autorun_ struct run_result doctor = run_sbx("doctor", "overlayfs");
+	_autorun_ struct run_result launch =
+		in_usr("--overlay-driver=kernel", "--overlay-src", "/usr/share", "--tmp-overlay",
+		       "/x", "--", "true");
+
+	skip_unless(doctor.status == 0, "the kernel makes no overlays here");
+	if (tmpfs_has_attributes()) {
+		expect_finding(doctor, 0, "works   overlayfs ");
+		expect_success(launch);
+	} else {
+		expect_finding(doctor, 0, "limited overlayfs ");
+		cr_expect(strstr(doctor.out, "cannot be made again (Linux 6.6 can)"), "%s",
+			  doctor.out);
+		expect_failure(launch, 125, "--overlay-driver: ");
+		expect_failure(launch, 125, "before Linux 6.6 the kernel cannot keep its marks");
+		expect_failure(launch, 125, "--overlay-driver=fuse can");
+	}
 }
 
 /* ---- ids ---- */

@@ -266,14 +266,10 @@ Test(shared, root_of_a_namespace_has_it_too)
 	expect_out(r, "one pong\ntwo pong\n");
 }
 
-/*
- * Outside of a world: with the ids of /etc/subuid, where there are any. Which of them a member
- * has is its own affair.
- */
-Test(shared, the_usual_map_has_it_too)
+/* Outside of a world: with the ids of /etc/subuid, where there are any. */
+static struct run_result on_the_host(const char *script)
 {
-	world_skip();
-	_autoclose_ int tree = tmp_tree(NULL);
+	_autoclose_ int tree = tmp_tree("fails=#!/bin/sh\nexit 1\n");
 	_autofree_ char *dir = tree_path(tree, "");
 	char runtime[1024], home[1024], sbx[1024];
 	const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", home, runtime, sbx, NULL};
@@ -282,19 +278,63 @@ Test(shared, the_usual_map_has_it_too)
 	(void)snprintf(sbx, sizeof(sbx), "SBX=%s", sbx_program());
 	(void)snprintf(home, sizeof(home), "HOME=%s", dir);
 	(void)snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=%s", dir);
-	_autorun_ struct run_result r = run_argv(
-		&options,
-		(const char *const[]){"bash", "-c",
-				      "S=\"$SBX --ro-bind /usr /usr --net=lab,user\"; "
-				      "$SBX net create lab,user; "
-				      "for map in auto single; do $S --map=$map -- bash -c "
-				      "'id -u; grep -c eth0 /proc/net/dev'; done; "
-				      "$S --root -- id -u; $SBX net rm lab; ls -A sbx/networks",
-				      NULL});
+	return run_argv(&options, (const char *const[]){"bash", "-c", script, NULL});
+}
+
+Test(shared, the_usual_map_has_it_too)
+{
 	char want[128];
+
+	world_skip();
+	_autorun_ struct run_result r =
+		on_the_host("S=\"$SBX --ro-bind /usr /usr --net=lab\"; $SBX net create lab; "
+			    "for map in auto single; do $S --map=$map -- bash -c "
+			    "'id -u; grep -c eth0 /proc/net/dev'; done; "
+			    "$S --root -- id -u; $SBX net rm lab; ls -A sbx/networks");
 
 	(void)snprintf(want, sizeof(want), "%u\n1\n%u\n1\n0\n", getuid(), getuid());
 	expect_out(r, want);
+}
+
+/* What slirp4netns can do with the ids of the first is nothing that the others have to ask for. */
+Test(shared, members_with_the_internet_may_have_other_maps)
+{
+	world_skip();
+	_autorun_ struct run_result r = on_the_host(
+		"S=\"$SBX --ro-bind /usr /usr\"; for first in --map=auto --map=single "
+		"'--root --map=single'; do "
+		"coproc $S $first --net=lab,user -- sh -c 'echo up; exec cat'; "
+		"read up <&${COPROC[0]}; "
+		"for map in --map=single --root; do $S $map --net=lab,user,lan -- "
+		"grep -c eth0 /proc/net/dev; done; kill $COPROC_PID; wait $COPROC_PID; "
+		"until test -z \"$(ls -A sbx/networks)\"; do sleep 0.05; done; done 2>&1");
+
+	expect_out(r, "1\n1\n1\n1\n1\n1\n");
+}
+
+/* As in a user namespace that does not have root's id: --map=auto does without the helpers. */
+Test(shared, where_ids_cannot_be_mapped_there_is_one)
+{
+	world_skip();
+	_autorun_ struct run_result r =
+		on_the_host("O=\"--helper newuidmap=$PWD/fails --helper newgidmap=$PWD/fails\"; "
+			    "S=\"$SBX --ro-bind /usr /usr $O\"; "
+			    "coproc $S --net=lab,user --name one -- sh -c 'echo up; exec cat'; "
+			    "read up <&${COPROC[0]}; "
+			    "$S --net=lab,user,lan -- grep -c eth0 /proc/net/dev; $SBX net ls -q; "
+			    "kill $COPROC_PID; wait $COPROC_PID; true");
+
+	expect_out(r, "1\nlab\n");
+}
+
+/* Those of the helpers that a user 1000 may have can do nothing in the world. */
+Test(shared, one_is_created_where_ids_cannot_be_mapped)
+{
+	in_world("$SBX net create web,user; echo $?; "
+		 "$SBX --ro-bind /usr /usr --net=web,user,lan -- grep -c eth0 /proc/net/dev; "
+		 "$SBX net rm web; " LEFT);
+
+	expect_out(r, "0\n1\n");
 }
 
 /* ---- what fails ---- */

@@ -12,8 +12,9 @@
  * listens, on every address, says "hello" on 80, and the port that it was asked at on 5300.
  *
  * A script runs there as the user 1000, who has no privilege over that network, or as root
- * of that namespace, where it says so. $S is sbx with /usr, $D the test's directory. All of it,
- * what a script leaves included, ends with the namespace of its processes.
+ * of that namespace, where it says so. $S is sbx with /usr, and with one id, since there may be a
+ * user 1000 with ids in /etc/subuid, whose helpers can do nothing there; $D is the test's
+ * directory. All of it, what a script leaves included, ends with the namespace of its processes.
  */
 #pragma once
 
@@ -74,7 +75,7 @@ static inline struct run_result world_run_as(const char *as, int tree, const cha
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", home, runtime, sbx, server, NULL};
 	const struct run_options options = {.cwd = dir, .env = env};
 
-	(void)snprintf(sbx, sizeof(sbx), "S=%s --ro-bind /usr /usr", sbx_program());
+	(void)snprintf(sbx, sizeof(sbx), "S=%s --map=single --ro-bind /usr /usr", sbx_program());
 	(void)snprintf(home, sizeof(home), "HOME=%s", dir);
 	(void)snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=%s", dir);
 	(void)snprintf(server, sizeof(server), "SERVER_TEXT=%s", world_server);

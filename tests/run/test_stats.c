@@ -19,7 +19,7 @@ static void read_trees(struct stats *stats, int limits, int payload)
 	_autoclose_ int leaf = openat(payload, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	stats_begin(stats, 1000);
-	stats_read_cgroup(stats, above, leaf);
+	stats_read_cgroup(stats, above, leaf, true);
 }
 
 Test(stats, of_a_cgroup_are_all_there)

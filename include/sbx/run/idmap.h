@@ -24,6 +24,7 @@ int idmap_job_start(struct idmap_job *job, const struct sbx_plan *plan, pid_t ch
 		    const sigset_t *sigmask, struct sbx_err *err);
 int idmap_job_reap(struct idmap_job *job, struct sbx_err *err);
 bool idmap_job_done(const struct idmap_job *job);
+bool idmap_is_to_blame(const struct sbx_err *err);
 
 int idmap_write_own(const struct sbx_plan *plan, struct sbx_err *err);
 int idmap_write_child(pid_t child, const struct sbx_plan *plan, struct sbx_err *err);

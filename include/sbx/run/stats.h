@@ -34,7 +34,7 @@ struct stats {
 
 void stats_begin(struct stats *stats, int64_t now_ms);
 void stats_read_children(struct stats *stats, int64_t now_ms);
-void stats_read_cgroup(struct stats *stats, int limits_fd, int payload_fd);
+void stats_read_cgroup(struct stats *stats, int limits_fd, int payload_fd, bool all);
 void stats_describe(const struct stats *stats, struct str_buf *out);
 void stats_describe_limits(const struct stats *stats, const struct plan_limits *limits,
 			   struct str_buf *out);
