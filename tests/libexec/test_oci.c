@@ -24,7 +24,7 @@
 #include "sbx/libexec/oci.h"
 #include "sbx/seccomp/table.h"
 
-enum { NUMBERS = 620, VALUES_MAX = 64 };
+enum { NUMBERS = 620, VALUES_MAX = 512 };
 
 /* Allow little, by capabilities and processors, as the files of container engines do. */
 static const char allow_some[] =
@@ -471,6 +471,41 @@ Test(oci_docker, its_profile_does_what_it_says)
 Test(oci_docker, its_profile_of_2016_does_what_it_says)
 {
 	compare_file(TEST_DOCKER "/fixtures/default-old-format.json", false);
+}
+
+/*
+ * As the newest files of container engines are written: families of sockets one by one, an
+ * errno of the default's own, processors without others beside them, calls of tomorrow.
+ */
+Test(oci, many_rules_for_one_call)
+{
+	static const unsigned families[] = {13, 14, 16, 17, 18, 21, 24, 26, 29, 33, 36, 39, 41, 45};
+	char text[4096];
+	size_t n;
+	const struct oci_host *hosts = engine_hosts(&n);
+	int at = snprintf(
+		text, sizeof(text),
+		"{'defaultAction': 'SCMP_ACT_ERRNO', 'defaultErrnoRet': 1, 'archMap': ["
+		"{'architecture': 'SCMP_ARCH_X86_64', 'subArchitectures': ['SCMP_ARCH_X86']},"
+		"{'architecture': 'SCMP_ARCH_RISCV64', 'subArchitectures': null},"
+		"{'architecture': 'SCMP_ARCH_LOONGARCH64', 'subArchitectures': null}],"
+		"'syscalls': [{'names': ['read', 'write', 'close', 'execve', 'exit_group', 'brk',"
+		"'mmap', 'openat', 'dup', 'dup3', 'fcntl', 'call_of_tomorrow'],"
+		"'action': 'SCMP_ACT_ALLOW'}, {'names': ['ptrace'], 'action': 'SCMP_ACT_ALLOW',"
+		"'includes': {'minKernel': '4.8'}}, {'names': ['clone3'], 'action':"
+		"'SCMP_ACT_ERRNO', 'errnoRet': 38, 'excludes': {'caps': ['CAP_SYS_ADMIN']}},"
+		"{'names': ['socket'], 'action': 'SCMP_ACT_ALLOW', 'args': [{'index': 0,"
+		"'value': 12, 'op': 'SCMP_CMP_LT'}]}");
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		at += snprintf(text + at, sizeof(text) - (size_t)at,
+			       ", {'names': ['socket'], 'action': 'SCMP_ACT_ALLOW', 'args': "
+			       "[{'index': 0, 'value': %u, 'op': 'SCMP_CMP_EQ'}]}",
+			       families[i]);
+	cr_assert_lt(at, (int)sizeof(text) - 3);
+	(void)snprintf(text + at, sizeof(text) - (size_t)at, "]}");
+	for (size_t i = 0; i < n; i++)
+		compare(text, &hosts[i], false);
 }
 
 /* ---- remarks and mistakes ---- */
