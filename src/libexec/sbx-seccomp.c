@@ -11,7 +11,8 @@
  * parses no JSON. Once the text is in memory nothing else is needed, so before it is
  * looked at a filter of system calls leaves only memory, and writing what comes of it.
  *
- * Standard error: on success a remark per line; else what is wrong, and where.
+ * Standard error: on success a remark per line, behind that of --libraries, by which sbx
+ * knows whether what it has kept would come out the same; else what is wrong, and where.
  * Exit status: 0, 1 failed, 2 usage.
  */
 

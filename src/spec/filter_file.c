@@ -355,17 +355,18 @@ static const char *filter_take_libraries(char *text, struct arena *arena)
 	char room[FILTER_CACHE_FILES_MAX_BYTES];
 	struct str_buf files = STR_BUF_ON_STACK(room);
 	size_t len = strcspn(text, "\n"), n = 0;
-	char *line = arena_dup_n(arena, text, len), *path;
+	char *line = arena_dup_n(arena, text, len), *rest;
 
 	if (!line || !str_starts_with(text, filter_libraries))
 		return NULL;
 	memmove(text, text + len + (text[len] == '\n'), strlen(text + len) + (text[len] == '\0'));
-	for (strtok_r(line, " ", &path); (line = strtok_r(NULL, " ", &path)); n++) {
+	(void)strtok_r(line, " ", &rest);
+	for (const char *path; (path = strtok_r(NULL, " ", &rest)); n++) {
 		const char *identity;
 
-		if (line[0] != '/' || filter_cache_identify(line, arena, &identity) < 0)
+		if (path[0] != '/' || filter_cache_identify(path, arena, &identity) < 0)
 			return NULL;
-		str_buf_printf(&files, "%s %s\n", identity, line);
+		str_buf_printf(&files, "%s %s\n", identity, path);
 	}
 	return n == 0 || n > FILTER_LIBRARIES_MAX || files.cut ? NULL : arena_dup(arena, room);
 }

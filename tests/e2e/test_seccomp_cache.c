@@ -108,6 +108,27 @@ Test(seccomp_cache, odd_entries_are_passed_over)
 	}
 }
 
+/* Nor what belongs to somebody else, the file or a directory above it. */
+Test(seccomp_cache, what_another_user_owns_is_passed_over)
+{
+	static const char *const spoil[] = {"$D/*", "$D", "${D%/*}"};
+
+	desk_need();
+	for (size_t i = 0; i < ARRAY_SIZE(spoil); i++) {
+		char script[256];
+
+		(void)snprintf(script, sizeof(script),
+			       "try; runs; try; runs; chown 7 %s; try; runs", spoil[i]);
+		{
+			_autorun_ struct run_result r = desk_run_as_root(script);
+
+			skip_unless(!strstr(r.err, "--map=range"), "there are no ranges of ids");
+			cr_expect_str_eq(r.out, "1\n1\n1\n1\n1\n2\n", "%s: %s%s", spoil[i], r.out,
+					 r.err);
+		}
+	}
+}
+
 /* Directories that others can enter, and what is none. */
 Test(seccomp_cache, odd_directories_are_not_used)
 {
@@ -139,6 +160,18 @@ Test(seccomp_cache, only_the_sessions_own_directory_is_used)
 		    "XDG_RUNTIME_DIR=$HOME/x counted --seccomp p.json -v -- true 2>&1 |\n"
 		    "grep -o 'not kept: XDG_RUNTIME_DIR is not'",
 		    "1\n1\n2\n1\n3\nnot kept: XDG_RUNTIME_DIR is not\n");
+}
+
+/* What is no mount could have been made by a sandbox that has what is above. */
+Test(seccomp_cache, a_directory_that_is_no_mount_is_not_used)
+{
+	desk_need();
+	{
+		_autorun_ struct run_result r =
+			desk_run(NULL, "try; try; runs; find $XDG_RUNTIME_DIR -name seccomp");
+
+		expect_out(r, "1\n1\n2\n");
+	}
 }
 
 /* The text that is kept is the one that the filter was made of, whoever writes to the file. */

@@ -21,20 +21,32 @@ static const char desk_prelude[] =
 	"try() { counted --seccomp p.json \"$@\" -- sh -c 'mkdir /tmp/d 2>/dev/null; echo $?'; }\n"
 	"profile >p.json\n";
 
-/* What the script prints, on a desk whose runtime directory has so much room. */
-struct run_result desk_run(const char *size, const char *script)
+static struct run_result desk_start(const char *identity, const char *map, uid_t uid,
+				    const char *size, const char *script)
 {
 	static char text[16384], program[4096], dir[4096], runtime[64], var[96], self[4200];
 
 	(void)snprintf(program, sizeof(program), "%s", sbx_program());
 	(void)snprintf(dir, sizeof(dir), "%s", program);
 	(void)snprintf(text, sizeof(text), "%s%s", desk_prelude, script);
-	(void)snprintf(runtime, sizeof(runtime), "/run/user/%u", getuid());
+	(void)snprintf(runtime, sizeof(runtime), "/run/user/%u", uid);
 	(void)snprintf(self, sizeof(self), "S=%s", program);
 	(void)snprintf(var, sizeof(var), "XDG_RUNTIME_DIR=%s", runtime);
-	return run_sbx("--allow-userns", "--seccomp=none", "--ro-bind", "/usr", "/usr", "--ro",
-		       dirname(dir), "--perms", "0700", "--size", size, "--tmpfs", runtime, "--env",
-		       var, "--env", self, "--", "bash", "-c", text);
+	return run_sbx(identity, map, "--allow-userns", "--seccomp=none", "--ro-bind", "/usr",
+		       "/usr", "--ro", dirname(dir), size ? "--size" : "--env",
+		       size ? size : "NO=", "--perms", "0700", size ? "--tmpfs" : "--dir", runtime,
+		       "--env", var, "--env", self, "--", "bash", "-c", text);
+}
+
+/* What the script prints, on a desk whose runtime directory has so much room; NULL: is no mount. */
+struct run_result desk_run(const char *size, const char *script)
+{
+	return desk_start("--no-pty", "--map=auto", getuid(), size, script);
+}
+
+struct run_result desk_run_as_root(const char *script)
+{
+	return desk_start("--root", "--map=range", 0, "4M", script);
 }
 
 /* Skip where there is no reader, or no sandbox in a sandbox. */

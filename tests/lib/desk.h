@@ -12,4 +12,6 @@
 #include "testlib.h"
 
 struct run_result desk_run(const char *size, const char *script);
+/* By root of the outer sandbox, with all ids of the caller's range: such as can give files away. */
+struct run_result desk_run_as_root(const char *script);
 void desk_need(void);
