@@ -25,7 +25,13 @@ enum { DIRS_LOCK_STEP_MS = 5 };
  */
 int dirs_open_own(const char *path)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return dirs_open_own_at(AT_FDCWD, path);
+}
+
+/* The same, by a name in a directory that is open. */
+int dirs_open_own_at(int dir_fd, const char *name)
+{
+	_autoclose_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

@@ -11,10 +11,12 @@
  * parses no JSON. Once the text is in memory nothing else is needed, so before it is
  * looked at a filter of system calls leaves only memory, and writing what comes of it.
  *
- * Standard error: on success a remark per line; else what is wrong, and where.
+ * Standard error: on success a remark per line, behind that of --libraries, by which sbx
+ * knows whether what it has kept would come out the same; else what is wrong, and where.
  * Exit status: 0, 1 failed, 2 usage.
  */
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,13 +31,14 @@
 #include "sbx/libexec/oci.h"
 
 static const char usage[] =
-	"usage: sbx-seccomp [--caps HEX] [--multiarch] <PROFILE >FILTER\n"
+	"usage: sbx-seccomp [--caps HEX] [--multiarch] [--libraries] <PROFILE >FILTER\n"
 	"\n"
 	"Make a filter of system calls, as the kernel takes it, of a seccomp profile in JSON:\n"
 	"that of the OCI's runtime specification, or Docker's and podman's seccomp.json.\n"
 	"\n"
 	"  --caps HEX   the capabilities that are kept, as in /proc/PID/status (none)\n"
-	"  --multiarch  32-bit programs too, where the profile has them\n";
+	"  --multiarch  32-bit programs too, where the profile has them\n"
+	"  --libraries  say, before all remarks, which libraries decided\n";
 
 enum { MEMORY_MAX_BYTES = 256 << 20 };
 
@@ -105,11 +108,13 @@ static int convert(struct oci_host *host, struct arena *arena, struct oci_profil
 }
 
 /* Return: false where the words are none that there are. */
-static bool parse(int argc, char **argv, struct oci_host *host)
+static bool parse(int argc, char **argv, struct oci_host *host, bool *ret_libraries)
 {
 	for (int i = 1; i < argc; i++) {
 		if (str_equal(argv[i], "--multiarch"))
 			host->multiarch = true;
+		else if (str_equal(argv[i], "--libraries"))
+			*ret_libraries = true;
 		else if (!str_equal(argv[i], "--caps") || i + 1 == argc ||
 			 str_parse_u64(argv[++i], 16, UINT64_MAX, &host->caps) < 0)
 			return false;
@@ -130,22 +135,46 @@ static void tell(const char *where, const char *what)
 	(void)io_write_all(STDERR_FILENO, line.data, line.len);
 }
 
+/*
+ * The files that the libraries were loaded from: with others the filter may be another. A
+ * program that is linked statically has none to name. Asked before the text is looked at.
+ */
+static void find_libraries(struct str_buf *line)
+{
+	void *const functions[] = {(void *)(uintptr_t)seccomp_init, (void *)(uintptr_t)json_loadb};
+
+	str_buf_puts(line, "libraries:");
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		Dl_info info;
+
+		if (dladdr(functions[i], &info) && info.dli_fname && info.dli_fname[0] == '/')
+			str_buf_printf(line, " %s", info.dli_fname);
+	}
+	str_buf_puts(line, "\n");
+}
+
 int main(int argc, char **argv)
 {
 	_autoarena_ struct arena arena = {.chunks = NULL};
 	struct oci_host host = {.caps = 0};
 	struct oci_profile profile = {.rules = NULL};
+	bool tells_libraries = false;
+	char room[2048];
+	struct str_buf libraries = STR_BUF_ON_STACK(room);
 	struct sbx_err err;
 
-	if (!parse(argc, argv, &host)) {
+	if (!parse(argc, argv, &host, &tells_libraries)) {
 		(void)io_write_all(STDERR_FILENO, usage, strlen(usage));
 		return 2;
 	}
+	find_libraries(&libraries);
 	json_object_seed(0); /* chosen from /dev/urandom, which cannot be opened later */
 	if (convert(&host, &arena, &profile, &err) < 0) {
 		tell(err.path, err.what);
 		return 1;
 	}
+	if (tells_libraries && !libraries.cut)
+		(void)io_write_all(STDERR_FILENO, libraries.data, libraries.len);
 	for (size_t i = 0; i < profile.n_remarks; i++)
 		tell("", profile.remarks[i]);
 	return 0;

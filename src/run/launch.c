@@ -76,6 +76,7 @@
 #include "sbx/run/stats.h"
 #include "sbx/run/status.h"
 #include "sbx/run/terminal.h"
+#include "sbx/spec/filter_cache.h"
 #include "sbx/spec/hints.h"
 
 enum {
@@ -596,6 +597,21 @@ static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 	return -ECANCELED;
 }
 
+/* The filter that was made for this launch, for later ones. It matters to none. */
+static void launch_keep_filter(const struct monitor *m)
+{
+	struct sbx_err err;
+	int r;
+
+	if (!m->plan->filter.to_keep)
+		return;
+	r = filter_cache_store(m->plan->filter.to_keep);
+	if (r == 0 || !m->plan->verbose)
+		return;
+	(void)err_system(&err, -r, NULL, "cannot keep the filter for the next launch");
+	err_print(&err, "sbx", STDERR_FILENO);
+}
+
 static int launch_start(struct monitor *m, struct run_context *ctx,
 			const struct launch_caller *caller, struct sbx_err *err)
 {
@@ -639,6 +655,7 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	/* The others do not wait for it: PID 1 is at work meanwhile. */
 	if (!m->plan->protects)
 		placeholder_sweep(m->plan, PLACEHOLDER_SWEEP_RECORDS);
+	launch_keep_filter(m);
 	r = launch_record(m, err);
 	if (r < 0)
 		return r;

@@ -192,6 +192,20 @@ int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd)
 	return 0;
 }
 
+/* Mount what is open on itself. Return: 0 with a descriptor of the mount, or -errno. */
+int mount_over_itself(int fd, uint64_t attrs, int *ret_fd)
+{
+	_autoclose_ int tree = -1;
+	int r = mount_clone(fd, "", attrs, &tree);
+
+	if (r < 0)
+		return r;
+	if (sys_move_mount(tree, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return -errno;
+	*ret_fd = take_fd(&tree);
+	return 0;
+}
+
 /* Where relative sources start: the caller's working directory, which PID 1 still has. */
 int mount_open_source(int host_root_fd, const char *source, int *ret_fd)
 {

@@ -40,20 +40,6 @@ enum { PROTECT_LINKS_MAX = 40, PROTECT_TRIES = 8 };
 
 /* ---- pins ---- */
 
-/* Mount what is open on itself. Return: 0 with a descriptor of the mount, or -errno. */
-static int protect_cover(int fd, uint64_t attrs, int *ret_fd)
-{
-	_autoclose_ int tree = -1;
-	int r = mount_clone(fd, "", attrs, &tree);
-
-	if (r < 0)
-		return r;
-	if (sys_move_mount(tree, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return -errno;
-	*ret_fd = take_fd(&tree);
-	return 0;
-}
-
 /* Is the name fixed already: a mount point, or in the tmpfs that nobody but the sandbox sees? */
 static bool protect_is_fixed(const struct protect *p, const struct sys_file *file)
 {
@@ -66,7 +52,7 @@ static int protect_pin(const struct protect *p, const struct sys_file *file, int
 
 	if (protect_is_fixed(p, file))
 		return 0;
-	r = protect_cover(*fd, 0, &mount);
+	r = mount_over_itself(*fd, 0, &mount);
 	if (r < 0)
 		return r;
 	close(*fd);
@@ -220,7 +206,7 @@ static int protect_arrive(const struct protect *p, int fd, struct sbx_err *err)
 {
 	_autoclose_ int mount = -1, again = -1;
 	struct sys_mount want, have;
-	int r = protect_cover(fd, MOUNT_ATTR_RDONLY, &mount);
+	int r = mount_over_itself(fd, MOUNT_ATTR_RDONLY, &mount);
 
 	if (r < 0)
 		return err_system(err, -r, p->step->dest, "cannot be bound over itself");

@@ -16,13 +16,21 @@
  * printed with everything but ASCII replaced. The filter replaces sbx's own, so that a
  * hostile file gains nothing that its words could not have said.
  *
- * Nothing is kept for the next launch: a cache would be one more thing to trust.
+ * To have it made takes milliseconds, so it is kept for the next launch (filter_cache.c),
+ * under everything that it hangs on: the profile's text, what of the sandbox and the
+ * kernel conditions are about, and the program: its file, those of its libraries, which it
+ * names, and the list from which they are chosen. To be sure that the text is the one that
+ * the filter is of, the program then gets a copy instead of the file, which may be written
+ * to meanwhile. What is kept is what came of that very text, so that a program taken over
+ * by it still decides of no other.
  */
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,21 +38,35 @@
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/base/trust.h"
+#include "sbx/spec/filter_cache.h"
 #include "sbx/spec/filter_file.h"
 #include "sbx/spec/probe.h"
+#include "sbx_config.h"
 
 static const char opt_seccomp[] = "--seccomp";
 static const char helper_name[] = "sbx-seccomp";
 
+/* How the line begins in which it says what it was loaded with, a path behind each blank. */
+static const char filter_libraries[] = "libraries:";
+
+/* From which the dynamic loader knows where libraries are: another is used when this says so. */
+static const char filter_loader_list[] = "/etc/ld.so.cache";
+
 enum {
 	FILTER_MAX_BYTES = SECCOMP_PROGRAM_MAX * sizeof(struct sock_filter),
 	FILTER_TEXT_MAX_BYTES = 64 << 10,
+	FILTER_PROFILE_MAX_BYTES = 1 << 20, /* sbx-seccomp takes no more */
+	FILTER_LIBRARIES_MAX = 8,
 };
 
 /* One run of sbx-seccomp. */
 struct filter_answer {
-	const char *helper; /* its path */
-	char *data;	    /* what it wrote: the filter */
+	const char *helper;	     /* its path */
+	int file_fd;		     /* owned; what it reads */
+	bool keyed;		     /* what comes of it is to be kept, */
+	struct filter_cache_key key; /* under this, which ends in */
+	size_t profile_len;	     /* so much of the file */
+	char *data;		     /* what it wrote: the filter */
 	size_t len;
 	char *text; /* what it said, a line per remark, or what is wrong */
 	int status; /* as wait(2) has it */
@@ -106,21 +128,25 @@ static int filter_collect(const struct proc_spawn *spawn, struct arena *arena,
 }
 
 /* Run it over the file. */
-static int filter_ask(const struct filter_wanted *wanted, int file_fd, struct arena *arena,
+static int filter_ask(const struct filter_wanted *wanted, struct arena *arena,
 		      struct filter_answer *answer, struct sbx_err *err)
 {
 	_autoclose_ int text_fd = memfd_create("remarks", MFD_CLOEXEC);
 	char caps[20];
-	const char *const argv[] = {helper_name, "--caps", caps,
-				    wanted->spec->multiarch ? "--multiarch" : NULL, NULL};
+	const char *argv[6] = {helper_name, "--caps", caps};
+	size_t n = 3;
 	const struct proc_spawn spawn = {.path = answer->helper,
 					 .argv = argv,
 					 .output_fd = -1,
 					 .error_fd = text_fd,
 					 .confined = true,
-					 .input_fd = file_fd};
+					 .input_fd = answer->file_fd};
 	int r;
 
+	if (wanted->spec->multiarch)
+		argv[n++] = "--multiarch";
+	if (answer->keyed)
+		argv[n++] = "--libraries";
 	if (text_fd < 0)
 		return err_system(err, errno, NULL, "cannot make room for remarks");
 	(void)snprintf(caps, sizeof(caps), "%llx", (unsigned long long)wanted->caps);
@@ -205,8 +231,195 @@ int filter_find_reader(const struct probe_host *host, const struct sbx_spec *spe
 	return r;
 }
 
+/* ---- kept filters ---- */
+
+/* What the filter hangs on, but for the profile's text. NULL: out of memory. */
+static const char *filter_circumstances(const struct filter_wanted *wanted, const char *helper,
+					struct arena *arena)
+{
+	const char *program, *loader;
+	struct utsname name = {.release = ""};
+
+	(void)uname(&name);
+	if (filter_cache_identify(helper, arena, &program) < 0 ||
+	    filter_cache_identify(filter_loader_list, arena, &loader) < 0)
+		return NULL;
+	return arena_printf(arena,
+			    "sbx %s\nprogram %s %s\nloader %s\nkernel %s %s\ncaps %llx\n"
+			    "multiarch %d\nprofile\n",
+			    SBX_VERSION, program, helper, loader, name.release, name.machine,
+			    (unsigned long long)wanted->caps, wanted->spec->multiarch);
+}
+
+/* A copy of the profile that nobody can write to. Return: its descriptor, or -errno. */
+static int filter_copy(const char *text, size_t len)
+{
+	_autoclose_ int fd = memfd_create("profile", MFD_CLOEXEC);
+	struct rlimit limit;
+	int r;
+
+	/* It counts as a file, whose size may be limited; that would be told by a signal. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < len)
+		return -EFBIG;
+	if (fd < 0)
+		return -errno;
+	r = io_write_all(fd, text, len);
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/*
+ * Read the profile and make the key. A file that is too large, or cannot be read, is left
+ * to the program, which says so.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+static int filter_make_key(const struct filter_wanted *wanted, struct arena *arena,
+			   struct filter_answer *answer)
+{
+	const char *around = filter_circumstances(wanted, answer->helper, arena);
+	char *profile, *key;
+	size_t len, n;
+	int r;
+
+	if (!around)
+		return -ENOMEM;
+	r = io_read_all(answer->file_fd, FILTER_PROFILE_MAX_BYTES, arena, &profile, &len);
+	if (lseek(answer->file_fd, 0, SEEK_SET) < 0 || r < 0)
+		return r == -ENOMEM ? r : 0;
+	n = strlen(around);
+	key = arena_alloc(arena, n + len);
+	if (!key)
+		return -ENOMEM;
+	memcpy(key, around, n);
+	memcpy(key + n, profile, len);
+	answer->key = (struct filter_cache_key){wanted->host->uid, key, n + len};
+	answer->profile_len = len;
+	answer->keyed = n + len <= FILTER_CACHE_KEY_MAX_BYTES;
+	return 0;
+}
+
+/* From here on the program is to read what the key is of. */
+static void filter_hold_profile(struct filter_answer *answer)
+{
+	const char *end = answer->key.data + answer->key.len;
+	int fd = filter_copy(end - answer->profile_len, answer->profile_len);
+
+	answer->keyed = fd >= 0;
+	if (fd < 0)
+		return;
+	close(answer->file_fd);
+	answer->file_fd = fd;
+}
+
+/*
+ * Look among the kept ones.
+ *
+ * Return: 1 with the filter; 0: it has to be made; -errno with *err filled.
+ */
+static int filter_find_kept(const struct filter_wanted *wanted, struct sbx_plan *plan,
+			    struct filter_answer *answer, struct seccomp_program *ret,
+			    struct sbx_err *err)
+{
+	const char *why = filter_cache_obstacle(wanted->host, &plan->arena);
+	struct filter_cache_item kept;
+	int r;
+
+	if (why)
+		return plan_add_remark(plan, "seccomp", "the filter is not kept: %s", why) < 0
+			       ? err_oom(err)
+			       : 0;
+	r = filter_make_key(wanted, &plan->arena, answer);
+	if (r == 0 && answer->keyed)
+		r = filter_cache_find(&answer->key, &plan->arena, &kept);
+	if (r < 0)
+		return err_oom(err);
+	if (r == 0 && answer->keyed)
+		filter_hold_profile(answer);
+	if (r == 0)
+		return 0;
+	*ret = kept.program;
+	answer->text = arena_dup(&plan->arena, kept.text);
+	if (!answer->text || plan_add_remark(plan, "seccomp",
+					     "the filter is one that an earlier launch had made "
+					     "of the same file, for the same sandbox") < 0)
+		return err_oom(err);
+	r = filter_note(plan, answer->text, err);
+	return r < 0 ? r : 1;
+}
+
+/* Take the line off in which the program names its libraries. NULL: it has none, or no memory. */
+static const char *filter_take_libraries(char *text, struct arena *arena)
+{
+	char room[FILTER_CACHE_FILES_MAX_BYTES];
+	struct str_buf files = STR_BUF_ON_STACK(room);
+	size_t len = strcspn(text, "\n"), n = 0;
+	char *line = arena_dup_n(arena, text, len), *rest;
+
+	if (!line || !str_starts_with(text, filter_libraries))
+		return NULL;
+	memmove(text, text + len + (text[len] == '\n'), strlen(text + len) + (text[len] == '\0'));
+	(void)strtok_r(line, " ", &rest);
+	for (const char *path; (path = strtok_r(NULL, " ", &rest)); n++) {
+		const char *identity;
+
+		if (path[0] != '/' || filter_cache_identify(path, arena, &identity) < 0)
+			return NULL;
+		str_buf_printf(&files, "%s %s\n", identity, path);
+	}
+	return n == 0 || n > FILTER_LIBRARIES_MAX || files.cut ? NULL : arena_dup(arena, room);
+}
+
+/* What was made is to be kept, if the program says what it is made of. */
+static int filter_keep(struct sbx_plan *plan, struct filter_answer *answer,
+		       const struct seccomp_program *program, struct sbx_err *err)
+{
+	struct filter_cache_item item = {.program = *program, .text = answer->text};
+	struct filter_cache_entry *entry;
+	int r;
+
+	item.files = filter_take_libraries(answer->text, &plan->arena);
+	if (!item.files)
+		return 0;
+	entry = arena_alloc(&plan->arena, sizeof(*entry));
+	r = entry ? filter_cache_pack(&answer->key, &item, &plan->arena, entry) : -ENOMEM;
+	if (r == -ENOMEM)
+		return err_oom(err);
+	if (r == 0)
+		plan->filter.to_keep = entry;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* Have it made. */
+static int filter_make(const struct filter_wanted *wanted, struct sbx_plan *plan,
+		       struct filter_answer *answer, struct seccomp_program *ret,
+		       struct sbx_err *err)
+{
+	struct seccomp_program program;
+	int r = filter_ask(wanted, &plan->arena, answer, err);
+
+	if (r == 0 && answer->status != 0)
+		r = filter_failed(wanted->spec->seccomp, answer, err);
+	if (r == 0)
+		r = filter_check(answer, err);
+	if (r < 0)
+		return r;
+	program = (struct seccomp_program){(const struct sock_filter *)(const void *)answer->data,
+					   answer->len / sizeof(struct sock_filter)};
+	if (answer->keyed)
+		r = filter_keep(plan, answer, &program, err);
+	if (r == 0)
+		r = filter_note(plan, answer->text, err);
+	if (r == 0)
+		*ret = program;
+	return r;
+}
+
 /**
- * Make a filter of the file that --seccomp names.
+ * Make a filter of the file that --seccomp names, or find the one that was made of it.
  * @plan: owns the filter, and gets remarks
  *
  * Return: 0, or -errno with *err filled.
@@ -214,26 +427,16 @@ int filter_find_reader(const struct probe_host *host, const struct sbx_spec *spe
 int filter_read_file(const struct filter_wanted *wanted, struct sbx_plan *plan,
 		     struct seccomp_program *ret, struct sbx_err *err)
 {
-	const char *path = wanted->spec->seccomp;
-	struct filter_answer answer = {.helper = NULL};
-	_autoclose_ int fd = -1;
-	int r = filter_open(path, &plan->arena, &fd, err);
+	struct filter_answer answer = {.file_fd = -1};
+	int r = filter_open(wanted->spec->seccomp, &plan->arena, &answer.file_fd, err);
 
 	if (r < 0)
 		return r;
 	r = filter_find_reader(wanted->host, wanted->spec, &answer.helper, err);
-	if (r < 0)
-		return r;
-	r = filter_ask(wanted, fd, &plan->arena, &answer, err);
-	if (r == 0 && answer.status != 0)
-		r = filter_failed(path, &answer, err);
 	if (r == 0)
-		r = filter_check(&answer, err);
+		r = filter_find_kept(wanted, plan, &answer, ret, err);
 	if (r == 0)
-		r = filter_note(plan, answer.text, err);
-	if (r < 0)
-		return r;
-	*ret = (struct seccomp_program){(const struct sock_filter *)(const void *)answer.data,
-					answer.len / sizeof(struct sock_filter)};
-	return 0;
+		r = filter_make(wanted, plan, &answer, ret, err);
+	defs_cleanup_fd(&answer.file_fd);
+	return r < 0 ? r : 0;
 }

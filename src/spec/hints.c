@@ -330,6 +330,9 @@ static const struct hint hints[] = {
 	 "\"fuser\", and try again"},
 	{PLAN_STEP_PROTECT, ESTALE, NULL,
 	 "a program outside is changing the same directories; try again"},
+	{PLAN_STEP_FILTER_COVER, HINT_NUMBERS, NULL,
+	 "sbx keeps filters there, which no sandbox may write: make the directory by hand, or bind "
+	 "less"},
 	{HINT_FUSE_OVERLAYFS, 0, NULL, hint_fuse},
 	{PLAN_STEP_LAYERS, EINVAL, NULL, hint_overlay},
 	{PLAN_STEP_LAYERS, EPERM, NULL, hint_overlay},

@@ -34,6 +34,7 @@
 #include "sbx/spec/defaults.h"
 #include "sbx/spec/env.h"
 #include "sbx/spec/filter.h"
+#include "sbx/spec/filter_cache.h"
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/layers.h"
 #include "sbx/spec/limits.h"
@@ -1252,6 +1253,8 @@ static int resolve_filesystem(struct resolve *r)
 	}
 	if (e == 0)
 		e = session_hide(r->spec, r->plan, r->err);
+	if (e == 0)
+		e = filter_cover_add_steps(r->host, r->plan, r->err);
 	if (e == 0)
 		e = dbus_add_step(r->spec, r->plan, r->err);
 	if (e == 0)

@@ -269,6 +269,14 @@ static void step_describe_protect(const struct plan_step *step, struct str_buf *
 		str_buf_printf(out, ": %s", step->text);
 }
 
+static void step_describe_filter_cover(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "keep ");
+	describe_path(out, step->dest);
+	str_buf_printf(out, "%s%s, filters for later launches, from being written to",
+		       step->text[0] ? "/" : "", step->text);
+}
+
 static void step_describe_network(const struct plan_step *step, struct str_buf *out)
 {
 	str_buf_printf(out, "start the network: %s", step->text);

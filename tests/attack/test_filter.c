@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "attack.h"
+#include "desk.h"
 
 #include "sbx/seccomp/table.h"
 
@@ -319,4 +320,102 @@ Test(filter, pid_1_is_held_too)
 	expect_out(plain, "Seccomp:\t2\nSeccomp:\t2\n");
 	expect_out(root, "Seccomp:\t2\nSeccomp:\t2\n");
 	expect_out(hostile, "Seccomp:\t2\nSeccomp:\t2\n");
+}
+
+/*
+ * On a desk ($1 is the directory of the caller's session as the attacker sees it): put a
+ * filter that refuses nothing in the place of a kept one, by all ways there are.
+ */
+static const char forge_filter[] =
+	"cat >forge.py <<'END'\n"
+	"import struct, sys\n"
+	"data = open(sys.argv[1], 'rb').read()\n"
+	"n = struct.unpack_from('=I', data, 8)[0]\n"
+	"body = struct.pack('=HBBI', 6, 0, 0, 0x7fff0000) * n + data[32 + 8 * n:]\n"
+	"digest = 14695981039346656037 ^ len(body)\n"
+	"for at in range(0, len(body), 8):\n"
+	"    word = int.from_bytes(body[at:at + 8].ljust(8, b'\\0'), sys.byteorder)\n"
+	"    digest = ((digest ^ word) * 1099511628211) & (1 << 64) - 1\n"
+	"    digest ^= digest >> 32\n"
+	"open(sys.argv[2], 'wb').write(data[:24] + struct.pack('=Q', digest) + body)\n"
+	"END\n"
+	"cat >attack.sh <<'END'\n"
+	"exec 2>&-; cd /; B=$1 N=$2 F=$3; [ -f \"$B\" ] && cat $F >$B && exit\n"
+	"put() { mkdir -p $1; chmod 700 $1/.. $1; rm -f $1/$N; install -m 600 $F $1/$N; }\n"
+	"for d in $B $B/seccomp $B/sbx/seccomp; do\n"
+	"    umount -l $d; mount -o remount,rw $d\n"
+	"    mount -o remount,rw,bind $d; put $d\n"
+	"    mv $d $d.1; put $d; rm -rf $d; put $d\n"
+	"    ln -sfn $F $d/$N; [ $d != $B ] || continue; umount -l ${d%/*}\n"
+	"    mv ${d%/*} ${d%/*}.1; put $d; rm -rf ${d%/*}; put $d\n"
+	"done; put $B/seccomp; put $B\n"
+	"END\n"
+	"X=$XDG_RUNTIME_DIR; try >/dev/null; E=$(echo $D/*); N=${E##*/}\n"
+	"python3 forge.py $E forged\n"
+	/* Everything is as it was; the filter is kept, or, with \"none\", nothing is there yet. */
+	"fresh() { rm -rf $X/*; [ \"$1\" = none ] || try >/dev/null; }\n"
+	/* Outside, where nothing is held. */
+	"fresh; bash attack.sh $X $N $HOME/forged; try\n";
+
+/* $2: with what; $3: where the session's directory is then; $1: none, or one is kept. */
+static const char forge_functions[] =
+	"bwrap() { (exec -a bwrap \"$S\" --ro-bind /usr /usr --symlink usr/bin /bin --symlink "
+	"usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev \"$@\"); }\n"
+	"bare() { (unset XDG_RUNTIME_DIR; \"$@\"); }\n"
+	"in_box() { fresh $1; $2 $3 --ro-bind $HOME/forged $HOME/forged --ro-bind "
+	"$HOME/attack.sh $HOME/attack.sh -- bash $HOME/attack.sh $4 $N $HOME/forged; "
+	"echo \"$(try) $?\"; }\n";
+
+static void expect_no_forgery(const char *calls)
+{
+	char script[12000];
+
+	(void)snprintf(script, sizeof(script), "%s%s%s", forge_filter, forge_functions, calls);
+	{
+		_autorun_ struct run_result r = desk_run("4M", script);
+		const char *at = r.out;
+
+		cr_assert_eq(strncmp(at, "0\n", 2), 0,
+			     "the attack fails where nothing is held: %s%s", r.out, r.err);
+		cr_expect_gt(strlen(at), 2U, "%s", r.err);
+		for (at += 2; *at; at += strcspn(at, "\n") + 1)
+			cr_expect_eq(strncmp(at, "1 0\n", 4), 0, "%s%s", r.out, r.err);
+		cr_expect_str_eq(r.err, "");
+	}
+}
+
+/* What a sandbox can write to holds the filters of later launches, or is above them. */
+Test(filter, kept_filters_cannot_be_forged)
+{
+	desk_need();
+	expect_no_forgery("for k in one none; do for m in box bwrap; do\n"
+			  "    in_box $k $m \"--bind $X $X\" $X; in_box $k $m \"--bind $X /x\" /x\n"
+			  "    in_box $k $m \"--bind /run /run\" $X; in_box $k $m '--bind / /' $X\n"
+			  "    in_box $k $m \"--bind / / --remount-ro /usr\" $X\n"
+			  "    in_box $k \"bare $m\" \"--bind / /\" $X\n"
+			  "done; done\n");
+	expect_no_forgery("ln -s $X l; for m in box bwrap; do\n"
+			  "    in_box one $m \"--bind $HOME/l /x\" /x\n"
+			  "    in_box one $m \"--bind $X/sbx /x\" /x\n"
+			  "    in_box one $m \"--bind $D /x\" /x\n"
+			  "    in_box one $m \"--bind $E /x\" /x\n"
+			  "done; exec 7<$X; in_box one box \"--bind-fd 7 /x\" /x\n");
+}
+
+/* Nor with every capability, or by an overlay that writes there. */
+Test(filter, kept_filters_cannot_be_forged_with_capabilities)
+{
+	desk_need();
+	expect_no_forgery("in_box one box \"--bind $X $X --cap-add ALL --allow-userns\" $X\n"
+			  "in_box one box \"--bind / / --root --cap-add ALL\" $X\n"
+			  "in_box one bwrap \"--unshare-user --bind $X $X --cap-add ALL\" $X\n");
+}
+
+Test(filter, kept_filters_cannot_be_forged_through_an_overlay)
+{
+	desk_need();
+	expect_no_forgery(
+		"mkdir low\n"
+		"over() { mkdir $X/work; box \"$@\"; }\n"
+		"in_box one over \"--overlay-src $HOME/low --overlay $X/sbx $X/work /x\" /x\n");
 }

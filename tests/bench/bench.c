@@ -26,6 +26,7 @@
 #include "memory.h"
 #include "net.h"
 #include "profile.h"
+#include "seccomp.h"
 #include "user.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
@@ -343,6 +344,11 @@ static void bench_limits(const struct bench *bench)
 	limits_bench(&bench->programs, rounds(bench, 100));
 }
 
+static void bench_seccomp(const struct bench *bench)
+{
+	seccomp_bench(&bench->programs, &bench->user, rounds(bench, 300));
+}
+
 static void bench_cow(const struct bench *bench)
 {
 	cow_bench_run(&bench->programs, rounds(bench, 5));
@@ -377,6 +383,8 @@ static const struct mode {
 	{"net", "until a network answers, beside slirp4netns", bench_net, false, false},
 	{"throughput", "what it carries, beside slirp4netns", bench_throughput, false, false},
 	{"limits", "a launch with limits, beside one without", bench_limits, false, false},
+	{"seccomp", "a launch with a seccomp profile, its filter kept or made", bench_seccomp, true,
+	 false},
 	{"cow", "work in a tree of 20000 files, with layers and without", bench_cow, false, false},
 	{"cow-verbs", "diff and apply beside diff, cp, rsync", bench_cow_verbs, false, false},
 	{"cow-memory", "what diff and apply hold of a million entries", bench_cow_memory, false,

@@ -2,8 +2,9 @@
 /*
  * filter: what the system call filters cost. To load one, by kind, in a child each,
  * interleaved; a system call that is always allowed and one whose arguments are
- * looked at, with and without; and to compile one at launch. It prints; it never
- * judges. Medians, since the machine does other things too.
+ * looked at, with and without; to compile one at launch, and to read one that is kept,
+ * where the caller has a session's directory to keep it in. It prints; it never judges. Medians,
+ * since the machine does other things too.
  *
  * Runs by itself: `meson test --benchmark filter`.
  */
@@ -20,6 +21,7 @@
 
 #include "sbx/base/sys.h"
 #include "sbx/seccomp/builtin.h"
+#include "sbx/spec/filter_cache.h"
 
 enum { LOADS = 400, CALLS = 200000, COMPILES = 400 };
 
@@ -161,6 +163,42 @@ static void bench_compile(int64_t *shared)
 	       median_us(times, COMPILES));
 }
 
+/* As short a key as one of the table's filters would have. */
+static int64_t find(const struct seccomp_program *program)
+{
+	const struct filter_cache_key key = {getuid(), "a filter of the table", 21};
+	struct filter_cache_item item;
+	struct arena arena;
+	int64_t start = now_ns();
+
+	(void)program;
+	arena_init(&arena);
+	if (filter_cache_find(&key, &arena, &item) <= 0)
+		_exit(1);
+	return now_ns() - start;
+}
+
+static void bench_find(int64_t *shared, const struct seccomp_program *program)
+{
+	static int64_t times[COMPILES];
+	const struct filter_cache_key key = {getuid(), "a filter of the table", 21};
+	const struct filter_cache_item item = {*program, "", ""};
+	struct filter_cache_entry entry;
+	struct arena arena;
+
+	arena_init(&arena);
+	if (filter_cache_pack(&key, &item, &arena, &entry) < 0 || filter_cache_store(&entry) < 0) {
+		printf("read      a kept one: not measured, there is no /run/user/%u\n", getuid());
+		arena_finish(&arena);
+		return;
+	}
+	for (size_t i = 0; i < COMPILES; i++)
+		times[i] = in_child(find, shared, NULL);
+	printf("read      %-26s                    %7.1f us\n", "the same, kept",
+	       median_us(times, COMPILES));
+	arena_finish(&arena);
+}
+
 int main(void)
 {
 	struct seccomp_program programs[N_KINDS];
@@ -176,6 +214,7 @@ int main(void)
 	bench_loads(shared, programs);
 	bench_calls(shared, &programs[0]);
 	bench_compile(shared);
+	bench_find(shared, &programs[N_KINDS - 1]);
 	arena_finish(&arena);
 	return 0;
 }

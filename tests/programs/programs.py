@@ -8,6 +8,7 @@ missing capabilities or the small /dev keep from its work fails here. So does on
 the filter refuses anything else than what HARMLESS explains. Prints TAP; what is not
 installed is skipped, or fails where SBX_TEST_MUST_RUN is 1.
 """
+import copy
 import os
 import pathlib
 import re
@@ -44,7 +45,17 @@ class Case:
         self.harmless = HARMLESS | (harmless or {})
 
     def missing(self):
-        return [word for word in self.needs if not shutil.which(word)]
+        return [word for word in self.needs
+                if not (os.path.exists(word) if word.startswith("/") else shutil.which(word))]
+
+    def with_profile(self, name, path, harmless=None):
+        """The same with the system calls of a profile."""
+        case = copy.copy(self)
+        case.name = f"{self.name} with {name}"
+        case.needs = [*self.needs, str(path)]
+        case.options = [*self.options, "--seccomp", str(path)]
+        case.harmless = self.harmless | (harmless or {})
+        return case
 
     def refused(self, output):
         """What the filter refused of what the program may need, by sbx's word at the end."""
@@ -331,6 +342,36 @@ CASES = [
                   "/sys"],
          files={"page.html": "<body><script>document.body.innerHTML = '<p>made by script ' + 6*7 "
                              "+ '</p>'</script></body>"}),
+]
+
+# Docker's own profiles, as ./bootstrap --programs unpacks them from Debian's package: the
+# one it has now, and one of 2016, whose form was another. With that few programs of today
+# work, in Docker neither: "not permitted" is no reason for libc to make threads by another
+# call than clone3, or for ls to do without statx.
+DOCKER = (pathlib.Path(__file__).resolve().parents[2] / "build-check/docker/usr/share/gocode/src"
+          / "github.com/docker/docker/profiles/seccomp")
+DOCKER_NOW = DOCKER / "default.json"
+DOCKER_OLD = DOCKER / "fixtures/default-old-format.json"
+NOW = {"pkey_alloc": "V8 does without", "personality": "gdb says so, and goes on"}
+OLD = {"rseq": "libc does without", "faccessat2": "libc uses faccessat"}
+BY_CAPS = "if chroot / true; then echo it can; else echo it cannot; fi; mkdir -p d && rmdir d"
+
+CASES += [
+    *(case.with_profile("Docker's profile", DOCKER_NOW, NOW) for case in CASES
+      if case.name in ("shell tools", "compiler", "perl", "python", "node", "git",
+                       "gdb on its own child", "apt as root of the sandbox")),
+    *(case.with_profile("Docker's profile of 2016", DOCKER_OLD, OLD) for case in CASES
+      if case.name in ("perl", "git")),
+    *(Case(f"chroot with {path.name} {' '.join(options)}".strip(), [str(path)], BY_CAPS, expect, harmless={**OLD, "chroot": "tried"},
+           options=[*SYSTEM, "--seccomp", str(path), *options])
+      for path in (DOCKER_NOW, DOCKER_OLD)
+      for options, expect in (
+          ([], "it cannot"),
+          (["--cap-add", "SYS_CHROOT"], "it can\n"),
+          (["--cap-add", "NET_RAW"], "it cannot"),
+          (["--root"], "it can\n"),
+          (["--root", "--cap-drop", "SYS_CHROOT"], "it cannot"),
+      )),
 ]
 
 

@@ -24,6 +24,7 @@ int mount_new_at(const struct run_context *ctx, const char *type,
 		 const struct mount_option *options, size_t n_options, const struct plan_step *step,
 		 struct sbx_err *err);
 int mount_clone(int dir_fd, const char *path, uint64_t attrs, int *ret_fd);
+int mount_over_itself(int fd, uint64_t attrs, int *ret_fd);
 int mount_name_fd(int fd, char **ret_path);
 int mount_note_overlay(struct run_context *ctx, int mount_fd, int host_fd, struct sbx_err *err);
 int mount_note_bind(struct run_context *ctx, int mount_fd, int host_fd, struct sbx_err *err);

@@ -68,6 +68,8 @@ enum plan_phase {
 	X(REMOUNT, remount, SETUP)               /* dest, attrs: on that one mount */            \
 	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY, PLAN_STEP_IF_IN_REACH */ \
 	X(PROTECT, protect, SETUP)               /* dest, within, text: why or NULL, flags */    \
+	X(FILTER_COVER, filter_cover, SETUP)     /* source: of the host, dest: where it shows,   \
+						    text: from there to the filters, flags */    \
 	X(NETWORK, network, SETUP)               /* text: what is reached; the plan's net */     \
 	X(DBUS, dbus, SETUP)                     /* dest, text: the rules */                     \
 	X(USERNS_LIMIT, userns_limit, SETUP)     /* text: how many more */                       \
@@ -118,11 +120,13 @@ enum plan_step_flag {
 	PLAN_STEP_IF_WRITABLE = 1 << 9,	  /* proc_cover: read-only what can be written, no more */
 	PLAN_STEP_CALLERS_CAPS = 1 << 10, /* confine: leave the capabilities as they are */
 	PLAN_STEP_NO_PARENTS = 1 << 6,	  /* protect: without the directory above, skip the step */
-	PLAN_STEP_OVERLAY = 1 << 7,	  /* protect: what is missing is held by an overlay */
+	PLAN_STEP_OVERLAY = 1 << 7,	  /* protect: what is missing is held by an overlay;
+					     filter_cover: dest is one, with numbers of its own */
 	PLAN_STEP_DIRECTORY = 1 << 8,	  /* protect: what is missing is held by a directory */
 	PLAN_STEP_DOT = 1 << 12,   /* protect: what is missing is held by a file with a dot in it */
 	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
-	PLAN_STEP_IF_IN_REACH = 1 << 11, /* mask: what PID 1 cannot get at skips the step */
+	PLAN_STEP_IF_IN_REACH =
+		1 << 11, /* mask, filter_cover: what PID 1 cannot get at skips the step */
 };
 
 /* What is on top of the layers of an overlay, and takes what is written. */
@@ -212,14 +216,17 @@ struct plan_raw_filter {
 	const char *option;
 };
 
+struct filter_cache_entry;
+
 /* The system call filters; spec/filter.c chooses, and explains. */
 struct plan_filter {
 	const char *profile; /* "default", "strict", "none", a file; NULL: --seccomp FD */
-	struct seccomp_program program; /* the command's; without instructions: none */
-	struct seccomp_program reaper;	/* PID 1's, where that is not the same load */
-	bool of_file;			/* `program` is that of --seccomp FILE */
-	bool shared;			/* PID 1 loads `program` for both */
-	bool log;			/* --seccomp-log */
+	struct seccomp_program program;		  /* the command's; without instructions: none */
+	struct seccomp_program reaper;		  /* PID 1's, where that is not the same load */
+	bool of_file;				  /* `program` is that of --seccomp FILE */
+	const struct filter_cache_entry *to_keep; /* it, for the next launch; NULL: no */
+	bool shared;				  /* PID 1 loads `program` for both */
+	bool log;				  /* --seccomp-log */
 	const struct spec_seccomp *changes;
 	size_t n_changes;
 	struct plan_raw_filter *raw; /* loaded behind `program`, in order */
