@@ -114,9 +114,13 @@ int step_run_descriptors(struct run_context *ctx, const struct plan_step *step, 
 	return 0;
 }
 
-/* What the caller had, and the command shall have: umask, limits, blocked signals. */
-static int payload_restore(const struct run_context *ctx, struct sbx_err *err)
+/*
+ * What the caller had, and the command shall have: umask, limits, blocked signals. The last
+ * thing before the execution, or before a filter that may refuse the calls for it.
+ */
+int payload_restore(struct run_context *ctx, struct sbx_err *err)
 {
+	ctx->caller_restored = true;
 	(void)umask(ctx->caller_umask);
 	if (ctx->nofile_raised && setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0)
 		return err_system(err, errno, NULL, "cannot set the limit on open files");
@@ -136,7 +140,7 @@ int step_run_exec(struct run_context *ctx, const struct plan_step *step, struct 
 	int r = 0;
 
 	(void)step;
-	if (ctx->n_raw == 0)
+	if (!ctx->caller_restored)
 		r = payload_restore(ctx, err);
 	if (r < 0)
 		return r;
@@ -162,7 +166,7 @@ static int payload_wait_at_gate(int gate_fd, struct sbx_err *err)
  * allows none of it: where this process is the monitor's child and is to outlive it, it
  * must be told so.
  */
-static int payload_let_go(const struct run_context *ctx, struct sbx_err *err)
+static int payload_let_go(struct run_context *ctx, struct sbx_err *err)
 {
 	const struct sbx_plan *plan = ctx->plan;
 
