@@ -28,13 +28,18 @@
 #include "sbx/run/payload.h"
 #include "sbx/run/steps.h"
 
-/* PWD in the environment: the room for it is envp[0], its place perhaps further down. */
-static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
+/*
+ * PWD in the environment: the room for it is envp[0], its place perhaps further down.
+ * @dir: as it was entered; an absolute name stays what it is, with the links in it
+ */
+static int payload_set_pwd(struct run_context *ctx, const char *dir, struct sbx_err *err)
 {
 	const size_t name = sizeof("PWD=") - 1;
 
 	memcpy(ctx->pwd, "PWD=", name);
-	if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
+	if (dir[0] == '/')
+		str_copy(ctx->pwd + name, sizeof(ctx->pwd) - name, dir);
+	else if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
 		return err_system(err, errno, NULL, "cannot tell the working directory");
 	for (size_t i = 0; i < ctx->plan->pwd_at; i++)
 		ctx->plan->envp[i] = ctx->plan->envp[i + 1];
@@ -50,7 +55,7 @@ int step_run_chdir(struct run_context *ctx, const struct plan_step *step, struct
 	(void)step;
 	for (size_t i = 0; dirs[i]; i++) {
 		if (chdir(dirs[i]) == 0)
-			return payload_set_pwd(ctx, err);
+			return payload_set_pwd(ctx, dirs[i], err);
 		if (!required && dirs[i + 1])
 			continue;
 		return err_system(err, errno, dirs[i], "cannot change to the working directory");

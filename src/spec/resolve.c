@@ -1611,16 +1611,46 @@ static int resolve_pass_fds(struct resolve *r)
 	return 0;
 }
 
+/*
+ * Where the command starts, the first of these that is there: the caller's directory by the
+ * name that the caller knows it by, then by that without links, home, the root.
+ */
+static int resolve_workdirs(struct resolve *r)
+{
+	const char **dirs = arena_alloc(r->arena, 5 * sizeof(*dirs));
+	const char *home = env_get(r->plan->envp, "HOME");
+	const struct probe_host *host = r->host;
+	size_t n = 0;
+
+	if (!dirs)
+		return err_oom(r->err);
+	r->plan->workdir_required = r->spec->chdir != NULL;
+	r->plan->workdirs = dirs;
+	if (r->spec->chdir) {
+		dirs[0] = arena_dup(r->arena, r->spec->chdir);
+		return dirs[0] ? 0 : err_oom(r->err);
+	}
+	if (host->pwd && !str_equal(host->pwd, host->cwd)) {
+		dirs[n++] = arena_dup(r->arena, host->pwd);
+		if (!dirs[0])
+			return err_oom(r->err);
+	}
+	if (host->cwd)
+		dirs[n++] = host->cwd;
+	if (home && home[0] == '/')
+		dirs[n++] = home;
+	dirs[n++] = "/";
+	return 0;
+}
+
 /* Copies of what the command needs: PID 1 wipes the memory that argv and environ lie in. */
 static int resolve_command(struct resolve *r)
 {
 	const struct sbx_spec *spec = r->spec;
 	const char **argv = arena_alloc(r->arena, (spec->n_argv + 1) * sizeof(*argv));
-	const char **dirs = arena_alloc(r->arena, 4 * sizeof(*dirs));
-	size_t n = 0;
 	int e;
 
-	if (!argv || !dirs)
+	if (!argv)
 		return err_oom(r->err);
 	for (size_t i = 0; i < spec->n_argv; i++) {
 		argv[i] = arena_dup(r->arena, spec->argv[i]);
@@ -1644,24 +1674,7 @@ static int resolve_command(struct resolve *r)
 		e = net_choose(spec, r->host, r->plan, r->err);
 	if (e == 0)
 		e = cgroup_choose(spec, r->host, r->plan, r->err);
-	if (e < 0)
-		return e;
-	r->plan->workdir_required = spec->chdir != NULL;
-	if (spec->chdir) {
-		dirs[n++] = arena_dup(r->arena, spec->chdir);
-	} else {
-		const char *home = env_get(r->plan->envp, "HOME");
-
-		if (r->host->cwd)
-			dirs[n++] = r->host->cwd;
-		if (home && home[0] == '/')
-			dirs[n++] = home;
-		dirs[n++] = "/";
-	}
-	if (!dirs[0])
-		return err_oom(r->err);
-	r->plan->workdirs = dirs;
-	return 0;
+	return e < 0 ? e : resolve_workdirs(r);
 }
 
 /* Where records are, and whether any of placeholders will be written. */
