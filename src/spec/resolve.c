@@ -776,6 +776,33 @@ static int resolve_check_fd(struct resolve *r, int64_t fd, const char *option)
 	return -EBADF;
 }
 
+static bool resolve_op_reads(const struct spec_op *op)
+{
+	return op->kind == SPEC_OP_FILE || op->kind == SPEC_OP_BIND_DATA;
+}
+
+/* What an operation reads it reads to the end: a second one would find nothing. */
+static int resolve_check_read(struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+
+	for (size_t i = r->first_op; i < index && resolve_op_reads(op); i++) {
+		const struct spec_op *before = &r->spec->ops[i];
+
+		if (!resolve_op_reads(before) || before->fd != op->fd)
+			continue;
+		(void)err_refuse(r->err, EBADF, NULL, "descriptor %lld has been read by then",
+				 (long long)op->fd);
+		err_set_option(r->err, op->option);
+		err_hint(r->err,
+			 "it is %s's; give each a descriptor of its own, or bind the file that the "
+			 "first makes",
+			 before->option);
+		return -EBADF;
+	}
+	return 0;
+}
+
 /* A path as typed, so that ".." behind a link means what it says; made absolute if need be. */
 static int resolve_protect(struct resolve *r, size_t index)
 {
@@ -1098,6 +1125,8 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->flags |= PLAN_STEP_HOST;
 	if (op->perms >= 0 || op->kind == SPEC_OP_BIND_DATA)
 		step->parent_mode = resolve_parent_mode(step->mode);
+	else if (step->mode < 0)
+		step->parent_mode = r->defaults->parent_mode;
 	if (op->kind == SPEC_OP_DEV) {
 		step->source = resolve_console(r);
 		step->mode = r->defaults->shm_mode;
@@ -1116,7 +1145,8 @@ static int resolve_op(struct resolve *r, size_t index)
 
 		step->fd = (int)op->fd;
 		e = resolve_check_fd(r, op->fd, op->option);
-
+		if (e == 0)
+			e = resolve_check_read(r, index);
 		if (e < 0 && op->kind != SPEC_OP_BIND)
 			str_copy(r->err->path, sizeof(r->err->path), op->dest);
 		if (e < 0)
