@@ -163,7 +163,7 @@ static int bwrap_check_size(const char *text, uint64_t *ret, struct sbx_err *err
 
 	errno = 0;
 	bytes = strtoull(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0' || *text == '-' || bytes == 0)
+	if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || bytes == 0)
 		return err_usage(err, NULL, "--size takes a non-zero number of bytes");
 	if (bytes > SIZE_MAX / 2)
 		return err_usage(err, NULL, "--size (for tmpfs) is limited to %zu", SIZE_MAX / 2);
@@ -260,6 +260,32 @@ static int bwrap_check_cap(const char **text)
 	return caps_from_name(*text) < 0 ? -EINVAL : 0;
 }
 
+/*
+ * An empty path is the caller's unset variable. As a destination it is the root, to which it
+ * is appended; what is opened by it, or made to lead there, is not found.
+ */
+static int bwrap_check_empty(struct use *use, size_t index, struct sbx_err *err)
+{
+	static const struct {
+		const char *option, *text;
+		size_t told; /* which argument the text ends with */
+	} refused[] = {
+		{"--chdir", "Can't chdir to ", 0},
+		{"--lock-file", "Unable to open lock file ", 0},
+		{"--symlink", "Can't make symlink at ", 1},
+	};
+	enum cli_arg_kind kind = use->option->args[index].kind;
+
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (strcmp(use->option->name, refused[i].option) == 0 &&
+		    (kind == CLI_ARG_SOURCE || use->n_args == 1))
+			return err_system(err, ENOENT, NULL, "%s%s", refused[i].text,
+					  use->args[refused[i].told]);
+	if (kind == CLI_ARG_DEST)
+		use->args[index] = "/";
+	return 0;
+}
+
 /* One argument; what its kind makes of it where nothing is said here. */
 static int bwrap_check_arg(struct use *use, size_t index, uint64_t *ret, struct sbx_err *err)
 {
@@ -274,6 +300,8 @@ static int bwrap_check_arg(struct use *use, size_t index, uint64_t *ret, struct 
 		return bwrap_read_number(text, 8, BWRAP_MAX_PERMS, ret);
 	if (kind == CLI_ARG_CAP)
 		return bwrap_check_cap(&use->args[index]);
+	if (kind == CLI_ARG_HOSTNAME && *text == '\0')
+		return 0;
 	return parser_check_arg(use->option, index, text, ret, err);
 }
 
@@ -286,6 +314,10 @@ static int bwrap_check_args(struct use *use, struct sbx_err *err)
 
 		if (kind == CLI_ARG_SIZE)
 			return bwrap_check_size(use->args[i], &use->numbers[i], err);
+		if (*use->args[i] == '\0')
+			r = bwrap_check_empty(use, i, err);
+		if (r < 0)
+			return r;
 		r = bwrap_check_arg(use, i, &use->numbers[i], err);
 		if (r < 0)
 			r = bwrap_refuse_arg(use, i, err);

@@ -22,6 +22,7 @@
 #include "sbx/base/io.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/handshake.h"
+#include "sbx/run/payload.h"
 #include "sbx/run/steps.h"
 #include "sbx/spec/filter.h"
 #include "sbx/spec/hints.h"
@@ -70,7 +71,9 @@ int step_run_filter(struct run_context *ctx, const struct plan_step *step, struc
 
 int step_run_own_filter(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	return filter_run(ctx, step, err);
+	int r = payload_restore(ctx, err);
+
+	return r < 0 ? r : filter_run(ctx, step, err);
 }
 
 int step_run_reaper_filter(struct run_context *ctx, const struct plan_step *step,

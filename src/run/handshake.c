@@ -127,8 +127,12 @@ int handshake_send_fd(int fd, enum handshake_type type, int passed_fd)
 int handshake_send_err(int fd, const struct sbx_err *err)
 {
 	const struct handshake_msg msg = {.type = HANDSHAKE_FAILED, .err = *err};
+	int r = handshake_write(fd, &msg, HANDSHAKE_LONG_BYTES);
 
-	return handshake_write(fd, &msg, HANDSHAKE_LONG_BYTES);
+	/* A filter that the sender has loaded may refuse the one call and not the other. */
+	if (r < 0 && r != -EPIPE && write(fd, &msg, HANDSHAKE_LONG_BYTES) > 0)
+		r = 0;
+	return r;
 }
 
 /*

@@ -28,13 +28,18 @@
 #include "sbx/run/payload.h"
 #include "sbx/run/steps.h"
 
-/* PWD in the environment: the room for it is envp[0], its place perhaps further down. */
-static int payload_set_pwd(struct run_context *ctx, struct sbx_err *err)
+/*
+ * PWD in the environment: the room for it is envp[0], its place perhaps further down.
+ * @dir: as it was entered; an absolute name stays what it is, with the links in it
+ */
+static int payload_set_pwd(struct run_context *ctx, const char *dir, struct sbx_err *err)
 {
 	const size_t name = sizeof("PWD=") - 1;
 
 	memcpy(ctx->pwd, "PWD=", name);
-	if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
+	if (dir[0] == '/')
+		str_copy(ctx->pwd + name, sizeof(ctx->pwd) - name, dir);
+	else if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
 		return err_system(err, errno, NULL, "cannot tell the working directory");
 	for (size_t i = 0; i < ctx->plan->pwd_at; i++)
 		ctx->plan->envp[i] = ctx->plan->envp[i + 1];
@@ -50,7 +55,7 @@ int step_run_chdir(struct run_context *ctx, const struct plan_step *step, struct
 	(void)step;
 	for (size_t i = 0; dirs[i]; i++) {
 		if (chdir(dirs[i]) == 0)
-			return payload_set_pwd(ctx, err);
+			return payload_set_pwd(ctx, dirs[i], err);
 		if (!required && dirs[i + 1])
 			continue;
 		return err_system(err, errno, dirs[i], "cannot change to the working directory");
@@ -114,9 +119,13 @@ int step_run_descriptors(struct run_context *ctx, const struct plan_step *step, 
 	return 0;
 }
 
-/* What the caller had, and the command shall have: umask, limits, blocked signals. */
-static int payload_restore(const struct run_context *ctx, struct sbx_err *err)
+/*
+ * What the caller had, and the command shall have: umask, limits, blocked signals. The last
+ * thing before the execution, or before a filter that may refuse the calls for it.
+ */
+int payload_restore(struct run_context *ctx, struct sbx_err *err)
 {
+	ctx->caller_restored = true;
 	(void)umask(ctx->caller_umask);
 	if (ctx->nofile_raised && setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0)
 		return err_system(err, errno, NULL, "cannot set the limit on open files");
@@ -136,7 +145,7 @@ int step_run_exec(struct run_context *ctx, const struct plan_step *step, struct 
 	int r = 0;
 
 	(void)step;
-	if (ctx->n_raw == 0)
+	if (!ctx->caller_restored)
 		r = payload_restore(ctx, err);
 	if (r < 0)
 		return r;
@@ -162,7 +171,7 @@ static int payload_wait_at_gate(int gate_fd, struct sbx_err *err)
  * allows none of it: where this process is the monitor's child and is to outlive it, it
  * must be told so.
  */
-static int payload_let_go(const struct run_context *ctx, struct sbx_err *err)
+static int payload_let_go(struct run_context *ctx, struct sbx_err *err)
 {
 	const struct sbx_plan *plan = ctx->plan;
 

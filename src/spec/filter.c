@@ -368,6 +368,24 @@ static int filter_add_raw(struct sbx_plan *plan, int64_t fd, const char *option,
 	return 0;
 }
 
+/* --seccomp-log: is there something to be told of, and can it be told? */
+static int filter_check_log(const struct sbx_plan *plan, struct sbx_err *err)
+{
+	const struct plan_filter *filter = &plan->filter;
+
+	if (filter->program.n_insns == 0)
+		return err_usage(err, "--seccomp-log",
+				 "has nothing to tell of: with --seccomp=none no filter of sbx's "
+				 "own is loaded");
+	/* Whoever loads the filter hands the listener on by this call, which would wait for it. */
+	if (!filter_lets(&filter->program, "sendmsg"))
+		return filter_refuse(err, "--seccomp-log", EINVAL,
+				     "cannot tell of a filter that refuses sendmsg, by which sbx "
+				     "is to hear of it",
+				     "let that call through, or leave --seccomp-log out");
+	return 0;
+}
+
 /**
  * Choose. The steps are added by the functions below, each in its place of the plan.
  *
@@ -392,11 +410,7 @@ int filter_choose(const struct filter_wanted *wanted, struct sbx_plan *plan, str
 				  : filter_choose_own(wanted, base, plan, err);
 	for (size_t i = 0; i < spec->n_seccomp_fds && r == 0; i++)
 		r = filter_add_raw(plan, spec->seccomp_fds[i], "--add-seccomp-fd", err);
-	if (r == 0 && spec->seccomp_log && plan->filter.program.n_insns == 0)
-		return err_usage(err, "--seccomp-log",
-				 "has nothing to tell of: with --seccomp=none no filter of sbx's "
-				 "own is loaded");
-	return r;
+	return r == 0 && spec->seccomp_log ? filter_check_log(plan, err) : r;
 }
 
 /* ---- the steps ---- */

@@ -109,6 +109,20 @@ static int probe_cwd(struct arena *arena, const char **ret_cwd)
 }
 
 /*
+ * The same directory by the name that the caller's shell has for it: where links are on the
+ * way, that is what a bind of "$PWD" makes. PWD is believed where it leads there.
+ */
+static const char *probe_pwd(char *const *environ_)
+{
+	const char *pwd = probe_env(environ_, "PWD");
+	struct stat said, here;
+
+	if (!pwd || pwd[0] != '/' || stat(pwd, &said) < 0 || stat(".", &here) < 0)
+		return NULL;
+	return said.st_dev == here.st_dev && said.st_ino == here.st_ino ? pwd : NULL;
+}
+
+/*
  * The terminal on stdout, as bubblewrap takes it for /dev/console. By a name that leads to it:
  * that of a terminal of another devpts, or of one that is gone, may lead to another or nowhere.
  */
@@ -156,6 +170,7 @@ int probe_host(struct arena *arena, char *const *environ_, bool names, struct pr
 
 	if (!host.hostname || probe_cwd(arena, &host.cwd) < 0)
 		return err_oom(err);
+	host.pwd = host.cwd ? probe_pwd(environ_) : NULL;
 	if ((names || !has_home) && probe_entry(&host, PASSWD_USERS, host.uid, &entry)) {
 		host.user = entry.name;
 		if (entry.home && entry.home[0] == '/')

@@ -777,6 +777,33 @@ static int resolve_check_fd(struct resolve *r, int64_t fd, const char *option)
 	return -EBADF;
 }
 
+static bool resolve_op_reads(const struct spec_op *op)
+{
+	return op->kind == SPEC_OP_FILE || op->kind == SPEC_OP_BIND_DATA;
+}
+
+/* What an operation reads it reads to the end: a second one would find nothing. */
+static int resolve_check_read(struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+
+	for (size_t i = r->first_op; i < index && resolve_op_reads(op); i++) {
+		const struct spec_op *before = &r->spec->ops[i];
+
+		if (!resolve_op_reads(before) || before->fd != op->fd)
+			continue;
+		(void)err_refuse(r->err, EBADF, NULL, "descriptor %lld has been read by then",
+				 (long long)op->fd);
+		err_set_option(r->err, op->option);
+		err_hint(r->err,
+			 "it is %s's; give each a descriptor of its own, or bind the file that the "
+			 "first makes",
+			 before->option);
+		return -EBADF;
+	}
+	return 0;
+}
+
 /* A path as typed, so that ".." behind a link means what it says; made absolute if need be. */
 static int resolve_protect(struct resolve *r, size_t index)
 {
@@ -1098,6 +1125,8 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->flags |= PLAN_STEP_HOST;
 	if (op->perms >= 0 || op->kind == SPEC_OP_BIND_DATA)
 		step->parent_mode = resolve_parent_mode(step->mode);
+	else if (step->mode < 0)
+		step->parent_mode = r->defaults->parent_mode;
 	if (op->kind == SPEC_OP_DEV) {
 		step->source = resolve_console(r);
 		step->mode = r->defaults->shm_mode;
@@ -1116,7 +1145,8 @@ static int resolve_op(struct resolve *r, size_t index)
 
 		step->fd = (int)op->fd;
 		e = resolve_check_fd(r, op->fd, op->option);
-
+		if (e == 0)
+			e = resolve_check_read(r, index);
 		if (e < 0 && op->kind != SPEC_OP_BIND)
 			str_copy(r->err->path, sizeof(r->err->path), op->dest);
 		if (e < 0)
@@ -1645,16 +1675,46 @@ static int resolve_pass_fds(struct resolve *r)
 	return 0;
 }
 
+/*
+ * Where the command starts, the first of these that is there: the caller's directory by the
+ * name that the caller knows it by, then by that without links, home, the root.
+ */
+static int resolve_workdirs(struct resolve *r)
+{
+	const char **dirs = arena_alloc(r->arena, 5 * sizeof(*dirs));
+	const char *home = env_get(r->plan->envp, "HOME");
+	const struct probe_host *host = r->host;
+	size_t n = 0;
+
+	if (!dirs)
+		return err_oom(r->err);
+	r->plan->workdir_required = r->spec->chdir != NULL;
+	r->plan->workdirs = dirs;
+	if (r->spec->chdir) {
+		dirs[0] = arena_dup(r->arena, r->spec->chdir);
+		return dirs[0] ? 0 : err_oom(r->err);
+	}
+	if (host->pwd && !str_equal(host->pwd, host->cwd)) {
+		dirs[n++] = arena_dup(r->arena, host->pwd);
+		if (!dirs[0])
+			return err_oom(r->err);
+	}
+	if (host->cwd)
+		dirs[n++] = host->cwd;
+	if (home && home[0] == '/')
+		dirs[n++] = home;
+	dirs[n++] = "/";
+	return 0;
+}
+
 /* Copies of what the command needs: PID 1 wipes the memory that argv and environ lie in. */
 static int resolve_command(struct resolve *r)
 {
 	const struct sbx_spec *spec = r->spec;
 	const char **argv = arena_alloc(r->arena, (spec->n_argv + 1) * sizeof(*argv));
-	const char **dirs = arena_alloc(r->arena, 4 * sizeof(*dirs));
-	size_t n = 0;
 	int e;
 
-	if (!argv || !dirs)
+	if (!argv)
 		return err_oom(r->err);
 	for (size_t i = 0; i < spec->n_argv; i++) {
 		argv[i] = arena_dup(r->arena, spec->argv[i]);
@@ -1678,24 +1738,7 @@ static int resolve_command(struct resolve *r)
 		e = net_choose(spec, r->host, r->plan, r->err);
 	if (e == 0)
 		e = cgroup_choose(spec, r->host, r->plan, r->err);
-	if (e < 0)
-		return e;
-	r->plan->workdir_required = spec->chdir != NULL;
-	if (spec->chdir) {
-		dirs[n++] = arena_dup(r->arena, spec->chdir);
-	} else {
-		const char *home = env_get(r->plan->envp, "HOME");
-
-		if (r->host->cwd)
-			dirs[n++] = r->host->cwd;
-		if (home && home[0] == '/')
-			dirs[n++] = home;
-		dirs[n++] = "/";
-	}
-	if (!dirs[0])
-		return err_oom(r->err);
-	r->plan->workdirs = dirs;
-	return 0;
+	return e < 0 ? e : resolve_workdirs(r);
 }
 
 /* Where records are, and whether any of placeholders will be written. */

@@ -4,7 +4,7 @@
  *
  * A row applies where the kind of the step, the beginning of what sbx says, and the
  * errno agree; the first that does wins. In its text stand %S and %D for the step's
- * source and destination, %N for the destination where bubblewrap mounts it (which
+ * source and destination, %R for the source where bubblewrap finds it, %N for the destination where bubblewrap mounts it (which
  * sbx does nowhere), %T for its text, %M for its mode, %P for the object of the error,
  * %E for its errno in words, %O for the options of an overlay, %W for what sbx says, %X for what
  * sbx says behind a colon.
@@ -12,7 +12,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sbx/base/str.h"
@@ -43,8 +45,10 @@ static const struct words_row words_of_steps[] = {
 
 	{PLAN_STEP_BIND, "cannot open source", 0, "Can't find source path %S"},
 	{PLAN_STEP_BIND, "is no longer what", 0, "Race condition binding dirfd"},
+	{PLAN_STEP_BIND, "is not a directory, so it cannot be the root", 0,
+	 "Can't create file at %D: Is a directory"},
 	{PLAN_STEP_BIND, NULL, 0,
-	 "Can't bind mount /oldroot%S on %N: Unable to mount source on destination: %E"},
+	 "Can't bind mount %R on %N: Unable to mount source on destination: %E"},
 	{PLAN_STEP_TMPFS, NULL, 0, "Can't mount tmpfs on %N"},
 	{PLAN_STEP_PROC, NULL, 0, "Can't mount proc on %N"},
 	{PLAN_STEP_DEV, "cannot bind the device", 0,
@@ -115,9 +119,10 @@ static const struct words_row words_of_launch[] = {
 	{WORDS_ANY, "cannot create a user namespace", 0, "Creating new namespace failed"},
 	{WORDS_ANY, "cannot create the sandbox's namespaces", 0, "Creating new namespace failed"},
 	{WORDS_ANY, "cannot write the id map", 0, "setting up uid map"},
+	{WORDS_ANY, "cannot write to descriptor", 0, "Write to info_fd"},
 };
 
-/* A descriptor that is not open, which sbx finds out before anything is done. */
+/* A descriptor that is not open, or will not be, which sbx finds out before anything is done. */
 static const struct {
 	const char *option, *text;
 	char behind; /* the text goes on with N, its number, P, the object of the error, or not */
@@ -158,19 +163,41 @@ static const char *words_skip_slashes(const char *path)
 	return path + strspn(path, "/");
 }
 
+/* A path of the host by its name without links, where bubblewrap mounts it from. */
+static void words_put_oldroot(struct str_buf *out, const char *path)
+{
+	char real[PATH_MAX];
+
+	str_buf_printf(out, "/oldroot%s", realpath(path, real) ? real : path);
+}
+
 /* The mount options that bubblewrap would have used. */
 static void words_put_options(struct str_buf *out, const struct plan_layers *layers)
 {
 	assert(layers);
-	if (layers->upper)
-		str_buf_printf(out, "upperdir=/oldroot%s,workdir=/oldroot%s,", layers->upper,
-			       layers->work);
-	else if (layers->top == PLAN_LAYERS_TMP)
+	if (layers->upper) {
+		str_buf_puts(out, "upperdir=");
+		words_put_oldroot(out, layers->upper);
+		str_buf_puts(out, ",workdir=");
+		words_put_oldroot(out, layers->work);
+		str_buf_puts(out, ",");
+	} else if (layers->top == PLAN_LAYERS_TMP) {
 		str_buf_puts(out, "upperdir=/tmp-overlay-upper-0,workdir=/tmp-overlay-work-0,");
+	}
 	str_buf_puts(out, "lowerdir=");
-	for (size_t i = layers->n_lower; i > 0; i--)
-		str_buf_printf(out, "/oldroot%s%s", layers->lower[i - 1], i > 1 ? ":" : "");
+	for (size_t i = layers->n_lower; i > 0; i--) {
+		words_put_oldroot(out, layers->lower[i - 1]);
+		str_buf_puts(out, i > 1 ? ":" : "");
+	}
 	str_buf_puts(out, ",userxattr");
+}
+
+static void words_put_source(struct str_buf *out, const struct plan_step *step)
+{
+	if (step->source)
+		str_buf_puts(out, step->source);
+	else
+		str_buf_printf(out, "/proc/self/fd/%d", step->fd);
 }
 
 /* What one letter stands for. */
@@ -181,10 +208,13 @@ static void words_put(struct str_buf *out, char letter, const struct plan_step *
 
 	switch (letter) {
 	case 'S':
+		words_put_source(out, step);
+		break;
+	case 'R':
 		if (step->source)
-			str_buf_puts(out, step->source);
+			words_put_oldroot(out, step->source);
 		else
-			str_buf_printf(out, "/proc/self/fd/%d", step->fd);
+			words_put_source(out, step);
 		break;
 	case 'D':
 		str_buf_puts(out, words_or_empty(step->dest));
@@ -254,6 +284,7 @@ void words_reword_step(struct sbx_err *err, const struct plan_step *step)
 static void words_reword_descriptor(struct sbx_err *err)
 {
 	static const char begin[] = "descriptor ", end[] = " is not open";
+	static const char read_end[] = " has been read by then";
 	char number[32], room[sizeof(err->what)];
 	struct str_buf out = STR_BUF_ON_STACK(room);
 	size_t len;
@@ -262,7 +293,7 @@ static void words_reword_descriptor(struct sbx_err *err)
 		return;
 	str_copy(number, sizeof(number), err->what + strlen(begin));
 	len = strcspn(number, " ");
-	if (strcmp(number + len, end) != 0)
+	if (strcmp(number + len, end) != 0 && strcmp(number + len, read_end) != 0)
 		return;
 	number[len] = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(words_of_descriptors); i++) {

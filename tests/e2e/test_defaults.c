@@ -249,6 +249,32 @@ Test(defaults, the_working_directory_is_the_callers_where_it_exists)
 	expect_out(root, "/\n");
 }
 
+/* A shell knows it by the links that were followed, and "$PWD" is what its user binds. */
+Test(defaults, the_working_directory_keeps_the_callers_name_for_it)
+{
+	_autoclose_ int tree = tmp_tree("real/file=seen\n", "link -> real");
+	_autofree_ char *link = tree_path(tree, "link"), *real = tree_path(tree, "real");
+	char pwd[PATH_MAX], out[PATH_MAX], out_real[PATH_MAX];
+	const char *const named[] = {pwd, "PATH=/usr/bin:/bin", NULL};
+	const char *const lying[] = {"PWD=/usr", "PATH=/usr/bin:/bin", NULL};
+	const struct run_options by_link = {.cwd = link, .env = named};
+	const struct run_options by_lie = {.cwd = link, .env = lying};
+	bool fits = snprintf(pwd, sizeof(pwd), "PWD=%s", link) < PATH_MAX &&
+		    snprintf(out, sizeof(out), "%s\nseen\n", link) < PATH_MAX &&
+		    snprintf(out_real, sizeof(out_real), "%s\nseen\n", real) < PATH_MAX;
+	_autorun_ struct run_result r =
+		in_usr_with(&by_link, "--ro-bind", link, link, SH("echo $PWD; cat file"));
+	_autorun_ struct run_result physical =
+		in_usr_with(&by_link, "--ro-bind", real, real, SH("echo $PWD; cat file"));
+	_autorun_ struct run_result lie =
+		in_usr_with(&by_lie, "--ro-bind", real, real, SH("echo $PWD; cat file"));
+
+	cr_assert(fits);
+	expect_out(r, out);
+	expect_out(physical, out_real);
+	expect_out(lie, out_real);
+}
+
 Test(defaults, chdir_says_where_or_fails)
 {
 	_autorun_ struct run_result there = in_usr("--chdir", "/usr/bin", SH("pwd; echo $PWD"));

@@ -196,6 +196,35 @@ Test(seccomp, what_contradicts_itself_is_refused)
 	expect_failure(log, 125, "--seccomp-log");
 }
 
+/* Whoever hands the listener on would be stopped by the very filter, and wait for ever. */
+Test(seccomp, a_filter_that_cannot_be_told_of_is_no_log, .timeout = 60)
+{
+	_autorun_ struct run_result log =
+		in_usr("--seccomp-deny", "sendmsg", "--seccomp-log", "--", "true");
+	_autorun_ struct run_result quiet = in_usr("--seccomp-deny", "sendmsg", "--", "true");
+
+	expect_failure(log, 125, "--seccomp-log: cannot tell of a filter that refuses sendmsg");
+	expect_success(quiet);
+}
+
+/* What gives the command its limits back, and what tells of a failure, may be refused to it. */
+Test(seccomp, what_is_needed_right_before_the_command_can_be_denied)
+{
+	static const char none[] = "--seccomp-deny=@known";
+	_autorun_ struct run_result alone =
+		in_usr(none, "--seccomp-allow=@default", "--no-pty", "--", "true");
+	_autorun_ struct run_result missing =
+		in_usr(none, "--seccomp-allow=@default,write", "--", "no-such-command");
+	_autorun_ struct run_result limited =
+		in_usr("--seccomp-deny=umask,prlimit64,setrlimit,rt_sigprocmask",
+		       "--rlimit=nofile=77", SH("grep -o 'files *77' /proc/self/limits"));
+
+	/* It is the loader that ends so: nothing may be opened. */
+	cr_expect_eq(alone.status, 127, "%d: %s", alone.status, alone.err);
+	expect_failure(missing, 127, "no such command on PATH");
+	expect_success(limited);
+}
+
 /* What PID 1 and the steps in front of the command need may be denied to the command. */
 Test(seccomp, what_sbx_itself_needs_can_be_denied)
 {

@@ -80,6 +80,7 @@ struct run_context {
 	mode_t caller_umask;
 	struct rlimit caller_nofile;
 	bool nofile_raised;
+	bool caller_restored; /* it has it */
 
 	char pwd[PATH_MAX + sizeof("PWD=")]; /* the payload's, for envp[0]; not initialised */
 };

@@ -6,4 +6,5 @@
 
 #include "sbx/run/context.h"
 
+int payload_restore(struct run_context *ctx, struct sbx_err *err);
 noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd);

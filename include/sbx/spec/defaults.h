@@ -46,6 +46,7 @@
 	X(bool, hardens_mounts, true, false) /* nothing is executed in /dev, a host's /proc, a  \
 						mqueue, which has no devices either */          \
 	X(mode_t, shm_mode, 01777, 0755)    /* /dev/shm */                                     \
+	X(mode_t, parent_mode, 0755, 0700)  /* made above what has no permissions of its own */ \
 	X(bool, runs_covered, false, true)  /* operations in front of one that is the root */  \
 	X(bool, init_leads_session, false, true) /* --new-session: PID 1, not the command */   \
 	X(bool, passes_sync_fd, false, true) /* with --as-pid-1 to the command, else refused */ \

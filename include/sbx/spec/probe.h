@@ -25,6 +25,7 @@ struct probe_host {
 	const char *home;  /* HOME, else passwd's; absolute, or NULL */
 	const char *shell; /* passwd's, or NULL */
 	const char *cwd;   /* absolute, NULL: unreachable */
+	const char *pwd;   /* by the name that the caller came by, with links in it; NULL: as cwd */
 	const char *hostname;
 	const char *tty; /* path of the terminal on stdout, NULL: none */
 	const char
