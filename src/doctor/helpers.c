@@ -123,7 +123,7 @@ static int helpers_use_nft(struct doctor *d, const struct doctor_probe *probe,
 		r = err_refuse(err, ECANCELED, argv[0],
 			       "has ended without an error and has not set the rule");
 	if (r < 0)
-		err_hint(err, "as root: modprobe -a nf_tables nft_chain_nat nf_conntrack");
+		hint_add(err, HINT_NFT_HERE);
 	return r;
 }
 

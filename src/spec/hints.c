@@ -10,9 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -97,6 +100,18 @@ static bool probe_no_new_privs(void)
 	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
+/* Does a filter of system calls, as an outer sandbox has, keep the caller from netfilter's sockets?
+ */
+static bool probe_netfilter_refused(void)
+{
+	_autoclose_ int fd = -1;
+
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER)
+		return false;
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	return fd < 0;
+}
+
 /* Is something mounted inside the caller's /proc? Then the kernel refuses a new one. */
 static bool probe_proc_covered(void)
 {
@@ -177,6 +192,10 @@ static const char hint_net[] =
 	"see that slirp4netns works here (\"sbx doctor slirp4netns tun\"): it needs /dev/net/tun, "
 	"and\n"
 	"/etc/resolv.conf to be, or lead to, a file below /etc or /run";
+static const char hint_nft_refused[] =
+	"sbx itself is under a system call filter that refuses what nft needs, as in another "
+	"sandbox;\n"
+	"start that so that it allows it (sbx --allow-userns --cap-add NET_ADMIN)";
 static const char hint_nft[] =
 	"see that nftables works here (\"sbx doctor nft\"); as root: modprobe -a nf_tables "
 	"nft_chain_nat\n"
@@ -259,6 +278,10 @@ static const struct hint hints[] = {
 	{HINT_TUN, EPERM, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_TUN, 0, NULL, "in a container: start that with --device /dev/net/tun"},
 	{HINT_NET, 0, NULL, hint_net},
+	{HINT_NFT, HINT_NUMBERS, probe_netfilter_refused, hint_nft_refused},
+	{HINT_NFT_HERE, HINT_NUMBERS, probe_netfilter_refused, hint_nft_refused},
+	{HINT_NFT_HERE, HINT_NUMBERS, NULL,
+	 "as root: modprobe -a nf_tables nft_chain_nat nf_conntrack"},
 	{HINT_NFT, HINT_NUMBERS, NULL, hint_nft},
 	{HINT_IPV6, HINT_NUMBERS, NULL, hint_ipv6},
 	{HINT_SHARE_OTHER, HINT_NUMBERS, NULL,

@@ -417,6 +417,26 @@ Test(doctor, devices_that_something_is_mounted_over_fail)
 	}
 }
 
+/* In a sandbox whose filter has no netfilter, no module helps. The remedy does. */
+Test(doctor, a_filter_that_refuses_nft_is_told)
+{
+	static const char *const said = "sbx itself is under a system call filter";
+	_autorun_ struct run_result doctor = like_the_host(DOCTOR("nft"));
+	_autorun_ struct run_result launch =
+		like_the_host("--dev-bind-try", "/dev/net", "/dev/net", "--", sbx_program(),
+			      "--ro-bind", "/usr", "/usr", "--net=user", "--", "true");
+	_autorun_ struct run_result mended = like_the_host("--cap-add", "NET_ADMIN", DOCTOR("nft"));
+
+	skip_unless(mended.status == 0, "nftables is needed");
+	expect_finding(doctor, 1, "fails   nft ");
+	cr_expect(strstr(doctor.out, said), "%s", doctor.out);
+	cr_expect_null(strstr(doctor.out, "modprobe"), "%s", doctor.out);
+	expect_finding(mended, 0, "works   nft ");
+	skip_unless(access("/dev/net/tun", R_OK | W_OK) == 0, "/dev/net/tun is needed");
+	cr_expect_eq(launch.status, 125);
+	cr_expect(strstr(launch.err, said), "%s", launch.err);
+}
+
 /* A directory on PATH does not matter: helpers are where systems install them. */
 Test(doctor, helpers_that_are_missing_are_told_with_their_packages)
 {

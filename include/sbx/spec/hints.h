@@ -23,6 +23,7 @@ enum hint_place {
 	HINT_CGROUP = -11, /* moving to another cgroup */
 	HINT_NET = -12,	   /* what slirp4netns ends with */
 	HINT_NFT = -13,
+	HINT_NFT_HERE = -39,   /* the same, where it is tried by itself */
 	HINT_MAP_HELPER = -14, /* newuidmap or newgidmap has failed */
 	HINT_MAP_SLOW = -15,   /* or does not end */
 	HINT_TERMINAL = -16,   /* what is done with the caller's, for a relay */
