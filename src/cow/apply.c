@@ -9,9 +9,13 @@
  *
  * Everything appears at once under its name: it is made beside it, complete with its
  * attributes and on disk, and renamed. A directory that goes is renamed before it is emptied.
- * There is one name for what is not yet, or no more, in place; what a killed apply has left
+ * There are some names for what is not yet, or no more, in place; what a killed apply has left
  * there is removed when the next one comes to that directory. So at any moment every
  * name of the host has what it had, or what it is to have.
+ *
+ * A disk is what this waits for. So files are made until there are some, in whatever directories,
+ * are written to disk all together, and then put in place one after the other (apply_flush()), with
+ * what else is to be done meanwhile, in its order.
  *
  * What has a change time later than the beginning of the session was changed by somebody
  * else, except what equals the layer already, which is an earlier try's work, and directories
@@ -41,6 +45,7 @@
 #include "sbx/cow/apply.h"
 #include "sbx/cow/journal.h"
 #include "sbx/cow/mounts.h"
+#include "sbx/cow/sync.h"
 #include "sbx/cow/xattr.h"
 
 enum {
@@ -49,7 +54,9 @@ enum {
 	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
 	APPLY_SCAN_DEPTH = 200,
 	APPLY_SETID = S_ISUID | S_ISGID,
-	APPLY_GROUPS_MAX = 256
+	APPLY_GROUPS_MAX = 256,
+	APPLY_OPS_MAX = COW_SYNC_MAX,
+	APPLY_OPS_BYTES = 64 << 20 /* of files that are not on disk yet */
 };
 
 /* A file of the layer with several names, and what the first of them has become. */
@@ -58,6 +65,19 @@ struct apply_link {
 	uint64_t host_dev, host_ino; /* on the host */
 	char *path;		     /* owned; relative to the root */
 	size_t root;
+};
+
+enum apply_kind {
+	APPLY_PLACE,  /* what is under the temporary name gets its own */
+	APPLY_REMOVE, /* a name of the host goes */
+	APPLY_FINISH  /* all in a directory is done */
+};
+
+/* What is to be done when the files that were made are on disk. */
+struct apply_op {
+	enum apply_kind kind;
+	struct cow_entry entry; /* its path and two descriptors are owned */
+	int fd;			/* owned; the new file, the directory that is finished, or -1 */
 };
 
 struct apply {
@@ -69,9 +89,15 @@ struct apply {
 	struct apply_link *links; /* owned; a hash table */
 	size_t n_links, links_size, links_bytes;
 	size_t root;
-	int root_fd;	    /* owned; of the host */
-	bool acts;	    /* the second walk */
-	char temporary[48]; /* the name of what is not yet, or no more, in place */
+	int root_fd; /* owned; of the host */
+	bool acts;   /* the second walk */
+	bool again;  /* an earlier try may have left something */
+	struct apply_op ops[APPLY_OPS_MAX];
+	size_t n_ops;
+	off_t ops_bytes;
+	struct cow_sync sync;
+	char temporary[48]; /* what all names of what is not in place begin with */
+	char name[48 + 16]; /* the present one: the place in `ops` is behind it */
 	char why[512];	    /* something cannot be applied */
 };
 
@@ -338,7 +364,8 @@ static int apply_note_link(struct apply *a, const struct cow_entry *e)
 	struct apply_link *link;
 	struct stat st;
 
-	if (e->upper.st_nlink < 2 || fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (S_ISDIR(e->upper.st_mode) || e->upper.st_nlink < 2 ||
+	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if ((a->n_links + 1) * 2 > a->links_size && apply_links_grow(a) < 0)
 		return -ENOMEM;
@@ -378,7 +405,7 @@ static int apply_make_link(struct apply *a, const struct cow_entry *e,
 	    cow_journal_add(&a->journal, &st) < 0)
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return linkat(AT_FDCWD, path, e->host_dir, a->temporary, AT_SYMLINK_FOLLOW) == 0;
+	return linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
 }
 
 /* ---- make ---- */
@@ -524,7 +551,8 @@ static int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
 	return 0;
 }
 
-static int apply_make_file(struct apply *a, const struct cow_entry *e)
+/* @ret_fd: of the file, which is not on disk yet; the kernel begins to write it. */
+static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_fd)
 {
 	_autoclose_ int from = cow_open(e->upper_dir, e->name, O_RDONLY | O_NONBLOCK);
 	_autoclose_ int to = -1;
@@ -532,21 +560,25 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e)
 
 	if (from < 0)
 		return -errno;
-	to = openat(e->host_dir, a->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
+	to = openat(e->host_dir, a->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
 	r = apply_copy_data(from, to, e->upper.st_size);
 	if (r == 0)
 		r = apply_set_all(a, e, to);
-	return r == 0 && fsync(to) < 0 ? -errno : r;
+	if (r < 0)
+		return r;
+	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
+	a->ops_bytes += (off_t)e->upper.st_blocks * 512;
+	*ret_fd = take_fd(&to);
+	return 0;
 }
 
 /* Of a link or fifo, which cannot be opened. */
 static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
 {
 	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
-	_autoclose_ int fd = openat(e->host_dir, a->temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_autoclose_ int fd = openat(e->host_dir, a->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char path[32];
 	struct stat st;
 	int r;
@@ -560,7 +592,7 @@ static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (r == 0 && S_ISFIFO(st.st_mode) && chmod(path, apply_mode(a, e, st.st_mode)) < 0)
 		r = -errno;
-	if (r == 0 && utimensat(e->host_dir, a->temporary, times, AT_SYMLINK_NOFOLLOW) < 0)
+	if (r == 0 && utimensat(e->host_dir, a->name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
 	return r;
 }
@@ -573,20 +605,20 @@ static int apply_make_symlink(struct apply *a, const struct cow_entry *e)
 	if (n < 0)
 		return -errno;
 	target[n] = '\0';
-	if (symlinkat(target, e->host_dir, a->temporary) < 0)
+	if (symlinkat(target, e->host_dir, a->name) < 0)
 		return -errno;
 	return apply_set_unopened(a, e);
 }
 
 static int apply_make_fifo(struct apply *a, const struct cow_entry *e)
 {
-	if (mkfifoat(e->host_dir, a->temporary, 0600) < 0)
+	if (mkfifoat(e->host_dir, a->name, 0600) < 0)
 		return -errno;
 	return apply_set_unopened(a, e);
 }
 
-/* Under the temporary name. */
-static int apply_make(struct apply *a, const struct cow_entry *e)
+/* Under the temporary name. @ret_fd: what is to be written to disk, or untouched */
+static int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd)
 {
 	const struct apply_link *link =
 		e->upper.st_nlink > 1 ? apply_find_link(a, &e->upper) : NULL;
@@ -594,7 +626,7 @@ static int apply_make(struct apply *a, const struct cow_entry *e)
 	if (link && apply_make_link(a, e, link))
 		return 0;
 	if (S_ISREG(e->upper.st_mode))
-		return apply_make_file(a, e);
+		return apply_make_file(a, e, ret_fd);
 	return S_ISLNK(e->upper.st_mode) ? apply_make_symlink(a, e) : apply_make_fifo(a, e);
 }
 
@@ -610,11 +642,11 @@ static int apply_clear(const struct apply *a, int dir_fd)
 {
 	struct stat st;
 
-	if (fstatat(dir_fd, a->temporary, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir_fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISDIR(st.st_mode))
-		return cow_remove_tree(dir_fd, a->temporary);
-	return unlinkat(dir_fd, a->temporary, 0) < 0 ? -errno : 0;
+		return cow_remove_tree(dir_fd, a->name);
+	return unlinkat(dir_fd, a->name, 0) < 0 ? -errno : 0;
 }
 
 /* A directory of the host is about to be changed. */
@@ -634,11 +666,11 @@ static int apply_prepare(struct apply *a, int dir_fd)
 /* What has come to be there since it was looked at stays. */
 static int apply_place_new(const struct apply *a, const struct cow_entry *e)
 {
-	if (sys_rename_noreplace(e->host_dir, a->temporary, e->host_dir, e->name) == 0)
+	if (sys_rename_noreplace(e->host_dir, a->name, e->host_dir, e->name) == 0)
 		return 0;
 	if (errno != EINVAL) /* not every filesystem can */
 		return -errno;
-	return renameat(e->host_dir, a->temporary, e->host_dir, e->name) < 0 ? -errno : 0;
+	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
 }
 
 /* From the temporary name to its own; a directory there is taken away. */
@@ -647,50 +679,217 @@ static int apply_place(const struct apply *a, const struct cow_entry *e)
 	int r;
 
 	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode))) {
-		r = apply_exchange(e->host_dir, a->temporary, e->name);
+		r = apply_exchange(e->host_dir, a->name, e->name);
 		return r < 0 ? r : apply_clear(a, e->host_dir);
 	}
 	if (!e->has_host && !a->options->force)
 		return apply_place_new(a, e);
-	return renameat(e->host_dir, a->temporary, e->host_dir, e->name) < 0 ? -errno : 0;
+	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
 }
 
 static int apply_remove(const struct apply *a, const struct cow_entry *e)
 {
 	if (!S_ISDIR(e->host.st_mode))
 		return unlinkat(e->host_dir, e->name, 0) < 0 ? -errno : 0;
-	if (renameat(e->host_dir, e->name, e->host_dir, a->temporary) < 0)
+	if (renameat(e->host_dir, e->name, e->host_dir, a->name) < 0)
 		return -errno;
 	return apply_clear(a, e->host_dir);
 }
 
 static int apply_fail(const struct cow_entry *e, int number, struct sbx_err *err)
 {
-	int r = err_system(err, number, e->path, "cannot be applied");
+	int r = number == ESTALE
+			? err_refuse(err, EBUSY, e->path, "is being changed on the host just now")
+			: err_system(err, number, e->path, "cannot be applied");
 
 	err_hint(err, "nothing is lost: what was applied is whole, and the same command goes on\n"
 		      "where this one stopped");
 	return r;
 }
 
+/* ---- what is done together ---- */
+
+static void apply_use_name(struct apply *a, unsigned index)
+{
+	(void)snprintf(a->name, sizeof(a->name), "%s-%u", a->temporary, index);
+}
+
+static void apply_op_finish(struct apply_op *op)
+{
+	free((char *)(uintptr_t)op->entry.path);
+	defs_cleanup_fd(&op->entry.upper_dir);
+	defs_cleanup_fd(&op->entry.host_dir);
+	defs_cleanup_fd(&op->fd);
+}
+
+/*
+ * Remember it; there has to be room.
+ * @fd: taken in any case
+ */
+static int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e, int fd)
+{
+	struct apply_op *op = &a->ops[a->n_ops];
+	const char *slash;
+
+	*op = (struct apply_op){.kind = kind, .entry = *e, .fd = fd};
+	op->entry.path = strdup(e->path);
+	op->entry.upper_dir = fcntl(e->upper_dir, F_DUPFD_CLOEXEC, 0);
+	op->entry.host_dir = e->host_dir < 0 ? -1 : fcntl(e->host_dir, F_DUPFD_CLOEXEC, 0);
+	if (!op->entry.path || op->entry.upper_dir < 0 ||
+	    (e->host_dir >= 0 && op->entry.host_dir < 0)) {
+		int r = op->entry.path ? -errno : -ENOMEM;
+
+		apply_op_finish(op);
+		return r;
+	}
+	slash = strrchr(op->entry.path, '/');
+	op->entry.name = slash ? slash + 1 : op->entry.path;
+	a->n_ops++;
+	return 0;
+}
+
+/* Is what is to be replaced or removed still what it was when it was decided? */
+static int apply_look_again(const struct apply *a, const struct cow_entry *e)
+{
+	struct stat st;
+
+	if (a->options->force || !e->has_host || S_ISDIR(e->host.st_mode))
+		return 0;
+	if (fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return st.st_ino == e->host.st_ino && st.st_dev == e->host.st_dev &&
+			       (!apply_is_later(a, &st) || cow_journal_has(&a->journal, &st) ||
+				(st.st_ctim.tv_sec == e->host.st_ctim.tv_sec &&
+				 st.st_ctim.tv_nsec == e->host.st_ctim.tv_nsec))
+		       ? 0
+		       : -ESTALE;
+}
+
+static int apply_do_finish(struct apply *a, struct apply_op *op);
+
+static int apply_do(struct apply *a, struct apply_op *op)
+{
+	const struct cow_entry *e = &op->entry;
+	int r = op->kind == APPLY_FINISH ? 0 : apply_look_again(a, e);
+
+	if (r < 0)
+		return r;
+	switch (op->kind) {
+	case APPLY_PLACE:
+		r = apply_place(a, e);
+		return r < 0 ? r : apply_note_link(a, e);
+	case APPLY_REMOVE:
+		return apply_remove(a, e);
+	case APPLY_FINISH:
+		return apply_do_finish(a, op);
+	}
+	return 0;
+}
+
+/* Write the descriptors of one kind to disk. @ret_results: where there is none, 0 */
+static void apply_sync(struct apply *a, bool directories, int results[APPLY_OPS_MAX])
+{
+	int fds[APPLY_OPS_MAX] = {0}, found[APPLY_OPS_MAX];
+	size_t index[APPLY_OPS_MAX], n = 0;
+
+	for (size_t i = 0; i < a->n_ops; i++) {
+		results[i] = 0;
+		if (a->ops[i].fd < 0 || (a->ops[i].kind == APPLY_FINISH) != directories)
+			continue;
+		fds[n] = a->ops[i].fd;
+		index[n++] = i;
+	}
+	cow_sync_files(&a->sync, fds, n, found);
+	for (size_t i = 0; i < n; i++)
+		results[index[i]] = found[i];
+}
+
+/* In order, up to the first that fails. Return: how many. */
+static size_t apply_do_all(struct apply *a, int *ret_failure)
+{
+	int results[APPLY_OPS_MAX], r = cow_journal_flush(&a->journal);
+	unsigned i;
+
+	apply_sync(a, false, results);
+	for (i = 0; i < a->n_ops && r == 0; i++) {
+		apply_use_name(a, i);
+		r = results[i] < 0 ? results[i] : apply_do(a, &a->ops[i]);
+	}
+	*ret_failure = r;
+	return r < 0 && i > 0 ? i - 1 : i;
+}
+
+/*
+ * Do what is remembered.
+ *
+ * Return: 0, or -errno with *err filled: then what comes behind the one that failed is undone.
+ */
+static int apply_flush(struct apply *a, struct sbx_err *err)
+{
+	int results[APPLY_OPS_MAX], r = 0;
+	size_t done = a->n_ops ? apply_do_all(a, &r) : 0;
+
+	if (r < 0)
+		(void)apply_fail(&a->ops[done].entry, -r, err);
+	for (size_t i = done; i < a->n_ops; i++) {
+		apply_use_name(a, (unsigned)i);
+		if (a->ops[i].kind == APPLY_PLACE)
+			(void)apply_clear(a, a->ops[i].entry.host_dir);
+		defs_cleanup_fd(&a->ops[i].fd);
+		a->ops[i].fd = -1;
+	}
+	apply_sync(a, true, results);
+	for (size_t i = 0; i < done && r == 0; i++)
+		if (results[i] < 0)
+			r = apply_fail(&a->ops[i].entry, -results[i], err);
+	for (size_t i = 0; i < a->n_ops; i++)
+		apply_op_finish(&a->ops[i]);
+	a->n_ops = 0;
+	a->ops_bytes = 0;
+	return r;
+}
+
+/* Room for one more, and its name. Return: 0, or -errno with *err filled. */
+static int apply_make_room(struct apply *a, struct sbx_err *err)
+{
+	int r = a->n_ops == APPLY_OPS_MAX || a->ops_bytes >= APPLY_OPS_BYTES ? apply_flush(a, err)
+									     : 0;
+
+	apply_use_name(a, (unsigned)a->n_ops);
+	return r;
+}
+
+/* Is there a name of the same file that is not in place yet? */
+static bool apply_awaits_link(const struct apply *a, const struct cow_entry *e)
+{
+	for (size_t i = 0; i < a->n_ops; i++)
+		if (a->ops[i].kind == APPLY_PLACE &&
+		    a->ops[i].entry.upper.st_ino == e->upper.st_ino &&
+		    a->ops[i].entry.upper.st_dev == e->upper.st_dev)
+			return true;
+	return false;
+}
+
 static int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 {
-	int r = apply_prepare(a, e->host_dir);
+	_autoclose_ int fd = -1;
+	int r = apply_make_room(a, err);
 
+	if (r < 0)
+		return r;
+	r = apply_prepare(a, e->host_dir);
 	/* To take a name away changes the file that has others. */
 	if (r == 0 && e->has_host && !S_ISDIR(e->host.st_mode) && e->host.st_nlink > 1)
 		r = cow_journal_add(&a->journal, &e->host);
 	if (r == 0 && (e->changes & COW_REMOVED)) {
-		r = apply_remove(a, e);
+		r = apply_later(a, APPLY_REMOVE, e, -1);
 	} else if (r == 0) {
-		r = apply_make(a, e);
+		r = apply_make(a, e, &fd);
 		if (r == 0)
-			r = apply_place(a, e);
+			r = apply_later(a, APPLY_PLACE, e, take_fd(&fd));
 		if (r < 0)
 			(void)apply_clear(a, e->host_dir);
 	}
-	if (r == 0 && !(e->changes & COW_REMOVED))
-		r = apply_note_link(a, e);
 	return r < 0 ? apply_fail(e, -r, err) : 0;
 }
 
@@ -698,7 +897,7 @@ static int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err 
 
 static bool apply_can_be_made(struct apply *a, const struct cow_entry *e)
 {
-	if (str_equal(e->name, a->temporary)) {
+	if (str_starts_with(e->name, a->temporary)) {
 		a->applied->skipped++;
 		a->options->tell(a->options->arg, a->root, e, "has a name that sbx apply uses");
 		return false;
@@ -737,6 +936,16 @@ static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e
 	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev);
 }
 
+/* A directory of the host will be changed; in the first walk. */
+static int apply_plan(struct apply *a, int dir_fd, struct sbx_err *err)
+{
+	struct stat st;
+
+	if (dir_fd < 0 || fstat(dir_fd, &st) < 0)
+		return 0;
+	return cow_journal_plan(&a->journal, &st) < 0 ? err_oom(err) : 0;
+}
+
 static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err)
 {
 	struct apply *a = arg;
@@ -745,6 +954,12 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 
 	if (!apply_selects(a, e->path))
 		return 0;
+	if (links && apply_awaits_link(a, e)) {
+		int r = apply_flush(a, err);
+
+		if (r < 0)
+			return r;
+	}
 	if (changes == 0 && links && a->acts && apply_is_other_link(a, e))
 		return apply_act(a, e, err);
 	if (changes == 0)
@@ -754,13 +969,13 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	if (apply_conflicts(a, e))
 		return a->acts ? err_refuse(err, EBUSY, e->path, "%s", a->why) : 0;
 	if (!a->acts && !a->options->dry_run)
-		return 0;
+		return apply_plan(a, e->host_dir, err);
 	cow_count(e, &a->applied->counts);
 	a->options->tell(a->options->arg, a->root, e, NULL);
 	return a->acts ? apply_act(a, e, err) : 0;
 }
 
-/* A new directory: it is in the journal before it has its name. */
+/* A new directory: it is in the journal before it has its name, which is later. */
 static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_fd)
 {
 	_autoclose_ int fd = -1;
@@ -769,14 +984,14 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 
 	if (r < 0)
 		return r;
-	if (mkdirat(e->host_dir, a->temporary, 0700) < 0)
+	if (mkdirat(e->host_dir, a->name, 0700) < 0)
 		return -errno;
-	fd = openat(e->host_dir, a->temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(e->host_dir, a->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	r = cow_journal_add(&a->journal, &st);
+	r = cow_journal_hold(&a->journal, &st);
 	if (r == 0)
-		r = apply_place(a, e);
+		r = apply_later(a, APPLY_PLACE, e, -1);
 	if (r == 0)
 		*host_fd = take_fd(&fd);
 	return r;
@@ -789,7 +1004,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	bool selected = e->depth == 0 || apply_selects(a, e->path);
 	int r;
 
-	if (str_equal(e->name, a->temporary))
+	if (str_starts_with(e->name, a->temporary))
 		return apply_can_be_made(a, e) ? 0 : 1;
 	if (is_new && !selected &&
 	    !apply_any_below(a, apply_selects, e->upper_dir, e->name, e->path, 0))
@@ -801,8 +1016,13 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 		cow_count(e, &a->applied->counts);
 		a->options->tell(a->options->arg, a->root, e, NULL);
 	}
+	if (is_new && !a->acts && !a->options->dry_run)
+		return apply_plan(a, e->host_dir, err);
 	if (!is_new || !a->acts)
 		return 0;
+	r = apply_make_room(a, err);
+	if (r < 0)
+		return r;
 	r = apply_make_dir(a, e, host_fd);
 	if (r < 0) {
 		(void)apply_clear(a, e->host_dir);
@@ -829,27 +1049,59 @@ static bool apply_finishes(const struct apply *a, const struct cow_entry *e, con
 	return e->depth == 0 || apply_selects(a, e->path);
 }
 
+/* What is left to be written to disk then is the directory, where it was changed. */
+static int apply_do_finish(struct apply *a, struct apply_op *op)
+{
+	struct stat st;
+	int r = fstat(op->fd, &st) < 0 ? -errno : 0;
+
+	if (r == 0 && apply_finishes(a, &op->entry, &st)) {
+		r = cow_journal_add(&a->journal, &st);
+		if (r == 0)
+			r = apply_set_all(a, &op->entry, op->fd);
+	}
+	if (r == 0 && !cow_journal_has(&a->journal, &st)) {
+		defs_cleanup_fd(&op->fd);
+		op->fd = -1;
+	}
+	return r;
+}
+
+/* What an earlier try has left, in a directory that may have nothing else to do. */
+static int apply_clear_all(struct apply *a, int host_fd, struct sbx_err *err)
+{
+	int r = apply_flush(a, err);
+
+	for (unsigned i = 0; i < APPLY_OPS_MAX && r == 0; i++) {
+		apply_use_name(a, i);
+		r = apply_clear(a, host_fd);
+		if (r < 0)
+			return err_system(err, -r, a->name, "cannot be removed");
+	}
+	return r;
+}
+
 static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int host_fd,
 		       struct sbx_err *err)
 {
 	struct apply *a = arg;
 	struct stat st;
-	int r;
+	int r, fd;
 
 	(void)upper_fd;
-	if (!a->acts || host_fd < 0)
+	if (host_fd < 0)
 		return 0;
-	/* An earlier try may have left something, in a directory with nothing else to do. */
-	r = apply_clear(a, host_fd);
-	if (r == 0 && fstat(host_fd, &st) < 0)
-		r = -errno;
-	if (r == 0 && apply_finishes(a, e, &st)) {
-		r = cow_journal_add(&a->journal, &st);
-		if (r == 0)
-			r = apply_set_all(a, e, host_fd);
-	}
-	if (r == 0 && cow_journal_has(&a->journal, &st) && fsync(host_fd) < 0)
-		r = -errno;
+	if (!a->acts)
+		return !a->options->dry_run && fstat(host_fd, &st) == 0 && apply_finishes(a, e, &st)
+			       ? apply_plan(a, host_fd, err)
+			       : 0;
+	r = a->again ? apply_clear_all(a, host_fd, err) : 0;
+	if (r == 0)
+		r = apply_make_room(a, err);
+	if (r < 0)
+		return r;
+	fd = fcntl(host_fd, F_DUPFD_CLOEXEC, 0);
+	r = fd < 0 ? -errno : apply_later(a, APPLY_FINISH, e, fd);
 	return r < 0 ? apply_fail(e, -r, err) : 0;
 }
 
@@ -858,7 +1110,8 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 {
 	const struct cow_visitor visitor = {apply_entry, apply_enter, apply_leave, a};
-	int upper_fd, r = 0;
+	int upper_fd, r = 0, flushed;
+	struct sbx_err second;
 
 	a->acts = acts;
 	for (a->root = 0; a->root < a->session->n_roots && r == 0; a->root++) {
@@ -867,6 +1120,9 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 			return r;
 		defs_cleanup_fd(&upper_fd);
 		r = cow_walk(a->session, a->root, &visitor, err);
+		/* Also what was made before something failed: it is whole. */
+		flushed = apply_flush(a, r < 0 ? &second : err);
+		r = r < 0 ? r : flushed;
 		defs_cleanup_fd(&a->root_fd);
 	}
 	return r;
@@ -932,7 +1188,8 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	r = cow_journal_open(&a.journal, session->dir_fd, !options->dry_run);
 	if (r < 0)
 		r = err_system(err, -r, session->dir, "cannot open the journal");
-	else
+	a.again = a.journal.n > 0;
+	if (r == 0)
 		r = apply_walk(&a, false, err);
 	if (r == 0 && ret_applied->mounted)
 		r = apply_refuse_mounted(&a, err);
@@ -945,6 +1202,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	if (r == 0 && !options->dry_run)
 		r = apply_mark_done(&a, err);
 	cow_journal_close(&a.journal);
+	cow_sync_close(&a.sync);
 	apply_links_finish(&a);
 	return r;
 }

@@ -2,6 +2,10 @@
 /*
  * journal: see journal.h. A file of pairs of numbers, each written before its directory is
  * changed. Half a pair at the end is that of a directory that was not changed.
+ *
+ * Each time that it is written a disk is waited for. So a directory takes with it some that will be
+ * changed soon after, where it is known which; and new ones, which nobody knows yet, wait for
+ * each other.
  */
 
 #include <errno.h>
@@ -14,7 +18,7 @@
 #include "sbx/base/io.h"
 #include "sbx/cow/journal.h"
 
-enum { JOURNAL_FIRST_SIZE = 256 };
+enum { JOURNAL_FIRST_SIZE = 256, JOURNAL_AHEAD = 64, JOURNAL_LOOK = 1024 };
 
 static size_t journal_slot(const struct cow_journal *j, uint64_t dev, uint64_t ino)
 {
@@ -101,6 +105,8 @@ void cow_journal_close(struct cow_journal *journal)
 {
 	defs_cleanup_fd(&journal->fd);
 	free(journal->dirs);
+	free(journal->planned);
+	free(journal->held);
 	*journal = (struct cow_journal){.fd = -1};
 }
 
@@ -114,6 +120,87 @@ bool cow_journal_has(const struct cow_journal *journal, const struct stat *dir)
 	return slot->dev || slot->ino;
 }
 
+static int journal_append(struct cow_journal_dir **list, size_t *n, size_t *size,
+			  struct cow_journal_dir pair)
+{
+	if (*n == *size) {
+		size_t more = *size ? *size * 2 : JOURNAL_FIRST_SIZE;
+		struct cow_journal_dir *grown = reallocarray(*list, more, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		*list = grown;
+		*size = more;
+	}
+	(*list)[(*n)++] = pair;
+	return 0;
+}
+
+static bool journal_is_same(const struct cow_journal_dir *a, const struct cow_journal_dir *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+/* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
+int cow_journal_plan(struct cow_journal *journal, const struct stat *dir)
+{
+	const struct cow_journal_dir pair = {dir->st_dev, dir->st_ino};
+
+	if (journal->n_planned && journal_is_same(&journal->planned[journal->n_planned - 1], &pair))
+		return 0;
+	return journal_append(&journal->planned, &journal->n_planned, &journal->planned_size, pair);
+}
+
+/* Not written yet; it must be before the directory has a name. Return: 0 or -errno. */
+int cow_journal_hold(struct cow_journal *journal, const struct stat *dir)
+{
+	const struct cow_journal_dir pair = {dir->st_dev, dir->st_ino};
+	int r;
+
+	if (cow_journal_has(journal, dir))
+		return 0;
+	r = journal_append(&journal->held, &journal->n_held, &journal->held_size, pair);
+	return r < 0 ? r : journal_note(journal, pair.dev, pair.ino);
+}
+
+/* Write what is held. Return: 0 or -errno. */
+int cow_journal_flush(struct cow_journal *journal)
+{
+	int r = journal->failed;
+
+	if (r < 0 || journal->n_held == 0)
+		return r;
+	r = io_write_all(journal->fd, (const char *)journal->held,
+			 journal->n_held * sizeof(*journal->held));
+	if (r == 0 && fdatasync(journal->fd) < 0)
+		r = -errno;
+	journal->n_held = 0;
+	journal->failed = r;
+	return r;
+}
+
+/* Some that will be changed next, where this is one of those. */
+static int journal_hold_next(struct cow_journal *journal, const struct cow_journal_dir *pair)
+{
+	size_t at = journal->next, end;
+	int r = 0;
+
+	while (at < journal->n_planned && at - journal->next < JOURNAL_LOOK &&
+	       !journal_is_same(&journal->planned[at], pair))
+		at++;
+	if (at == journal->n_planned || at - journal->next == JOURNAL_LOOK)
+		return 0;
+	end = journal->n_planned - at > JOURNAL_AHEAD ? at + JOURNAL_AHEAD : journal->n_planned;
+	for (; at < end && r == 0; at++) {
+		const struct stat dir = {.st_dev = journal->planned[at].dev,
+					 .st_ino = journal->planned[at].ino};
+
+		r = cow_journal_hold(journal, &dir);
+	}
+	journal->next = end;
+	return r;
+}
+
 /* To be called before the directory is changed. Return: 0 or -errno. */
 int cow_journal_add(struct cow_journal *journal, const struct stat *dir)
 {
@@ -122,8 +209,8 @@ int cow_journal_add(struct cow_journal *journal, const struct stat *dir)
 
 	if (cow_journal_has(journal, dir))
 		return 0;
-	r = io_write_all(journal->fd, (const char *)&pair, sizeof(pair));
-	if (r == 0 && fdatasync(journal->fd) < 0)
-		r = -errno;
-	return r < 0 ? r : journal_note(journal, pair.dev, pair.ino);
+	r = cow_journal_hold(journal, dir);
+	if (r == 0)
+		r = journal_hold_next(journal, &pair);
+	return r < 0 ? r : cow_journal_flush(journal);
 }
