@@ -522,12 +522,12 @@ static int fuse_options(const struct fuse_maker *m, struct str_buf *out)
 	/*
 	 * By default the kernel is told to remember names and numbers for good. Of what is written,
 	 * what was in a directory that is removed and made anew is then often found there again.
-	 * Of what is read, a file that the host makes longer meanwhile would be cut off.
+	 * Of what is read, a file that the host makes longer meanwhile would be cut off; that the
+	 * kernel keeps what is written to files back has it know their sizes better, too.
 	 */
-	if (fuse_top_kind(m) != PLAN_LAYERS_RO)
-		str_buf_puts(out, ",timeout=0,upperdir=/upper,workdir=/work");
-	else if (!m->alone)
-		str_buf_puts(out, ",timeout=1");
+	str_buf_puts(out, fuse_top_kind(m) == PLAN_LAYERS_RO
+				  ? ",timeout=1,writeback=0"
+				  : ",timeout=0,upperdir=/upper,workdir=/work");
 	return out->cut ? -E2BIG : 0;
 }
 

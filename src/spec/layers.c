@@ -115,20 +115,31 @@ static const char *layers_mount_obstacle(const struct layers *l, const char *sou
 			    point);
 }
 
+/* Has fuse-overlayfs written to it? Return: 1, 0, or -errno where that cannot be told. */
+static int layers_is_marked(const char *dir)
+{
+	if (getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) >= 0)
+		return 1;
+	/* What is not there its step will tell. */
+	return errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT || errno == ENOTDIR
+		       ? 0
+		       : -errno;
+}
+
+static const char *layers_describe_unknown_mark(const struct layers *l, const char *dir, int number)
+{
+	return arena_printf(&l->plan->arena,
+			    "it cannot be told whether fuse-overlayfs has written to %s: %s", dir,
+			    strerror(number));
+}
+
 /* fuse-overlayfs marks a directory that was made anew in a way of its own. */
 static const char *layers_mark_obstacle(const struct layers *l, const char *dir)
 {
-	if (!dir)
-		return NULL;
-	if (getxattr(dir, PLAN_LAYERS_FUSE_MARK, NULL, 0) < 0) {
-		/* What is not there its step will tell. */
-		if (errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT || errno == ENOTDIR)
-			return NULL;
-		return arena_printf(&l->plan->arena,
-				    "it cannot be told whether fuse-overlayfs has written to "
-				    "%s: %s",
-				    dir, strerror(errno));
-	}
+	int r = dir ? layers_is_marked(dir) : 0;
+
+	if (r <= 0)
+		return r < 0 ? layers_describe_unknown_mark(l, dir, -r) : NULL;
 	return arena_printf(&l->plan->arena,
 			    "fuse-overlayfs has written to %s, and the kernel does not "
 			    "read all of its marks",
@@ -306,6 +317,17 @@ static int layers_check_upper(const struct layers *l)
 			     "use a directory without mounts below it for RWSRC");
 }
 
+/* Who is to go on with what is written depends on it. */
+static int layers_check_mark(const struct layers *l)
+{
+	int r = l->out->upper ? layers_is_marked(l->out->upper) : 0;
+
+	return r >= 0 ? 0
+		      : layers_refuse(l, layers_describe_unknown_mark(l, l->out->upper, -r),
+				      "it has to be readable for you, and searchable all that is "
+				      "above it: \"namei -l\" shows permissions");
+}
+
 static bool layers_maps_owner(const struct plan_map *map, uint32_t outside)
 {
 	for (size_t i = 0; i < map->n_lines; i++)
@@ -455,6 +477,8 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 	r = wanted->lower ? layers_take_session(&l) : layers_collect(&l);
 	if (r == 0)
 		r = layers_check_upper(&l);
+	if (r == 0)
+		r = layers_check_mark(&l);
 	if (r < 0)
 		return r;
 	r = driver == SPEC_OVERLAY_DRIVER_AUTO
