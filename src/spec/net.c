@@ -709,10 +709,16 @@ static void net_allow(struct str_buf *out, const struct net_words *words)
 		str_buf_printf(out, "ip6 daddr %s accept\n", net_gateway6);
 }
 
+/* Can a packet of IPv6 pass? Without rules in front nothing is known of it. */
+static bool net_has_ipv6(const struct net_words *words)
+{
+	return words->ipv6 || words->unfiltered;
+}
+
 /* What IPv6 cannot do without; or all of it is refused. */
 static void net_rule_ipv6(struct str_buf *out, const struct net_words *words)
 {
-	if (words->ipv6)
+	if (net_has_ipv6(words))
 		str_buf_puts(out, "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, "
 				  "nd-neighbor-advert } accept\n");
 	else
@@ -800,6 +806,28 @@ static void net_put_chains(struct str_buf *out, const struct net_scene *scene)
 	str_buf_puts(out, "}\n");
 }
 
+/*
+ * Where all of IPv6 is refused by one rule, in front, those behind it that name an address of
+ * IPv6 are never asked, and would be a tenth of what nft does.
+ */
+static void net_drop_ipv6(char *rules)
+{
+	const char *from = rules;
+	char *to = rules;
+
+	while (*from) {
+		size_t len = strcspn(from, "\n");
+
+		len += from[len] == '\n';
+		if (!str_starts_with(from, "ip6 daddr ")) {
+			memmove(to, from, len);
+			to += len;
+		}
+		from += len;
+	}
+	*to = '\0';
+}
+
 /* How many rules there are to be where all packets go through: each has a line. */
 static unsigned net_count_rules(const char *rules)
 {
@@ -857,6 +885,8 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	else if (!scene->words->unfiltered)
 		net_put_filter(&out, scene, scene->words->lan);
 	str_buf_puts(&out, "}\n}\n");
+	if (!net_has_ipv6(scene->words))
+		net_drop_ipv6(out.data);
 	return out.cut ? NULL : out.data;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sbx/spec/net.h"
+#include "sbx/spec/netrules.h"
 #include "testlib.h"
 
 static void read_words(const char *text, struct net_words *words)
@@ -130,14 +131,16 @@ Test(net, the_host_comes_before_what_is_opened)
 		"user,lan,ipv6", "user,dns=9.9.9.9", "user,allow-host-loopback"};
 	static const char *const always[] = {
 		"ip daddr { 198.51.100.9 } goto refuse\n",
-		"ip6 daddr { 64:ff9b::c633:6409 } goto refuse\n",
-		"ip6 daddr { 2001:db8::9 } goto refuse\n",
 		"ip daddr 10.0.2.0/24 goto refuse\n",
-		"ip6 daddr fd00::/64 goto refuse\n",
 		" 127.0.0.0/8,",
 		" 224.0.0.0/4,",
 		" 240.0.0.0/4 }",
 		" 169.254.169.254/32,",
+	};
+	static const char *const ipv6[] = {
+		"ip6 daddr { 64:ff9b::c633:6409 } goto refuse\n",
+		"ip6 daddr { 2001:db8::9 } goto refuse\n",
+		"ip6 daddr fd00::/64 goto refuse\n",
 		" fd00:ec2::254/128,",
 		" ::ffff:0:0/96,",
 		" 2002::/16,",
@@ -155,6 +158,45 @@ Test(net, the_host_comes_before_what_is_opened)
 		for (size_t k = 0; k < ARRAY_SIZE(always); k++)
 			cr_expect(strstr(rules, always[k]), "%s lacks %s: %s", forms[i], always[k],
 				  rules);
+		for (size_t k = 0; strstr(forms[i], "ipv6") && k < ARRAY_SIZE(ipv6); k++)
+			cr_expect(strstr(rules, ipv6[k]), "%s lacks %s: %s", forms[i], ipv6[k],
+				  rules);
+	}
+}
+
+/* A rule of IPv6 is left out only behind the one that refuses all of it. */
+Test(net, rules_of_ipv6_are_there_where_it_is)
+{
+	static const struct {
+		const char *form;
+		bool refused, there;
+	} cases[] = {
+		{"user", true, false},
+		{"user,lan", true, false},
+		{"user,ipv6", false, true},
+		{"user,unfiltered", false, true},
+	};
+	static const enum spec_net_rule_kind kind = SPEC_NET_DENY;
+	struct netrule rule;
+	struct sbx_err err;
+
+	cr_assert_eq(netrule_read("192.0.2.0/24", "--deny-net", &rule, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_autoarena_ struct arena arena;
+		const char *rules, *all, *own;
+		struct net_words words;
+
+		arena_init(&arena);
+		read_words(cases[i].form, &words);
+		rules = net_rules(
+			&(struct net_scene){
+				.words = &words, .rules = &rule, .kinds = &kind, .n_rules = 1},
+			&arena);
+		all = strstr(rules, "meta nfproto ipv6 goto refuse\n");
+		own = strstr(rules, "ip6 daddr 64:ff9b::c000:200/120 goto refuse\n");
+		cr_expect_eq(all != NULL, cases[i].refused, "%s", rules);
+		cr_expect_eq(own != NULL, cases[i].there, "%s", rules);
+		cr_expect(strstr(rules, "ip daddr 192.0.2.0/24 goto refuse\n"), "%s", rules);
 	}
 }
 
@@ -165,18 +207,19 @@ Test(net, words_change_the_rules)
 		bool there;
 	} cases[] = {
 		{"user", " 192.168.0.0/16 }", true},
-		{"user", "fc00::/7", true},
+		{"user", "ip6 daddr", false},
+		{"user,ipv6", "fc00::/7", true},
 		{"user", "meta nfproto ipv6 goto refuse\n", true},
 		{"user", "ip daddr 10.0.2.3 meta l4proto { tcp, udp } th dport 53 accept\n", true},
 		{"user", "ip daddr 10.0.2.2 accept", false},
 		{"user", "fd00::3", false},
 		{"user,lan", " 192.168.0.0/16 }", false},
-		{"user,lan", "fc00::/7", false},
+		{"user,ipv6,lan", "fc00::/7", false},
 		{"user", "ip daddr { 198.51.100.0/24 } goto refuse\n", true},
-		{"user", "ip6 daddr { 64:ff9b::c633:6400/120 } goto refuse\n", true},
-		{"user", "ip6 daddr { 2001:db8::/64 } goto refuse\n", true},
-		{"user,lan", "198.51.100.0/24", false},
-		{"user,lan", "2001:db8::/64", false},
+		{"user,ipv6", "ip6 daddr { 64:ff9b::c633:6400/120 } goto refuse\n", true},
+		{"user,ipv6", "ip6 daddr { 2001:db8::/64 } goto refuse\n", true},
+		{"user,ipv6,lan", "198.51.100.0/24", false},
+		{"user,ipv6,lan", "2001:db8::/64", false},
 		{"user,ipv6", "meta nfproto ipv6 goto refuse\n", false},
 		{"user,ipv6", "ip6 daddr fd00::3 meta l4proto { tcp, udp } th dport 53 accept\n",
 		 true},
@@ -218,7 +261,7 @@ Test(net, many_addresses_fit)
 		host[i].at.v6.s6_addr[2] = (uint8_t)(i >> 8);
 		links[i] = (struct net_link){host[i], i % 2 ? 31 : 127};
 	}
-	read_words("user", &words);
+	read_words("user,ipv6", &words);
 	rules = net_rules(&(struct net_scene){.words = &words,
 					      .host = host,
 					      .n_host = NET_HOST_MAX,
