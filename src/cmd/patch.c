@@ -2,10 +2,10 @@
 /*
  * patch: see patch.h.
  *
- * A file that is new or goes is written here, line by line; where it changes, diff(1) finds out
- * what, and is given descriptors: no name of the layer is looked up twice. What becomes
- * another type, or a link with another target, goes first and is made anew then, as git has
- * it; a directory that goes is written as the files in it.
+ * A file that is new or goes is written here, line by line. Where it changes lines.c finds out
+ * what, or diff(1) where that is much, and is given descriptors: no name of the layer is looked up
+ * twice. What becomes another type, or a link with another target, goes first and is made anew
+ * then, as git has it; a directory that goes is written as the files in it.
  */
 
 #include <dirent.h>
@@ -20,6 +20,7 @@
 
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
+#include "sbx/cmd/lines.h"
 #include "sbx/cmd/patch.h"
 
 enum {
@@ -366,6 +367,53 @@ static const char *patch_program(void)
 	return access("/usr/bin/diff", X_OK) == 0 ? "/usr/bin/diff" : "/bin/diff";
 }
 
+/* Both sides, where they are small and differ in few lines: without another process. */
+static int patch_compare(const struct patch *p, const char *path, const struct patch_side *sides[2],
+			 bool *ret_done, struct sbx_err *err)
+{
+	struct str_buf label = {.data = p->room, .size = PATCH_ROOM};
+	_autoarena_ struct arena arena;
+	char *texts[2], *hunks = NULL;
+	size_t lens[2], len = 0;
+	FILE *out;
+	int r = 0;
+
+	*ret_done = false;
+	arena_init(&arena);
+	for (int i = 0; i < 2; i++) {
+		if (sides[i]->st->st_size > LINES_TEXT_MAX)
+			return 0;
+		r = io_read_all(sides[i]->fd, LINES_TEXT_MAX, &arena, &texts[i], &lens[i]);
+		if (r == -EFBIG)
+			return 0;
+		if (r < 0)
+			return err_system(err, -r, path, "cannot be read");
+		if (memchr(texts[i], '\0', lens[i]))
+			return 0;
+	}
+	out = open_memstream(&hunks, &len);
+	if (!out)
+		return err_oom(err);
+	r = lines_compare(texts[0], lens[0], texts[1], lens[1], out);
+	if (fclose(out) != 0 || r < 0) {
+		free(hunks);
+		return err_oom(err);
+	}
+	*ret_done = r == 1;
+	if (len > 0) {
+		str_buf_puts(&label, "--- ");
+		(void)patch_label(&label, "a/", path);
+		patch_put_line(p, '-', label.data, label.len);
+		label.len = 0;
+		str_buf_puts(&label, "+++ ");
+		(void)patch_label(&label, "b/", path);
+		patch_put_line(p, '+', label.data, label.len);
+		patch_put_lines(p, hunks, len);
+	}
+	free(hunks);
+	return 0;
+}
+
 static int patch_run(const struct patch *p, const char *path, int old_fd, int new_fd,
 		     struct sbx_err *err)
 {
@@ -404,8 +452,10 @@ static int patch_put_sides(const struct patch *p, const struct cow_entry *e,
 			   const struct patch_side *old_side, const struct patch_side *new_side,
 			   enum patch_rest *ret_rest, struct sbx_err *err)
 {
-	bool content = e->changes & COW_CONTENT;
+	const struct patch_side *sides[] = {old_side, new_side};
+	bool content = e->changes & COW_CONTENT, done = false;
 	bool mode = patch_mode(old_side->st) != patch_mode(new_side->st);
+	int r;
 
 	*ret_rest = content ? patch_look(old_side) : PATCH_WHOLE;
 	if (content && *ret_rest == PATCH_WHOLE)
@@ -417,7 +467,9 @@ static int patch_put_sides(const struct patch *p, const struct cow_entry *e,
 		patch_put_mode(p, "old", old_side->st);
 		patch_put_mode(p, "new", new_side->st);
 	}
-	return content ? patch_run(p, e->path, old_side->fd, new_side->fd, err) : 0;
+	r = content ? patch_compare(p, e->path, sides, &done, err) : 0;
+	return r == 0 && content && !done ? patch_run(p, e->path, old_side->fd, new_side->fd, err)
+					  : r;
 }
 
 static int patch_put_changed(const struct patch *p, const struct cow_entry *e,

@@ -31,6 +31,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ struct apply {
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;
 	off_t ops_bytes;
+	sigset_t held; /* signals that wait */
 	struct cow_sync sync;
 	char temporary[48]; /* what all names of what is not in place begin with */
 	char name[48 + 16]; /* the present one: the place in `ops` is behind it */
@@ -408,15 +410,58 @@ static int apply_make_link(struct apply *a, const struct cow_entry *e,
 	return linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
 }
 
+/* ---- interruption ---- */
+
+/*
+ * Signals that end this process wait while something is made, so that it is put in place or
+ * removed. Those that are ignored stay so: while they wait they could not be told from others.
+ */
+static void apply_hold_signals(sigset_t *ret_before, sigset_t *ret_held)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+	sigemptyset(ret_held);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct sigaction now;
+
+		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+			sigaddset(ret_held, signals[i]);
+	}
+	(void)sigprocmask(SIG_BLOCK, ret_held, ret_before);
+}
+
+static bool apply_is_interrupted(const struct apply *a)
+{
+	sigset_t pending;
+
+	if (!a->acts || sigpending(&pending) < 0)
+		return false;
+	for (int i = 1; i < NSIG; i++)
+		if (sigismember(&a->held, i) == 1 && sigismember(&pending, i) == 1)
+			return true;
+	return false;
+}
+
+/* What has come is told by an error, and does not end this process once more. */
+static void apply_release_signals(const struct apply *a, const sigset_t *before)
+{
+	const struct timespec now = {0};
+
+	while (sigtimedwait(&a->held, NULL, &now) > 0)
+		;
+	(void)sigprocmask(SIG_SETMASK, before, NULL);
+}
+
 /* ---- make ---- */
 
-static int apply_copy_piece(int from, int to, off_t at, off_t end)
+static int apply_copy_piece(const struct apply *a, int from, int to, off_t at, off_t end)
 {
 	char room[APPLY_COPY_BYTES];
 
 	while (at < end) {
 		size_t want = end - at < (off_t)sizeof(room) ? (size_t)(end - at) : sizeof(room);
-		ssize_t n = pread(from, room, want, at);
+		ssize_t n =
+			apply_is_interrupted(a) ? (errno = EINTR, -1) : pread(from, room, want, at);
 
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
@@ -433,7 +478,7 @@ static int apply_copy_piece(int from, int to, off_t at, off_t end)
 }
 
 /* What is a hole stays one. */
-static int apply_copy_data(int from, int to, off_t size)
+static int apply_copy_data(const struct apply *a, int from, int to, off_t size)
 {
 	off_t at = 0;
 
@@ -448,7 +493,7 @@ static int apply_copy_data(int from, int to, off_t size)
 		hole = lseek(from, data, SEEK_HOLE);
 		if (hole < 0 || hole > size)
 			hole = size;
-		r = apply_copy_piece(from, to, data, hole);
+		r = apply_copy_piece(a, from, to, data, hole);
 		if (r < 0)
 			return r;
 		at = hole;
@@ -563,7 +608,7 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_
 	to = openat(e->host_dir, a->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
-	r = apply_copy_data(from, to, e->upper.st_size);
+	r = apply_copy_data(a, from, to, e->upper.st_size);
 	if (r == 0)
 		r = apply_set_all(a, e, to);
 	if (r < 0)
@@ -700,7 +745,8 @@ static int apply_fail(const struct cow_entry *e, int number, struct sbx_err *err
 {
 	int r = number == ESTALE
 			? err_refuse(err, EBUSY, e->path, "is being changed on the host just now")
-			: err_system(err, number, e->path, "cannot be applied");
+		: number == EINTR ? err_refuse(err, EINTR, NULL, "interrupted by a signal")
+				  : err_system(err, number, e->path, "cannot be applied");
 
 	err_hint(err, "nothing is lost: what was applied is whole, and the same command goes on\n"
 		      "where this one stopped");
@@ -952,6 +998,8 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	uint32_t changes = apply_changes(a, e);
 	bool links = !(e->changes & COW_REMOVED) && e->upper.st_nlink > 1;
 
+	if (apply_is_interrupted(a))
+		return apply_fail(e, EINTR, err);
 	if (!apply_selects(a, e->path))
 		return 0;
 	if (links && apply_awaits_link(a, e)) {
@@ -1004,6 +1052,8 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	bool selected = e->depth == 0 || apply_selects(a, e->path);
 	int r;
 
+	if (apply_is_interrupted(a))
+		return apply_fail(e, EINTR, err);
 	if (str_starts_with(e->name, a->temporary))
 		return apply_can_be_made(a, e) ? 0 : 1;
 	if (is_new && !selected &&
@@ -1176,6 +1226,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	struct apply a = {
 		.session = session, .options = options, .applied = ret_applied, .root_fd = -1};
 	_autoarena_ struct arena arena;
+	sigset_t before;
 	int r;
 
 	arena_init(&arena);
@@ -1197,7 +1248,9 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		r = apply_refuse_conflicts(&a, err);
 	if (r == 0 && !options->dry_run) {
 		*ret_applied = (struct cow_applied){0};
+		apply_hold_signals(&before, &a.held);
 		r = apply_walk(&a, true, err);
+		apply_release_signals(&a, &before);
 	}
 	if (r == 0 && !options->dry_run)
 		r = apply_mark_done(&a, err);

@@ -196,13 +196,11 @@ static int walk_check_marks(const struct walk *w, int dir_fd, const char *name)
 	static const char *const marks[] = {"user.overlay.redirect", "user.overlay.metacopy",
 					    "user.fuseoverlayfs.redirect"};
 
-	if (!cow_xattr_has_any(dir_fd, name))
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-		if (cow_xattr_has(dir_fd, name, marks[i], NULL))
-			return err_refuse(w->err, EUCLEAN, w->path,
-					  "has a mark that sbx does not make: %s", marks[i]);
-	return 0;
+	const char *mark = cow_xattr_find(dir_fd, name, marks, ARRAY_SIZE(marks));
+
+	return mark ? err_refuse(w->err, EUCLEAN, w->path, "has a mark that sbx does not make: %s",
+				 mark)
+		    : 0;
 }
 
 /* ---- names ---- */

@@ -40,17 +40,6 @@ static ssize_t xattr_get(const char *path, const char *attribute, void *value, s
 	return lgetxattr(path, attribute, value, size);
 }
 
-/* Has it attributes at all? Most files have none. */
-bool cow_xattr_has_any(int dir_fd, const char *name)
-{
-	char path[320];
-	ssize_t n;
-
-	xattr_path(dir_fd, name, path);
-	n = llistxattr(path, NULL, 0);
-	return n > 0 || (n < 0 && errno != ENOTSUP);
-}
-
 /* Is there such an attribute? @ret_first: the first byte of its value, or NUL; may be NULL */
 bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *ret_first)
 {
@@ -66,6 +55,34 @@ bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *re
 	if (ret_first)
 		*ret_first = value[0];
 	return true;
+}
+
+static bool xattr_is_listed(const char *list, ssize_t len, const char *attribute)
+{
+	for (const char *at = list; at < list + len; at += strlen(at) + 1)
+		if (str_equal(at, attribute))
+			return true;
+	return false;
+}
+
+/*
+ * The first of some attributes that is there; NULL: none. One list of names tells, where that
+ * has the usual size.
+ */
+const char *cow_xattr_find(int dir_fd, const char *name, const char *const *attributes, size_t n)
+{
+	char path[320], list[COW_XATTR_LIST_USUAL];
+	ssize_t len;
+
+	xattr_path(dir_fd, name, path);
+	len = llistxattr(path, list, sizeof(list));
+	if (len < 0 && errno == ENOTSUP)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (len < 0 ? cow_xattr_has(dir_fd, name, attributes[i], NULL)
+			    : xattr_is_listed(list, len, attributes[i]))
+			return attributes[i];
+	return NULL;
 }
 
 bool cow_xattr_is_mark(const char *attribute)
@@ -119,6 +136,15 @@ static size_t xattr_count(const char *list, ssize_t len, bool of_layer)
 	return count;
 }
 
+/* Most files have none, and those of the layer one that is a mark of its driver's. */
+static bool xattr_has_none(const char *path, bool of_layer)
+{
+	char list[COW_XATTR_LIST_USUAL];
+	ssize_t n = llistxattr(path, list, sizeof(list));
+
+	return (n < 0 && errno == ENOTSUP) || (n >= 0 && xattr_count(list, n, of_layer) == 0);
+}
+
 /* Return: 1, 0 or -errno. */
 int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host)
 {
@@ -128,8 +154,7 @@ int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *
 
 	xattr_path(upper_dir, upper, upper_path);
 	xattr_path(host_dir, host, host_path);
-	/* Most have none. */
-	if (llistxattr(upper_path, NULL, 0) <= 0 && llistxattr(host_path, NULL, 0) <= 0)
+	if (xattr_has_none(upper_path, true) && xattr_has_none(host_path, false))
 		return 1;
 	room = malloc(sizeof(*room));
 	if (!room)

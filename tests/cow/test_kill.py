@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""test_kill.py SBX KILLS [SEED]: `sbx apply`, ended by SIGKILL at random moments.
+"""test_kill.py SBX KILLS [SEED]: `sbx apply`, ended by SIGKILL or SIGTERM at random moments.
 
 A session changes a tree in all the ways there are. Then, KILLS times for each driver, it is applied
 to a fresh copy of that tree and killed at some moment between the first and the last of what it
@@ -76,6 +76,7 @@ class Case:
         self.tree, self.first = os.path.join(work, "tree"), os.path.join(work, "first")
         self.session = os.path.join(work, ".local/state/sbx/sessions/s")
         self.problems = []
+        self.dirty = False
 
     def run(self, *words):
         return subprocess.run([self.sbx, *words], env=self.env, capture_output=True, text=True,
@@ -135,18 +136,24 @@ class Case:
             self.must((entry[0], entry[3]) in found, f"{name} is neither old nor new")
 
     def kill_once(self):
-        """Return: was it still at work?"""
+        """Return: was it still at work? One that is asked to end leaves nothing half done."""
+        end = self.rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
         with subprocess.Popen([self.sbx, "apply", "s"], env=self.env, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as process:
             try:
                 process.wait(self.rng.random() * self.duration)
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+                process.send_signal(end)
         self.check_names()
-        return process.returncode == -signal.SIGKILL
+        if process.returncode != -signal.SIGKILL:
+            left = [name for name in look(self.tree) if ".sbx-apply-" in name]
+            self.must(not left or self.dirty, f"it has ended by itself and left {left}")
+        self.dirty = process.returncode == -signal.SIGKILL
+        return process.returncode != 0
 
     def kill(self):
         self.fresh()
+        self.dirty = False
         killed = self.kill_once()
         if self.rng.random() < 0.5:
             self.kill_once()

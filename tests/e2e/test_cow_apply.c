@@ -168,6 +168,33 @@ Test(cow_apply, what_has_come_to_be_stays)
 	cow_finish(&site);
 }
 
+/* At a random moment: tests/cow/test_kill.py. Here it has come before anything is done. */
+Test(cow_apply, a_signal_ends_it_in_good_order)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo n >a; mkdir new; : >new/f");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result stopped = run_argv(
+		&options,
+		(const char *const[]){"/usr/bin/python3", "-c",
+				      "import os, signal, sys\n"
+				      "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+				      "os.kill(os.getpid(), signal.SIGTERM)\n"
+				      "os.execv(sys.argv[1], sys.argv[1:])\n",
+				      sbx_program(), "apply", "s", NULL});
+	_autofree_ char *text = tree_read(site.tree, "a");
+
+	expect_success(run);
+	expect_failure(stopped, 1, "sbx: interrupted by a signal\n     hint:  nothing is lost");
+	cr_expect(strcmp(text, "a\n") == 0 && !tree_exists(site.tree, "new"));
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+	expect_out(rest, "applied: 2 added, 1 changed, 0 deleted\n");
+	cow_finish(&site);
+}
+
 /* In a sandbox that has a disk of one megabyte at /small, and sbx in it. */
 static struct run_result with_small_disk(const struct cow_site *site, const char *script)
 {

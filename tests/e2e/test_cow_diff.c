@@ -145,6 +145,41 @@ Test(cow_diff, each_kind_of_change_is_told)
 	}
 }
 
+/* Few lines of a file are found by sbx, many by diff(1); both go into one patch. */
+Test(cow_diff, few_lines_and_many)
+{
+	struct cow_site site;
+
+	skip_unless(access("/usr/bin/git", X_OK) == 0, "there is no git");
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *copy = NULL;
+
+	cr_assert(asprintf(&copy, "%s/copy", site.place.home + strlen("HOME=")) > 0);
+	_autorun_ struct run_result before =
+		run_program("/bin/sh", "-ec",
+			    "cd \"$1\"; seq 1 2000 >'m \"any'; seq 1 2000 >few; cp -r . \"$2\"",
+			    "sh", site.path, copy);
+	_autorun_ struct run_result run = cow_run(
+		&site, "seq 5000 7000 >'m \"any'; sed -i '7d;1500s/5/x/' few; printf z >>few");
+	_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autofree_ char *file = NULL;
+
+	expect_success(before);
+	expect_success(run);
+	expect_success(apply);
+	cr_assert(asprintf(&file, "%s/p", site.place.home + strlen("HOME=")) > 0);
+	_autoclose_ int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_eq(write(fd, patch.out, strlen(patch.out)), (ssize_t)strlen(patch.out));
+	_autorun_ struct run_result same =
+		run_program("/bin/sh", "-ec", "cd \"$2\"; git apply \"$3\"; diff -r . \"$1\"", "sh",
+			    site.path, copy, file);
+
+	expect_out(same, "");
+	cow_finish(&site);
+}
+
 /* On a terminal: colours, unless NO_COLOR or TERM is against it; a pager, as it is chosen. */
 Test(cow_diff, colours_and_pager_on_a_terminal)
 {
