@@ -227,9 +227,11 @@ static int layers_try_top(struct run_context *ctx, const struct layers_open *ope
 	if (r < 0)
 		return r;
 	r = layers_put_on_top(open, empty, step->attrs, &mount);
-	if (r < 0 && !(step->layers->drivers & PLAN_LAYERS_FUSE))
-		return layers_blame_kernel(-r, step->dest, err);
-	return r < 0 ? 0 : 1;
+	/* What else goes wrong says nothing of the layer, and fuse-overlayfs alone holds less. */
+	if ((r == -EINVAL || r == -EOPNOTSUPP || r == -ENODEV) &&
+	    (step->layers->drivers & PLAN_LAYERS_FUSE))
+		return 0;
+	return r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
 }
 
 /* See the head of this file. Return: as layers_stand_apart(). */
