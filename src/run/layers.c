@@ -35,6 +35,7 @@
 #include "sbx/run/mount.h"
 #include "sbx/run/overlay.h"
 #include "sbx/run/steps.h"
+#include "sbx/spec/session.h"
 
 enum { LAYERS_BY_FUSE = PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE };
 
@@ -258,6 +259,9 @@ static int layers_put_on_fuse(struct run_context *ctx, const struct plan_step *s
 	_autoclose_ int view = -1;
 	int r = layers_ask_fuse(ctx, step, HANDSHAKE_LAYERS, &view, err);
 
+	/* For who reads a session: what was copied may be nobody's (cow/walk.c). */
+	if (r == 0 && mkdirat(open->work, SESSION_OVER_MARK, 0700) < 0 && errno != EEXIST)
+		r = err_system(err, errno, step->layers->work, "cannot be marked");
 	if (r == 0)
 		r = layers_stow(ctx, view, err);
 	if (r < 0)
