@@ -26,6 +26,7 @@
 #include "sbx/base/trust.h"
 #include "sbx/cow/session.h"
 #include "sbx/cow/walk.h"
+#include "sbx/spec/session.h"
 
 enum { COW_LOCK_MS = 500, COW_COMMAND_MAX = 4096, COW_TICK_NS = 1000000 };
 
@@ -272,8 +273,11 @@ void cow_session_find_drivers(struct cow_session *s)
 		char path[64];
 		struct stat st;
 
-		(void)snprintf(path, sizeof(path), "%zu/work/fuse-overlayfs", i);
+		(void)snprintf(path, sizeof(path), "%zu/work/" SESSION_FUSE_MARK, i);
 		s->roots[i].fuse = fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		(void)snprintf(path, sizeof(path), "%zu/work/" SESSION_OVER_MARK, i);
+		s->roots[i].as_nobody =
+			s->roots[i].fuse || fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	}
 }
 

@@ -379,10 +379,10 @@ static bool walk_same_time(const struct timespec *a, const struct timespec *b)
 }
 
 /*
- * All ids that the sandbox has not look alike there, and fuse-overlayfs copies a file of theirs
- * with "nobody" as its owner (the kernel does not copy it at all). That is no change: what is so
- * copied has the owner that the host's has. Once applied by an ordinary user, that is the
- * caller; so only root tells it from what the command gave to "nobody". In a user namespace
+ * All ids that the sandbox has not look alike there, and what fuse-overlayfs shows of theirs is
+ * copied with "nobody" as its owner (the kernel alone does not copy it at all). That is no change:
+ * what is so copied has the owner that the host's has. Once applied by an ordinary user, that is
+ * the caller; so only root tells it from what the command gave to "nobody". In a user namespace
  * (cow_gain_access()) ids that this process has not look alike too.
  */
 static uint32_t walk_real_id(const struct walk *w, uint32_t upper, uint32_t host,
@@ -390,7 +390,7 @@ static uint32_t walk_real_id(const struct walk *w, uint32_t upper, uint32_t host
 {
 	if (upper == WALK_NOBODY && !cow_ids_have(ids, upper))
 		return host;
-	if (!w->root->fuse || !ids->nobody || upper != ids->nobody)
+	if (!w->root->as_nobody || !ids->nobody || upper != ids->nobody)
 		return upper;
 	return geteuid() != 0 || !cow_ids_have(ids, host) ? host : upper;
 }

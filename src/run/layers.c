@@ -35,6 +35,7 @@
 #include "sbx/run/mount.h"
 #include "sbx/run/overlay.h"
 #include "sbx/run/steps.h"
+#include "sbx/spec/session.h"
 
 enum { LAYERS_BY_FUSE = PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE };
 
@@ -227,9 +228,11 @@ static int layers_try_top(struct run_context *ctx, const struct layers_open *ope
 	if (r < 0)
 		return r;
 	r = layers_put_on_top(open, empty, step->attrs, &mount);
-	if (r < 0 && !(step->layers->drivers & PLAN_LAYERS_FUSE))
-		return layers_blame_kernel(-r, step->dest, err);
-	return r < 0 ? 0 : 1;
+	/* What else goes wrong says nothing of the layer, and fuse-overlayfs alone holds less. */
+	if ((r == -EINVAL || r == -EOPNOTSUPP || r == -ENODEV) &&
+	    (step->layers->drivers & PLAN_LAYERS_FUSE))
+		return 0;
+	return r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
 }
 
 /* See the head of this file. Return: as layers_stand_apart(). */
@@ -256,6 +259,9 @@ static int layers_put_on_fuse(struct run_context *ctx, const struct plan_step *s
 	_autoclose_ int view = -1;
 	int r = layers_ask_fuse(ctx, step, HANDSHAKE_LAYERS, &view, err);
 
+	/* For who reads a session: what was copied may be nobody's (cow/walk.c). */
+	if (r == 0 && mkdirat(open->work, SESSION_OVER_MARK, 0700) < 0 && errno != EEXIST)
+		r = err_system(err, errno, step->layers->work, "cannot be marked");
 	if (r == 0)
 		r = layers_stow(ctx, view, err);
 	if (r < 0)

@@ -44,6 +44,7 @@ struct layers {
 	struct sbx_plan *plan;
 	struct plan_layers *out;
 	struct sbx_err *err;
+	bool upper_is_marked; /* fuse-overlayfs has written to it */
 };
 
 /* Who is tried, in this order. */
@@ -134,25 +135,31 @@ static const char *layers_describe_unknown_mark(const struct layers *l, const ch
 }
 
 /* fuse-overlayfs marks a directory that was made anew in a way of its own. */
-static const char *layers_mark_obstacle(const struct layers *l, const char *dir)
+static const char *layers_describe_mark(const struct layers *l, const char *dir)
 {
-	int r = dir ? layers_is_marked(dir) : 0;
-
-	if (r <= 0)
-		return r < 0 ? layers_describe_unknown_mark(l, dir, -r) : NULL;
 	return arena_printf(&l->plan->arena,
 			    "fuse-overlayfs has written to %s, and the kernel does not "
 			    "read all of its marks",
 			    dir);
 }
 
+static const char *layers_upper_mark_obstacle(const struct layers *l)
+{
+	return l->upper_is_marked ? layers_describe_mark(l, l->out->upper) : NULL;
+}
+
 static const char *layers_marks_obstacle(const struct layers *l)
 {
-	const char *why = NULL;
+	for (size_t i = 0; i < l->out->n_lower; i++) {
+		const char *dir = l->out->lower[i];
+		int r = layers_is_marked(dir);
 
-	for (size_t i = 0; i < l->out->n_lower && !why; i++)
-		why = layers_mark_obstacle(l, l->out->lower[i]);
-	return why ? why : layers_mark_obstacle(l, l->out->upper);
+		if (r < 0)
+			return layers_describe_unknown_mark(l, dir, -r);
+		if (r > 0)
+			return layers_describe_mark(l, dir);
+	}
+	return layers_upper_mark_obstacle(l);
 }
 
 /* Are there user attributes? Of what is not there yet, a session's, the directory above tells. */
@@ -209,7 +216,7 @@ static const char *layers_top_obstacle(const struct layers *l)
 	const char *why = layers_age_obstacle(l);
 
 	if (!why)
-		why = layers_mark_obstacle(l, l->out->upper);
+		why = layers_upper_mark_obstacle(l);
 	return why ? why : layers_xattr_obstacle(l);
 }
 
@@ -318,10 +325,11 @@ static int layers_check_upper(const struct layers *l)
 }
 
 /* Who is to go on with what is written depends on it. */
-static int layers_check_mark(const struct layers *l)
+static int layers_check_mark(struct layers *l)
 {
 	int r = l->out->upper ? layers_is_marked(l->out->upper) : 0;
 
+	l->upper_is_marked = r > 0;
 	return r >= 0 ? 0
 		      : layers_refuse(l, layers_describe_unknown_mark(l, l->out->upper, -r),
 				      "it has to be readable for you, and searchable all that is "
@@ -467,7 +475,7 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 		  struct sbx_err *err)
 {
 	struct plan_layers *out = arena_alloc(&plan->arena, sizeof(*out));
-	const struct layers l = {wanted, plan, out, err};
+	struct layers l = {wanted, plan, out, err, false};
 	int64_t driver = wanted->driver;
 	int r;
 

@@ -106,6 +106,8 @@ HARMLESS = [
     # Asks whether a placeholder is needed; where none can be made, making it says so.
     ("monitor", "readlink", r"/tmp($|/)", None),
     # A layer's name is taken as it was typed; what is mounted below it the kernel refuses, too.
+    ("monitor", "getxattr", "", None),
+    # Whether the upper layer's filesystem has attributes, which most have.
     ("monitor", "newfstatat", r"/(low|high|source)$", None),
     # Whom a layer belongs to: a remark.
     ("helper", "close_range", "", None),

@@ -27,7 +27,8 @@ enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE };
 struct cow_root {
 	const char *path;  /* of the host, absolute, without links */
 	uint64_t dev, ino; /* what it was when the session began */
-	bool fuse;	   /* its driver was fuse-overlayfs */
+	bool fuse;	   /* fuse-overlayfs has kept it */
+	bool as_nobody;	   /* what ids have that the sandbox has not was copied as nobody's */
 };
 
 struct cow_id_range {

@@ -10,6 +10,8 @@
 /* What fuse-overlayfs has in a work directory (run/fuse_maker.c); the kernel has another. */
 #define SESSION_FUSE_MARK "fuse-overlayfs"
 #define SESSION_KERNEL_MARK "work"
+#define SESSION_OVER_MARK "over-fuse" /* the kernel's, and fuse-overlayfs has shown what is read   \
+				       */
 
 enum { SESSION_ROOTS_MAX = 64 };
 
