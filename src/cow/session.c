@@ -413,8 +413,12 @@ static int cow_session_check_above(const char *dir, struct sbx_err *err)
 	str_copy(above, sizeof(above), dir);
 	while ((slash = strrchr(above, '/'))) {
 		*slash = '\0';
-		if (stat(above[0] ? above : "/", &st) < 0)
-			continue; /* is made */
+		if (stat(above[0] ? above : "/", &st) < 0) {
+			if (errno == ENOENT)
+				continue; /* is made */
+			return err_system(err, errno, above[0] ? above : "/",
+					  "cannot be looked at, above the session");
+		}
 		if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
 		    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
 			return cow_session_refuse_above(above[0] ? above : "/", st.st_uid, err);
@@ -470,7 +474,8 @@ int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, stru
 
 	if (r < 0)
 		return r;
-	there = lstat(wanted->dir, &st) == 0;
+	/* What there is must not be taken for new, and removed if the launch comes to nothing. */
+	there = lstat(wanted->dir, &st) == 0 || errno != ENOENT;
 	ret->id = wanted->id;
 	ret->dir = wanted->dir;
 	ret->dir_fd = dirs_make_own(wanted->dir);
@@ -483,9 +488,16 @@ int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, stru
 		r = cow_session_open(wanted->dir, wanted->id, COW_LOCK_WRITE, arena, ret, err);
 		return r < 0 ? r : cow_session_go_on(ret, wanted, arena, err);
 	}
+	if (there && errno != ENOENT)
+		return err_system(err, errno, wanted->dir, "cannot look at the session");
 	r = cow_session_lock(ret, false, &busy, err);
 	if (r == 0 && busy)
 		r = cow_session_refuse_busy(ret, err);
+	/* What was made just now, where there are no locks to be had, say. */
+	if (r < 0 && !busy && !there) {
+		(void)unlinkat(ret->dir_fd, "lock", 0);
+		(void)rmdir(wanted->dir);
+	}
 	if (r < 0)
 		return r;
 	ret->fresh = true;

@@ -91,7 +91,8 @@ static void fuse_end_maker(struct fuse_jobs *jobs)
 
 		(void)kill(jobs->maker, SIGKILL);
 		/* It may wait for an answer of its helper, and then ends behind that only. */
-		fuse_hear_last(jobs);
+		if (!helper->ready)
+			fuse_hear_last(jobs);
 		if (!helper->ready && helper->pidfd >= 0)
 			fuse_kill(helper);
 		(void)proc_wait(jobs->maker, &status);

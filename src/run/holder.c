@@ -126,48 +126,15 @@ static int holder_open_ns(pid_t pid, const char *name, int *ret_fd, struct sbx_e
 	return *ret_fd < 0 ? err_system(err, errno, path, "cannot open") : 0;
 }
 
-static int holder_make_namespaces(struct holder *h, struct sbx_err *err)
-{
-	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWNET | CLONE_FILES,
-		.exit_signal = SIGCHLD,
-	};
-	struct holder_report report = {.error = ECHILD};
-	_autoclose_ int read_fd = -1, write_fd = -1;
-	pid_t parent = getpid(), pid;
-	int fds[2], r;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_system(err, errno, NULL, "cannot make a pipe");
-	read_fd = fds[0];
-	write_fd = fds[1];
-	pid = sys_clone3(&args);
-	if (pid == 0)
-		holder_anchor(parent, write_fd);
-	if (pid < 0) {
-		r = err_system(err, errno, NULL, "cannot create a user namespace");
-		hint_add(err, HINT_CLONE);
-		return r;
-	}
-	h->anchor = pid;
-	if (read(read_fd, &report, sizeof(report)) < 0)
-		return err_system(err, errno, NULL, "cannot hear from a process in a new network");
-	if (report.error)
-		return err_system(err, report.error, NULL,
-				  "cannot open a socket to make interfaces");
-	h->rtnl_fd = report.rtnl_fd;
-	r = holder_open_ns(pid, "user", &h->userns_fd, err);
-	return r < 0 ? r : holder_open_ns(pid, "net", &h->netns_fd, err);
-}
-
 static void holder_end_anchor(struct holder *h)
 {
 	int status;
 
 	if (h->anchor <= 0)
 		return;
-	(void)kill(h->anchor, SIGKILL);
-	(void)proc_wait(h->anchor, &status);
+	/* Where that fails it ends with this process. */
+	if (kill(h->anchor, SIGKILL) == 0)
+		(void)proc_wait(h->anchor, &status);
 	h->anchor = 0;
 }
 
@@ -550,6 +517,14 @@ static bool holder_is_needed(const struct holder *h)
 	return h->created;
 }
 
+/* Does somebody wait who could not be let in yet? */
+static bool holder_is_asked(const struct holder *h)
+{
+	struct pollfd pfd = {.fd = h->start->listen_fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
 /* ---- the start ---- */
 
 static int64_t holder_now_ms(void)
@@ -581,7 +556,7 @@ static int holder_await(struct holder *h, struct pollfd own[2], int64_t deadline
 
 	while (holder_find_place(h) && holder_accept(h))
 		;
-	if (!holder_is_needed(h)) {
+	if (!holder_is_needed(h) && !holder_is_asked(h)) {
 		h->ends = true;
 		return err_refuse(err, ECANCELED, h->share->name, "nobody waits for it any more");
 	}
@@ -597,6 +572,72 @@ static int holder_await(struct holder *h, struct pollfd own[2], int64_t deadline
 		if (pfds[i].revents)
 			holder_drop(h, &h->clients[i]);
 	return n < 0 ? 1 : n;
+}
+
+/*
+ * Hear from the anchor. Its end shows by a pidfd only, since this process has the pipe's other end
+ * as well. Return: 0, or -errno with *err filled.
+ */
+static int holder_hear_anchor(struct holder *h, int read_fd, int pidfd, int64_t deadline_ms,
+			      struct holder_report *ret, struct sbx_err *err)
+{
+	for (;;) {
+		struct pollfd pfds[] = {{.fd = read_fd, .events = POLLIN},
+					{.fd = pidfd, .events = POLLIN}};
+		int n = holder_await(h, pfds, deadline_ms, err);
+		ssize_t got;
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			return err_refuse(err, ETIMEDOUT, h->share->name,
+					  "the process in the new network says nothing");
+		got = read(read_fd, ret, sizeof(*ret));
+		if (got == (ssize_t)sizeof(*ret))
+			return 0;
+		if (got < 0 && errno != EAGAIN && errno != EINTR)
+			return err_system(err, errno, NULL,
+					  "cannot hear from a process in a new network");
+		if (pfds[1].revents)
+			return err_refuse(err, ECANCELED, h->share->name,
+					  "the process in the new network has ended");
+	}
+}
+
+static int holder_make_namespaces(struct holder *h, int64_t deadline_ms, struct sbx_err *err)
+{
+	_autoclose_ int read_fd = -1, write_fd = -1, pidfd = -1;
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_NEWNET | CLONE_FILES | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	struct holder_report report = {.error = 0};
+	pid_t parent = getpid(), pid;
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot make a pipe");
+	read_fd = fds[0];
+	write_fd = fds[1];
+	pid = sys_clone3(&args);
+	if (pid == 0)
+		holder_anchor(parent, write_fd);
+	if (pid < 0) {
+		r = err_system(err, errno, NULL, "cannot create a user namespace");
+		hint_add(err, HINT_CLONE);
+		return r;
+	}
+	h->anchor = pid;
+	r = holder_hear_anchor(h, read_fd, pidfd, deadline_ms, &report, err);
+	if (r < 0)
+		return r;
+	if (report.error)
+		return err_system(err, report.error, NULL,
+				  "cannot open a socket to make interfaces");
+	h->rtnl_fd = report.rtnl_fd;
+	r = holder_open_ns(pid, "user", &h->userns_fd, err);
+	return r < 0 ? r : holder_open_ns(pid, "net", &h->netns_fd, err);
 }
 
 /* Which of the two is still at work? */
@@ -675,7 +716,7 @@ static int holder_start_slirp(struct holder *h, int64_t deadline_ms, struct sbx_
 static int holder_make(struct holder *h, struct sbx_err *err)
 {
 	int64_t deadline_ms = holder_now_ms() + HOLDER_START_MS;
-	int r = holder_make_namespaces(h, err);
+	int r = holder_make_namespaces(h, deadline_ms, err);
 
 	if (r == 0)
 		r = holder_map_ids(h, deadline_ms, err);
@@ -772,8 +813,8 @@ noreturn void holder_main(const struct holder_start *start)
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	(void)signal(SIGHUP, SIG_IGN);
 	r = holder_make(&h, &err);
-	if (r == 0)
-		r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = err_system(&err, errno, h.share->name, "cannot give up privileges");
 	/* Who started it is in the queue. */
 	while (r == 0 && holder_accept(&h))
 		;

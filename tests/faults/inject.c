@@ -19,6 +19,10 @@
  *     init      its child, made by clone3(2)
  *     payload   init's child, made by clone(2), until it has executed something
  *     helper    a child that the monitor made by fork(2) or vfork(2), until it executes
+ *     joiner    a child of the monitor's that enters namespaces and makes init there
+ *     holder    a child that a helper made by fork(2): it holds a network that is shared; its
+ *               own children by vfork(2) are helpers, too
+ *     anchor    a child of the holder's, in the namespaces of that network
  *
  * What is executed is let go. A call fails by being replaced with a number that
  * does not exist, and by writing the wanted errno where its result would be.
@@ -37,6 +41,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,9 +68,10 @@ enum {
 	GRACE_SECONDS = 3, /* for what the command leaves behind, to end by itself */
 };
 
-enum role { MONITOR, INIT, PAYLOAD, HELPER, ROLE_COUNT_, ROLE_UNKNOWN };
+enum role { MONITOR, INIT, PAYLOAD, HELPER, JOINER, HOLDER, ANCHOR, ROLE_COUNT_, ROLE_UNKNOWN };
 
-static const char *const role_names[] = {"monitor", "init", "payload", "helper"};
+static const char *const role_names[] = {"monitor", "init",   "payload", "helper",
+					 "joiner",  "holder", "anchor"};
 
 static const struct {
 	long number;
@@ -99,6 +105,7 @@ struct tracee {
 	bool fail_now;	/* between entry and exit of the chosen call */
 	bool waiting;	/* stopped until its parent's event tells what it is */
 	long last_call;
+	uint64_t clone_flags; /* of the last clone3(2) */
 	int counts[CALL_NUMBERS];
 };
 
@@ -180,14 +187,32 @@ static struct tracee *tracee_add(struct tracer *t, pid_t pid)
 	return tracee;
 }
 
-/* PID 1 is made by clone3(2), helpers by fork(2) or vfork(2); PID 1 makes one child. */
+/*
+ * Who made it, and how: PID 1 is made by clone3(2) in a new user or pid namespace, helpers by
+ * fork(2) or vfork(2). PID 1 makes one child.
+ */
 static enum role role_of_child(const struct tracee *parent)
 {
-	if (parent->role == INIT)
+	bool plain = parent->last_call != SYS_clone3;
+	bool apart = !plain && (parent->clone_flags & (CLONE_NEWUSER | CLONE_NEWPID));
+
+	switch (parent->role) {
+	case INIT:
 		return PAYLOAD;
-	if (parent->last_call != SYS_clone3)
-		return HELPER;
-	return parent->role == MONITOR ? INIT : ROLE_UNKNOWN;
+	case MONITOR:
+	case JOINER:
+		return plain ? HELPER : apart ? INIT : JOINER;
+	case HELPER:
+		return plain ? HOLDER : ROLE_UNKNOWN;
+	case HOLDER:
+		return plain ? HELPER : ANCHOR;
+	case PAYLOAD:
+	case ANCHOR:
+	case ROLE_COUNT_:
+	case ROLE_UNKNOWN:
+		break;
+	}
+	return plain ? HELPER : ROLE_UNKNOWN;
 }
 
 static void kill_role(struct tracer *t, enum role role)
@@ -237,6 +262,17 @@ static bool starts_window(const struct __ptrace_syscall_info *info)
 	       info->entry.args[1] == F_GETFD;
 }
 
+/* They are the first member of struct clone_args. */
+static void read_clone_flags(struct tracee *tracee, const struct __ptrace_syscall_info *info)
+{
+	struct iovec here = {&tracee->clone_flags, sizeof(tracee->clone_flags)};
+	struct iovec there = {(void *)(uintptr_t)info->entry.args[0], here.iov_len};
+
+	tracee->clone_flags = 0;
+	if (process_vm_readv(tracee->pid, &here, 1, &there, 1, 0) < 0)
+		tracee->clone_flags = 0;
+}
+
 /* Return: is the process to be let go? */
 static bool on_entry(struct tracer *t, struct tracee *tracee,
 		     const struct __ptrace_syscall_info *info)
@@ -244,6 +280,8 @@ static bool on_entry(struct tracer *t, struct tracee *tracee,
 	long number = (long)info->entry.nr;
 
 	tracee->last_call = number;
+	if (number == SYS_clone3)
+		read_clone_flags(tracee, info);
 	if (tracee->role == MONITOR && !tracee->in_window)
 		tracee->in_window = starts_window(info);
 	if (!tracee->in_window || tracee->role >= ROLE_COUNT_ || number < 0 ||

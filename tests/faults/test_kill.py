@@ -27,6 +27,8 @@ FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "-
 NET = ["--net=user", "--map=single", "-p", "0:80", *USR]
 # A network that sandboxes share, in which this one is alone.
 SHARED = ["--net=faults,user", "--map=single", *USR]
+# The same without the internet, so that there are processes of sbx's own only.
+MEMBER = ["--net=faults", "--map=single", *USR]
 # A command with a child that would like to stay.
 COMMAND = ["--", "/usr/bin/sh", "-c", "sleep 1000 & echo up; exec sleep 1000"]
 VICTIMS = ("monitor", "init", "payload", "helper")
@@ -262,6 +264,49 @@ def check_with_shared_network(tap, sbx, rng):
         tap.ok(left == set(before), "with a shared network: no file is left", left ^ set(before))
 
 
+def check_members_everywhere(tap, sbx, program, scratch, rng):
+    """At every system call: a member, and who holds its network."""
+    before = faults.snapshot(scratch.path)
+    for victim in ("monitor", "holder"):
+        check_victim(tap, sbx, program, scratch, MEMBER, victim, rng)
+        faults.run([sbx, "version"], env=scratch.env())
+        left = {entry for entry in faults.snapshot(scratch.path) if entry[0] != "report"}
+        tap.ok(left == set(before), "%s of a shared network: no file is left" % victim,
+               left ^ set(before))
+
+
+def check_other_member(tap, sbx, scratch, rng):
+    """A member that is killed takes nothing from another one, whenever it is."""
+    bad = []
+    with subprocess.Popen([sbx, *MEMBER, *COMMAND], env=scratch.env(), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as other:
+        other.stdout.readline()
+        for number in range(BUS_ROUNDS):
+            one = subprocess.Popen([sbx, *MEMBER, *COMMAND], env=scratch.env(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+            if number % 3 == 0:
+                one.stdout.readline()
+            time.sleep(rng.uniform(0, LAUNCH_S))
+            kill(one.pid)
+            one.stdout.read()
+            one.wait()
+            one.stdout.close()
+            if other.poll() is not None:
+                bad.append("after %d" % number)
+                break
+
+        def members():
+            return faults.run([sbx, "net", "ls", "--json"], env=scratch.env()).out.count('"address"')
+
+        # The end of a killed one is heard when its last process is gone.
+        if not faults.wait_until(lambda: members() == 1):
+            bad.append("%d members" % members())
+        kill(other.pid)
+        left, _ = faults.reap_all()
+    tap.ok(not bad and not left, "a member goes on while others are killed", [bad, left])
+
+
 def check_with_bus(tap, sbx, program, bus, rng):
     """The same with the proxy of a session bus, which leaves no socket either."""
     if not bus:
@@ -308,8 +353,12 @@ def main():
         check_with_bus(tap, sbx, program, bus, rng)
         check_with_fuse(tap, sbx, program, scratch, rng)
         check_with_net(tap, sbx, program, rng)
-        if not program:
-            check_with_shared_network(tap, sbx, rng)
+        with faults.Scratch() as members:
+            if program:
+                check_members_everywhere(tap, sbx, program, members, rng)
+            else:
+                check_with_shared_network(tap, sbx, rng)
+                check_other_member(tap, sbx, members, rng)
         tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
         tap.ok(os.listdir(scratch.tmp) == [], "no file is left", [os.listdir(scratch.tmp)])
     return tap.end()
