@@ -192,6 +192,7 @@ bool protect_is_preset(const char *word)
 struct protect_bind {
 	const char *source; /* on the host, resolved */
 	const char *dest;   /* inside, normalised */
+	const char *top;    /* on the host: of a repository, the bind itself or a directory in it */
 	struct sbx_plan *plan;
 	struct sbx_err *err;
 	const char *home; /* resolved, or NULL */
@@ -422,7 +423,7 @@ static const char *protect_read_worktree(struct arena *arena, const char *dir)
 	char real[PATH_MAX], *text = NULL;
 	size_t len = 0;
 
-	if (!path || protect_read(path, PROTECT_GITFILE_MAX_BYTES, arena, &text, &len) < 0)
+	if (!path || protect_read(path, PROTECT_GITFILE_MAX_BYTES, arena, &text, &len) < 0 || !text)
 		return NULL;
 	text = strstr(text, key);
 	if (!text)
@@ -438,9 +439,23 @@ static int protect_add_checkout(struct protect_bind *b, const char *dir)
 {
 	const char *checkout = protect_read_worktree(&b->plan->arena, dir);
 
-	if (!checkout || strcmp(checkout, b->source) == 0)
+	if (!checkout || strcmp(checkout, b->top) == 0)
 		return 0;
 	return protect_add_rows(b, checkout, &protect_git_file, 1);
+}
+
+/* The same of a linked worktree, which the directory of git's names by that file. */
+static int protect_add_linked(struct protect_bind *b, const char *dir)
+{
+	struct arena *arena = &b->plan->arena;
+	const char *file = protect_read_link(arena, dir, "gitdir", "");
+	const char *own = protect_join(arena, b->top, ".git");
+
+	if (!own)
+		return err_oom(b->err);
+	if (!file || strcmp(file, own) == 0)
+		return 0;
+	return protect_add_path(b, file, KEEP, protect_git_file.why);
 }
 
 static int protect_add_git_dir(struct protect_bind *b, const char *dir, bool is_worktree);
@@ -481,7 +496,7 @@ static const char *protect_worktree_of(const struct protect_bind *b, const char 
 		return checkout;
 	if (name && strcmp(name, "/.git") == 0)
 		return arena_dup_n(&b->plan->arena, dir, (size_t)(name - dir));
-	return b->source;
+	return b->top;
 }
 
 static int protect_add_git_dir(struct protect_bind *b, const char *dir, bool is_worktree)
@@ -501,8 +516,8 @@ static int protect_add_git_dir(struct protect_bind *b, const char *dir, bool is_
 	}
 	r = is_worktree ? protect_add_rows(b, dir, protect_worktree, ARRAY_SIZE(protect_worktree))
 			: protect_add_rows(b, dir, protect_git, ARRAY_SIZE(protect_git));
-	if (r == 0 && !is_worktree)
-		r = protect_add_checkout(b, dir);
+	if (r == 0)
+		r = is_worktree ? protect_add_linked(b, dir) : protect_add_checkout(b, dir);
 	for (size_t i = 0; i < ARRAY_SIZE(configs) && r == 0; i++)
 		r = configs[i] ? protect_add_config(b, configs[i], protect_worktree_of(b, dir))
 			       : err_oom(b->err);
@@ -515,9 +530,9 @@ static int protect_add_git_dir(struct protect_bind *b, const char *dir, bool is_
 static int protect_add_git_file(struct protect_bind *b)
 {
 	struct arena *arena = &b->plan->arena;
-	const char *dir = protect_read_link(arena, b->source, ".git", "gitdir: ");
+	const char *dir = protect_read_link(arena, b->top, ".git", "gitdir: ");
 	const char *common = dir ? protect_read_link(arena, dir, "commondir", "") : NULL;
-	int r = protect_add_rows(b, b->source, &protect_git_file, 1);
+	int r = protect_add_rows(b, b->top, &protect_git_file, 1);
 
 	if (r == 0 && dir)
 		r = protect_add_git_dir(b, dir, common != NULL);
@@ -526,13 +541,13 @@ static int protect_add_git_file(struct protect_bind *b)
 	return r;
 }
 
-/* Is the bind itself a directory of git's: a bare repository, or a .git alone? */
+/* Is the directory itself one of git's: a bare repository, or a .git alone? */
 static bool protect_is_bare(const struct protect_bind *b)
 {
 	static const char *const names[] = {"HEAD", "objects", "refs"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *path = protect_join(&b->plan->arena, b->source, names[i]);
+		const char *path = protect_join(&b->plan->arena, b->top, names[i]);
 		struct stat st;
 
 		if (!path || lstat(path, &st) < 0)
@@ -550,14 +565,14 @@ static int protect_add_user_config(struct protect_bind *b)
 	for (size_t i = 0; i < ARRAY_SIZE(names) && b->home && r == 0; i++) {
 		const char *path = protect_join(&b->plan->arena, b->home, names[i]);
 
-		r = path ? protect_add_config(b, path, b->source) : err_oom(b->err);
+		r = path ? protect_add_config(b, path, b->top) : err_oom(b->err);
 	}
 	return r;
 }
 
 static int protect_add_git(struct protect_bind *b)
 {
-	const char *path = protect_join(&b->plan->arena, b->source, ".git");
+	const char *path = protect_join(&b->plan->arena, b->top, ".git");
 	char real[PATH_MAX];
 	struct stat st;
 	int r;
@@ -565,7 +580,7 @@ static int protect_add_git(struct protect_bind *b)
 	if (!path)
 		return err_oom(b->err);
 	if (protect_is_bare(b)) {
-		r = protect_add_git_dir(b, b->source, false);
+		r = protect_add_git_dir(b, b->top, false);
 		if (r < 0)
 			return r;
 	}
@@ -580,6 +595,42 @@ static int protect_add_git(struct protect_bind *b)
 	return r;
 }
 
+/* What a project has at its top, and its repository. */
+static int protect_add_project(struct protect_bind *b)
+{
+	int r = 0;
+
+	/* A home, or what has homes in it, is no project. */
+	if (!(b->home && path_is_below(b->home, b->top)))
+		r = protect_add_rows(b, b->top, protect_project, ARRAY_SIZE(protect_project));
+	return r < 0 ? r : protect_add_git(b);
+}
+
+/*
+ * The caller works in a repository further down: what is bound is the directory that all
+ * projects are in, or home. Those around it count too, which it may be a submodule of.
+ */
+static int protect_add_projects_of(struct protect_bind *b, const char *cwd)
+{
+	const char *dir = cwd;
+	int r = 0;
+
+	while (r == 0 && dir && path_is_below(dir, b->source) && !str_equal(dir, b->source)) {
+		const char *git = protect_join(&b->plan->arena, dir, ".git");
+		const char *slash = strrchr(dir, '/');
+		struct stat st;
+
+		if (!git)
+			return err_oom(b->err);
+		b->top = dir;
+		if (lstat(git, &st) == 0)
+			r = protect_add_project(b);
+		dir = arena_dup_n(&b->plan->arena, dir, slash > dir ? (size_t)(slash - dir) : 1);
+	}
+	b->top = b->source;
+	return r == 0 && !dir && cwd ? err_oom(b->err) : r;
+}
+
 /**
  * Protect what the preset has of a bind, right behind it: what a later operation puts
  * there stays as that says.
@@ -592,7 +643,8 @@ int protect_add_preset(const struct probe_host *host, const char *source, const 
 		       struct sbx_plan *plan, struct sbx_err *err)
 {
 	char real[PATH_MAX], home[PATH_MAX];
-	struct protect_bind b = {.source = real, .dest = dest, .plan = plan, .err = err};
+	struct protect_bind b = {
+		.source = real, .dest = dest, .top = real, .plan = plan, .err = err};
 	struct stat st;
 	int r = 0;
 
@@ -603,10 +655,9 @@ int protect_add_preset(const struct probe_host *host, const char *source, const 
 		b.home = home;
 		r = protect_add_rows(&b, home, protect_home, ARRAY_SIZE(protect_home));
 	}
-	/* A home, or what has homes in it, is no project. */
-	if (r == 0 && !(host->home && path_is_below(home, real)))
-		r = protect_add_rows(&b, real, protect_project, ARRAY_SIZE(protect_project));
 	if (r == 0)
-		r = protect_add_git(&b);
+		r = protect_add_project(&b);
+	if (r == 0)
+		r = protect_add_projects_of(&b, host->cwd);
 	return r < 0 ? r : protect_add_user_config(&b);
 }

@@ -547,6 +547,52 @@ Test(protect, git_cannot_be_led_to_another_config)
 	}
 }
 
+/* What is bound is the directory of all projects, and the caller stands deep in one of them. */
+Test(protect, the_project_that_one_works_in_is_held)
+{
+	static const char attack[] =
+		"exec 2>/dev/null; cd ../..; touch .git/hooks/pre-commit && echo hook; echo >> "
+		".git/config && echo config; mv .git g && echo git; mv ../p ../q && echo project; "
+		"echo gitdir: /evil > ../linked/.git && echo linked; touch .vscode/tasks.json && "
+		"echo tasks; touch ../elsewhere && echo end";
+	static const char linked[] =
+		"exec 2>/dev/null; cd $1; touch ../p/.git/hooks/pre-commit && echo hook; echo >> "
+		"../p/.git/config && echo config; echo gitdir: /evil > .git && echo linked; echo "
+		"end";
+	_autorepository_ struct repository p;
+	_autofree_ char *top = NULL;
+
+	repository_make(&p);
+	top = tree_path(p.tree, ".");
+	{
+		_autofree_ char *deep = NULL, *beside = NULL;
+		_autorun_ struct run_result made = run_argv(
+			&p.options, (const char *const[]){"sh", "-c",
+							  "git worktree add -q ../linked && mkdir "
+							  "-p a/b .vscode",
+							  NULL});
+		struct run_options in_deep = p.options, in_linked = p.options;
+
+		cr_assert_eq(made.status, 0, "%s", made.err);
+		in_deep.cwd = deep = tree_path(p.tree, "p/a/b");
+		in_linked.cwd = beside = tree_path(p.tree, "linked");
+		{
+			_autorun_ struct run_result r = in_usr_with(&in_deep, "--bind", top, top,
+								    "--protect=dev", SH(attack));
+			_autorun_ struct run_result away =
+				in_usr_with(&in_linked, "--bind", top, top, "--protect=dev", "--",
+					    "sh", "-c", linked, "sh", beside);
+			_autorun_ struct run_result open =
+				in_usr_with(&in_deep, "--bind", top, top, "--no-pty", SH(attack));
+
+			expect_out(r, "end\n");
+			expect_out(away, "end\n");
+			/* From there on nothing is where the attack looks for it. */
+			expect_out(open, "hook\nconfig\ngit\nproject\nlinked\ntasks\nend\n");
+		}
+	}
+}
+
 /* Hooks in another directory, and a config that another includes, in the project both. */
 Test(protect, what_gits_config_leads_to_is_held)
 {
