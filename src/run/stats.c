@@ -25,21 +25,22 @@ static const struct stats_figure {
 	const char *json;
 	const char *file, *key; /* NULL: of no file; the file is one number */
 	uint32_t divisor;
-	bool sum; /* of all lines, "8:0 rbytes=1 ..." */
+	bool sum;	/* of all lines, "8:0 rbytes=1 ..." */
+	bool of_limits; /* it tells which were reached */
 } stats_figures[STATS_COUNT_] = {
 	[STATS_WALL_MS] = {.json = "wall-ms"},
-	[STATS_USER_MS] = {"user-ms", "cpu.stat", "user_usec", 1000, false},
-	[STATS_SYSTEM_MS] = {"system-ms", "cpu.stat", "system_usec", 1000, false},
+	[STATS_USER_MS] = {"user-ms", "cpu.stat", "user_usec", 1000, false, false},
+	[STATS_SYSTEM_MS] = {"system-ms", "cpu.stat", "system_usec", 1000, false, false},
 	[STATS_MAX_RSS_KB] = {.json = "max-rss-kb"},
-	[STATS_MEMORY_PEAK] = {"memory-peak-bytes", "memory.peak", NULL, 1, false},
-	[STATS_PIDS_PEAK] = {"processes-peak", "pids.peak", NULL, 1, false},
-	[STATS_READ_BYTES] = {"read-bytes", "io.stat", "rbytes", 1, true},
-	[STATS_WRITTEN_BYTES] = {"written-bytes", "io.stat", "wbytes", 1, true},
-	[STATS_OOM_KILLS] = {"oom-kills", "memory.events", "oom_kill", 1, false},
-	[STATS_MEMORY_OOMS] = {"memory-limit-reached", "memory.events", "oom", 1, false},
-	[STATS_PIDS_REFUSED] = {"processes-refused", "pids.events", "max", 1, false},
-	[STATS_THROTTLED] = {"throttled", "cpu.stat", "nr_throttled", 1, false},
-	[STATS_THROTTLED_MS] = {"throttled-ms", "cpu.stat", "throttled_usec", 1000, false},
+	[STATS_MEMORY_PEAK] = {"memory-peak-bytes", "memory.peak", NULL, 1, false, false},
+	[STATS_PIDS_PEAK] = {"processes-peak", "pids.peak", NULL, 1, false, false},
+	[STATS_READ_BYTES] = {"read-bytes", "io.stat", "rbytes", 1, true, false},
+	[STATS_WRITTEN_BYTES] = {"written-bytes", "io.stat", "wbytes", 1, true, false},
+	[STATS_OOM_KILLS] = {"oom-kills", "memory.events", "oom_kill", 1, false, true},
+	[STATS_MEMORY_OOMS] = {"memory-limit-reached", "memory.events", "oom", 1, false, true},
+	[STATS_PIDS_REFUSED] = {"processes-refused", "pids.events", "max", 1, false, true},
+	[STATS_THROTTLED] = {"throttled", "cpu.stat", "nr_throttled", 1, false, false},
+	[STATS_THROTTLED_MS] = {"throttled-ms", "cpu.stat", "throttled_usec", 1000, false, false},
 };
 
 static void stats_set(struct stats *stats, enum stats_id id, uint64_t value)
@@ -130,6 +131,16 @@ static void stats_read_file(struct stats *stats, int dir_fd, const char *file)
 			stats_parse(stats, (enum stats_id)id, text);
 }
 
+static bool stats_is_first_of_file(size_t id)
+{
+	const char *file = stats_figures[id].file;
+
+	for (size_t before = 0; file && before < id; before++)
+		if (stats_figures[before].file && str_equal(stats_figures[before].file, file))
+			return false;
+	return file;
+}
+
 /**
  * What is counted for the cgroups, before they are removed.
  * @limits_fd, @payload_fd: borrowed; see run/cgroup.c. Until Linux 6.11 a process that was
@@ -138,20 +149,12 @@ static void stats_read_file(struct stats *stats, int dir_fd, const char *file)
  */
 void stats_read_cgroup(struct stats *stats, int limits_fd, int payload_fd, bool all)
 {
-	static const struct {
-		const char *name;
-		bool of_limits;
-	} files[] = {
-		{"memory.events", true}, {"pids.events", true}, {"cpu.stat", false},
-		{"memory.peak", false},	 {"pids.peak", false},	{"io.stat", false},
-	};
-
 	stats->has_cgroup = true;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (!all && !files[i].of_limits)
+	for (size_t id = 0; id < STATS_COUNT_; id++) {
+		if (!stats_is_first_of_file(id) || (!all && !stats_figures[id].of_limits))
 			continue;
-		stats_read_file(stats, limits_fd, files[i].name);
-		stats_read_file(stats, payload_fd, files[i].name);
+		stats_read_file(stats, limits_fd, stats_figures[id].file);
+		stats_read_file(stats, payload_fd, stats_figures[id].file);
 	}
 }
 

@@ -13,13 +13,18 @@
 	"throttled_usec 1500000\n"
 #define EVENTS "memory.events=low 0\nhigh 0\nmax 9\noom 2\noom_kill 2\noom_group_kill 0\n"
 
-static void read_trees(struct stats *stats, int limits, int payload)
+static void read_some(struct stats *stats, int limits, int payload, bool all)
 {
 	_autoclose_ int above = openat(limits, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_autoclose_ int leaf = openat(payload, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	stats_begin(stats, 1000);
-	stats_read_cgroup(stats, above, leaf, true);
+	stats_read_cgroup(stats, above, leaf, all);
+}
+
+static void read_trees(struct stats *stats, int limits, int payload)
+{
+	read_some(stats, limits, payload, true);
 }
 
 Test(stats, of_a_cgroup_are_all_there)
@@ -73,6 +78,29 @@ Test(stats, what_is_not_counted_is_named)
 	stats.value[STATS_MEMORY_OOMS] = 0;
 	stats_describe_limits(&stats, &none, &reached);
 	cr_expect_str_eq(reached.data, "the memory of the machine was used up: 2 processes killed");
+}
+
+/* Where nobody asks what was used, the files that the kernel has to gather are not read. */
+Test(stats, which_limits_were_reached_is_always_known)
+{
+	_autoclose_ int limits = tmp_tree(CPU, EVENTS, "memory.peak=1572864\n");
+	_autoclose_ int payload = tmp_tree("pids.events=max 5\n");
+	const struct plan_limit list[] = {
+		{.asked = "1.5M", .file = "memory.max"},
+		{.asked = "12", .file = "pids.max"},
+	};
+	const struct plan_limits limited = {.list = (struct plan_limit *)(uintptr_t)list, .n = 2};
+	char room[256];
+	struct str_buf reached = STR_BUF_ON_STACK(room);
+	struct stats stats;
+
+	read_some(&stats, limits, payload, false);
+	stats_describe_limits(&stats, &limited, &reached);
+	cr_expect_str_eq(reached.data,
+			 "memory limit 1.5M reached: 2 processes killed; process limit "
+			 "12 reached: 5 refused");
+	cr_expect_eq(stats.known,
+		     1u << STATS_OOM_KILLS | 1u << STATS_MEMORY_OOMS | 1u << STATS_PIDS_REFUSED);
 }
 
 Test(stats, without_limits_most_is_not_known)
