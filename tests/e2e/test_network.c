@@ -216,8 +216,8 @@ Test(network, an_nft_that_does_nothing_is_not_believed)
 		"exit 0",
 		"exec /usr/sbin/nft add table inet sbx",
 		"exec /usr/sbin/nft \"table inet sbx { chain out { ip daddr 127.0.0.1 drop; }; }\"",
-		"exec /usr/sbin/nft \"table inet sbx { chain out { "
-		"type filter hook output priority 0; ip daddr 127.0.0.1 drop; }; }\"",
+		("exec /usr/sbin/nft \"table inet sbx { chain out { "
+		 "type filter hook output priority 0; ip daddr 127.0.0.1 drop; }; }\""),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
