@@ -39,7 +39,8 @@ static const char net_says[] = "read -r -n 1 x <&3";
 static const char net_sends[] =
 	"dd if=/dev/zero bs=1M count=%d status=none >&3; read -r -n 1 x <&3";
 static const char net_takes[] =
-	"dd of=/dev/null bs=1M count=%d iflag=fullblock status=none <&3; printf x >&3";
+	"dd of=/dev/null bs=1M count=%d iflag=fullblock status=none <&3; printf x >&3; "
+	"read -r -n 1 x <&3";
 
 /* One of the two networks, with a command in it. */
 struct net_run {
@@ -306,7 +307,7 @@ static double net_time_transfer(const struct programs *programs, const struct ne
 	if (!from_inside && read(fd, buffer, 1) != 1)
 		measure_die("read");
 	start = measure_now_us() - start;
-	if (from_inside && write(fd, "x", 1) != 1)
+	if (write(fd, "x", 1) != 1)
 		measure_die("write");
 	close(fd);
 	net_end(&run, way->name);
