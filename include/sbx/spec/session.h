@@ -10,8 +10,7 @@
 /* What fuse-overlayfs has in a work directory (run/fuse_maker.c); the kernel has another. */
 #define SESSION_FUSE_MARK "fuse-overlayfs"
 #define SESSION_KERNEL_MARK "work"
-#define SESSION_OVER_MARK "over-fuse" /* the kernel's, and fuse-overlayfs has shown what is read   \
-				       */
+#define SESSION_OVER_MARK "over-fuse" /* beside the kernel's, where fuse-overlayfs shows */
 
 enum { SESSION_ROOTS_MAX = 64 };
 
