@@ -54,6 +54,7 @@ enum {
 	APPLY_LINKS_MAX = 1 << 20,
 	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
 	APPLY_SCAN_DEPTH = 200,
+	APPLY_STARS_MAX = 6,
 	APPLY_SETID = S_ISUID | S_ISGID,
 	APPLY_GROUPS_MAX = 256,
 	APPLY_OPS_MAX = COW_SYNC_MAX,
@@ -105,10 +106,30 @@ struct apply {
 
 /* ---- what is meant ---- */
 
+/* As fnmatch(3), where a star stands for slashes too; and a directory of stars for none as well. */
+static bool apply_fits(const char *pattern, const char *path, int depth)
+{
+	const char *stars = strstr(pattern, "**/");
+	char shorter[PATH_MAX];
+
+	if (fnmatch(pattern, path, FNM_LEADING_DIR) == 0)
+		return true;
+	if (!stars || depth == APPLY_STARS_MAX || strlen(pattern) >= sizeof(shorter))
+		return false;
+	/* Without the first, or with it as one star, which is no such directory any more. */
+	(void)snprintf(shorter, sizeof(shorter), "%.*s%s", (int)(stars - pattern), pattern,
+		       stars + strlen("**/"));
+	if (apply_fits(shorter, path, depth + 1))
+		return true;
+	(void)snprintf(shorter, sizeof(shorter), "%.*s%s", (int)(stars - pattern), pattern,
+		       stars + strlen("*"));
+	return apply_fits(shorter, path, depth + 1);
+}
+
 static bool apply_matches(const char *const *patterns, size_t n, const char *path)
 {
 	for (size_t i = 0; i < n; i++)
-		if (fnmatch(patterns[i], path, FNM_LEADING_DIR) == 0)
+		if (apply_fits(patterns[i], path, 0))
 			return true;
 	return false;
 }
