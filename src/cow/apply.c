@@ -879,7 +879,7 @@ static void apply_sync(struct apply *a, bool directories, int results[APPLY_OPS_
 /* In order, up to the first that fails. Return: how many. */
 static size_t apply_do_all(struct apply *a, int *ret_failure)
 {
-	int results[APPLY_OPS_MAX], r = cow_journal_flush(&a->journal);
+	int results[APPLY_OPS_MAX] = {0}, r = cow_journal_flush(&a->journal);
 	unsigned i;
 
 	apply_sync(a, false, results);
@@ -898,7 +898,7 @@ static size_t apply_do_all(struct apply *a, int *ret_failure)
  */
 static int apply_flush(struct apply *a, struct sbx_err *err)
 {
-	int results[APPLY_OPS_MAX], r = 0;
+	int results[APPLY_OPS_MAX] = {0}, r = 0;
 	size_t done = a->n_ops ? apply_do_all(a, &r) : 0;
 
 	if (r < 0)

@@ -173,8 +173,15 @@ static void expect_chosen(const struct cow_site *site, const char *option, const
 {
 	char expected[1024], *to = expected;
 
-	for (const char *name = names; *name; name += strcspn(name, " "), name += *name == ' ')
-		to += snprintf(to, 256, "M  %s/%.*s\n", site->path, (int)strcspn(name, " "), name);
+	for (const char *name = names; *name; name += *name == ' ') {
+		size_t len = strcspn(name, " ");
+
+		to += snprintf(to, 256, "M  %s/", site->path);
+		memcpy(to, name, len);
+		to += len;
+		*to++ = '\n';
+		name += len;
+	}
 	_autorun_ struct run_result run =
 		cow_verb(site, "apply", "--dry-run", option, pattern, "s");
 
