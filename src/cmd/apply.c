@@ -44,18 +44,48 @@ static void apply_tell(void *arg, size_t root, const struct cow_entry *e, const 
 	(void)io_write_all(not_done ? STDERR_FILENO : STDOUT_FILENO, line.data, line.len);
 }
 
+/* As a shell completes it: "src/", "./src". Return: 0, or -errno with *err filled. */
+static int apply_read_pattern(struct cow_cmd *cow, const char *option, const char *given,
+			      const char **ret, struct sbx_err *err)
+{
+	const char *pattern = given;
+	size_t len;
+
+	while (str_starts_with(pattern, "./"))
+		pattern += strspn(pattern + 1, "/") + 1;
+	if (str_equal(pattern, ".") || (!*pattern && *given))
+		pattern = "*"; /* the directory itself, "." or "./" */
+	len = strlen(pattern);
+	while (len > 1 && pattern[len - 1] == '/')
+		len--;
+	if (pattern[0] == '/' || len == 0)
+		return err_usage(err, option,
+				 "%s fits nothing: paths are relative to the directory given to "
+				 "--cow",
+				 len ? pattern : "\"\"");
+	*ret = arena_dup_n(&cow->arena, pattern, len);
+	return *ret ? 0 : err_oom(err);
+}
+
 /* All values of an option that may be given again and again. */
 static int apply_collect(struct cow_cmd *cow, enum cmd_option_id id, const char *const **ret,
 			 size_t *ret_n, struct sbx_err *err)
 {
+	const char *option = id == CMD_OPT_INCLUDE ? "--include" : "--exclude";
 	const char **all = arena_alloc(&cow->arena, (cow->words.n_given + 1) * sizeof(*all));
 	size_t n = 0;
 
 	if (!all)
 		return err_oom(err);
-	for (size_t i = 0; i < cow->words.n_given; i++)
-		if (cow->words.given[i].id == id)
-			all[n++] = cow->words.given[i].value;
+	for (size_t i = 0; i < cow->words.n_given; i++) {
+		int r;
+
+		if (cow->words.given[i].id != id)
+			continue;
+		r = apply_read_pattern(cow, option, cow->words.given[i].value, &all[n++], err);
+		if (r < 0)
+			return r;
+	}
 	*ret = all;
 	*ret_n = n;
 	return 0;
@@ -89,6 +119,7 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	_autofree_ char *line = malloc(APPLY_LINE_MAX);
 	struct apply_run run = {.cow = &cow, .line = line};
 	struct cow_apply_options options = {.tell = apply_tell, .arg = &run};
+	static const char nothing[] = "sbx: nothing that is left to be applied fits --include\n";
 	struct cow_applied applied;
 	int r = cow_cmd_begin(argc, argv, &cow, err);
 
@@ -106,6 +137,9 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	options.force = cow.words.value[CMD_OPT_FORCE];
 	options.allow_setid = cow.words.value[CMD_OPT_ALLOW_SETID];
 	r = cow_apply(&cow.session, &options, &applied, err);
+	if (r == 0 && options.n_include &&
+	    applied.counts.added + applied.counts.changed + applied.counts.removed == 0)
+		(void)io_write_all(STDERR_FILENO, nothing, strlen(nothing));
 	if (r == 0)
 		r = apply_print_end(&run, &applied, err);
 	if (r == 0)

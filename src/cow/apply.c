@@ -54,6 +54,7 @@ enum {
 	APPLY_LINKS_MAX = 1 << 20,
 	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
 	APPLY_SCAN_DEPTH = 200,
+	APPLY_STARS_MAX = 6,
 	APPLY_SETID = S_ISUID | S_ISGID,
 	APPLY_GROUPS_MAX = 256,
 	APPLY_OPS_MAX = COW_SYNC_MAX,
@@ -105,10 +106,30 @@ struct apply {
 
 /* ---- what is meant ---- */
 
+/* As fnmatch(3), where a star stands for slashes too; and a directory of stars for none as well. */
+static bool apply_fits(const char *pattern, const char *path, int depth)
+{
+	const char *stars = strstr(pattern, "**/");
+	char shorter[PATH_MAX];
+
+	if (fnmatch(pattern, path, FNM_LEADING_DIR) == 0)
+		return true;
+	if (!stars || depth == APPLY_STARS_MAX || strlen(pattern) >= sizeof(shorter))
+		return false;
+	/* Without the first, or with it as one star, which is no such directory any more. */
+	(void)snprintf(shorter, sizeof(shorter), "%.*s%s", (int)(stars - pattern), pattern,
+		       stars + strlen("**/"));
+	if (apply_fits(shorter, path, depth + 1))
+		return true;
+	(void)snprintf(shorter, sizeof(shorter), "%.*s%s", (int)(stars - pattern), pattern,
+		       stars + strlen("*"));
+	return apply_fits(shorter, path, depth + 1);
+}
+
 static bool apply_matches(const char *const *patterns, size_t n, const char *path)
 {
 	for (size_t i = 0; i < n; i++)
-		if (fnmatch(patterns[i], path, FNM_LEADING_DIR) == 0)
+		if (apply_fits(patterns[i], path, 0))
 			return true;
 	return false;
 }
@@ -741,12 +762,17 @@ static int apply_remove(const struct apply *a, const struct cow_entry *e)
 	return apply_clear(a, e->host_dir);
 }
 
-static int apply_fail(const struct cow_entry *e, int number, struct sbx_err *err)
+static int apply_fail(const struct apply *a, const struct cow_entry *e, int number,
+		      struct sbx_err *err)
 {
-	int r = number == ESTALE
-			? err_refuse(err, EBUSY, e->path, "is being changed on the host just now")
-		: number == EINTR ? err_refuse(err, EINTR, NULL, "interrupted by a signal")
-				  : err_system(err, number, e->path, "cannot be applied");
+	const char *root = a->session->roots[a->root].path;
+	char path[512];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s%s%s", root, root[1] ? "/" : "", e->path);
+	r = number == ESTALE ? err_refuse(err, EBUSY, path, "is being changed on the host just now")
+	    : number == EINTR ? err_refuse(err, EINTR, NULL, "interrupted by a signal")
+			      : err_system(err, number, path, "cannot be applied");
 
 	err_hint(err, "nothing is lost: what was applied is whole, and the same command goes on\n"
 		      "where this one stopped");
@@ -853,7 +879,7 @@ static void apply_sync(struct apply *a, bool directories, int results[APPLY_OPS_
 /* In order, up to the first that fails. Return: how many. */
 static size_t apply_do_all(struct apply *a, int *ret_failure)
 {
-	int results[APPLY_OPS_MAX], r = cow_journal_flush(&a->journal);
+	int results[APPLY_OPS_MAX] = {0}, r = cow_journal_flush(&a->journal);
 	unsigned i;
 
 	apply_sync(a, false, results);
@@ -872,11 +898,11 @@ static size_t apply_do_all(struct apply *a, int *ret_failure)
  */
 static int apply_flush(struct apply *a, struct sbx_err *err)
 {
-	int results[APPLY_OPS_MAX], r = 0;
+	int results[APPLY_OPS_MAX] = {0}, r = 0;
 	size_t done = a->n_ops ? apply_do_all(a, &r) : 0;
 
 	if (r < 0)
-		(void)apply_fail(&a->ops[done].entry, -r, err);
+		(void)apply_fail(a, &a->ops[done].entry, -r, err);
 	for (size_t i = done; i < a->n_ops; i++) {
 		apply_use_name(a, (unsigned)i);
 		if (a->ops[i].kind == APPLY_PLACE)
@@ -887,7 +913,7 @@ static int apply_flush(struct apply *a, struct sbx_err *err)
 	apply_sync(a, true, results);
 	for (size_t i = 0; i < done && r == 0; i++)
 		if (results[i] < 0)
-			r = apply_fail(&a->ops[i].entry, -results[i], err);
+			r = apply_fail(a, &a->ops[i].entry, -results[i], err);
 	for (size_t i = 0; i < a->n_ops; i++)
 		apply_op_finish(&a->ops[i]);
 	a->n_ops = 0;
@@ -936,25 +962,31 @@ static int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err 
 		if (r < 0)
 			(void)apply_clear(a, e->host_dir);
 	}
-	return r < 0 ? apply_fail(e, -r, err) : 0;
+	return r < 0 ? apply_fail(a, e, -r, err) : 0;
 }
 
 /* ---- the visitor ---- */
 
+/* What is left out is told once: when it is, or would be. */
+static void apply_tell_left_out(struct apply *a, const struct cow_entry *e, const char *why)
+{
+	a->applied->skipped++;
+	if (a->acts || a->options->dry_run)
+		a->options->tell(a->options->arg, a->root, e, why);
+}
+
 static bool apply_can_be_made(struct apply *a, const struct cow_entry *e)
 {
 	if (str_starts_with(e->name, a->temporary)) {
-		a->applied->skipped++;
-		a->options->tell(a->options->arg, a->root, e, "has a name that sbx apply uses");
+		apply_tell_left_out(a, e, "has a name that sbx apply uses");
 		return false;
 	}
 	if ((e->changes & COW_REMOVED) || S_ISREG(e->upper.st_mode) || S_ISLNK(e->upper.st_mode) ||
 	    S_ISFIFO(e->upper.st_mode))
 		return true;
-	a->applied->skipped++;
-	a->options->tell(a->options->arg, a->root, e,
-			 S_ISSOCK(e->upper.st_mode) ? "is a socket, and left out"
-						    : "is a device, and left out");
+	apply_tell_left_out(a, e,
+			    S_ISSOCK(e->upper.st_mode) ? "is a socket, and left out"
+						       : "is a device, and left out");
 	return false;
 }
 
@@ -965,8 +997,7 @@ static bool apply_is_kept(struct apply *a, const struct cow_entry *e)
 	    !(e->changes & (COW_REMOVED | COW_TYPE)) ||
 	    !apply_any_below(a, apply_excludes, e->host_dir, e->name, e->path, 0))
 		return false;
-	a->applied->skipped++;
-	a->options->tell(a->options->arg, a->root, e, "holds what is excluded, and stays");
+	apply_tell_left_out(a, e, "holds what is excluded, and stays");
 	return true;
 }
 
@@ -999,7 +1030,7 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	bool links = !(e->changes & COW_REMOVED) && e->upper.st_nlink > 1;
 
 	if (apply_is_interrupted(a))
-		return apply_fail(e, EINTR, err);
+		return apply_fail(a, e, EINTR, err);
 	if (!apply_selects(a, e->path))
 		return 0;
 	if (links && apply_awaits_link(a, e)) {
@@ -1053,7 +1084,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	int r;
 
 	if (apply_is_interrupted(a))
-		return apply_fail(e, EINTR, err);
+		return apply_fail(a, e, EINTR, err);
 	if (str_starts_with(e->name, a->temporary))
 		return apply_can_be_made(a, e) ? 0 : 1;
 	if (is_new && !selected &&
@@ -1076,7 +1107,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	r = apply_make_dir(a, e, host_fd);
 	if (r < 0) {
 		(void)apply_clear(a, e->host_dir);
-		return apply_fail(e, -r, err);
+		return apply_fail(a, e, -r, err);
 	}
 	return 0;
 }
@@ -1152,7 +1183,7 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 		return r;
 	fd = fcntl(host_fd, F_DUPFD_CLOEXEC, 0);
 	r = fd < 0 ? -errno : apply_later(a, APPLY_FINISH, e, fd);
-	return r < 0 ? apply_fail(e, -r, err) : 0;
+	return r < 0 ? apply_fail(a, e, -r, err) : 0;
 }
 
 /* ---- all ---- */

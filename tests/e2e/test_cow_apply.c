@@ -168,6 +168,57 @@ Test(cow_apply, what_has_come_to_be_stays)
 	cow_finish(&site);
 }
 
+static void expect_chosen(const struct cow_site *site, const char *option, const char *pattern,
+			  const char *names)
+{
+	char expected[1024], *to = expected;
+
+	for (const char *name = names; *name; name += *name == ' ') {
+		size_t len = strcspn(name, " ");
+
+		to += snprintf(to, 256, "M  %s/", site->path);
+		memcpy(to, name, len);
+		to += len;
+		*to++ = '\n';
+		name += len;
+	}
+	_autorun_ struct run_result run =
+		cow_verb(site, "apply", "--dry-run", option, pattern, "s");
+
+	*to = '\0';
+	cr_expect(strncmp(run.out, expected, (size_t)(to - expected)) == 0 &&
+			  strncmp(run.out + (to - expected), "would be", 8) == 0,
+		  "%s %s: %s%s", option, pattern, run.out, run.err);
+}
+
+Test(cow_apply, patterns_as_they_are_typed)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "src/a.c=1\n", "src/deep/b.c=1\n", "src/deep/b.o=1\n",
+		  "top.c=1\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "for f in $(find . -type f); do echo 2 >$f; done");
+
+	expect_success(run);
+	expect_chosen(&site, "--include", "src/deep/", "src/deep/b.c src/deep/b.o");
+	expect_chosen(&site, "--include", "./src/deep", "src/deep/b.c src/deep/b.o");
+	expect_chosen(&site, "--include", ".//src/*.c", "src/a.c src/deep/b.c");
+	expect_chosen(&site, "--include", "src/**/*.c", "src/a.c src/deep/b.c");
+	expect_chosen(&site, "--include", "**/b.?", "src/deep/b.c src/deep/b.o");
+	expect_chosen(&site, "--include", "**/deep/**/b.o", "src/deep/b.o");
+	expect_chosen(&site, "--include", ".", "src/a.c src/deep/b.c src/deep/b.o top.c");
+	expect_chosen(&site, "--exclude", "**/src/", "top.c");
+	_autorun_ struct run_result absolute =
+		cow_verb(&site, "apply", "--include", site.path, "s");
+	_autorun_ struct run_result none = cow_verb(&site, "apply", "--include", "sorce", "s");
+
+	expect_failure(absolute, 2, "paths are relative to the directory given to --cow");
+	expect_success(none);
+	cr_expect_str_eq(none.err, "sbx: nothing that is left to be applied fits --include\n");
+	cow_finish(&site);
+}
+
 /* At a random moment: tests/cow/test_kill.py. Here it has come before anything is done. */
 Test(cow_apply, a_signal_ends_it_in_good_order)
 {
