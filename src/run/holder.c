@@ -793,8 +793,9 @@ static void holder_finish(struct holder *h)
 	char socket[LABEL_NAME_MAX + 8];
 
 	(void)snprintf(socket, sizeof(socket), "%s.sock", h->share->name);
-	(void)unlinkat(h->start->dir_fd, socket, 0);
-	(void)unlinkat(h->start->dir_fd, h->share->name, 0);
+	/* By the one name who sweeps finds the other. */
+	if (unlinkat(h->start->dir_fd, socket, 0) == 0 || errno == ENOENT)
+		(void)unlinkat(h->start->dir_fd, h->share->name, 0);
 	net_job_finish(&h->slirp);
 }
 

@@ -150,6 +150,8 @@ HARMLESS = [
      None),
     ("monitor", "getxattr|lgetxattr", "", None),
     # By which driver the session was written before: it was not. What has changed: nothing has.
+    ("monitor", "newfstatat", r" \.$|%s$" % re.escape(os.environ.get("PWD", "/")), None),
+    # Is PWD the name of the working directory? The kernel is asked otherwise.
     ("monitor", "chmod", "", None),
     # A directory that was made with these permissions already.
     ("monitor", "clock_nanosleep", "", None),
@@ -285,10 +287,9 @@ def scenarios(scratch, bus):
         yield Scenario("fuse", ["--map=single", "--overlay-driver=fuse"] + usr + [
             "--overlay-src", low, "--overlay", up, work, "/l",
             "--overlay-src", source, "--tmp-overlay", "/t", "--dir", "/data", "--dir", "/file"])
-    for driver in ("kernel",) + ("fuse",) * faults.can_use_fuse():
-        yield Scenario("cow-" + driver, ["--map=single", "--overlay-driver=" + driver] + usr + [
-            "--cow", project, "--session", "faults", "--dir", "/data", "--dir", "/file"],
-                       session="faults")
+    yield Scenario("cow", ["--map=single", "--overlay-driver=kernel"] + usr + [
+        "--cow", project, "--session", "faults", "--dir", "/data", "--dir", "/file"],
+                   session="faults")
     yield Scenario("net", ["--map=single", "--net=user"] + usr)
     yield Scenario("publish", ["--map=single", "--net=user", "-p", "0:80", "-p", "0:53/udp"] + usr)
     yield Scenario("kept", ["--map=single", "--name", "kept", "--keep-record"] + usr,
