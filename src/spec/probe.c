@@ -109,15 +109,16 @@ static int probe_cwd(struct arena *arena, const char **ret_cwd)
 }
 
 /*
- * The same directory by the name that the caller's shell has for it: where links are on the
+ * The same directory by another name that the caller's shell has for it, or NULL: where links are on the
  * way, that is what a bind of "$PWD" makes. PWD is believed where it leads there.
  */
-static const char *probe_pwd(char *const *environ_)
+static const char *probe_pwd(const char *cwd, char *const *environ_)
 {
 	const char *pwd = probe_env(environ_, "PWD");
 	struct stat said, here;
 
-	if (!pwd || pwd[0] != '/' || stat(pwd, &said) < 0 || stat(".", &here) < 0)
+	if (!pwd || pwd[0] != '/' || str_equal(pwd, cwd) || stat(pwd, &said) < 0 ||
+	    stat(".", &here) < 0)
 		return NULL;
 	return said.st_dev == here.st_dev && said.st_ino == here.st_ino ? pwd : NULL;
 }
@@ -170,7 +171,7 @@ int probe_host(struct arena *arena, char *const *environ_, bool names, struct pr
 
 	if (!host.hostname || probe_cwd(arena, &host.cwd) < 0)
 		return err_oom(err);
-	host.pwd = host.cwd ? probe_pwd(environ_) : NULL;
+	host.pwd = host.cwd ? probe_pwd(host.cwd, environ_) : NULL;
 	if ((names || !has_home) && probe_entry(&host, PASSWD_USERS, host.uid, &entry)) {
 		host.user = entry.name;
 		if (entry.home && entry.home[0] == '/')

@@ -1694,7 +1694,7 @@ static int resolve_workdirs(struct resolve *r)
 		dirs[0] = arena_dup(r->arena, r->spec->chdir);
 		return dirs[0] ? 0 : err_oom(r->err);
 	}
-	if (host->pwd && !str_equal(host->pwd, host->cwd)) {
+	if (host->pwd) {
 		dirs[n++] = arena_dup(r->arena, host->pwd);
 		if (!dirs[0])
 			return err_oom(r->err);

@@ -233,26 +233,6 @@ Test(kept, there_is_one_for_each)
 	cr_expect_eq(list.out_len, 13, "%s", list.out);
 }
 
-/* A name may look like an id; the id that was printed still means the one that has it. */
-Test(kept, a_whole_id_comes_before_a_name)
-{
-	_autoplace_ struct place p;
-
-	place_start(&p);
-	_autorun_ struct run_result first = detach_in(&p, SH("exec sleep 1000"));
-	cr_assert_eq(first.status, 0, "%s", first.err);
-	first.out[strcspn(first.out, "\n")] = '\0';
-	_autorun_ struct run_result second = sbx_in(&p, "--ro-bind", "/usr", "/usr", "--detach",
-						    "--name", first.out, SH("exec sleep 1000"));
-	_autorun_ struct run_result kill = sbx_in(&p, "kill", "-s", "KILL", first.out);
-	_autorun_ struct run_result left = sbx_in(&p, "ps", "--format", "{{.Name}}");
-
-	expect_success(second);
-	expect_success(kill);
-	cr_expect_eq(strncmp(left.out, first.out, strlen(first.out)), 0, "%s", left.out);
-	cr_expect_str_eq(left.out + strlen(first.out), "\n");
-}
-
 /* Something that is none of sbx's, in the place of a record. */
 Test(kept, rm_goes_on_behind_one_that_cannot_be_removed)
 {
