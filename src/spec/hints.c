@@ -243,8 +243,9 @@ static const struct hint hints[] = {
 	 "is, tells as root: ausearch -m avc -ts recent, or dmesg | tail"},
 	{HINT_CLONE, ENOSPC, probe_no_userns_allowed, hint_no_userns},
 	{HINT_CLONE, ENOSPC, NULL,
-	 "the limit on namespaces is reached, or this is inside a sandbox that allows none. On the\n"
-	 "host, as root: sysctl user.max_{user,mnt,pid,ipc,uts,cgroup,net}_namespaces=10000"},
+	 "the limit on namespaces is reached, or this is inside a sandbox that allows none.\n"
+	 "On the host, as root: sysctl "
+	 "user.max_{user,mnt,pid,ipc,uts,cgroup,net}_namespaces=10000"},
 	{HINT_CLONE, EUSERS, NULL, "user namespaces are nested 32 deep, the kernel's limit"},
 	{HINT_CLONE, ENOSYS, probe_kernel_too_old, hint_old_kernel},
 	{HINT_CLONE, ENOSYS, probe_no_userns_allowed, hint_no_userns},

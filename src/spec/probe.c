@@ -109,8 +109,8 @@ static int probe_cwd(struct arena *arena, const char **ret_cwd)
 }
 
 /*
- * The same directory by another name that the caller's shell has for it, or NULL: where links are on the
- * way, that is what a bind of "$PWD" makes. PWD is believed where it leads there.
+ * The same directory by another name that the caller's shell has for it, or NULL: where links are
+ * on the way, that is what a bind of "$PWD" makes. PWD is believed where it leads there.
  */
 static const char *probe_pwd(const char *cwd, char *const *environ_)
 {

@@ -1058,9 +1058,8 @@ static int resolve_cow_mount(struct resolve *r, size_t index, const struct sessi
 	if (mount->kind == SESSION_MOUNT_PASSED && resolve_base_has(r, dest))
 		return 0;
 	if (mount->kind == SESSION_MOUNT_PASSED &&
-	    plan_add_remark(r->plan, PLAN_REMARK_PASSED,
-			    "%s, a mount below %s, is not shown: %s", mount->path, view->root,
-			    mount->passed) < 0)
+	    plan_add_remark(r->plan, PLAN_REMARK_PASSED, "%s, a mount below %s, is not shown: %s",
+			    mount->path, view->root, mount->passed) < 0)
 		return err_oom(r->err);
 	step = resolve_add(r, kinds[mount->kind], cow->cause);
 	if (!step)

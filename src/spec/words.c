@@ -4,10 +4,10 @@
  *
  * A row applies where the kind of the step, the beginning of what sbx says, and the
  * errno agree; the first that does wins. In its text stand %S and %D for the step's
- * source and destination, %R for the source where bubblewrap finds it, %N for the destination where bubblewrap mounts it (which
- * sbx does nowhere), %T for its text, %M for its mode, %P for the object of the error,
- * %E for its errno in words, %O for the options of an overlay, %W for what sbx says, %X for what
- * sbx says behind a colon.
+ * source and destination, %R for the source where bubblewrap finds it, %N for the destination where
+ * bubblewrap mounts it (which sbx does nowhere), %T for its text, %M for its mode, %P for the
+ * object of the error, %E for its errno in words, %O for the options of an overlay, %W for what sbx
+ * says, %X for what sbx says behind a colon.
  */
 
 #include <assert.h>

@@ -224,9 +224,8 @@ Test(files, what_has_been_read_from_a_descriptor_is_gone)
 	_autoclose_ int tree = tmp_tree("data=one\n");
 	_autoclose_ int data = openat(tree, "data", O_RDONLY | O_CLOEXEC);
 	const struct run_options options = {.fds = {{.from = data, .to = 10}}};
-	_autorun_ struct run_result r =
-		in_usr_with(&options, "--file", "10", "/tmp/a", "--ro-bind-data", "10", "/tmp/b",
-			    "--", "true");
+	_autorun_ struct run_result r = in_usr_with(&options, "--file", "10", "/tmp/a",
+						    "--ro-bind-data", "10", "/tmp/b", "--", "true");
 
 	expect_failure(r, 125, "--ro-bind-data: /tmp/b: descriptor 10 has been read by then");
 	expect_failure(r, 125, "it is --file's");
