@@ -70,7 +70,9 @@ class Scratch:
         return path
 
     def env(self):
-        return dict(os.environ, TMPDIR=self.tmp, LC_ALL="C", XDG_RUNTIME_DIR=self.runtime,
+        """No PWD: it would be that of whoever started the tests, and only sometimes true."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PWD"}
+        return dict(inherited, TMPDIR=self.tmp, LC_ALL="C", XDG_RUNTIME_DIR=self.runtime,
                     XDG_STATE_HOME=self.state, **self.extra_env)
 
 
