@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply_parts: what the files that make up cow_apply() share; for no one else.
+ * Runs in: the caller's process.
+ */
+#pragma once
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "sbx/cow/apply.h"
+#include "sbx/cow/journal.h"
+#include "sbx/cow/mounts.h"
+#include "sbx/cow/sync.h"
+
+enum { APPLY_OPS_MAX = COW_SYNC_MAX, APPLY_SETID = S_ISUID | S_ISGID };
+
+/* A file of the layer with several names, and what the first of them has become. */
+struct apply_link {
+	uint64_t dev, ino;	     /* in the layer; ino 0: a free place */
+	uint64_t host_dev, host_ino; /* on the host */
+	char *path;		     /* owned; relative to the root */
+	size_t root;
+};
+
+enum apply_kind {
+	APPLY_PLACE,  /* what is under the temporary name gets its own */
+	APPLY_REMOVE, /* a name of the host goes */
+	APPLY_FINISH  /* all in a directory is done */
+};
+
+/* What is to be done when the files that were made are on disk. */
+struct apply_op {
+	enum apply_kind kind;
+	struct cow_entry entry; /* its path and two descriptors are owned */
+	int fd;			/* owned; the new file, the directory that is finished, or -1 */
+};
+
+struct apply {
+	struct cow_session *session;
+	const struct cow_apply_options *options;
+	struct cow_applied *applied;
+	struct cow_journal journal;
+	struct cow_mounts mounts;
+	struct apply_link *links; /* owned; a hash table */
+	size_t n_links, links_size, links_bytes;
+	size_t root;
+	int root_fd; /* owned; of the host */
+	bool acts;   /* the second walk */
+	bool again;  /* an earlier try may have left something */
+	struct apply_op ops[APPLY_OPS_MAX];
+	size_t n_ops;
+	off_t ops_bytes;
+	sigset_t held; /* signals that wait */
+	struct cow_sync sync;
+	char temporary[48]; /* what all names of what is not in place begin with */
+	char name[48 + 16]; /* the present one: the place in `ops` is behind it */
+	char why[512];	    /* something cannot be applied */
+};
+
+/* ---- apply_choose.c: which changes are meant, and what stands against them ---- */
+
+bool apply_selects(const struct apply *a, const char *path);
+bool apply_excludes(const struct apply *a, const char *path);
+typedef bool (*apply_test)(const struct apply *a, const char *path);
+bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
+		     const char *path, unsigned depth);
+uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
+bool apply_is_later(const struct apply *a, const struct stat *st);
+bool apply_is_others(const struct apply *a, const struct stat *st);
+bool apply_conflicts(struct apply *a, const struct cow_entry *e);
+
+/* ---- apply_make.c: under a temporary name ---- */
+
+void apply_links_finish(struct apply *a);
+const struct apply_link *apply_find_link(const struct apply *a, const struct stat *upper);
+int apply_note_link(struct apply *a, const struct cow_entry *e);
+bool apply_is_interrupted(const struct apply *a);
+int apply_set_all(struct apply *a, const struct cow_entry *e, int fd);
+int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd);
+
+/* ---- apply_place.c: put in place; many entries together ---- */
+
+int apply_clear(const struct apply *a, int dir_fd);
+int apply_prepare(struct apply *a, int dir_fd);
+int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err);
+void apply_use_name(struct apply *a, unsigned index);
+int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e, int fd);
+bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st);
+int apply_flush(struct apply *a, struct sbx_err *err);
+int apply_make_room(struct apply *a, struct sbx_err *err);
+bool apply_awaits_link(const struct apply *a, const struct cow_entry *e);
+int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err);

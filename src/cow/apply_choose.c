@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply_choose: which changes of a session are meant, and what stands against each; see
+ * apply_parts.h. Asked by both walks of apply.c; changes nothing.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/cow/apply_parts.h"
+
+enum { APPLY_SCAN_DEPTH = 200, APPLY_STARS_MAX = 6 };
+
+/* ---- what is meant ---- */
+
+/* As fnmatch(3), where a star stands for slashes too; and a directory of stars for none as well. */
+static bool apply_fits(const char *pattern, const char *path, int depth)
+{
+	const char *stars = strstr(pattern, "**/");
+	char shorter[PATH_MAX];
+
+	if (fnmatch(pattern, path, FNM_LEADING_DIR) == 0)
+		return true;
+	if (!stars || depth == APPLY_STARS_MAX || strlen(pattern) >= sizeof(shorter))
+		return false;
+	/* Without the first, or with it as one star, which is no such directory any more. */
+	(void)snprintf(shorter, sizeof(shorter), "%.*s%s", (int)(stars - pattern), pattern,
+		       stars + strlen("**/"));
+	if (apply_fits(shorter, path, depth + 1))
+		return true;
+	(void)snprintf(shorter, sizeof(shorter), "%.*s%s", (int)(stars - pattern), pattern,
+		       stars + strlen("*"));
+	return apply_fits(shorter, path, depth + 1);
+}
+
+static bool apply_matches(const char *const *patterns, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (apply_fits(patterns[i], path, 0))
+			return true;
+	return false;
+}
+
+bool apply_selects(const struct apply *a, const char *path)
+{
+	const struct cow_apply_options *o = a->options;
+
+	return (o->n_include == 0 || apply_matches(o->include, o->n_include, path)) &&
+	       !apply_matches(o->exclude, o->n_exclude, path);
+}
+
+bool apply_excludes(const struct apply *a, const char *path)
+{
+	return apply_matches(a->options->exclude, a->options->n_exclude, path);
+}
+
+/* Is there anything below a directory, of the layer or the host, for which it holds? */
+bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
+		     const char *path, unsigned depth)
+{
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool found = false;
+
+	if (!dir) {
+		defs_cleanup_fd(&fd);
+		return false;
+	}
+	while (!found && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
+		_autofree_ char *below = NULL;
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
+		    asprintf(&below, "%s/%s", path, e->d_name) < 0)
+			continue;
+		found = test(a, below) ||
+			(fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			 S_ISDIR(st.st_mode) &&
+			 apply_any_below(a, test, fd, e->d_name, below, depth + 1));
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+static bool apply_can_own(void)
+{
+	return geteuid() == 0;
+}
+
+/* What is left to be done: not what cannot be or is not wanted, or it would never end. */
+uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
+{
+	uint32_t changes = e->changes;
+
+	if (!a->options->allow_setid &&
+	    ((e->upper.st_mode ^ e->host.st_mode) & (07777 & ~APPLY_SETID)) == 0 &&
+	    (e->upper.st_mode & APPLY_SETID & ~e->host.st_mode))
+		changes &= ~(uint32_t)COW_MODE;
+	if (!apply_can_own())
+		changes &= ~(uint32_t)COW_OWNER;
+	return changes;
+}
+
+/* ---- what has changed on the host ---- */
+
+bool apply_is_later(const struct apply *a, const struct stat *st)
+{
+	const struct timespec *began = &a->session->began;
+
+	return st->st_ctim.tv_sec > began->tv_sec ||
+	       (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec > began->tv_nsec);
+}
+
+/* Has anything in a directory of the host changed, or does something else lie in it? */
+static bool apply_tree_is_later(const struct apply *a, int dir_fd, const char *name, unsigned depth)
+{
+	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool later = depth >= APPLY_SCAN_DEPTH;
+
+	if (!dir) {
+		defs_cleanup_fd(&fd);
+		return true; /* a mount, or what cannot be looked into */
+	}
+	while (!later && (e = readdir(dir))) {
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+			continue;
+		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			(apply_is_later(a, &st) && !cow_journal_has(&a->journal, &st)) ||
+			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
+	}
+	(void)closedir(dir);
+	return later;
+}
+
+bool apply_is_others(const struct apply *a, const struct stat *st)
+{
+	return apply_is_later(a, st) && !cow_journal_has(&a->journal, st);
+}
+
+static bool apply_entry_is_later(const struct apply *a, const struct cow_entry *e)
+{
+	if (!e->has_host)
+		return false;
+	/* A file with several names, one of which was taken away or added by us, is in the journal.
+	 */
+	return apply_is_others(a, &e->host) ||
+	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));
+}
+
+/* ---- what is mounted ---- */
+
+/* The first mount in a directory of the host; NULL: there is none. */
+static const char *apply_find_mount_below(const struct apply *a, int dir_fd, const char *name,
+					  unsigned depth)
+{
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	const char *point = NULL;
+
+	if (!dir) {
+		defs_cleanup_fd(&fd);
+		return NULL;
+	}
+	while (!point && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
+		struct stat st;
+
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		point = cow_mounts_find(&a->mounts, &st);
+		if (!point && S_ISDIR(st.st_mode))
+			point = apply_find_mount_below(a, fd, e->d_name, depth + 1);
+	}
+	(void)closedir(dir);
+	return point;
+}
+
+/*
+ * Is what has to give way mounted? A mount point cannot be replaced, and a file that is mounted
+ * elsewhere would go on there as it was, without a name.
+ */
+static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
+{
+	struct str_buf why = STR_BUF_ON_STACK(a->why);
+	const char *point;
+	bool below = false;
+
+	if (!a->mounts.n || !e->has_host || e->depth == 0 ||
+	    (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_REMOVED | COW_TYPE))))
+		return false;
+	point = cow_mounts_find(&a->mounts, &e->host);
+	if (!point && S_ISDIR(e->host.st_mode)) {
+		point = apply_find_mount_below(a, e->host_dir, e->name, 0);
+		below = point != NULL;
+	}
+	if (!point)
+		return false;
+	str_buf_puts(&why, below ? "has something in it that is mounted at "
+				 : "cannot be replaced, as it is mounted at ");
+	str_buf_escape(&why, point, strlen(point));
+	return true;
+}
+
+/* ---- what stands against it ---- */
+
+/* Return: true where it may not be touched; it is told then, and a->why says it. */
+bool apply_conflicts(struct apply *a, const struct cow_entry *e)
+{
+	struct stat dir;
+	bool later = false;
+
+	if (apply_is_mounted(a, e)) {
+		a->applied->mounted++;
+		a->options->tell(a->options->arg, a->root, e, a->why);
+		return true;
+	}
+	if (a->options->force)
+		return false;
+	if (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_ADDED | COW_REMOVED | COW_TYPE)))
+		later = apply_is_others(a, &e->host);
+	else if (!S_ISDIR(e->upper.st_mode) || (e->changes & (COW_REMOVED | COW_TYPE)))
+		later = apply_entry_is_later(a, e);
+	if (!later && (e->changes & (COW_ADDED | COW_REMOVED)) && e->host_dir >= 0)
+		later = fstat(e->host_dir, &dir) < 0 || apply_is_others(a, &dir);
+	if (later) {
+		a->applied->conflicts++;
+		str_copy(a->why, sizeof(a->why), "has changed on the host since the session began");
+		a->options->tell(a->options->arg, a->root, e, a->why);
+	}
+	return later;
+}

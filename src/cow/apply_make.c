@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply_make: what an entry of a session is to be on the host, made under a temporary name; see
+ * apply_parts.h. apply_place.c gives it its own.
+ *
+ * Hard links are found by the numbers of the files in the layer. Where a name of such a file is
+ * on the host as it should be, which the first walk finds out, the others become links to it;
+ * else the first is copied.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sbx/base/io.h"
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/cow/apply_parts.h"
+#include "sbx/cow/xattr.h"
+
+enum {
+	APPLY_COPY_BYTES = 1 << 16,
+	APPLY_LINKS_MAX = 1 << 20,
+	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
+	APPLY_GROUPS_MAX = 256
+};
+
+/* ---- hard links ---- */
+
+static struct apply_link *apply_link_slot(struct apply_link *links, size_t size, uint64_t dev,
+					  uint64_t ino)
+{
+	size_t at = (size_t)((ino * UINT64_C(0x9e3779b97f4a7c15)) ^ dev) & (size - 1);
+
+	while (links[at].ino && (links[at].dev != dev || links[at].ino != ino))
+		at = (at + 1) & (size - 1);
+	return &links[at];
+}
+
+static int apply_links_grow(struct apply *a)
+{
+	size_t size = a->links_size ? a->links_size * 2 : 64;
+	struct apply_link *links = calloc(size, sizeof(*links));
+
+	if (!links)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->links_size; i++)
+		if (a->links[i].ino)
+			*apply_link_slot(links, size, a->links[i].dev, a->links[i].ino) =
+				a->links[i];
+	free(a->links);
+	a->links = links;
+	a->links_size = size;
+	return 0;
+}
+
+void apply_links_finish(struct apply *a)
+{
+	for (size_t i = 0; i < a->links_size; i++)
+		free(a->links[i].path);
+	free(a->links);
+	a->links = NULL;
+	a->n_links = a->links_size = a->links_bytes = 0;
+}
+
+/* Return: the link, or NULL where the file is not known yet. */
+const struct apply_link *apply_find_link(const struct apply *a, const struct stat *upper)
+{
+	const struct apply_link *link;
+
+	if (!a->links_size)
+		return NULL;
+	link = apply_link_slot(a->links, a->links_size, upper->st_dev, upper->st_ino);
+	return link->ino && link->root == a->root ? link : NULL;
+}
+
+/* A name that the host has now, of a file with several. Too many are told apart no more. */
+int apply_note_link(struct apply *a, const struct cow_entry *e)
+{
+	struct apply_link *link;
+	struct stat st;
+
+	if (S_ISDIR(e->upper.st_mode) || e->upper.st_nlink < 2 ||
+	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if ((a->n_links + 1) * 2 > a->links_size && apply_links_grow(a) < 0)
+		return -ENOMEM;
+	link = apply_link_slot(a->links, a->links_size, e->upper.st_dev, e->upper.st_ino);
+	if (link->ino)
+		return 0;
+	if (a->n_links >= APPLY_LINKS_MAX || a->links_bytes >= APPLY_LINKS_BYTES) {
+		a->applied->parted++;
+		return 0;
+	}
+	link->path = strdup(e->path);
+	if (!link->path)
+		return -ENOMEM;
+	a->links_bytes += strlen(e->path) + 1;
+	link->dev = e->upper.st_dev;
+	link->ino = e->upper.st_ino;
+	link->host_dev = st.st_dev;
+	link->host_ino = st.st_ino;
+	link->root = a->root;
+	a->n_links++;
+	return 0;
+}
+
+/* Return: 1 it is there under the temporary name, 0 it has to be copied. */
+static int apply_make_link(struct apply *a, const struct cow_entry *e,
+			   const struct apply_link *link)
+{
+	_autoclose_ int fd = sys_openat2(a->root_fd, link->path, O_PATH | O_NOFOLLOW | O_CLOEXEC,
+					 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	char path[32];
+	struct stat st;
+
+	/* A further name of a file with such a bit would give that bit. */
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != link->host_ino ||
+	    st.st_dev != link->host_dev ||
+	    (!a->options->allow_setid && (st.st_mode & APPLY_SETID)) ||
+	    cow_journal_add(&a->journal, &st) < 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* ---- make ---- */
+
+bool apply_is_interrupted(const struct apply *a)
+{
+	sigset_t pending;
+
+	if (!a->acts || sigpending(&pending) < 0)
+		return false;
+	for (int i = 1; i < NSIG; i++)
+		if (sigismember(&a->held, i) == 1 && sigismember(&pending, i) == 1)
+			return true;
+	return false;
+}
+
+static int apply_copy_piece(const struct apply *a, int from, int to, off_t at, off_t end)
+{
+	char room[APPLY_COPY_BYTES];
+
+	while (at < end) {
+		size_t want = end - at < (off_t)sizeof(room) ? (size_t)(end - at) : sizeof(room);
+		ssize_t n =
+			apply_is_interrupted(a) ? (errno = EINTR, -1) : pread(from, room, want, at);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		for (ssize_t done = 0; done < n;) {
+			ssize_t m = pwrite(to, room + done, (size_t)(n - done), at + done);
+
+			if (m < 0)
+				return -errno;
+			done += m;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+/* What is a hole stays one. */
+static int apply_copy_data(const struct apply *a, int from, int to, off_t size)
+{
+	off_t at = 0;
+
+	while (at < size) {
+		off_t data = lseek(from, at, SEEK_DATA), hole;
+		int r;
+
+		if (data < 0 && errno == ENXIO)
+			break;
+		if (data < 0)
+			data = at; /* where holes are not known all is data */
+		hole = lseek(from, data, SEEK_HOLE);
+		if (hole < 0 || hole > size)
+			hole = size;
+		r = apply_copy_piece(a, from, to, data, hole);
+		if (r < 0)
+			return r;
+		at = hole;
+	}
+	return ftruncate(to, size) < 0 ? -errno : 0;
+}
+
+/* Return: the permissions to set; bits that are not given are counted. */
+static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
+{
+	mode_t mode = e->upper.st_mode & 07777;
+	mode_t keeps = S_ISDIR(e->upper.st_mode) ? has & S_ISGID : 0;
+
+	if (e->depth == 0) /* see walk_compare() */
+		return (mode & (mode_t)~APPLY_SETID) | (has & APPLY_SETID);
+	if (a->options->allow_setid || !(mode & APPLY_SETID & ~keeps))
+		return mode;
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e,
+			 "its set-user-ID or set-group-ID bit is left out: see --allow-setid");
+	return mode & ~((mode_t)APPLY_SETID & ~keeps);
+}
+
+/*
+ * Only root gives files away. Where cow_gain_access() was needed this process could, to ids of
+ * the sandbox's: whether it was is not to make a difference.
+ */
+static bool apply_may_give(gid_t gid)
+{
+	gid_t groups[APPLY_GROUPS_MAX];
+	int n;
+
+	if (geteuid() == 0 || gid == getegid())
+		return true;
+	n = getgroups(APPLY_GROUPS_MAX, groups);
+	for (int i = 0; i < n; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* What only the session has is counted; what the host's file had, and loses, is told. */
+static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
+			    const struct stat *has)
+{
+	const uid_t uid = e->upper.st_uid;
+	const gid_t gid = e->upper.st_gid;
+	bool kept = true;
+
+	if (e->depth == 0)
+		return;
+	if (gid != has->st_gid)
+		kept = apply_may_give(gid) && fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == 0;
+	if (uid != has->st_uid)
+		kept = geteuid() == 0 && fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) == 0 &&
+		       kept;
+	if (kept)
+		return;
+	if (!e->has_host || (e->changes & (COW_OWNER | COW_TYPE))) {
+		a->applied->owners++;
+		return;
+	}
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e,
+			 "its owner or group could not be kept: it is yours now");
+}
+
+/*
+ * What could not be given is in the journal: it will differ from the layer for ever, and that
+ * is nobody else's work.
+ */
+static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int fd,
+				const struct stat *has)
+{
+	int r = e->depth > 0 ? cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid)
+			     : 0;
+
+	if (r <= 0)
+		return r;
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e, "some of its attributes could not be set");
+	return cow_journal_add(&a->journal, has);
+}
+
+/* Owner, attributes, permissions, times: in this order, as each may change what was before. */
+int apply_set_all(struct apply *a, const struct cow_entry *e, int fd)
+{
+	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	apply_set_owner(a, e, fd, &st);
+	r = apply_set_attributes(a, e, fd, &st);
+	if (r < 0)
+		return r;
+	if (fchmod(fd, apply_mode(a, e, st.st_mode)) < 0 || futimens(fd, times) < 0)
+		return -errno;
+	return 0;
+}
+
+/* @ret_fd: of the file, which is not on disk yet; the kernel begins to write it. */
+static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_fd)
+{
+	_autoclose_ int from = cow_open(e->upper_dir, e->name, O_RDONLY | O_NONBLOCK);
+	_autoclose_ int to = -1;
+	int r;
+
+	if (from < 0)
+		return -errno;
+	to = openat(e->host_dir, a->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		return -errno;
+	r = apply_copy_data(a, from, to, e->upper.st_size);
+	if (r == 0)
+		r = apply_set_all(a, e, to);
+	if (r < 0)
+		return r;
+	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
+	a->ops_bytes += (off_t)e->upper.st_blocks * 512;
+	*ret_fd = take_fd(&to);
+	return 0;
+}
+
+/* Of a link or fifo, which cannot be opened. */
+static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
+{
+	const struct timespec times[] = {e->upper.st_atim, e->upper.st_mtim};
+	_autoclose_ int fd = openat(e->host_dir, a->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char path[32];
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IFMT) != (e->upper.st_mode & S_IFMT))
+		return -ESTALE; /* somebody else has put another thing there */
+	apply_set_owner(a, e, fd, &st);
+	r = apply_set_attributes(a, e, fd, &st);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (r == 0 && S_ISFIFO(st.st_mode) && chmod(path, apply_mode(a, e, st.st_mode)) < 0)
+		r = -errno;
+	if (r == 0 && utimensat(e->host_dir, a->name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	return r;
+}
+
+static int apply_make_symlink(struct apply *a, const struct cow_entry *e)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(e->upper_dir, e->name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (symlinkat(target, e->host_dir, a->name) < 0)
+		return -errno;
+	return apply_set_unopened(a, e);
+}
+
+static int apply_make_fifo(struct apply *a, const struct cow_entry *e)
+{
+	if (mkfifoat(e->host_dir, a->name, 0600) < 0)
+		return -errno;
+	return apply_set_unopened(a, e);
+}
+
+/* Under the temporary name. @ret_fd: what is to be written to disk, or untouched */
+int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd)
+{
+	const struct apply_link *link =
+		e->upper.st_nlink > 1 ? apply_find_link(a, &e->upper) : NULL;
+
+	if (link && apply_make_link(a, e, link))
+		return 0;
+	if (S_ISREG(e->upper.st_mode))
+		return apply_make_file(a, e, ret_fd);
+	return S_ISLNK(e->upper.st_mode) ? apply_make_symlink(a, e) : apply_make_fifo(a, e);
+}

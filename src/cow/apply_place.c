@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply_place: put what was made in its place, many entries together; see apply_parts.h.
+ *
+ * A disk is what this waits for. So files are made until there are some, in whatever directories,
+ * are written to disk all together, and then put in place one after the other (apply_flush()), with
+ * what else is to be done meanwhile, in its order.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "sbx/base/str.h"
+#include "sbx/base/sys.h"
+#include "sbx/cow/apply_parts.h"
+
+enum { APPLY_OPS_BYTES = 64 << 20 /* of files that are not on disk yet */ };
+
+/* ---- put in place ---- */
+
+static int apply_exchange(int dir_fd, const char *one, const char *other)
+{
+	return syscall(SYS_renameat2, dir_fd, one, dir_fd, other, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
+/* What lies under the temporary name: a killed try's, or what was replaced. */
+int apply_clear(const struct apply *a, int dir_fd)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(st.st_mode))
+		return cow_remove_tree(dir_fd, a->name);
+	return unlinkat(dir_fd, a->name, 0) < 0 ? -errno : 0;
+}
+
+/* A directory of the host is about to be changed. */
+int apply_prepare(struct apply *a, int dir_fd)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(dir_fd, &st) < 0)
+		return -errno;
+	if (faccessat(dir_fd, ".", W_OK, AT_EACCESS) < 0 && errno == EACCES)
+		cow_gain_access(); /* its owner cannot write, or not yet */
+	r = cow_journal_add(&a->journal, &st);
+	return r < 0 ? r : apply_clear(a, dir_fd);
+}
+
+/* What has come to be there since it was looked at stays. */
+static int apply_place_new(const struct apply *a, const struct cow_entry *e)
+{
+	if (sys_rename_noreplace(e->host_dir, a->name, e->host_dir, e->name) == 0)
+		return 0;
+	if (errno != EINVAL) /* not every filesystem can */
+		return -errno;
+	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+}
+
+/* From the temporary name to its own; a directory there is taken away. */
+static int apply_place(const struct apply *a, const struct cow_entry *e)
+{
+	int r;
+
+	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode))) {
+		r = apply_exchange(e->host_dir, a->name, e->name);
+		return r < 0 ? r : apply_clear(a, e->host_dir);
+	}
+	if (!e->has_host && !a->options->force)
+		return apply_place_new(a, e);
+	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+}
+
+static int apply_remove(const struct apply *a, const struct cow_entry *e)
+{
+	if (!S_ISDIR(e->host.st_mode))
+		return unlinkat(e->host_dir, e->name, 0) < 0 ? -errno : 0;
+	if (renameat(e->host_dir, e->name, e->host_dir, a->name) < 0)
+		return -errno;
+	return apply_clear(a, e->host_dir);
+}
+
+int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err)
+{
+	const char *root = a->session->roots[a->root].path;
+	char path[512];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s%s%s", root, root[1] ? "/" : "", e->path);
+	r = number == ESTALE ? err_refuse(err, EBUSY, path, "is being changed on the host just now")
+	    : number == EINTR ? err_refuse(err, EINTR, NULL, "interrupted by a signal")
+			      : err_system(err, number, path, "cannot be applied");
+
+	err_hint(err, "nothing is lost: what was applied is whole, and the same command goes on\n"
+		      "where this one stopped");
+	return r;
+}
+
+/* ---- what is done together ---- */
+
+void apply_use_name(struct apply *a, unsigned index)
+{
+	(void)snprintf(a->name, sizeof(a->name), "%s-%u", a->temporary, index);
+}
+
+static void apply_op_finish(struct apply_op *op)
+{
+	free((char *)(uintptr_t)op->entry.path);
+	defs_cleanup_fd(&op->entry.upper_dir);
+	defs_cleanup_fd(&op->entry.host_dir);
+	defs_cleanup_fd(&op->fd);
+}
+
+/*
+ * Remember it; there has to be room.
+ * @fd: taken in any case
+ */
+int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e, int fd)
+{
+	struct apply_op *op = &a->ops[a->n_ops];
+	const char *slash;
+
+	*op = (struct apply_op){.kind = kind, .entry = *e, .fd = fd};
+	op->entry.path = strdup(e->path);
+	op->entry.upper_dir = fcntl(e->upper_dir, F_DUPFD_CLOEXEC, 0);
+	op->entry.host_dir = e->host_dir < 0 ? -1 : fcntl(e->host_dir, F_DUPFD_CLOEXEC, 0);
+	if (!op->entry.path || op->entry.upper_dir < 0 ||
+	    (e->host_dir >= 0 && op->entry.host_dir < 0)) {
+		int r = op->entry.path ? -errno : -ENOMEM;
+
+		apply_op_finish(op);
+		return r;
+	}
+	slash = strrchr(op->entry.path, '/');
+	op->entry.name = slash ? slash + 1 : op->entry.path;
+	a->n_ops++;
+	return 0;
+}
+
+/* Is what is to be replaced or removed still what it was when it was decided? */
+static int apply_look_again(const struct apply *a, const struct cow_entry *e)
+{
+	struct stat st;
+
+	if (a->options->force || !e->has_host || S_ISDIR(e->host.st_mode))
+		return 0;
+	if (fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return st.st_ino == e->host.st_ino && st.st_dev == e->host.st_dev &&
+			       (!apply_is_later(a, &st) || cow_journal_has(&a->journal, &st) ||
+				(st.st_ctim.tv_sec == e->host.st_ctim.tv_sec &&
+				 st.st_ctim.tv_nsec == e->host.st_ctim.tv_nsec))
+		       ? 0
+		       : -ESTALE;
+}
+
+/* Is a directory to be given what the layer's has? */
+bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st)
+{
+	if (e->changes & (COW_ADDED | COW_TYPE))
+		return true;
+	if (e->changes == 0 && st->st_mtim.tv_sec == e->upper.st_mtim.tv_sec &&
+	    st->st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
+		return false;
+	/* When others' directories were changed last is not for the caller to say. */
+	if (!cow_is_told(e) && geteuid() != 0 && st->st_uid != geteuid())
+		return false;
+	/* The time alone is nothing that stands against a change of the host's. */
+	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&
+	    apply_is_others(a, st))
+		return false;
+	return e->depth == 0 || apply_selects(a, e->path);
+}
+
+/* What is left to be written to disk then is the directory, where it was changed. */
+static int apply_do_finish(struct apply *a, struct apply_op *op)
+{
+	struct stat st;
+	int r = fstat(op->fd, &st) < 0 ? -errno : 0;
+
+	if (r == 0 && apply_finishes(a, &op->entry, &st)) {
+		r = cow_journal_add(&a->journal, &st);
+		if (r == 0)
+			r = apply_set_all(a, &op->entry, op->fd);
+	}
+	if (r == 0 && !cow_journal_has(&a->journal, &st)) {
+		defs_cleanup_fd(&op->fd);
+		op->fd = -1;
+	}
+	return r;
+}
+
+static int apply_do(struct apply *a, struct apply_op *op)
+{
+	const struct cow_entry *e = &op->entry;
+	int r = op->kind == APPLY_FINISH ? 0 : apply_look_again(a, e);
+
+	if (r < 0)
+		return r;
+	switch (op->kind) {
+	case APPLY_PLACE:
+		r = apply_place(a, e);
+		return r < 0 ? r : apply_note_link(a, e);
+	case APPLY_REMOVE:
+		return apply_remove(a, e);
+	case APPLY_FINISH:
+		return apply_do_finish(a, op);
+	}
+	return 0;
+}
+
+/* Write the descriptors of one kind to disk. @ret_results: where there is none, 0 */
+static void apply_sync(struct apply *a, bool directories, int results[APPLY_OPS_MAX])
+{
+	int fds[APPLY_OPS_MAX] = {0}, found[APPLY_OPS_MAX];
+	size_t index[APPLY_OPS_MAX], n = 0;
+
+	for (size_t i = 0; i < a->n_ops; i++) {
+		results[i] = 0;
+		if (a->ops[i].fd < 0 || (a->ops[i].kind == APPLY_FINISH) != directories)
+			continue;
+		fds[n] = a->ops[i].fd;
+		index[n++] = i;
+	}
+	cow_sync_files(&a->sync, fds, n, found);
+	for (size_t i = 0; i < n; i++)
+		results[index[i]] = found[i];
+}
+
+/* In order, up to the first that fails. Return: how many. */
+static size_t apply_do_all(struct apply *a, int *ret_failure)
+{
+	int results[APPLY_OPS_MAX] = {0}, r = cow_journal_flush(&a->journal);
+	unsigned i;
+
+	apply_sync(a, false, results);
+	for (i = 0; i < a->n_ops && r == 0; i++) {
+		apply_use_name(a, i);
+		r = results[i] < 0 ? results[i] : apply_do(a, &a->ops[i]);
+	}
+	*ret_failure = r;
+	return r < 0 && i > 0 ? i - 1 : i;
+}
+
+/*
+ * Do what is remembered.
+ *
+ * Return: 0, or -errno with *err filled: then what comes behind the one that failed is undone.
+ */
+int apply_flush(struct apply *a, struct sbx_err *err)
+{
+	int results[APPLY_OPS_MAX] = {0}, r = 0;
+	size_t done = a->n_ops ? apply_do_all(a, &r) : 0;
+
+	if (r < 0)
+		(void)apply_fail(a, &a->ops[done].entry, -r, err);
+	for (size_t i = done; i < a->n_ops; i++) {
+		apply_use_name(a, (unsigned)i);
+		if (a->ops[i].kind == APPLY_PLACE)
+			(void)apply_clear(a, a->ops[i].entry.host_dir);
+		defs_cleanup_fd(&a->ops[i].fd);
+		a->ops[i].fd = -1;
+	}
+	apply_sync(a, true, results);
+	for (size_t i = 0; i < done && r == 0; i++)
+		if (results[i] < 0)
+			r = apply_fail(a, &a->ops[i].entry, -results[i], err);
+	for (size_t i = 0; i < a->n_ops; i++)
+		apply_op_finish(&a->ops[i]);
+	a->n_ops = 0;
+	a->ops_bytes = 0;
+	return r;
+}
+
+/* Room for one more, and its name. Return: 0, or -errno with *err filled. */
+int apply_make_room(struct apply *a, struct sbx_err *err)
+{
+	int r = a->n_ops == APPLY_OPS_MAX || a->ops_bytes >= APPLY_OPS_BYTES ? apply_flush(a, err)
+									     : 0;
+
+	apply_use_name(a, (unsigned)a->n_ops);
+	return r;
+}
+
+/* Is there a name of the same file that is not in place yet? */
+bool apply_awaits_link(const struct apply *a, const struct cow_entry *e)
+{
+	for (size_t i = 0; i < a->n_ops; i++)
+		if (a->ops[i].kind == APPLY_PLACE &&
+		    a->ops[i].entry.upper.st_ino == e->upper.st_ino &&
+		    a->ops[i].entry.upper.st_dev == e->upper.st_dev)
+			return true;
+	return false;
+}
+
+int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
+{
+	_autoclose_ int fd = -1;
+	int r = apply_make_room(a, err);
+
+	if (r < 0)
+		return r;
+	r = apply_prepare(a, e->host_dir);
+	/* To take a name away changes the file that has others. */
+	if (r == 0 && e->has_host && !S_ISDIR(e->host.st_mode) && e->host.st_nlink > 1)
+		r = cow_journal_add(&a->journal, &e->host);
+	if (r == 0 && (e->changes & COW_REMOVED)) {
+		r = apply_later(a, APPLY_REMOVE, e, -1);
+	} else if (r == 0) {
+		r = apply_make(a, e, &fd);
+		if (r == 0)
+			r = apply_later(a, APPLY_PLACE, e, take_fd(&fd));
+		if (r < 0)
+			(void)apply_clear(a, e->host_dir);
+	}
+	return r < 0 ? apply_fail(a, e, -r, err) : 0;
+}
