@@ -302,23 +302,19 @@ static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *
 }
 
 /*
- * A caller with room for three open files is unusual, but may be. poll(2) takes no more
- * sources than files may be open.
+ * A caller with room for three open files is unusual, but may be. Where more cannot be had they
+ * may do, for a plan without helpers: whoever lacks one says so.
  */
-static int launch_raise_nofile(struct run_context *ctx, struct sbx_err *err)
+static void launch_raise_nofile(struct run_context *ctx)
 {
 	struct rlimit more;
 
 	if (getrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0 ||
 	    ctx->caller_nofile.rlim_cur >= LAUNCH_FDS_NEEDED)
-		return 0;
+		return;
 	more = ctx->caller_nofile;
 	more.rlim_cur = more.rlim_max < LAUNCH_FDS_NEEDED ? more.rlim_max : LAUNCH_FDS_NEEDED;
 	ctx->nofile_raised = setrlimit(RLIMIT_NOFILE, &more) == 0;
-	return more.rlim_cur >= LAUNCH_SOURCE_COUNT_
-		       ? 0
-		       : err_system(err, EMFILE, NULL, "%ju open files are too few for sbx",
-				    (uintmax_t)more.rlim_cur);
 }
 
 /* Undo what the start changed of this process, for another try. */
@@ -620,9 +616,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
 	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
-	r = launch_raise_nofile(ctx, err);
-	if (r == 0)
-		r = launch_watch_parent(m, caller->parent, err);
+	launch_raise_nofile(ctx);
+	r = launch_watch_parent(m, caller->parent, err);
 	if (r == 0 && m->plan->pty && m->plan->detach)
 		detach_begin_terminal(&ctx->pty);
 	else if (r == 0 && m->plan->pty)
@@ -1363,6 +1358,24 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		pfds[LAUNCH_TERMINAL].events &= ~POLLIN;
 }
 
+/* poll(2) of those that are open: it takes no more than files may be. */
+static int launch_poll(struct pollfd pfds[LAUNCH_SOURCE_COUNT_], int timeout_ms)
+{
+	struct pollfd open[LAUNCH_SOURCE_COUNT_];
+	nfds_t count = 0;
+	int n;
+
+	for (int i = 0; i < LAUNCH_SOURCE_COUNT_; i++)
+		if (pfds[i].fd >= 0)
+			open[count++] = pfds[i];
+	n = poll(open, count, timeout_ms);
+	count = 0;
+	for (int i = 0; i < LAUNCH_SOURCE_COUNT_ && n >= 0; i++)
+		if (pfds[i].fd >= 0)
+			pfds[i].revents = open[count++].revents;
+	return n;
+}
+
 /* Wait once, and act. Return: 1 when PID 1, or what is waited for, has ended; 0 to go on; -errno.
  */
 static int launch_turn(struct monitor *m, struct sbx_err *err)
@@ -1373,7 +1386,7 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 	if (r < 0)
 		return r;
 	launch_fill_poll(m, pfds);
-	n = poll(pfds, LAUNCH_SOURCE_COUNT_, launch_patience_ms(m));
+	n = launch_poll(pfds, launch_patience_ms(m));
 	if (n < 0)
 		return errno == EINTR ? 0 : err_system(err, errno, NULL, "cannot wait for events");
 	r = launch_on_clock(m, n == 0, err);
