@@ -202,6 +202,6 @@ noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
 		r = payload_let_go(ctx, &err);
 	if (r == 0)
 		(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
-	(void)handshake_send_err(sock_fd, &err);
+	handshake_fail(sock_fd, ctx->last_word, &err);
 	payload_end(err.exit_code);
 }
