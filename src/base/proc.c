@@ -57,9 +57,15 @@ static void proc_confine(void)
 	};
 	sigset_t none;
 
+	/* A hard limit of the caller's that is lower stays: an ordinary user cannot raise it. */
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		const struct rlimit limit = {limits[i].limit, limits[i].limit};
+		struct rlimit limit;
 
+		if (getrlimit(limits[i].resource, &limit) < 0)
+			_exit(127);
+		if (limit.rlim_max > limits[i].limit)
+			limit.rlim_max = limits[i].limit;
+		limit.rlim_cur = limit.rlim_max;
 		if (setrlimit(limits[i].resource, &limit) < 0)
 			_exit(127);
 	}

@@ -26,7 +26,7 @@
 #include "sbx/cli/bwrap.h"
 #include "sbx/cli/parser.h"
 
-enum { BWRAP_MAX_ARGS = 9000, BWRAP_MAX_PERMS = 07777 };
+enum { BWRAP_MAX_ARGS = 9000, BWRAP_MAX_PERMS = 07777, BWRAP_MAX_CAP = 63 };
 
 enum bwrap_flag {
 	LAST_COUNTS = 1 << 0,  /* given again, the earlier one is forgotten, with a warning */
@@ -241,17 +241,22 @@ static int bwrap_read_number(const char *text, int base, long max, uint64_t *ret
 	return 0;
 }
 
-/* As libcap reads it: not without CAP_ in front, but as a number too, which becomes a name. */
+/*
+ * As libcap reads it: not without CAP_ in front, but as a number too, in any base, which becomes
+ * a name. One that there is no capability of is no error; resolve passes over it.
+ */
 static int bwrap_check_cap(const char **text)
 {
 	static const char prefix[] = "CAP_";
 	uint64_t number;
 	const char *name;
 
-	if (bwrap_read_number(*text, 10, INT_MAX, &number) == 0) {
+	if (**text >= '0' && **text <= '9') {
+		if (bwrap_read_number(*text, 0, BWRAP_MAX_CAP, &number) < 0)
+			return -EINVAL;
 		name = caps_to_name((int)number);
 		*text = name ? name : *text;
-		return name ? 0 : -EINVAL;
+		return 0;
 	}
 	if (strcasecmp(*text, "ALL") == 0)
 		return 0;
@@ -587,9 +592,9 @@ int cli_parse_bwrap(int argc, char *const *argv, struct cli_run *run, struct sbx
 		run->action = CLI_USAGE;
 		return 0;
 	}
-	if (*words.list[words.next] == '\0')
-		return err_system(err, ENOENT, NULL, "execvp ");
 	r = bwrap_check_rules(&run->spec, err);
+	if (r == 0 && *words.list[words.next] == '\0')
+		return err_system(err, ENOENT, NULL, "execvp ");
 	return r < 0 ? r : parser_take_command(&p, &words, err);
 }
 

@@ -55,9 +55,10 @@ static int files_create(struct run_context *ctx, const struct plan_step *step, i
 
 	r = path_make_parent(ctx->root_fd, step->dest, step->parent_mode, &dir, &name);
 	if (r < 0)
-		return err_system(err, -r, step->dest,
-				  r == -EINVAL ? "cannot create the file"
-					       : "cannot make what is above the file");
+		/* A name that ends with a slash, or "..", is a directory's: open(2) says so too. */
+		return r == -EINVAL ? err_system(err, EISDIR, step->dest, "cannot create the file")
+				    : err_system(err, -r, step->dest,
+						 "cannot make what is above the file");
 	fd = openat(dir.fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, (mode_t)step->mode);
 	r = fd < 0 ? -errno : 0;
 	if (r == -EEXIST)
@@ -92,6 +93,9 @@ int step_run_symlink(struct run_context *ctx, const struct plan_step *step, stru
 	ssize_t n;
 	int r = path_make_parent(ctx->root_fd, step->dest, step->parent_mode, &dir, &name);
 
+	if (r == -EINVAL)
+		return err_refuse(err, EISDIR, step->dest,
+				  "is the name of a directory, so it cannot be a link's");
 	if (r < 0)
 		return err_system(err, -r, step->dest, "cannot make what is above the link");
 	if (symlinkat(step->source, dir.fd, name) == 0)
@@ -123,6 +127,36 @@ int step_run_chmod(struct run_context *ctx, const struct plan_step *step, struct
 	return 0;
 }
 
+/* Where the command will be: PID 1 itself stays in the root. */
+static int files_enter_workdir(const struct run_context *ctx, struct sbx_err *err)
+{
+	const char *const *dirs = ctx->plan->workdirs;
+
+	for (size_t i = 0; dirs[i]; i++)
+		if (chdir(dirs[i]) == 0)
+			return 0;
+	return err_system(err, errno, dirs[0], "cannot change to the working directory");
+}
+
+/* Open a file of the sandbox's; a relative path is from the command's directory. */
+static int files_open_lock(const struct run_context *ctx, const char *path, int *ret_fd,
+			   struct sbx_err *err)
+{
+	_autoclose_ int fd = -1;
+	bool relative = path[0] != '/';
+	int r = relative ? files_enter_workdir(ctx, err) : 0;
+
+	if (r < 0)
+		return r;
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, errno, path, "cannot open the lock file");
+	if (relative && chdir("/") < 0)
+		return err_system(err, errno, "/", "cannot change to the root again");
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
 /*
  * A read lock of the whole file (fcntl(2)), which belongs to PID 1 and goes with it.
  * O_NONBLOCK: a FIFO must not keep us waiting for a writer.
@@ -131,13 +165,14 @@ int step_run_lock(struct run_context *ctx, const struct plan_step *step, struct 
 {
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	_autoclose_ int fd = -1;
+	int r;
 
 	if (ctx->n_locks == CONTEXT_LOCKS_MAX)
 		return err_refuse(err, E2BIG, step->dest, "more than %d files are to be locked",
 				  CONTEXT_LOCKS_MAX);
-	fd = openat(AT_FDCWD, step->dest, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return err_system(err, errno, step->dest, "cannot open the lock file");
+	r = files_open_lock(ctx, step->dest, &fd, err);
+	if (r < 0)
+		return r;
 	if (fcntl(fd, F_SETLK, &lock) < 0)
 		return err_system(err, errno, step->dest, "cannot lock the file");
 	ctx->lock_fds[ctx->n_locks++] = take_fd(&fd);

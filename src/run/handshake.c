@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -149,6 +150,51 @@ static void handshake_check_err(struct sbx_err *err)
 	err->usage = false;
 	if (err->exit_code != ERR_EXIT_NOT_FOUND && err->exit_code != ERR_EXIT_NOT_EXECUTABLE)
 		err->exit_code = ERR_EXIT_FAILED;
+}
+
+/* Before PID 1 is made, which shares it then. Return: 0 or -errno. */
+int handshake_open_last_word(struct handshake_last_word **ret)
+{
+	void *memory = mmap(NULL, sizeof(**ret), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret = memory;
+	return 0;
+}
+
+void handshake_close_last_word(struct handshake_last_word *word)
+{
+	if (word)
+		(void)munmap(word, sizeof(*word));
+}
+
+/**
+ * When the process that might have left one has ended: did it?
+ * @word: NULL: there is no room for one
+ */
+bool handshake_hear_last_word(const struct handshake_last_word *word, struct sbx_err *err)
+{
+	if (!word || !word->said)
+		return false;
+	*err = word->err;
+	handshake_check_err(err);
+	return true;
+}
+
+/**
+ * Send FAILED, and leave the same in the shared memory first: the filter may end who calls
+ * what it refuses.
+ * @word: NULL: a filter that refuses that is not there
+ */
+void handshake_fail(int fd, struct handshake_last_word *word, const struct sbx_err *err)
+{
+	if (word) {
+		word->err = *err;
+		word->said = true;
+	}
+	(void)handshake_send_err(fd, err);
 }
 
 /* As recv(2) of a message, with the descriptor that may come beside it. */

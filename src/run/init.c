@@ -610,6 +610,6 @@ noreturn void init_main(struct run_context *ctx, struct launch_title title, int 
 		r = init_start_payload(&in, title, &err);
 	if (r == 0)
 		(void)init_loop(&in, &err);
-	(void)handshake_send_err(sock_fd, &err);
+	handshake_fail(sock_fd, ctx->last_word, &err);
 	init_end(&in, ERR_EXIT_FAILED);
 }

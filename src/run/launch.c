@@ -168,6 +168,8 @@ struct monitor {
 	bool command_stopped; /* and the monitor with it; the terminal was given back */
 	bool hung_up;	      /* the command was told so: its terminal is of no use any more */
 	int interrupted;      /* the signal that ended the launch, 0: none */
+	struct handshake_last_word
+		*last_word;	/* owned; NULL: no filter keeps anybody from telling */
 	struct refused refused; /* what the filter refused */
 	siginfo_t end;		/* of PID 1, once waited for */
 	int wait_errno;		/* why it could not be */
@@ -259,6 +261,7 @@ static void monitor_finish(struct monitor *m)
 	defs_cleanup_fd(&m->listener_fd);
 	defs_cleanup_fd(&m->parent_fd);
 	placeholder_finish(&m->placeholders);
+	handshake_close_last_word(take_ptr(m->last_word));
 }
 
 static int64_t launch_now_ms(void)
@@ -302,23 +305,19 @@ static int launch_watch_parent(struct monitor *m, pid_t parent, struct sbx_err *
 }
 
 /*
- * A caller with room for three open files is unusual, but may be. poll(2) takes no more
- * sources than files may be open.
+ * A caller with room for three open files is unusual, but may be. Where more cannot be had they
+ * may do, for a plan without helpers: whoever lacks one says so.
  */
-static int launch_raise_nofile(struct run_context *ctx, struct sbx_err *err)
+static void launch_raise_nofile(struct run_context *ctx)
 {
 	struct rlimit more;
 
 	if (getrlimit(RLIMIT_NOFILE, &ctx->caller_nofile) < 0 ||
 	    ctx->caller_nofile.rlim_cur >= LAUNCH_FDS_NEEDED)
-		return 0;
+		return;
 	more = ctx->caller_nofile;
 	more.rlim_cur = more.rlim_max < LAUNCH_FDS_NEEDED ? more.rlim_max : LAUNCH_FDS_NEEDED;
 	ctx->nofile_raised = setrlimit(RLIMIT_NOFILE, &more) == 0;
-	return more.rlim_cur >= LAUNCH_SOURCE_COUNT_
-		       ? 0
-		       : err_system(err, EMFILE, NULL, "%ju open files are too few for sbx",
-				    (uintmax_t)more.rlim_cur);
 }
 
 /* Undo what the start changed of this process, for another try. */
@@ -378,6 +377,18 @@ static int launch_hear_why(const struct monitor *m, int r, struct sbx_err *err)
 	    msg.type == HANDSHAKE_FAILED)
 		*err = msg.err;
 	return r;
+}
+
+/* What the caller chose to refuse may be what a failure is told by. */
+static int launch_share_last_word(struct monitor *m, struct run_context *ctx, struct sbx_err *err)
+{
+	const struct plan_filter *filter = &m->plan->filter;
+	int r = 0;
+
+	if (filter->n_raw || filter->of_file || filter->n_changes)
+		r = handshake_open_last_word(&m->last_word);
+	ctx->last_word = m->last_word;
+	return r < 0 ? err_system(err, -r, NULL, "cannot share memory with PID 1") : 0;
 }
 
 static int launch_clone(struct monitor *m, struct run_context *ctx, struct launch_title title,
@@ -620,9 +631,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
 	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
-	r = launch_raise_nofile(ctx, err);
-	if (r == 0)
-		r = launch_watch_parent(m, caller->parent, err);
+	launch_raise_nofile(ctx);
+	r = launch_watch_parent(m, caller->parent, err);
 	if (r == 0 && m->plan->pty && m->plan->detach)
 		detach_begin_terminal(&ctx->pty);
 	else if (r == 0 && m->plan->pty)
@@ -642,6 +652,8 @@ static int launch_start(struct monitor *m, struct run_context *ctx,
 		r = detach_open(&m->detach, m->plan, caller->notify_fd, err);
 	if (r == 0 && m->plan->net.share)
 		r = launch_join_network(m, ctx, caller->title, err);
+	if (r == 0)
+		r = launch_share_last_word(m, ctx, err);
 	if (r == 0)
 		r = launch_clone(m, ctx, caller->title, err);
 	/* A child of a user namespace that is not the host's gets its ids from there. */
@@ -1363,6 +1375,32 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		pfds[LAUNCH_TERMINAL].events &= ~POLLIN;
 }
 
+/* poll(2) of those that are open: it takes no more than files may be. */
+static int launch_poll(struct pollfd pfds[LAUNCH_SOURCE_COUNT_], int timeout_ms)
+{
+	struct pollfd open[LAUNCH_SOURCE_COUNT_];
+	nfds_t count = 0;
+	int n;
+
+	for (int i = 0; i < LAUNCH_SOURCE_COUNT_; i++)
+		if (pfds[i].fd >= 0)
+			open[count++] = pfds[i];
+	n = poll(open, count, timeout_ms);
+	count = 0;
+	for (int i = 0; i < LAUNCH_SOURCE_COUNT_ && n >= 0; i++)
+		if (pfds[i].fd >= 0)
+			pfds[i].revents = open[count++].revents;
+	return n;
+}
+
+/* Did the command not come to be executed, which nobody could send a message about? */
+static bool launch_has_last_word(const struct monitor *m)
+{
+	struct sbx_err err;
+
+	return handshake_hear_last_word(m->last_word, &err);
+}
+
 /* Wait once, and act. Return: 1 when PID 1, or what is waited for, has ended; 0 to go on; -errno.
  */
 static int launch_turn(struct monitor *m, struct sbx_err *err)
@@ -1373,7 +1411,7 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 	if (r < 0)
 		return r;
 	launch_fill_poll(m, pfds);
-	n = poll(pfds, LAUNCH_SOURCE_COUNT_, launch_patience_ms(m));
+	n = launch_poll(pfds, launch_patience_ms(m));
 	if (n < 0)
 		return errno == EINTR ? 0 : err_system(err, errno, NULL, "cannot wait for events");
 	r = launch_on_clock(m, n == 0, err);
@@ -1423,7 +1461,8 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 	    relay_turn(m->relay, &pfds[LAUNCH_TERMINAL], &pfds[LAUNCH_PTY]) < 0)
 		launch_hang_up(m);
 	/* One that has ended by now has an end that tells whether it began at all. */
-	if (r == 0 && detach_turn(&m->detach, &pfds[LAUNCH_DETACH]) && !launch_pid_1_is_dead(m))
+	if (r == 0 && detach_turn(&m->detach, &pfds[LAUNCH_DETACH]) && !launch_pid_1_is_dead(m) &&
+	    !launch_has_last_word(m))
 		detach_tell_start(&m->detach, &m->record.label);
 	if (pfds[LAUNCH_PID_1].revents)
 		m->init_ended = true;
@@ -1437,6 +1476,8 @@ static int launch_conclude(const struct monitor *m, int *ret_exit_code, struct s
 {
 	bool killed = m->end.si_code != CLD_EXITED;
 
+	if (handshake_hear_last_word(m->last_word, err))
+		return -ECANCELED;
 	if (m->exit_code >= 0) {
 		*ret_exit_code = m->exit_code;
 		return 0;

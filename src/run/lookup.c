@@ -339,6 +339,13 @@ static const char *lookup_next(const char *path, const char *name, char *full, s
 	return path[n] == ':' ? path + n + 1 : NULL;
 }
 
+/* What execvp(3) says of a PATH that has led to nothing: EACCES where there was any, else the last.
+ */
+static int lookup_sum_up(int before, int number)
+{
+	return before == EACCES ? before : number;
+}
+
 /*
  * Try every directory of PATH. A file that is there but cannot be executed is
  * remembered: if no other is found, it is the one to explain.
@@ -347,7 +354,7 @@ static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct 
 {
 	const char *name = plan->command;
 	char full[PATH_MAX], there[PATH_MAX] = "";
-	int number = 0, r;
+	int number = 0, sum = 0, r;
 
 	for (const char *rest = path; rest;) {
 		struct stat st;
@@ -358,6 +365,7 @@ static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct 
 		r = lookup_try(plan, full, err);
 		if (r < 0)
 			return r;
+		sum = lookup_sum_up(sum, r);
 		if (number == 0 && lstat(full, &st) == 0 && !S_ISDIR(st.st_mode)) {
 			number = r;
 			memcpy(there, full, sizeof(there));
@@ -368,6 +376,8 @@ static int lookup_on_path(const struct sbx_plan *plan, const char *path, struct 
 	r = lookup_fail(err, ERR_EXIT_NOT_FOUND, name, 0,
 			"no such command on PATH inside the sandbox", "");
 	hint_add_about(err, HINT_NO_COMMAND, path);
+	if (plan->bwrap_words)
+		err->number = sum;
 	return r;
 }
 

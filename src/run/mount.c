@@ -625,6 +625,30 @@ static int mount_cover(const struct run_context *ctx, int mount_fd, const char *
 		       : err_system(err, -r, dest, "cannot mount at the destination");
 }
 
+static int mount_write_data(const struct plan_step *step, int fd, struct sbx_err *err)
+{
+	int r = step->text ? io_write_all(fd, step->text, strlen(step->text))
+			   : io_copy(step->fd, fd);
+
+	if (r < 0 && step->text)
+		return err_system(err, -r, step->dest, "cannot fill the file");
+	return r < 0 ? err_system(err, -r, NULL, "cannot copy the data of descriptor %d", step->fd)
+		     : 0;
+}
+
+/* What is written to loses its set-id bits (write(2)), so the order can be seen. */
+static int mount_fill_data(const struct plan_step *step, int fd, struct sbx_err *err)
+{
+	bool last = step->flags & PLAN_STEP_WRITE_LAST;
+	int r = last ? 0 : mount_write_data(step, fd, err);
+
+	if (r < 0)
+		return r;
+	if (fchmod(fd, (mode_t)step->mode) < 0)
+		return err_system(err, errno, NULL, "cannot set the mode of the data");
+	return last ? mount_write_data(step, fd, err) : 0;
+}
+
 int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int fd = -1, tree = -1;
@@ -636,13 +660,9 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 	fd = openat(ctx->store_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_system(err, errno, NULL, "cannot make a file for the data");
-	r = step->text ? io_write_all(fd, step->text, strlen(step->text)) : io_copy(step->fd, fd);
-	if (r < 0 && step->text)
-		return err_system(err, -r, step->dest, "cannot fill the file");
+	r = mount_fill_data(step, fd, err);
 	if (r < 0)
-		return err_system(err, -r, NULL, "cannot copy the data of descriptor %d", step->fd);
-	if (fchmod(fd, (mode_t)step->mode) < 0)
-		return err_system(err, errno, NULL, "cannot set the mode of the data");
+		return r;
 	r = mount_clone(ctx->store_fd, name, step->attrs, &tree);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot clone the data's mount");
@@ -658,7 +678,15 @@ int step_run_bind_data(struct run_context *ctx, const struct plan_step *step, st
 
 int step_run_mqueue(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
-	return mount_new_at(ctx, "mqueue", NULL, 0, step, err);
+	_autoclose_ int fd = -1;
+	struct stat st;
+	int r = mount_new_at(ctx, "mqueue", NULL, 0, step, err);
+
+	/* It is made before it is placed; which of two mistakes is told is the one in the path. */
+	if (r < 0 && path_open_inside(ctx->root_fd, step->dest, &fd) == 0 && fstat(fd, &st) == 0 &&
+	    !S_ISDIR(st.st_mode))
+		return mount_blame_target(-ENOTDIR, step->dest, MOUNT_TARGET_DIR, err);
+	return r;
 }
 
 int step_run_cgroup(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)

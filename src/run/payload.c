@@ -30,14 +30,15 @@
 
 /*
  * PWD in the environment: the room for it is envp[0], its place perhaps further down.
- * @dir: as it was entered; an absolute name stays what it is, with the links in it
+ * @dir: as it was entered; an absolute name stays what it is, with the links in it, and any
+ *       where the plan says so
  */
 static int payload_set_pwd(struct run_context *ctx, const char *dir, struct sbx_err *err)
 {
 	const size_t name = sizeof("PWD=") - 1;
 
 	memcpy(ctx->pwd, "PWD=", name);
-	if (dir[0] == '/')
+	if (dir[0] == '/' || ctx->plan->pwd_as_typed)
 		str_copy(ctx->pwd + name, sizeof(ctx->pwd) - name, dir);
 	else if (!getcwd(ctx->pwd + name, sizeof(ctx->pwd) - name))
 		return err_system(err, errno, NULL, "cannot tell the working directory");
@@ -202,6 +203,6 @@ noreturn void payload_main(struct run_context *ctx, int sock_fd, int gate_fd)
 		r = payload_let_go(ctx, &err);
 	if (r == 0)
 		(void)steps_run_phase(ctx, PLAN_PAYLOAD, &err);
-	(void)handshake_send_err(sock_fd, &err);
+	handshake_fail(sock_fd, ctx->last_word, &err);
 	payload_end(err.exit_code);
 }

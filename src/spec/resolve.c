@@ -564,6 +564,9 @@ static int resolve_caps(struct resolve *r)
 		int number = all ? 0 : caps_from_name(cap->name);
 		uint64_t set;
 
+		if (number < 0 && r->defaults->ignores_caps && cap->name[0] >= '0' &&
+		    cap->name[0] <= '9')
+			continue;
 		if (number < 0)
 			return err_usage(r->err,
 					 cap->kind == SPEC_CAP_ADD ? "--cap-add" : "--cap-drop",
@@ -641,6 +644,15 @@ static int resolve_check_protect(struct resolve *r, size_t index)
 	return 0;
 }
 
+static int resolve_refuse_root(struct resolve *r, const struct spec_op *op)
+{
+	int e = err_usage(r->err, op->option, "cannot be the root of the sandbox");
+
+	if (!r->defaults->explains)
+		str_copy(r->err->path, sizeof(r->err->path), op->dest);
+	return e;
+}
+
 /* Every destination, normalised; which of them replace parts of the base; which is the root. */
 static int resolve_dests(struct resolve *r)
 {
@@ -676,8 +688,7 @@ static int resolve_dests(struct resolve *r)
 		if (resolve_op_makes(op) && path_is_root(r->dests[i]) && op->kind != SPEC_OP_DIR) {
 			if (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_TMPFS &&
 			    op->kind != SPEC_OP_COW && !layers_is_overlay(op))
-				return err_usage(r->err, op->option,
-						 "cannot be the root of the sandbox");
+				return resolve_refuse_root(r, op);
 			if (r->defaults->runs_covered && i > 0)
 				continue;
 			r->first_op = i;
@@ -1113,8 +1124,11 @@ static int resolve_op(struct resolve *r, size_t index)
 		attrs |= MOUNT_ATTR_NODEV;
 	step->attrs = resolve_attrs(op, attrs);
 	step->source = op->source;
-	step->dest = op->flags & SPEC_OP_SAME || path_is_root(r->dests[index]) ? r->dests[index]
-									       : op->dest;
+	/* Of /a/.. it is the root that is meant, but for --dir, which makes what is on the way. */
+	step->dest = op->flags & SPEC_OP_SAME ||
+				     (path_is_root(r->dests[index]) && op->kind != SPEC_OP_DIR)
+			     ? r->dests[index]
+			     : op->dest;
 	step->mode = op->perms >= 0 ? op->perms : resolve_ops[op->kind].mode;
 	step->size_bytes = op->size_bytes;
 	step->nr_inodes = op->nr_inodes;
@@ -1126,6 +1140,8 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->parent_mode = resolve_parent_mode(step->mode);
 	else if (step->mode < 0)
 		step->parent_mode = r->defaults->parent_mode;
+	if (op->kind == SPEC_OP_BIND_DATA && r->defaults->writes_last)
+		step->flags |= PLAN_STEP_WRITE_LAST;
 	if (op->kind == SPEC_OP_DEV) {
 		step->source = resolve_console(r);
 		step->mode = r->defaults->shm_mode;
@@ -1403,7 +1419,7 @@ static int resolve_locks(struct resolve *r)
 		step = resolve_add(r, PLAN_STEP_LOCK, op->option);
 		if (!step)
 			return err_oom(r->err);
-		step->dest = r->dests[i];
+		step->dest = r->defaults->takes_relative ? op->dest : r->dests[i];
 		step->origin = op->origin;
 	}
 	return 0;
@@ -1560,6 +1576,21 @@ static int resolve_reaper(struct resolve *r)
 	return filter_add_reaper(r->plan, r->err);
 }
 
+/* The sandbox is below the caller's user namespace, and nobody can go up. */
+static int resolve_check_userns2(struct resolve *r)
+{
+	struct stat there, own;
+
+	if (fstat((int)r->spec->userns2_fd, &there) < 0 ||
+	    stat(resolve_namespaces[SPEC_NS_USER].file, &own) < 0 || there.st_dev != own.st_dev ||
+	    there.st_ino != own.st_ino)
+		return 0;
+	(void)err_refuse(r->err, EINVAL, NULL, "is the caller's own user namespace");
+	err_set_option(r->err, "--userns2");
+	err_hint(r->err, "it has to be one below the sandbox's");
+	return -EINVAL;
+}
+
 /* --block-fd, --sync-fd and those that the sandbox is told of by */
 static int resolve_sync(struct resolve *r)
 {
@@ -1593,6 +1624,8 @@ static int resolve_sync(struct resolve *r)
 		e = resolve_check_fd(r, spec->userns_fd, "--userns");
 	if (e == 0 && spec->userns2_fd >= 0)
 		e = resolve_check_fd(r, spec->userns2_fd, "--userns2");
+	if (e == 0 && spec->userns2_fd >= 0)
+		e = resolve_check_userns2(r);
 	if (e == 0 && spec->pidns_fd >= 0)
 		e = resolve_check_fd(r, spec->pidns_fd, "--pidns");
 	if (e == 0 && spec->userns_block_fd >= 0)
@@ -1688,6 +1721,7 @@ static int resolve_workdirs(struct resolve *r)
 	if (!dirs)
 		return err_oom(r->err);
 	r->plan->workdir_required = r->spec->chdir != NULL;
+	r->plan->pwd_as_typed = r->defaults->takes_relative;
 	r->plan->workdirs = dirs;
 	if (r->spec->chdir) {
 		dirs[0] = arena_dup(r->arena, r->spec->chdir);
@@ -1700,7 +1734,7 @@ static int resolve_workdirs(struct resolve *r)
 	}
 	if (host->cwd)
 		dirs[n++] = host->cwd;
-	if (home && home[0] == '/')
+	if (home && (home[0] == '/' || r->defaults->takes_relative))
 		dirs[n++] = home;
 	dirs[n++] = "/";
 	return 0;

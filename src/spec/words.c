@@ -62,6 +62,8 @@ static const struct words_row words_of_steps[] = {
 	 "Can't make overlay mount on %N with options %O: Overlay directories may not overlap"},
 	{PLAN_STEP_LAYERS, "the kernel cannot make the overlay", 0,
 	 "Can't make overlay mount on %N with options %O: %E"},
+	{PLAN_STEP_LAYERS, "is not a directory", 0,
+	 "Can't make overlay mount on %N with options %O: Invalid argument"},
 	{PLAN_STEP_LAYERS, NULL, 0, "Can't make overlay mount on %N with options %O: %P: %W"},
 	{PLAN_STEP_DIR, NULL, 0, "Can't mkdir %D"},
 	{PLAN_STEP_FILE, "cannot fill", 0, "Can't write data to file %D"},
@@ -70,6 +72,8 @@ static const struct words_row words_of_steps[] = {
 	{PLAN_STEP_BIND_DATA, "cannot set the mode", 0,
 	 "Can't set mode %M on file to be used for %D"},
 	{PLAN_STEP_BIND_DATA, NULL, 0, "Can't create tmpfile for %D"},
+	{PLAN_STEP_SYMLINK, "is the name of a directory", 0,
+	 "Can't make symlink at %D: destination exists and is not a symlink"},
 	{PLAN_STEP_SYMLINK, "exists and is no", 0,
 	 "Can't make symlink at %D: destination exists and is not a symlink"},
 	{PLAN_STEP_SYMLINK, "is a link to something else", 0,
@@ -89,6 +93,7 @@ static const struct words_row words_of_steps[] = {
 	{PLAN_STEP_FILTER_DATA, NULL, 0, "Invalid seccomp data, must be multiple of 8"},
 	{PLAN_STEP_RAW_FILTER, NULL, EINVAL, WORDS_NO_FILTER},
 	{PLAN_STEP_RAW_FILTER, NULL, 0, "prctl(PR_SET_SECCOMP)"},
+	{PLAN_STEP_LOCK, "cannot change", 0, "Can't chdir to %P"},
 	{PLAN_STEP_LOCK, "cannot open", 0, "Unable to open lock file %D"},
 	{PLAN_STEP_LOCK, NULL, 0, "Unable to lock file %D"},
 	{PLAN_STEP_ASSERT_NO_USERNS, NULL, 0,
@@ -104,6 +109,8 @@ static const struct words_row words_of_launch[] = {
 	 "user namespace."},
 	{WORDS_ANY, "cannot enter the user namespace", 0,
 	 "Joining specified user namespace failed"},
+	{WORDS_ANY, "is the caller's own user namespace", 0,
+	 "Setting userns2 failed: Invalid argument"},
 	{WORDS_ANY, "cannot enter the pid namespace", 0, "Setting pidns failed"},
 	{WORDS_ANY, "cannot create PID 1 there", 0, "Creating new namespace failed"},
 	{WORDS_ANY, "cannot create a user namespace", EPERM,
@@ -140,6 +147,18 @@ static const struct {
 	{"--file", "Can't write data to file ", 'P', "Bad file descriptor"},
 	{"--bind-data", "Can't write data to file ", 'P', "Bad file descriptor"},
 	{"--ro-bind-data", "Can't write data to file ", 'P', "Bad file descriptor"},
+};
+
+/* What cannot be at the root, which sbx finds out likewise. The destination comes in between. */
+static const char words_not_root[] = "cannot be the root of the sandbox";
+
+static const struct {
+	const char *option, *text, *end;
+} words_of_roots[] = {
+	{"--file", "Can't create file ", ": Is a directory"},
+	{"--bind-data", "Can't create file at ", ": Is a directory"},
+	{"--ro-bind-data", "Can't create file at ", ": Is a directory"},
+	{"--symlink", "Can't make symlink at ", ": destination exists and is not a symlink"},
 };
 
 static const struct words_row *words_find(const struct words_row *rows, size_t n, int kind,
@@ -310,6 +329,22 @@ static void words_reword_descriptor(struct sbx_err *err)
 	}
 }
 
+static void words_reword_root(struct sbx_err *err)
+{
+	char room[sizeof(err->what)];
+	struct str_buf out = STR_BUF_ON_STACK(room);
+
+	for (size_t i = 0; i < ARRAY_SIZE(words_of_roots); i++) {
+		if (strcmp(err->option, words_of_roots[i].option) != 0)
+			continue;
+		str_buf_printf(&out, "%s%s%s", words_of_roots[i].text, err->path,
+			       words_of_roots[i].end);
+		str_copy(err->what, sizeof(err->what), out.data);
+		err->option[0] = err->path[0] = '\0';
+		return;
+	}
+}
+
 /* The same of a failure that is no step's. */
 void words_reword(struct sbx_err *err)
 {
@@ -319,6 +354,8 @@ void words_reword(struct sbx_err *err)
 
 	if (row)
 		words_apply(row, &no_step, err);
+	else if (strcmp(err->what, words_not_root) == 0)
+		words_reword_root(err);
 	else
 		words_reword_descriptor(err);
 }

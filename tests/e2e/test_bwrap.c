@@ -52,7 +52,12 @@ Test(bwrap, tells_a_version_and_its_usage)
 
 Test(bwrap, has_no_verbs_and_none_of_sbxs_options)
 {
-	_autorun_ struct run_result verb = run_bwrap("--ro-bind", "/", "/", "version");
+	/* Of a PATH with a directory that cannot be searched it would be "Permission denied". */
+	static const char *const env[] = {"PATH=/usr/bin:/bin", NULL};
+	const struct run_options clean = {.env = env};
+	_autorun_ struct run_result verb =
+		run_argv(&clean, (const char *const[]){bwrap_program(), "--ro-bind", "/", "/",
+						       "version", NULL});
 	_autorun_ struct run_result option = run_bwrap("--explain", "--ro-bind", "/", "/", "true");
 
 	expect_failure(verb, 1, "bwrap: execvp version: No such file or directory\n");

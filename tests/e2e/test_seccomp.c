@@ -257,6 +257,43 @@ Test(seccomp, the_command_need_not_be_opened_behind_the_filter)
 	expect_failure(execve, 125, "the command could not be started");
 }
 
+/* A message is sent or written, and this refuses both, by an error or by death. */
+static int filter_without_words(uint32_t action)
+{
+	const struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, action),
+	};
+
+	return file_of(insns, sizeof(insns));
+}
+
+static void expect_told(uint32_t action, const char *option)
+{
+	_autoclose_ int fd = filter_without_words(action);
+	const struct run_options with = {.fds = {{fd, 7}}};
+	_autorun_ struct run_result r = in_usr_with(&with, option, "--seccomp", "7", "--", "/nope");
+
+	expect_failure(r, 127, "/nope: no such file inside the sandbox");
+}
+
+Test(seccomp, a_command_that_is_missing_is_told_of_behind_any_filter)
+{
+	_autorun_ struct run_result denied = in_usr("--seccomp-deny=sendto,write", "--", "/nope");
+	_autorun_ struct run_result exits = in_usr("--seccomp-deny=sendto,write", SH("exit 127"));
+
+	expect_told(SECCOMP_RET_ERRNO | EPERM, "--new-session");
+	expect_told(SECCOMP_RET_KILL_PROCESS, "--new-session");
+	expect_told(SECCOMP_RET_ERRNO | EPERM, "--as-pid-1");
+	expect_told(SECCOMP_RET_ERRNO | EPERM, "--detach");
+	expect_failure(denied, 127, "/nope: no such file inside the sandbox");
+	cr_expect_eq(exits.status, 127);
+	cr_expect_str_eq(exits.err, "");
+}
+
 /* Nor is it waited for where it could not even end. */
 Test(seccomp, a_filter_that_refuses_everything_is_an_error)
 {

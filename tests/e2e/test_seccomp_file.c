@@ -204,6 +204,26 @@ Test(seccomp_file, the_reader_is_confined)
 	}
 }
 
+/* Its own limits are not above those of the caller, who could not raise them again. */
+Test(seccomp_file, the_reader_lives_with_lower_limits)
+{
+	_autoclose_ int tree = tmp_tree("p.json=" NO_MKDIR);
+	_autofree_ char *path = tree_path(tree, "p.json");
+
+	need_reader(path);
+	{
+		_autorun_ struct run_result r =
+			run_program("sh", "-c",
+				    "ulimit -f 100 && ulimit -t 9 && ulimit -n 30 && "
+				    "XDG_CACHE_HOME= exec \"$@\"",
+				    "sh", sbx_program(), "--ro-bind", "/usr", "/usr", "--seccomp",
+				    path, SH("mkdir /tmp/d || ulimit -f"));
+
+		expect_success(r);
+		cr_expect(strstr(r.out, "100\n") || strstr(r.out, "200\n"), "%s", r.out);
+	}
+}
+
 /* Debian's containers-common has it; any other system's will do too. */
 Test(seccomp_file, podmans_file_is_taken_as_it_is)
 {

@@ -244,3 +244,28 @@ Test(handshake, what_is_no_message_is_refused)
 			     -EPROTO);
 	}
 }
+
+static int leave_last_word(void *arg)
+{
+	struct sbx_err err;
+
+	(void)err_system(&err, EACCES, "/path", "cannot");
+	handshake_fail(-1, arg, &err);
+	return 0;
+}
+
+Test(handshake, a_last_word_needs_no_call)
+{
+	struct handshake_last_word *word = NULL;
+	struct sbx_err err;
+
+	cr_assert_eq(handshake_open_last_word(&word), 0);
+	cr_expect_not(handshake_hear_last_word(word, &err));
+	cr_expect_not(handshake_hear_last_word(NULL, &err));
+	cr_assert_eq(in_child(leave_last_word, word), 0);
+	cr_assert(handshake_hear_last_word(word, &err));
+	cr_expect_str_eq(err.path, "/path");
+	cr_expect_eq(err.number, EACCES);
+	handshake_close_last_word(word);
+	handshake_close_last_word(NULL);
+}

@@ -41,6 +41,8 @@ struct run_raw_filter {
 
 enum { CONTEXT_LOCKS_MAX = 64 };
 
+struct handshake_last_word;
+
 struct run_context {
 	const struct sbx_plan *plan;
 	int host_root_fd;  /* owned; the caller's root, until pivot */
@@ -55,6 +57,7 @@ struct run_context {
 	unsigned n_store; /* files made in the store */
 	int names_fd;	  /* owned; /etc/hosts, for who knows the members; -1: none */
 	int sock_fd;	  /* borrowed; to the monitor */
+	struct handshake_last_word *last_word; /* the monitor's; NULL: the socket will do */
 
 	/* Where the last bind's source was: the next is likely to be there too. */
 	int source_dir_fd;	/* owned; -1: none */

@@ -25,6 +25,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sbx/base/err.h"
@@ -86,7 +87,20 @@ struct handshake_msg {
 	int fd; /* sent beside BUS, LISTENER and others, always; owned by the receiver; -1: none */
 };
 
+/*
+ * Memory that monitor, PID 1 and payload share, for who has to say that it failed when a filter
+ * refuses it every call to do so. An execution ends the sharing.
+ */
+struct handshake_last_word {
+	bool said;
+	struct sbx_err err;
+};
+
 int handshake_open(int ret_fds[2]);
+int handshake_open_last_word(struct handshake_last_word **ret);
+bool handshake_hear_last_word(const struct handshake_last_word *word, struct sbx_err *err);
+void handshake_close_last_word(struct handshake_last_word *word);
+void handshake_fail(int fd, struct handshake_last_word *word, const struct sbx_err *err);
 int handshake_send(int fd, enum handshake_type type, int number);
 int handshake_send_fd(int fd, enum handshake_type type, int passed_fd);
 int handshake_send_err(int fd, const struct sbx_err *err);

@@ -53,6 +53,7 @@
 	X(bool, shell_runs_text, false, true) /* what has no #!, as execvp(3) does */           \
 	X(bool, own_keyring, true, false)   /* where the filter leaves keyrings open */        \
 	X(bool, root_keeps_caps, false, true) /* real root: unless --cap-... says otherwise */ \
+	X(bool, ignores_caps, false, true)  /* numbers that no capability has */               \
 	X(bool, covers_writable_proc, false, true) /* with --proc and allow_userns */         \
 	X(bool, nests, true, false)         /* kept capabilities: in a namespace below */      \
 	X(bool, nests_late, false, true)    /* only with --dev or --disable-userns, PID 1 too */ \
@@ -63,6 +64,8 @@
 	X(bool, forwards_signals, true, false)                                                 \
 	X(bool, leaves_rest, false, true)   /* what the command left running goes on */        \
 	X(bool, parent_signals, false, true) /* --die-with-parent, where it is out of sight */ \
+	X(bool, writes_last, false, true)   /* --bind-data: behind the mode: no set-id bits */ \
+	X(bool, takes_relative, false, true) /* --lock-file from the command's directory; HOME */ \
 	X(bool, records, true, false)       /* itself; and placeholders of others are swept */
 // clang-format on
 

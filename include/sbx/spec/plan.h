@@ -125,6 +125,7 @@ enum plan_step_flag {
 	PLAN_STEP_DIRECTORY = 1 << 8,	  /* protect: what is missing is held by a directory */
 	PLAN_STEP_DOT = 1 << 12,   /* protect: what is missing is held by a file with a dot in it */
 	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
+	PLAN_STEP_WRITE_LAST = 1 << 14, /* bind_data: the mode is set before it is written to */
 	PLAN_STEP_IF_IN_REACH =
 		1 << 11, /* mask, filter_cover: what PID 1 cannot get at skips the step */
 };
@@ -388,6 +389,7 @@ struct sbx_plan {
 	bool passes_fds;	/* descriptors without FD_CLOEXEC reach the command */
 	bool runs_magic;	/* the command may be reached through a magic link of /proc */
 	bool looks_first;      /* a step looks at the command; its execution does not do it again */
+	bool pwd_as_typed;     /* PWD may be relative */
 	bool shell_runs_text;  /* what the kernel cannot execute is given to /bin/sh */
 	bool init_visible;     /* PID 1 can be looked into and entered */
 	bool outlives_monitor; /* once the command has started, a monitor that ends does not matter
