@@ -67,6 +67,7 @@
 #include "sbx/run/kept.h"
 #include "sbx/run/launch.h"
 #include "sbx/run/net.h"
+#include "sbx/run/net_watch.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/publish.h"
 #include "sbx/run/refused.h"
@@ -113,6 +114,7 @@ enum launch_source {
 	LAUNCH_BUS_READY,
 	LAUNCH_NET,
 	LAUNCH_NET_READY,
+	LAUNCH_NET_WATCH,
 	LAUNCH_PUBLISH,
 	LAUNCH_SHARE,
 	LAUNCH_HOLD,
@@ -143,6 +145,7 @@ struct monitor {
 	struct idmap_job idmap;
 	struct bus_job bus;
 	struct net_job net;
+	struct net_watch net_watch;
 	struct publish publish;
 	bool publishes; /* the ports of the plan; PID 1 waits for that */
 	struct share share;
@@ -188,6 +191,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	idmap_job_init(&m->idmap);
 	bus_job_init(&m->bus);
 	net_job_init(&m->net);
+	net_watch_init(&m->net_watch);
 	publish_init(&m->publish);
 	share_init(&m->share);
 	fuse_init(&m->fuse);
@@ -223,6 +227,7 @@ static void monitor_end_helpers(struct monitor *m)
 {
 	bus_job_finish(&m->bus);
 	net_job_finish(&m->net);
+	net_watch_finish(&m->net_watch);
 	share_finish(&m->share);
 	publish_finish(&m->publish);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
@@ -931,6 +936,14 @@ static bool launch_pid_1_is_dead(const struct monitor *m)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* The rules are there: from now on they are kept up to date. @nft_fd: taken */
+static int launch_watch_net(struct monitor *m, int *nft_fd, struct sbx_err *err)
+{
+	int r = net_watch_begin(&m->net_watch, &m->plan->net, nft_fd, err);
+
+	return r < 0 ? net_blame(&m->net, r, err) : 0;
+}
+
 /* What PID 1 asks of the helpers, or says; or what went wrong there. */
 static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg,
 				    struct sbx_err *err)
@@ -943,7 +956,7 @@ static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg
 		return publish_take_dir(&m->publish, &msg->fd, err);
 	if (msg->type == HANDSHAKE_NET_RULES) {
 		m->net.ruled = true;
-		return 0;
+		return launch_watch_net(m, &msg->fd, err);
 	}
 	if (msg->type == HANDSHAKE_NAMES) {
 		defs_cleanup_fd(&m->share.hosts_fd);
@@ -1291,6 +1304,25 @@ static int launch_on_net_end(struct monitor *m, struct sbx_err *err)
 	return r;
 }
 
+/*
+ * The host has an address more, perhaps. One that cannot be kept out of reach closes the network; a
+ * shared one is its holder's, so there the sandbox ends.
+ */
+static int launch_on_address(struct monitor *m, struct sbx_err *err)
+{
+	int r = net_watch_turn(&m->net_watch, err);
+
+	if (r == 0)
+		return 0;
+	net_watch_finish(&m->net_watch);
+	r = net_job_close(&m->net, err);
+	if (r == 0) {
+		publish_forget(&m->publish);
+		control_give_ports(&m->control, false, -ENETDOWN);
+	}
+	return r;
+}
+
 static bool launch_has_message(const struct monitor *m)
 {
 	struct pollfd pfd = {.fd = m->sock_fd, .events = POLLIN};
@@ -1410,6 +1442,7 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.helper.ready_fd : -1,
 		[LAUNCH_NET] = m->net.helper.pidfd,
 		[LAUNCH_NET_READY] = net_job_is_starting(&m->net) ? m->net.helper.ready_fd : -1,
+		[LAUNCH_NET_WATCH] = m->net_watch.host_fd,
 		[LAUNCH_PUBLISH] = m->publish.sock_fd,
 		[LAUNCH_SHARE] = m->share.fd,
 		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
@@ -1489,6 +1522,8 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 		r = bus_job_reap(&m->bus, err);
 	if (r == 0 && pfds[LAUNCH_NET_READY].revents && net_job_hear(&m->net))
 		r = launch_on_network(m, err);
+	if (r == 0 && pfds[LAUNCH_NET_WATCH].revents && m->net_watch.host_fd >= 0)
+		r = launch_on_address(m, err);
 	if (r == 0 && pfds[LAUNCH_PUBLISH].revents && m->publish.sock_fd >= 0 &&
 	    publish_turn(&m->publish))
 		r = launch_on_published(m, err);

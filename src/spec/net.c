@@ -46,6 +46,7 @@
 #include "sbx/spec/hints.h"
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/net_host.h"
 #include "sbx/spec/netrules.h"
 #include "sbx/spec/publish.h"
 #include "sbx/spec/records.h"
@@ -494,33 +495,58 @@ static bool net_is_before(const struct net_address *host, size_t index)
 	return false;
 }
 
+/* An element of a set; in one of IPv6 an address of IPv4 is by way of NAT64. */
+static void net_put_element(struct str_buf *out, const struct net_address *address, unsigned bits,
+			    int family, size_t *n)
+{
+	bool nat64 = family == AF_INET6 && address->family == AF_INET;
+
+	if (family == AF_INET && address->family == AF_INET6)
+		return;
+	str_buf_puts(out, (*n)++ ? ", " : "elements = { ");
+	if (nat64)
+		net_put_nat64(out, address->at.v4);
+	else
+		net_put_address(out, address);
+	if (bits < (address->family == AF_INET ? 32 : 128))
+		str_buf_printf(out, "/%u", bits + (nat64 ? 96 : 0));
+}
+
 /* Every address of the host once: a set with one twice is an error to nft. */
-static void net_put_host_list(struct str_buf *out, const struct net_scene *scene, int family,
-			      bool nat64, const char *tail)
+static void net_put_host_set(struct str_buf *out, const struct net_scene *scene, int family,
+			     const char *type)
 {
 	const struct net_address *host = scene->host;
 	size_t n = 0;
 
-	for (size_t i = 0; i < scene->n_host; i++) {
-		if (host[i].family != family || net_is_before(host, i))
-			continue;
-		str_buf_puts(out, n++				? ", "
-				  : family == AF_INET6 || nat64 ? "ip6 daddr { "
-								: "ip daddr { ");
-		if (nat64)
-			net_put_nat64(out, host[i].at.v4);
-		else
-			net_put_address(out, &host[i]);
-	}
-	if (n > 0)
-		str_buf_printf(out, " }%s", tail);
+	str_buf_printf(out, "set " NET_SET_HOST "%s\n", type);
+	for (size_t i = 0; i < scene->n_host; i++)
+		if (!net_is_before(host, i))
+			net_put_element(out, &host[i], 128, family, &n);
+	str_buf_puts(out, n ? " }\n}\n" : "}\n");
+	n = 0;
+	str_buf_printf(out, "set " NET_SET_NETS "%s\nflags interval\n", type);
+	for (size_t i = 0; i < scene->n_nets; i++)
+		net_put_element(out, &scene->nets[i].address, scene->nets[i].bits, family, &n);
+	str_buf_puts(out, n ? " }\n}\n" : "}\n");
 }
 
-void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail)
+/*
+ * What is the host's own is in sets, by name: the monitor adds to them what the host gets while
+ * the sandbox runs (run/net_watch.c).
+ */
+static void net_put_host_sets(struct str_buf *out, const struct net_scene *scene)
 {
-	net_put_host_list(out, scene, AF_INET, false, tail);
-	net_put_host_list(out, scene, AF_INET, true, tail);
-	net_put_host_list(out, scene, AF_INET6, false, tail);
+	net_put_host_set(out, scene, AF_INET, "4 {\ntype ipv4_addr");
+	net_put_host_set(out, scene, AF_INET6, "6 {\ntype ipv6_addr");
+}
+
+void net_put_host(struct str_buf *out, const char *tail)
+{
+	str_buf_printf(out, "ip daddr @" NET_SET_HOST "4%s", tail);
+	str_buf_printf(out, "ip daddr @" NET_SET_NETS "4%s", tail);
+	str_buf_printf(out, "ip6 daddr @" NET_SET_HOST "6%s", tail);
+	str_buf_printf(out, "ip6 daddr @" NET_SET_NETS "6%s", tail);
 }
 
 /* Each with its family in front, and @tail behind. */
@@ -572,8 +598,8 @@ void net_put_near(struct str_buf *out, const struct net_scene *scene, const char
 }
 
 /* Do all addresses whose first @bits are those of @address begin as @net does, of @net_bits? */
-static bool net_covers(const struct net_address *net, unsigned net_bits,
-		       const struct net_address *address, unsigned bits)
+bool net_covers(const struct net_address *net, unsigned net_bits, const struct net_address *address,
+		unsigned bits)
 {
 	const uint8_t *a = (const uint8_t *)&net->at, *b = (const uint8_t *)&address->at;
 
@@ -781,7 +807,7 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	net_put_address(out, &own);
 	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
 		       net_own6);
-	net_put_host(out, scene, net_refused);
+	net_put_host(out, net_refused);
 	net_refuse4(out, net_never4, ARRAY_SIZE(net_never4));
 	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
 	net_put_metadata(out, net_refused);
@@ -850,7 +876,7 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	const struct plan_net *plan = scene->words->plan;
 	const struct net_address host_side = net_own(scene->words, NET_GATEWAY);
 	const char *gateway = net_address_arg(arena, "", &host_side);
-	size_t n = scene->n_host + scene->n_links;
+	size_t n = scene->n_host + scene->n_links + scene->n_nets;
 	size_t size = NET_RULES_BYTES + 3 * n * NET_ADDRESS_BYTES +
 		      (plan ? plan->n_ports * NET_PORT_BYTES : 0);
 	struct str_buf out = {.size = size};
@@ -862,6 +888,7 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 		return NULL;
 	out.data[0] = '\0';
 	str_buf_puts(&out, "table inet " NET_TABLE " {\n");
+	net_put_host_sets(&out, scene);
 	publish_put_tables(&out, plan, gateway);
 	net_put_heard(&out, scene);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
@@ -909,6 +936,25 @@ static unsigned net_count_bits(const struct sockaddr *mask)
 	return bits;
 }
 
+static bool net_is_never(const struct net_address *address, unsigned bits)
+{
+	return address->family == AF_INET
+		       ? net_list_has(net_never4, ARRAY_SIZE(net_never4), address, bits)
+		       : net_list_has(net_never6, ARRAY_SIZE(net_never6), address, bits);
+}
+
+/* In a list of which none is in another; that it is in none is known. */
+static void net_add_widest(struct net_link *list, size_t *n, const struct net_link *link)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++)
+		if (!net_covers(&link->address, link->bits, &list[i].address, list[i].bits))
+			list[kept++] = list[i];
+	list[kept++] = *link;
+	*n = kept;
+}
+
 /*
  * Note the network of one of the host's addresses. Those that the rules have anyway, and those
  * in another, are left out: to nft a set whose ranges overlap is an error.
@@ -919,20 +965,19 @@ static void net_add_link(struct net_scene *scene, struct net_link *links,
 	bool v4 = address->family == AF_INET;
 	struct net_link link = {.address = *address, .bits = bits};
 	uint8_t *at = (uint8_t *)&link.address.at;
-	size_t n = 0;
 
 	if (bits < (v4 ? NET_LINK_MIN : NET_LINK_MIN_IPV6) || bits >= (v4 ? 32 : 128) ||
-	    net_is_near(scene, address, bits) ||
-	    net_list_has(v4 ? net_never4 : net_never6,
-			 v4 ? ARRAY_SIZE(net_never4) : ARRAY_SIZE(net_never6), address, bits))
+	    net_is_near(scene, address, bits) || net_is_never(address, bits))
 		return;
 	for (unsigned i = bits; i < (v4 ? 32 : 128); i++)
 		at[i / 8] &= (uint8_t) ~(1U << (7 - i % 8));
-	for (size_t i = 0; i < scene->n_links; i++)
-		if (!net_covers(&link.address, bits, &links[i].address, links[i].bits))
-			links[n++] = links[i];
-	links[n++] = link;
-	scene->n_links = n;
+	net_add_widest(links, &scene->n_links, &link);
+}
+
+static int net_refuse_many(struct sbx_err *err)
+{
+	return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
+			  NET_HOST_MAX);
 }
 
 static int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *err)
@@ -970,9 +1015,47 @@ static int net_find_host(struct arena *arena, struct net_scene *scene, struct sb
 	}
 	freeifaddrs(first);
 	if (n > NET_HOST_MAX)
-		return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
-				  NET_HOST_MAX);
+		return net_refuse_many(err);
 	scene->n_host = n;
+	return 0;
+}
+
+/*
+ * What the kernel's routes say is the host's own: addresses that no interface has, and prefixes. Of
+ * these none is in another, for the sake of nft, or never reached anyway.
+ */
+static int net_find_routes(struct arena *arena, struct net_scene *scene, struct plan_net *net,
+			   struct sbx_err *err)
+{
+	struct net_address *host = arena_alloc(arena, 2 * NET_HOST_MAX * sizeof(*host));
+	struct net_link *all = arena_alloc(arena, NET_HOST_MAX * sizeof(*all));
+	struct net_link *nets = arena_alloc(arena, NET_HOST_MAX * sizeof(*nets));
+	size_t n = 0;
+	int r;
+
+	if (!host || !all || !nets)
+		return err_oom(err);
+	r = net_host_list(all, NET_HOST_MAX, &n);
+	if (r == -E2BIG)
+		return net_refuse_many(err);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot learn the host's routes");
+	if (scene->n_host)
+		memcpy(host, scene->host, scene->n_host * sizeof(*host));
+	for (size_t i = 0; i < n; i++) {
+		bool v4 = all[i].address.family == AF_INET;
+
+		if (all[i].bits == (v4 ? 32 : 128)) {
+			host[scene->n_host++] = all[i].address;
+			continue;
+		}
+		if (!net_is_never(&all[i].address, all[i].bits))
+			net_add_widest(nets, &scene->n_nets, &all[i]);
+	}
+	scene->host = host;
+	scene->nets = nets;
+	net->host = all;
+	net->n_host = n;
 	return 0;
 }
 
@@ -1436,6 +1519,8 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
 	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_host(&plan->arena, &scene, err);
+	if (r == 0 && net_needs_rules(spec, words))
+		r = net_find_routes(&plan->arena, &scene, net, err);
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
 	if (r == 0)
