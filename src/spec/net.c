@@ -43,6 +43,7 @@
 #include "sbx/base/similar.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/spec/base.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/net.h"
@@ -86,6 +87,17 @@ bool net_is_shared(const char *text)
 {
 	return !str_equal(text, "user") && !str_starts_with(text, "user,") &&
 	       !str_starts_with(text, NET_FD);
+}
+
+/* The descriptor of fd:N; -1: it is none. @text: may be NULL */
+int64_t net_read_fd(const char *text)
+{
+	uint64_t fd;
+
+	return text && str_starts_with(text, NET_FD) &&
+			       str_parse_u64(text + strlen(NET_FD), 10, INT_MAX, &fd) == 0
+		       ? (int64_t)fd
+		       : -1;
 }
 
 static int net_bad(const char *option, const char *word, const char *what, struct sbx_err *err)
@@ -1275,6 +1287,9 @@ static int net_check_allowed(const struct net_words *words, const struct netrule
 {
 	static const char option[] = "--allow-net";
 
+	if (rule->where == NETRULE_DNS && words->no_dns)
+		return net_bad(option, text,
+			       "there is no resolver with dns=none (--net=user,dns=none)", err);
 	if (rule->where != NETRULE_ADDRESS)
 		return 0;
 	if (rule->address.family == AF_INET6 && !words->ipv6)
@@ -1544,12 +1559,19 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 }
 
 /* What a member's user namespace cannot be at the same time. */
-static int net_check_share(const struct sbx_spec *spec, const struct net_words *words,
-			   const char *option, struct sbx_err *err)
+static int net_check_share(const struct sbx_spec *spec, const struct probe_host *host,
+			   const struct net_words *words, const char *option, struct sbx_err *err)
 {
+	const char *const names[] = {BASE_HOSTS_NAMES, host->hostname};
 	static const char *const others[] = {"--userns", "--pidns", "--userns-block-fd"};
 	const int64_t fds[] = {spec->userns_fd, spec->pidns_fd, spec->userns_block_fd};
 
+	for (size_t i = 0; spec->name && i < ARRAY_SIZE(names); i++)
+		if (names[i] && strcasecmp(spec->name, names[i]) == 0)
+			return err_usage(err, "--name",
+					 "\"%s\" stands for something else in every /etc/hosts; to "
+					 "the others of %s it takes another",
+					 spec->name, option);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (fds[i] >= 0)
 			return err_usage(err, option,
@@ -1652,14 +1674,13 @@ static int net_check_none(const struct sbx_spec *spec, const struct sbx_plan *pl
 /* --net=fd:N */
 static int net_choose_fd(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
 {
-	uint64_t fd = UINT64_MAX;
+	int64_t fd = net_read_fd(spec->net);
 	int r;
 
 	plan->net.option = arena_printf(&plan->arena, "--net=%s", spec->net);
 	if (!plan->net.option)
 		return err_oom(err);
-	if (str_parse_u64(spec->net + strlen(NET_FD), 10, INT_MAX, &fd) < 0 ||
-	    fcntl((int)fd, F_GETFD) < 0)
+	if (fd < 0 || fcntl((int)fd, F_GETFD) < 0)
 		return net_refuse_fd(plan->net.option, EBADF, "there is no such descriptor", err);
 	if (ioctl((int)fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return net_refuse_fd(plan->net.option, EINVAL,
@@ -1706,7 +1727,7 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 	plan->net.option = option;
 	if (words.share[0] && !(plan->namespaces & CLONE_NEWUSER))
 		return err_usage(err, option, "needs a user namespace; add --unshare-user");
-	r = words.share[0] ? net_check_share(spec, &words, option, err) : 0;
+	r = words.share[0] ? net_check_share(spec, host, &words, option, err) : 0;
 	if (r < 0)
 		return r;
 	if (!(plan->namespaces & CLONE_NEWUSER) && plan->parent_userns_fd < 0)

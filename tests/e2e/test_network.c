@@ -441,6 +441,16 @@ Test(network, or_close_its_network)
 		  "%s", r.err);
 }
 
+Test(network, a_rule_for_a_resolver_takes_one)
+{
+	in_world("$S --net=user,dns=none --allow-net dns -- echo ran; echo $?; "
+		 "$S --net=user,dns=none --deny-net dns -- echo denied");
+
+	expect_out(r, "125\ndenied\n");
+	cr_expect(strstr(r.err, "--allow-net: \"dns\": there is no resolver with dns=none"), "%s",
+		  r.err);
+}
+
 /* They open nothing without the word, and that is not what was meant. */
 Test(network, rules_that_need_a_word_are_refused_without)
 {

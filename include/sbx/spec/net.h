@@ -75,6 +75,7 @@ struct net_scene {
 
 int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err);
 bool net_is_shared(const char *text);
+int64_t net_read_fd(const char *text);
 int net_parse_address(const char *text, struct net_address *ret);
 unsigned net_members(unsigned prefix);
 bool net_key_differs(const char *ours, const char *theirs, struct str_buf *ret);
