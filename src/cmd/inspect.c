@@ -4,6 +4,7 @@
  * processes now, and the plan that it was made by, which its monitor writes out.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,6 +132,11 @@ static int inspect_kept(const struct box *box, struct json_out *json, struct are
 		json_add_int(json, "exit-code", kept.exit_code);
 	}
 	json_add_string(json, "reason", kept.reason[0] ? kept.reason : NULL);
+	if (kept.end != KEPT_LOST) {
+		json_open_object(json, "resources");
+		stats_add_json(json, &kept.used, kept.reached);
+		json_close(json);
+	}
 	json_add_string(json, "network", boxes_network(&kept.facts));
 	boxes_json_command(json, kept.facts.command, kept.facts.command_len);
 	json_add_bool(json, "command-is-cut", kept.facts.command_is_cut);
@@ -138,6 +144,22 @@ static int inspect_kept(const struct box *box, struct json_out *json, struct are
 		json_add_raw(json, "plan", plan, len);
 	json_close(json);
 	return 0;
+}
+
+/* One that has ended since it was found may have left a record. */
+static int inspect_box(const struct box *box, struct json_out *json, struct arena *arena,
+		       struct sbx_err *err)
+{
+	struct sbx_err none;
+	struct kept kept;
+	int r;
+
+	if (box->ended)
+		return inspect_kept(box, json, arena, err);
+	r = inspect_one(box, json, arena, err);
+	if (r == -ESRCH && box_read_kept(box, &kept, &none) == 0)
+		return inspect_kept(box, json, arena, err);
+	return r;
 }
 
 int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
@@ -156,8 +178,7 @@ int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		return r;
 	json_open_array(&json, NULL);
 	for (size_t i = 0; i < list.n_boxes; i++) {
-		r = (list.boxes[i].ended ? inspect_kept : inspect_one)(&list.boxes[i], &json,
-								       boxes.arena, err);
+		r = inspect_box(&list.boxes[i], &json, boxes.arena, err);
 		if (r < 0)
 			return r;
 	}

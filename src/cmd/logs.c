@@ -24,6 +24,7 @@
 #include "sbx/base/io.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/run/kept.h"
 #include "sbx/run/log.h"
 #include "sbx/spec/limits.h"
 
@@ -354,6 +355,8 @@ int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	_autoboxes_ struct boxes boxes;
 	struct cmd_words words;
 	struct box box = {.dir = NULL};
+	struct sbx_err none;
+	struct kept kept;
 	int r = boxes_begin(argc, argv, &boxes, &words, err);
 
 	if (r == 0 && words.value[CMD_OPT_SINCE])
@@ -365,6 +368,11 @@ int cmd_logs(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	/* What is shown is to be of a sandbox, and its end to be seen. */
 	if (r == 0 && !box.ended)
 		r = ask_send(&box, CONTROL_WAIT, 0, &ask, err);
+	/* One that has ended since it was found may have left a record, and a log. */
+	if (r == -ESRCH && box_read_kept(&box, &kept, &none) == 0) {
+		box.ended = true;
+		r = 0;
+	}
 	if (r < 0)
 		return r;
 	/* Of one that has ended all is there. */

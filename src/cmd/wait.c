@@ -32,10 +32,14 @@ static int wait_answer(const struct box *box, const struct ask *ask, int *ret_ex
 {
 	int fds[CONTROL_FDS_MAX] = {-1, -1};
 	struct control_reply reply;
+	struct sbx_err none;
+	struct kept kept;
 	int r = ask_receive(ask, ASK_FOREVER, &reply, fds, err);
 
+	/* One that was about to end may have heard no more, and left a record. */
 	if (r == -ESRCH)
-		return wait_refuse(box, err);
+		return box_read_kept(box, &kept, &none) == 0 ? wait_kept(box, ret_exit_code, err)
+							     : wait_refuse(box, err);
 	if (r < 0)
 		return r;
 	control_close_fds(fds);

@@ -115,11 +115,12 @@ static int helpers_use_nft(struct doctor *d, const struct doctor_probe *probe,
 		"add chain inet sbx out { type filter hook output priority 0; policy accept; }; "
 		"add rule inet sbx out ip daddr 127.0.0.0/8 drop";
 	const char *const argv[] = {probe_helper(&d->host, &d->spec, probe->name), rules, NULL};
+	_autoclose_ int fd = nftables_open();
 	char *text;
 	int r = doctor_capture(d, argv, &text, err);
 
 	(void)answer;
-	if (r == 0 && nftables_count_rules("sbx", "out") != 1)
+	if (r == 0 && (fd < 0 || nftables_count_rules(fd, "sbx", "out") != 1))
 		r = err_refuse(err, ECANCELED, argv[0],
 			       "has ended without an error and has not set the rule");
 	if (r < 0)

@@ -47,6 +47,8 @@ enum { CONTROL_BACKLOG = 64, CONTROL_LISTENER = CONTROL_CLIENTS_MAX };
 
 /* At the end, of who is attached: how long one may read nothing and still get the rest. */
 enum { CONTROL_READER_MS = 5000 };
+/* Likewise, how long one that has connected may take to ask. */
+enum { CONTROL_SILENT_MS = 50 };
 
 enum {
 	CONTROL_SO_PEERPIDFD = 77
@@ -684,6 +686,19 @@ void control_turn(struct control *control, bool starting, struct control_order *
 		control_hear(control, &control->clients[event.data.u32], starting, ret_order);
 }
 
+/* Has somebody connected who is about to ask? */
+static bool control_has_silent(const struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		const struct control_client *client = &control->clients[i];
+
+		if (client->fd >= 0 && !client->waiting && !client->attached && !client->joining &&
+		    !client->porting)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Nobody new can ask; to be called before the record goes. Who has connected until now is
  * heard, so that a wait that began before the end is one that is answered.
@@ -695,7 +710,7 @@ void control_close(struct control *control)
 	for (int i = 0; control->listen_fd >= 0 && i < 2 * CONTROL_CLIENTS_MAX; i++) {
 		struct pollfd pfd = {.fd = control_poll_fd(control), .events = POLLIN};
 
-		if (poll(&pfd, 1, 0) != 1)
+		if (poll(&pfd, 1, control_has_silent(control) ? CONTROL_SILENT_MS : 0) != 1)
 			break;
 		control_turn(control, false, &ignored);
 	}

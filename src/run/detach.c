@@ -8,6 +8,10 @@
  * in PID 1, which closes it when it has forked the command, and in the command's process, where
  * execve(2) closes it. So its end of file says that the command has been executed, or that
  * it could not be, and then that has been said on PID 1's socket before.
+ *
+ * From then on the starter's standard error is not ours any more. What sbx has to say goes where
+ * that of the command goes, by a pipe from the monitor to itself that is its standard error; so no
+ * module needs to know. Both its ends do not block: who is both must not wait for himself.
  */
 
 #include <assert.h>
@@ -23,7 +27,9 @@
 
 static_assert((int)LOG_ENTRY_MAX <= (int)CONTROL_OUTPUT_MAX, "what is logged is sent at once");
 
-enum { DETACH_OUT, DETACH_ERR, DETACH_TERMINAL, DETACH_STARTED };
+enum { DETACH_OUT, DETACH_ERR, DETACH_TERMINAL, DETACH_SAID, DETACH_STARTED };
+
+enum { DETACH_SAID_MAX = 4096 }; /* taken at once of what sbx says */
 
 /* Where whoever starts it has no terminal, as that of a terminal that nobody has resized. */
 enum { DETACH_ROWS = 24, DETACH_COLUMNS = 80 };
@@ -74,6 +80,8 @@ int detach_open(struct detach *detach, const struct sbx_plan *plan, int notify_f
 		if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
 			return err_system(err, errno, NULL, "cannot set up a pipe");
 	}
+	if (fcntl(detach->write_fds[DETACH_SAID], F_SETFL, O_NONBLOCK) < 0)
+		return err_system(err, errno, NULL, "cannot set up a pipe");
 	return plan->has_input ? detach_open_input(detach, err) : 0;
 }
 
@@ -95,6 +103,7 @@ void detach_become_child(struct detach *detach)
 	(void)dup2(detach->write_fds[DETACH_ERR], STDERR_FILENO);
 	close(take_fd(&detach->write_fds[DETACH_OUT]));
 	close(take_fd(&detach->write_fds[DETACH_ERR]));
+	close(take_fd(&detach->write_fds[DETACH_SAID]));
 	for (size_t i = 0; i < DETACH_SOURCES; i++)
 		if (detach->read_fds[i] >= 0)
 			close(take_fd(&detach->read_fds[i]));
@@ -112,7 +121,7 @@ int detach_begin(struct detach *detach, const struct register_entry *record, str
 	int r = log_open(&detach->log, record->dir_fd, &record->label);
 
 	for (size_t i = 0; i < DETACH_SOURCES; i++)
-		if (detach->write_fds[i] >= 0)
+		if (detach->write_fds[i] >= 0 && i != DETACH_SAID)
 			close(take_fd(&detach->write_fds[i]));
 	if (detach->stdin_fd >= 0)
 		close(take_fd(&detach->stdin_fd));
@@ -160,15 +169,40 @@ void detach_fill_poll(const struct detach *detach, struct pollfd pfds[DETACH_SOU
 		};
 }
 
+static void detach_print(struct detach *detach, bool is_error, const char *data, size_t len)
+{
+	log_write(&detach->log, is_error, data, len);
+	if (control_is_heard(detach->control))
+		control_print(detach->control, is_error, data, len);
+	if (is_error || detach->control->has_terminal)
+		detach->in_line = data[len - 1] != '\n';
+}
+
+/* Lines of sbx's own: not behind half a line of the command's, and right on its terminal too. */
+static void detach_print_said(struct detach *detach, const char *data, size_t len)
+{
+	bool raw = detach->control->has_terminal;
+	char room[2 * DETACH_SAID_MAX + 3];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+
+	if (detach->in_line)
+		str_buf_puts(&text, raw ? "\r\n" : "\n");
+	for (size_t i = 0; i < len; i++)
+		str_buf_printf(&text, raw && data[i] == '\n' ? "\r%c" : "%c", data[i]);
+	detach_print(detach, true, text.data, text.len);
+}
+
 /* Carry what there is, an entry at most. Return: false: there is no more now. */
 static bool detach_carry(struct detach *detach, size_t source)
 {
 	char data[LOG_ENTRY_MAX];
-	ssize_t n = read(detach->read_fds[source], data, sizeof(data));
+	size_t size = source == DETACH_SAID ? DETACH_SAID_MAX : sizeof(data);
+	ssize_t n = read(detach->read_fds[source], data, size);
 
-	if (n > 0) {
-		log_write(&detach->log, source == DETACH_ERR, data, (size_t)n);
-		control_print(detach->control, source == DETACH_ERR, data, (size_t)n);
+	if (n > 0 && source == DETACH_SAID) {
+		detach_print_said(detach, data, (size_t)n);
+	} else if (n > 0) {
+		detach_print(detach, source == DETACH_ERR, data, (size_t)n);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		if (source == DETACH_TERMINAL)
 			detach->control->input_fd = -1;
@@ -189,6 +223,12 @@ bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES]
 	return true;
 }
 
+/* Has the starter been told of the start, and so gone? */
+bool detach_is_told(const struct detach *detach)
+{
+	return detach->notify_fd < 0;
+}
+
 /* Let go of the starter: it is told the id, and its terminal and files are not ours any more. */
 void detach_tell_start(struct detach *detach, const struct label *label)
 {
@@ -199,8 +239,9 @@ void detach_tell_start(struct detach *detach, const struct label *label)
 	str_copy(news.id, sizeof(news.id), label->id);
 	(void)send(detach->notify_fd, &news, sizeof(news), MSG_NOSIGNAL);
 	close(take_fd(&detach->notify_fd));
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+	for (int fd = STDIN_FILENO; fd < STDERR_FILENO; fd++)
 		(void)dup2(detach->null_fd, fd);
+	(void)dup2(detach->write_fds[DETACH_SAID], STDERR_FILENO);
 }
 
 /* At the end: what has been printed and not read yet. Everybody who could print is dead. */
@@ -212,8 +253,18 @@ void detach_drain(struct detach *detach)
 			control_await_readers(detach->control);
 }
 
+/* At the very end: what sbx has said. Who is attached and does not read is not waited for. */
+void detach_drain_words(struct detach *detach)
+{
+	while (detach->read_fds[DETACH_SAID] >= 0 && detach_carry(detach, DETACH_SAID))
+		;
+}
+
+/* What is said from here on is lost; but to write it must not be the end of the monitor. */
 void detach_finish(struct detach *detach)
 {
+	if (detach->null_fd >= 0 && detach_is_told(detach))
+		(void)dup2(detach->null_fd, STDERR_FILENO);
 	for (size_t i = 0; i < DETACH_SOURCES; i++) {
 		defs_cleanup_fd(&detach->read_fds[i]);
 		defs_cleanup_fd(&detach->write_fds[i]);

@@ -67,6 +67,7 @@ static const bool handshake_has_fd[HANDSHAKE_TYPE_COUNT_] = {
 	[HANDSHAKE_LAYERS_READY] = true, [HANDSHAKE_FUSE_HELPER] = true,
 	[HANDSHAKE_FUSE_MOUNT] = true,	 [HANDSHAKE_NET] = true,
 	[HANDSHAKE_NET_API] = true,	 [HANDSHAKE_NAMES] = true,
+	[HANDSHAKE_NET_RULES] = true,
 };
 
 /* The pair; both ends close on exec. Return: 0 or -errno. */

@@ -109,12 +109,10 @@ static int kept_open(int dir_fd, const struct label *label, int flags)
 
 /**
  * All is over: say how it ended. The record must still be there.
- * @why: the failure; NULL: it is none
  *
  * Return: 0 or -errno; then it says what it said before.
  */
-int kept_finish(const struct register_entry *record, enum kept_end end, int exit_code,
-		const struct sbx_err *why)
+int kept_finish(const struct register_entry *record, const struct kept_how *how)
 {
 	struct kept kept;
 	_autoclose_ int fd = -1;
@@ -127,14 +125,12 @@ int kept_finish(const struct register_entry *record, enum kept_end end, int exit
 	if (r < 0)
 		return r;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	kept.end = end;
-	kept.exit_code = exit_code;
+	kept.end = how->end;
+	kept.exit_code = how->exit_code;
 	kept.ended_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	if (why) {
-		struct str_buf reason = STR_BUF_ON_STACK(kept.reason);
-
-		err_describe(why, &reason);
-	}
+	str_copy(kept.reason, sizeof(kept.reason), how->reason);
+	str_copy(kept.reached, sizeof(kept.reached), how->reached);
+	kept.used = *how->used;
 	fd = kept_open(record->dir_fd, &record->label, O_WRONLY);
 	return fd < 0 ? fd : kept_write(fd, &kept);
 }
@@ -156,6 +152,7 @@ int kept_read(int dir_fd, const struct label *label, struct kept *ret_kept)
 		return -EINVAL;
 	control_check_facts(&kept.facts);
 	kept.reason[sizeof(kept.reason) - 1] = '\0';
+	kept.reached[sizeof(kept.reached) - 1] = '\0';
 	str_copy(kept.facts.id, sizeof(kept.facts.id), label->id);
 	str_copy(kept.facts.name, sizeof(kept.facts.name), label->name);
 	*ret_kept = kept;

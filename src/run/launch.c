@@ -67,6 +67,7 @@
 #include "sbx/run/kept.h"
 #include "sbx/run/launch.h"
 #include "sbx/run/net.h"
+#include "sbx/run/net_watch.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/publish.h"
 #include "sbx/run/refused.h"
@@ -113,6 +114,7 @@ enum launch_source {
 	LAUNCH_BUS_READY,
 	LAUNCH_NET,
 	LAUNCH_NET_READY,
+	LAUNCH_NET_WATCH,
 	LAUNCH_PUBLISH,
 	LAUNCH_SHARE,
 	LAUNCH_HOLD,
@@ -143,6 +145,7 @@ struct monitor {
 	struct idmap_job idmap;
 	struct bus_job bus;
 	struct net_job net;
+	struct net_watch net_watch;
 	struct publish publish;
 	bool publishes; /* the ports of the plan; PID 1 waits for that */
 	struct share share;
@@ -188,6 +191,7 @@ static void monitor_init(struct monitor *m, const struct sbx_plan *plan)
 	idmap_job_init(&m->idmap);
 	bus_job_init(&m->bus);
 	net_job_init(&m->net);
+	net_watch_init(&m->net_watch);
 	publish_init(&m->publish);
 	share_init(&m->share);
 	fuse_init(&m->fuse);
@@ -216,23 +220,25 @@ static void monitor_wait_for_child(struct monitor *m)
 /* Is what was used to be told? Which limits were reached always is. */
 static bool launch_tells_used(const struct sbx_plan *plan)
 {
-	return plan->stats || plan->json_status_fd >= 0;
+	return plan->stats || plan->json_status_fd >= 0 || plan->keeps_record;
 }
 
 static void monitor_end_helpers(struct monitor *m)
 {
 	bus_job_finish(&m->bus);
 	net_job_finish(&m->net);
+	net_watch_finish(&m->net_watch);
 	share_finish(&m->share);
 	publish_finish(&m->publish);
 	fuse_finish(&m->fuse, m->end.si_pid != 0);
 }
 
-/* End PID 1 if it is still there, and with it the sandbox. */
-static void monitor_finish(struct monitor *m)
+/*
+ * End PID 1 if it is still there, and with it the sandbox. The record is there still: it leads to
+ * the cgroups, which the helpers are in, and what is known now is to be kept and logged.
+ */
+static void monitor_end(struct monitor *m)
 {
-	bool limited = m->cgroup.plan != NULL;
-
 	idmap_job_finish(&m->idmap);
 	if (m->child > 0) {
 		cgroup_job_end_all(&m->cgroup);
@@ -241,20 +247,20 @@ static void monitor_finish(struct monitor *m)
 		fuse_await_killed(&m->fuse, m->pidfd);
 		monitor_wait_for_child(m);
 	}
-	/* The record leads to the cgroups, which the helpers are in. */
-	if (limited) {
-		monitor_end_helpers(m);
-		if (m->cgroup.payload_fd >= 0)
-			stats_read_cgroup(&m->stats, m->cgroup.limits_fd, m->cgroup.payload_fd,
-					  launch_tells_used(m->plan));
-		cgroup_job_finish(&m->cgroup);
-	}
+	monitor_end_helpers(m);
+	if (m->cgroup.payload_fd >= 0)
+		stats_read_cgroup(&m->stats, m->cgroup.limits_fd, m->cgroup.payload_fd,
+				  launch_tells_used(m->plan));
+	cgroup_job_finish(&m->cgroup);
+	relay_close(take_ptr(m->relay));
+}
+
+/* Of what has ended nothing stays. */
+static void monitor_finish(struct monitor *m)
+{
 	control_close(&m->control);
 	detach_finish(&m->detach);
 	register_finish(&m->record);
-	if (!limited)
-		monitor_end_helpers(m);
-	relay_close(take_ptr(m->relay));
 	defs_cleanup_fd(&m->pidfd);
 	defs_cleanup_fd(&m->sock_fd);
 	defs_cleanup_fd(&m->signal_fd);
@@ -478,25 +484,47 @@ static bool launch_begins_anew(const struct monitor *m)
 	return !m->interrupted && m->helper_failed && m->plan->map_may_fall_back;
 }
 
+static const char *launch_describe_overtime(const struct monitor *m)
+{
+	return m->overtime == LAUNCH_KILLED
+		       ? "the time is up, the sandbox was killed"
+		       : "the time is up, the command was asked to end, and did";
+}
+
+/* What ended it, where that is not the command alone. @why: the failure; NULL: it is none */
+static void launch_describe_end(const struct monitor *m, const struct sbx_err *why,
+				const char *reached, struct str_buf *out)
+{
+	if (why)
+		err_describe(why, out);
+	else if (m->overtime != LAUNCH_IN_TIME)
+		str_buf_puts(out, launch_describe_overtime(m));
+	if (reached[0])
+		str_buf_printf(out, "%s%s", out->len ? "; " : "", reached);
+}
+
 /* How it ended; of a try that another follows, nothing stays. */
 static void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err)
 {
-	bool again = r < 0 && launch_begins_anew(m);
+	bool failed = r < 0 && !m->interrupted;
+	char reason_room[sizeof(((struct kept *)NULL)->reason)] = "";
+	char reached_room[STATS_REACHED_MAX] = "";
+	struct str_buf reason = STR_BUF_ON_STACK(reason_room);
+	struct str_buf reached = STR_BUF_ON_STACK(reached_room);
+	struct kept_how how = {.reason = reason_room, .reached = reached_room, .used = &m->stats};
 
 	if (!m->record.kept)
 		return;
-	if (again) {
+	if (r < 0 && launch_begins_anew(m)) {
 		(void)kept_remove(m->record.dir_fd, &m->record.label);
 		m->record.kept = false;
 		return;
 	}
-	if (r >= 0)
-		r = kept_finish(&m->record, KEPT_EXITED, exit_code, NULL);
-	else if (m->interrupted)
-		r = kept_finish(&m->record, KEPT_KILLED, 128 + m->interrupted, NULL);
-	else
-		r = kept_finish(&m->record, KEPT_FAILED, err->exit_code, err);
-	m->unkept_errno = -r;
+	stats_describe_limits(&m->stats, &m->plan->limits, &reached);
+	launch_describe_end(m, failed ? err : NULL, reached_room, &reason);
+	how.end = r >= 0 ? KEPT_EXITED : failed ? KEPT_FAILED : KEPT_KILLED;
+	how.exit_code = r >= 0 ? exit_code : failed ? err->exit_code : 128 + m->interrupted;
+	m->unkept_errno = -kept_finish(&m->record, &how);
 	m->detach.log.stays = true;
 }
 
@@ -705,11 +733,12 @@ static void launch_close_others(const struct monitor *m)
 		m->idmap.helpers[1].pidfd, m->placeholders.dir_fd, m->placeholders.record_fd,
 		m->record.dir_fd, m->record.record_fd, m->control.listen_fd, m->share.fd,
 		m->detach.read_fds[0], m->detach.read_fds[1], m->detach.read_fds[2],
-		m->detach.read_fds[3], m->detach.input_fd, m->detach.null_fd, m->caller->notify_fd,
-		m->detach.log.fd, m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd,
-		m->cgroup.payload_fd, m->cgroup.helpers_fd, m->plan->info_fd,
-		m->plan->json_status_fd, m->plan->userns_block_fd, m->caller->session_fds[0],
-		m->caller->session_fds[1], STDERR_FILENO,
+		m->detach.read_fds[3], m->detach.read_fds[4], m->detach.write_fds[3],
+		m->detach.input_fd, m->detach.null_fd, m->caller->notify_fd, m->detach.log.fd,
+		m->cgroup.above_fd, m->cgroup.base_fd, m->cgroup.limits_fd, m->cgroup.payload_fd,
+		m->cgroup.helpers_fd, m->plan->info_fd, m->plan->json_status_fd,
+		m->plan->userns_block_fd, m->caller->session_fds[0], m->caller->session_fds[1],
+		STDERR_FILENO,
 		/* Until they are replaced: nothing else must get these numbers. */
 		m->plan->detach ? STDIN_FILENO : -1, m->plan->detach ? STDOUT_FILENO : -1};
 
@@ -907,6 +936,14 @@ static bool launch_pid_1_is_dead(const struct monitor *m)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* The rules are there: from now on they are kept up to date. @nft_fd: taken */
+static int launch_watch_net(struct monitor *m, int *nft_fd, struct sbx_err *err)
+{
+	int r = net_watch_begin(&m->net_watch, &m->plan->net, nft_fd, err);
+
+	return r < 0 ? net_blame(&m->net, r, err) : 0;
+}
+
 /* What PID 1 asks of the helpers, or says; or what went wrong there. */
 static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg,
 				    struct sbx_err *err)
@@ -919,7 +956,7 @@ static int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg
 		return publish_take_dir(&m->publish, &msg->fd, err);
 	if (msg->type == HANDSHAKE_NET_RULES) {
 		m->net.ruled = true;
-		return 0;
+		return launch_watch_net(m, &msg->fd, err);
 	}
 	if (msg->type == HANDSHAKE_NAMES) {
 		defs_cleanup_fd(&m->share.hosts_fd);
@@ -1074,9 +1111,8 @@ static void launch_tell_overtime(const struct monitor *m)
 	char room[128];
 	struct str_buf text = STR_BUF_ON_STACK(room);
 
-	str_buf_printf(&text, "sbx: %s: the time is up, %s\n", hint_option(HINT_TIMEOUT),
-		       m->overtime == LAUNCH_KILLED ? "the sandbox was killed"
-						    : "the command was asked to end, and did");
+	str_buf_printf(&text, "sbx: %s: %s\n", hint_option(HINT_TIMEOUT),
+		       launch_describe_overtime(m));
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
 }
 
@@ -1115,6 +1151,37 @@ static void launch_tell_unkept(const struct monitor *m)
 			 "how the sandbox ended could not be kept");
 	hint_add(&why, HINT_KEPT);
 	err_print(&why, "sbx", STDERR_FILENO);
+}
+
+/*
+ * What there is to say when all is over; of a try that another follows, that says it. A failure is
+ * main()'s to print, but who started a sandbox that goes on alone has left.
+ */
+static void launch_tell_end(struct monitor *m, int r, struct sbx_err *err)
+{
+	if (m->overtime != LAUNCH_IN_TIME && r == 0)
+		launch_tell_overtime(m);
+	if (r == 0 || !launch_begins_anew(m))
+		launch_tell_used(m);
+	launch_tell_unkept(m);
+	if (r == 0)
+		launch_tell_refused(m);
+	if (r < 0 && !m->interrupted && m->plan->detach && detach_is_told(&m->detach)) {
+		hint_add(err, HINT_LIMIT);
+		err_print(err, "sbx", STDERR_FILENO);
+	}
+}
+
+/* What is to be read of a log whose names go: all that comes into it is there. */
+static void launch_keep_log(struct monitor *m)
+{
+	int fds[CONTROL_FDS_MAX];
+
+	if (!m->plan->detach || !m->detach.log.name[0])
+		return;
+	detach_drain_words(&m->detach);
+	log_open_readers(&m->detach.log, fds);
+	control_keep_log(&m->control, fds);
 }
 
 /* Somebody wants to join the command. Where PID 1 is the command, it is known who that is. */
@@ -1231,6 +1298,25 @@ static int launch_on_net_end(struct monitor *m, struct sbx_err *err)
 	int r = net_job_reap(&m->net, err);
 
 	if (r == 0 && m->net.helper.pid == 0) {
+		publish_forget(&m->publish);
+		control_give_ports(&m->control, false, -ENETDOWN);
+	}
+	return r;
+}
+
+/*
+ * The host has an address more, perhaps. One that cannot be kept out of reach closes the network; a
+ * shared one is its holder's, so there the sandbox ends.
+ */
+static int launch_on_address(struct monitor *m, struct sbx_err *err)
+{
+	int r = net_watch_turn(&m->net_watch, err);
+
+	if (r == 0)
+		return 0;
+	net_watch_finish(&m->net_watch);
+	r = net_job_close(&m->net, err);
+	if (r == 0) {
 		publish_forget(&m->publish);
 		control_give_ports(&m->control, false, -ENETDOWN);
 	}
@@ -1356,6 +1442,7 @@ static void launch_fill_poll(const struct monitor *m, struct pollfd pfds[LAUNCH_
 		[LAUNCH_BUS_READY] = bus_job_is_starting(&m->bus) ? m->bus.helper.ready_fd : -1,
 		[LAUNCH_NET] = m->net.helper.pidfd,
 		[LAUNCH_NET_READY] = net_job_is_starting(&m->net) ? m->net.helper.ready_fd : -1,
+		[LAUNCH_NET_WATCH] = m->net_watch.host_fd,
 		[LAUNCH_PUBLISH] = m->publish.sock_fd,
 		[LAUNCH_SHARE] = m->share.fd,
 		[LAUNCH_HOLD] = m->state == LAUNCH_HELD ? m->plan->userns_block_fd : -1,
@@ -1435,6 +1522,8 @@ static int launch_turn(struct monitor *m, struct sbx_err *err)
 		r = bus_job_reap(&m->bus, err);
 	if (r == 0 && pfds[LAUNCH_NET_READY].revents && net_job_hear(&m->net))
 		r = launch_on_network(m, err);
+	if (r == 0 && pfds[LAUNCH_NET_WATCH].revents && m->net_watch.host_fd >= 0)
+		r = launch_on_address(m, err);
 	if (r == 0 && pfds[LAUNCH_PUBLISH].revents && m->publish.sock_fd >= 0 &&
 	    publish_turn(&m->publish))
 		r = launch_on_published(m, err);
@@ -1556,31 +1645,21 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 			detach_tell_start(&m.detach, &m.record.label);
 		detach_drain(&m.detach);
 	}
-	if (plan->detach && m.detach.log.name[0]) {
-		int log_fds[CONTROL_FDS_MAX];
-
-		log_open_readers(&m.detach.log, log_fds);
-		control_keep_log(&m.control, log_fds);
-	}
 	if (m.overtime == LAUNCH_KILLED && r == -ECANCELED)
 		r = 0;
 	if (m.overtime != LAUNCH_IN_TIME && r == 0)
 		*ret_exit_code = ERR_EXIT_TIMEOUT;
-	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
-	monitor_finish(&m);
+	monitor_end(&m);
 	terminal_restore(&m.terminal);
-	if (m.overtime != LAUNCH_IN_TIME && r == 0)
-		launch_tell_overtime(&m);
 	if (told)
 		stats_read_children(&m.stats, launch_now_ms());
-	if (r == 0 || !launch_begins_anew(&m))
-		launch_tell_used(&m);
+	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
+	launch_tell_end(&m, r, err);
+	launch_keep_log(&m);
+	monitor_finish(&m);
 	free(take_ptr(m.no_limits));
-	launch_tell_unkept(&m);
-	if (r == 0) {
-		launch_tell_refused(&m);
+	if (r == 0)
 		status_write_exit(plan, &m.stats, *ret_exit_code);
-	}
 	if (r < 0 && m.interrupted) {
 		*ret_exit_code = 128 + m.interrupted;
 		r = 0;

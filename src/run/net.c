@@ -28,7 +28,8 @@
  * goes on so (on-death=keep).
  *
  * nft(8) is started by PID 1, with the one capability that it takes, while the host's tree
- * is there and nothing of the command's. That it says so is not enough: the kernel is asked.
+ * is there and nothing of the command's. That it says so is not enough: the kernel is asked. Beside
+ * NET_RULES the monitor gets a socket by which it can add to them, see net_watch.c.
  */
 
 #include <errno.h>
@@ -227,13 +228,12 @@ bool net_job_hear(struct net_job *job)
 }
 
 /* Say on standard error that there is no network any more. */
-static void net_tell_loss(const struct net_job *job, const char *how)
+static void net_tell_loss(const char *why)
 {
 	char room[1400];
 	struct str_buf line = STR_BUF_ON_STACK(room);
 
-	str_buf_printf(&line, "sbx: the command has no network any more: %s %s\n",
-		       job->plan->net.helper, how);
+	str_buf_printf(&line, "sbx: the command has no network any more: %s\n", why);
 	(void)io_write_all(STDERR_FILENO, line.data, line.len);
 }
 
@@ -244,14 +244,15 @@ static void net_tell_loss(const struct net_job *job, const char *how)
  */
 int net_job_reap(struct net_job *job, struct sbx_err *err)
 {
-	char room[1200];
-	struct str_buf how = STR_BUF_ON_STACK(room);
+	char room[1200], why_room[1300];
+	struct str_buf how = STR_BUF_ON_STACK(room), why = STR_BUF_ON_STACK(why_room);
 	int status, r;
 
 	if (!helper_reap(&job->helper, net_noise, &status, &how))
 		return 0;
 	if (job->in_use && job->plan->net.survives) {
-		net_tell_loss(job, how.data);
+		str_buf_printf(&why, "%s %s", job->plan->net.helper, how.data);
+		net_tell_loss(why.data);
 		return 0;
 	}
 	r = err_refuse(err, ECANCELED, job->plan->net.helper, "%s%s", how.data,
@@ -259,6 +260,26 @@ int net_job_reap(struct net_job *job, struct sbx_err *err)
 	if (!job->in_use)
 		hint_add(err, HINT_NET);
 	return net_blame(job, r, err);
+}
+
+/**
+ * The network is to be used no more: its helper is ended, and with it the sandbox, unless that is
+ * to survive it.
+ * @err: why; filled
+ *
+ * Return: 0 where that is told; else -errno, with *err as it was but for the option.
+ */
+int net_job_close(struct net_job *job, struct sbx_err *err)
+{
+	char room[1200];
+	struct str_buf why = STR_BUF_ON_STACK(room);
+
+	if (!job->helper.pid || !job->in_use || !job->plan->net.survives)
+		return net_blame(job, err->number ? -err->number : -ECANCELED, err);
+	helper_finish(&job->helper);
+	err_describe(err, &why);
+	net_tell_loss(why.data);
+	return 0;
 }
 
 int net_job_timed_out(const struct net_job *job, int seconds, struct sbx_err *err)
@@ -297,9 +318,9 @@ static int net_await_rules(struct helper *helper, const char *nft, struct sbx_er
  * All of them come by one message, or none. What ended with 0 and is no nft, or one that did
  * nothing, would leave the command with the host within reach.
  */
-static int net_check_rules(const struct plan_net *net, struct sbx_err *err)
+static int net_check_rules(const struct plan_net *net, int nft_fd, struct sbx_err *err)
 {
-	int n = nftables_count_rules(NET_TABLE, NET_CHAIN);
+	int n = nft_fd < 0 ? nft_fd : nftables_count_rules(nft_fd, NET_TABLE, NET_CHAIN);
 
 	if (n >= 0 && (unsigned)n >= net->n_rules)
 		return 0;
@@ -319,6 +340,7 @@ static int net_set_rules(const struct run_context *ctx, struct sbx_err *err)
 				   .output_fd = -1,
 				   .error_fd = -1,
 				   .keep = 1ULL << CAP_NET_ADMIN};
+	_autoclose_ int nft_fd = -1;
 	struct helper helper;
 	int r;
 
@@ -327,13 +349,15 @@ static int net_set_rules(const struct run_context *ctx, struct sbx_err *err)
 	r = r < 0 ? err_system(err, -r, net->nft, "cannot start")
 		  : net_await_rules(&helper, net->nft, err);
 	helper_finish(&helper);
-	if (r == 0)
-		r = net_check_rules(net, err);
+	if (r == 0) {
+		nft_fd = nftables_open();
+		r = net_check_rules(net, nft_fd, err);
+	}
 	if (r < 0) {
 		hint_add(err, HINT_NFT);
 		return r;
 	}
-	r = handshake_send(ctx->sock_fd, HANDSHAKE_NET_RULES, 0);
+	r = handshake_send_fd(ctx->sock_fd, HANDSHAKE_NET_RULES, nft_fd);
 	return r < 0 ? err_system(err, -r, NULL, "cannot tell the monitor") : 0;
 }
 

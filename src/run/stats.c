@@ -261,22 +261,18 @@ void stats_describe_limits(const struct stats *stats, const struct plan_limits *
 			       pids->asked, refused);
 }
 
-/* Members of an object. With limits all of them are there; what the kernel does not count is null.
+/**
+ * Members of an object. With limits all of them are there; what the kernel does not count is null.
+ * @reached: from stats_describe_limits()
  */
-void stats_add_json(struct json_out *json, const struct stats *stats,
-		    const struct plan_limits *limits)
+void stats_add_json(struct json_out *json, const struct stats *stats, const char *reached)
 {
-	char room[256];
-	struct str_buf text = STR_BUF_ON_STACK(room);
-
 	for (size_t id = 0; id < STATS_COUNT_; id++) {
 		if (stats_knows(stats, (enum stats_id)id))
 			json_add_uint(json, stats_figures[id].json, stats->value[id]);
 		else if (stats->has_cgroup)
 			json_add_string(json, stats_figures[id].json, NULL);
 	}
-	if (!stats->has_cgroup)
-		return;
-	stats_describe_limits(stats, limits, &text);
-	json_add_string(json, "limits-reached", text.len ? text.data : NULL);
+	if (stats->has_cgroup)
+		json_add_string(json, "limits-reached", reached[0] ? reached : NULL);
 }

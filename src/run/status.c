@@ -143,8 +143,11 @@ struct status_used {
 static void status_add_resources(struct json_out *json, const void *what)
 {
 	const struct status_used *used = what;
+	char room[STATS_REACHED_MAX] = "";
+	struct str_buf reached = STR_BUF_ON_STACK(room);
 
-	stats_add_json(json, used->stats, used->limits);
+	stats_describe_limits(used->stats, used->limits, &reached);
+	stats_add_json(json, used->stats, room);
 }
 
 /* A hint is broken into lines for a terminal, which is nothing to a program. */

@@ -422,6 +422,11 @@ static const struct hint hints[] = {
 	{HINT_ANY, EOVERFLOW, NULL,
 	 "the sandbox's first process has no id inside: newuidmap or newgidmap, or whoever writes\n"
 	 "to --userns-block-fd, ended as if the map were written, and it is not"},
+	/* When the command is looked up, the limit is its own already. */
+	{PLAN_STEP_EXEC, EMFILE, NULL,
+	 "the command's limit on open files is too low to start one: give --rlimit nofile= a "
+	 "higher\n"
+	 "value, or without that raise yours, ulimit -n 1024"},
 	{HINT_LIMIT, EMFILE, NULL, "raise the limit on open files: ulimit -n 1024"},
 	{HINT_LIMIT, ENFILE, NULL, "the whole system has too many open files: sysctl fs.file-max"},
 	{HINT_LIMIT, EFBIG, NULL,

@@ -43,9 +43,11 @@
 #include "sbx/base/similar.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
+#include "sbx/spec/base.h"
 #include "sbx/spec/hints.h"
 #include "sbx/spec/idmap.h"
 #include "sbx/spec/net.h"
+#include "sbx/spec/net_host.h"
 #include "sbx/spec/netrules.h"
 #include "sbx/spec/publish.h"
 #include "sbx/spec/records.h"
@@ -85,6 +87,17 @@ bool net_is_shared(const char *text)
 {
 	return !str_equal(text, "user") && !str_starts_with(text, "user,") &&
 	       !str_starts_with(text, NET_FD);
+}
+
+/* The descriptor of fd:N; -1: it is none. @text: may be NULL */
+int64_t net_read_fd(const char *text)
+{
+	uint64_t fd;
+
+	return text && str_starts_with(text, NET_FD) &&
+			       str_parse_u64(text + strlen(NET_FD), 10, INT_MAX, &fd) == 0
+		       ? (int64_t)fd
+		       : -1;
 }
 
 static int net_bad(const char *option, const char *word, const char *what, struct sbx_err *err)
@@ -494,33 +507,58 @@ static bool net_is_before(const struct net_address *host, size_t index)
 	return false;
 }
 
+/* An element of a set; in one of IPv6 an address of IPv4 is by way of NAT64. */
+static void net_put_element(struct str_buf *out, const struct net_address *address, unsigned bits,
+			    int family, size_t *n)
+{
+	bool nat64 = family == AF_INET6 && address->family == AF_INET;
+
+	if (family == AF_INET && address->family == AF_INET6)
+		return;
+	str_buf_puts(out, (*n)++ ? ", " : "elements = { ");
+	if (nat64)
+		net_put_nat64(out, address->at.v4);
+	else
+		net_put_address(out, address);
+	if (bits < (address->family == AF_INET ? 32 : 128))
+		str_buf_printf(out, "/%u", bits + (nat64 ? 96 : 0));
+}
+
 /* Every address of the host once: a set with one twice is an error to nft. */
-static void net_put_host_list(struct str_buf *out, const struct net_scene *scene, int family,
-			      bool nat64, const char *tail)
+static void net_put_host_set(struct str_buf *out, const struct net_scene *scene, int family,
+			     const char *type)
 {
 	const struct net_address *host = scene->host;
 	size_t n = 0;
 
-	for (size_t i = 0; i < scene->n_host; i++) {
-		if (host[i].family != family || net_is_before(host, i))
-			continue;
-		str_buf_puts(out, n++				? ", "
-				  : family == AF_INET6 || nat64 ? "ip6 daddr { "
-								: "ip daddr { ");
-		if (nat64)
-			net_put_nat64(out, host[i].at.v4);
-		else
-			net_put_address(out, &host[i]);
-	}
-	if (n > 0)
-		str_buf_printf(out, " }%s", tail);
+	str_buf_printf(out, "set " NET_SET_HOST "%s\n", type);
+	for (size_t i = 0; i < scene->n_host; i++)
+		if (!net_is_before(host, i))
+			net_put_element(out, &host[i], 128, family, &n);
+	str_buf_puts(out, n ? " }\n}\n" : "}\n");
+	n = 0;
+	str_buf_printf(out, "set " NET_SET_NETS "%s\nflags interval\n", type);
+	for (size_t i = 0; i < scene->n_nets; i++)
+		net_put_element(out, &scene->nets[i].address, scene->nets[i].bits, family, &n);
+	str_buf_puts(out, n ? " }\n}\n" : "}\n");
 }
 
-void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail)
+/*
+ * What is the host's own is in sets, by name: the monitor adds to them what the host gets while
+ * the sandbox runs (run/net_watch.c).
+ */
+static void net_put_host_sets(struct str_buf *out, const struct net_scene *scene)
 {
-	net_put_host_list(out, scene, AF_INET, false, tail);
-	net_put_host_list(out, scene, AF_INET, true, tail);
-	net_put_host_list(out, scene, AF_INET6, false, tail);
+	net_put_host_set(out, scene, AF_INET, "4 {\ntype ipv4_addr");
+	net_put_host_set(out, scene, AF_INET6, "6 {\ntype ipv6_addr");
+}
+
+void net_put_host(struct str_buf *out, const char *tail)
+{
+	str_buf_printf(out, "ip daddr @" NET_SET_HOST "4%s", tail);
+	str_buf_printf(out, "ip daddr @" NET_SET_NETS "4%s", tail);
+	str_buf_printf(out, "ip6 daddr @" NET_SET_HOST "6%s", tail);
+	str_buf_printf(out, "ip6 daddr @" NET_SET_NETS "6%s", tail);
 }
 
 /* Each with its family in front, and @tail behind. */
@@ -572,8 +610,8 @@ void net_put_near(struct str_buf *out, const struct net_scene *scene, const char
 }
 
 /* Do all addresses whose first @bits are those of @address begin as @net does, of @net_bits? */
-static bool net_covers(const struct net_address *net, unsigned net_bits,
-		       const struct net_address *address, unsigned bits)
+bool net_covers(const struct net_address *net, unsigned net_bits, const struct net_address *address,
+		unsigned bits)
 {
 	const uint8_t *a = (const uint8_t *)&net->at, *b = (const uint8_t *)&address->at;
 
@@ -781,7 +819,7 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	net_put_address(out, &own);
 	str_buf_printf(out, "/%u goto refuse\nip6 daddr %s goto refuse\n", scene->words->prefix,
 		       net_own6);
-	net_put_host(out, scene, net_refused);
+	net_put_host(out, net_refused);
 	net_refuse4(out, net_never4, ARRAY_SIZE(net_never4));
 	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
 	net_put_metadata(out, net_refused);
@@ -850,7 +888,7 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 	const struct plan_net *plan = scene->words->plan;
 	const struct net_address host_side = net_own(scene->words, NET_GATEWAY);
 	const char *gateway = net_address_arg(arena, "", &host_side);
-	size_t n = scene->n_host + scene->n_links;
+	size_t n = scene->n_host + scene->n_links + scene->n_nets;
 	size_t size = NET_RULES_BYTES + 3 * n * NET_ADDRESS_BYTES +
 		      (plan ? plan->n_ports * NET_PORT_BYTES : 0);
 	struct str_buf out = {.size = size};
@@ -862,6 +900,7 @@ char *net_rules(const struct net_scene *scene, struct arena *arena)
 		return NULL;
 	out.data[0] = '\0';
 	str_buf_puts(&out, "table inet " NET_TABLE " {\n");
+	net_put_host_sets(&out, scene);
 	publish_put_tables(&out, plan, gateway);
 	net_put_heard(&out, scene);
 	str_buf_puts(&out, "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
@@ -909,6 +948,25 @@ static unsigned net_count_bits(const struct sockaddr *mask)
 	return bits;
 }
 
+static bool net_is_never(const struct net_address *address, unsigned bits)
+{
+	return address->family == AF_INET
+		       ? net_list_has(net_never4, ARRAY_SIZE(net_never4), address, bits)
+		       : net_list_has(net_never6, ARRAY_SIZE(net_never6), address, bits);
+}
+
+/* In a list of which none is in another; that it is in none is known. */
+static void net_add_widest(struct net_link *list, size_t *n, const struct net_link *link)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++)
+		if (!net_covers(&link->address, link->bits, &list[i].address, list[i].bits))
+			list[kept++] = list[i];
+	list[kept++] = *link;
+	*n = kept;
+}
+
 /*
  * Note the network of one of the host's addresses. Those that the rules have anyway, and those
  * in another, are left out: to nft a set whose ranges overlap is an error.
@@ -919,20 +977,19 @@ static void net_add_link(struct net_scene *scene, struct net_link *links,
 	bool v4 = address->family == AF_INET;
 	struct net_link link = {.address = *address, .bits = bits};
 	uint8_t *at = (uint8_t *)&link.address.at;
-	size_t n = 0;
 
 	if (bits < (v4 ? NET_LINK_MIN : NET_LINK_MIN_IPV6) || bits >= (v4 ? 32 : 128) ||
-	    net_is_near(scene, address, bits) ||
-	    net_list_has(v4 ? net_never4 : net_never6,
-			 v4 ? ARRAY_SIZE(net_never4) : ARRAY_SIZE(net_never6), address, bits))
+	    net_is_near(scene, address, bits) || net_is_never(address, bits))
 		return;
 	for (unsigned i = bits; i < (v4 ? 32 : 128); i++)
 		at[i / 8] &= (uint8_t) ~(1U << (7 - i % 8));
-	for (size_t i = 0; i < scene->n_links; i++)
-		if (!net_covers(&link.address, bits, &links[i].address, links[i].bits))
-			links[n++] = links[i];
-	links[n++] = link;
-	scene->n_links = n;
+	net_add_widest(links, &scene->n_links, &link);
+}
+
+static int net_refuse_many(struct sbx_err *err)
+{
+	return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
+			  NET_HOST_MAX);
 }
 
 static int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *err)
@@ -970,9 +1027,47 @@ static int net_find_host(struct arena *arena, struct net_scene *scene, struct sb
 	}
 	freeifaddrs(first);
 	if (n > NET_HOST_MAX)
-		return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
-				  NET_HOST_MAX);
+		return net_refuse_many(err);
 	scene->n_host = n;
+	return 0;
+}
+
+/*
+ * What the kernel's routes say is the host's own: addresses that no interface has, and prefixes. Of
+ * these none is in another, for the sake of nft, or never reached anyway.
+ */
+static int net_find_routes(struct arena *arena, struct net_scene *scene, struct plan_net *net,
+			   struct sbx_err *err)
+{
+	struct net_address *host = arena_alloc(arena, 2 * NET_HOST_MAX * sizeof(*host));
+	struct net_link *all = arena_alloc(arena, NET_HOST_MAX * sizeof(*all));
+	struct net_link *nets = arena_alloc(arena, NET_HOST_MAX * sizeof(*nets));
+	size_t n = 0;
+	int r;
+
+	if (!host || !all || !nets)
+		return err_oom(err);
+	r = net_host_list(all, NET_HOST_MAX, &n);
+	if (r == -E2BIG)
+		return net_refuse_many(err);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot learn the host's routes");
+	if (scene->n_host)
+		memcpy(host, scene->host, scene->n_host * sizeof(*host));
+	for (size_t i = 0; i < n; i++) {
+		bool v4 = all[i].address.family == AF_INET;
+
+		if (all[i].bits == (v4 ? 32 : 128)) {
+			host[scene->n_host++] = all[i].address;
+			continue;
+		}
+		if (!net_is_never(&all[i].address, all[i].bits))
+			net_add_widest(nets, &scene->n_nets, &all[i]);
+	}
+	scene->host = host;
+	scene->nets = nets;
+	net->host = all;
+	net->n_host = n;
 	return 0;
 }
 
@@ -1192,6 +1287,9 @@ static int net_check_allowed(const struct net_words *words, const struct netrule
 {
 	static const char option[] = "--allow-net";
 
+	if (rule->where == NETRULE_DNS && words->no_dns)
+		return net_bad(option, text,
+			       "there is no resolver with dns=none (--net=user,dns=none)", err);
 	if (rule->where != NETRULE_ADDRESS)
 		return 0;
 	if (rule->address.family == AF_INET6 && !words->ipv6)
@@ -1436,6 +1534,8 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		r = net_find_helper(spec, host, "nft", &net->nft, err);
 	if (r == 0 && net_needs_rules(spec, words))
 		r = net_find_host(&plan->arena, &scene, err);
+	if (r == 0 && net_needs_rules(spec, words))
+		r = net_find_routes(&plan->arena, &scene, net, err);
 	if (r == 0)
 		r = net_read_rules(spec, &plan->arena, &scene, err);
 	if (r == 0)
@@ -1459,12 +1559,19 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 }
 
 /* What a member's user namespace cannot be at the same time. */
-static int net_check_share(const struct sbx_spec *spec, const struct net_words *words,
-			   const char *option, struct sbx_err *err)
+static int net_check_share(const struct sbx_spec *spec, const struct probe_host *host,
+			   const struct net_words *words, const char *option, struct sbx_err *err)
 {
+	const char *const names[] = {BASE_HOSTS_NAMES, host->hostname};
 	static const char *const others[] = {"--userns", "--pidns", "--userns-block-fd"};
 	const int64_t fds[] = {spec->userns_fd, spec->pidns_fd, spec->userns_block_fd};
 
+	for (size_t i = 0; spec->name && i < ARRAY_SIZE(names); i++)
+		if (names[i] && strcasecmp(spec->name, names[i]) == 0)
+			return err_usage(err, "--name",
+					 "\"%s\" stands for something else in every /etc/hosts; to "
+					 "the others of %s it takes another",
+					 spec->name, option);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (fds[i] >= 0)
 			return err_usage(err, option,
@@ -1567,14 +1674,13 @@ static int net_check_none(const struct sbx_spec *spec, const struct sbx_plan *pl
 /* --net=fd:N */
 static int net_choose_fd(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
 {
-	uint64_t fd = UINT64_MAX;
+	int64_t fd = net_read_fd(spec->net);
 	int r;
 
 	plan->net.option = arena_printf(&plan->arena, "--net=%s", spec->net);
 	if (!plan->net.option)
 		return err_oom(err);
-	if (str_parse_u64(spec->net + strlen(NET_FD), 10, INT_MAX, &fd) < 0 ||
-	    fcntl((int)fd, F_GETFD) < 0)
+	if (fd < 0 || fcntl((int)fd, F_GETFD) < 0)
 		return net_refuse_fd(plan->net.option, EBADF, "there is no such descriptor", err);
 	if (ioctl((int)fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return net_refuse_fd(plan->net.option, EINVAL,
@@ -1621,7 +1727,7 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 	plan->net.option = option;
 	if (words.share[0] && !(plan->namespaces & CLONE_NEWUSER))
 		return err_usage(err, option, "needs a user namespace; add --unshare-user");
-	r = words.share[0] ? net_check_share(spec, &words, option, err) : 0;
+	r = words.share[0] ? net_check_share(spec, host, &words, option, err) : 0;
 	if (r < 0)
 		return r;
 	if (!(plan->namespaces & CLONE_NEWUSER) && plan->parent_userns_fd < 0)

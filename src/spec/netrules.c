@@ -430,7 +430,7 @@ void netrule_put(const struct netrule *rule, enum spec_net_rule_kind kind,
 		net_put_metadata(out, tail.data);
 		return;
 	case NETRULE_HOST:
-		net_put_host(out, scene, tail.data);
+		net_put_host(out, tail.data);
 		return;
 	case NETRULE_DNS:
 		netrule_put_dns(scene, verdict, out);

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #include "sbx/base/caps.h"
+#include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -283,6 +285,8 @@ static const char *resolve_console(const struct resolve *r)
 
 /* ---- identity ---- */
 
+enum { RESOLVE_UID_MAP_MAX = 32768 }; /* 340 lines, user_namespaces(7) */
+
 /* Why ranges cannot be mapped: an object and what is wrong with it, and what to do. */
 struct resolve_obstacle {
 	const char *object;
@@ -297,6 +301,33 @@ static bool resolve_helper_is_privileged(const char *path)
 	if (geteuid() == 0 || stat(path, &st) < 0 || (st.st_mode & S_ISUID))
 		return true;
 	return getxattr(path, "security.capability", NULL, 0) > 0;
+}
+
+/* Is there no id but one in the user namespace that the caller is in? */
+static bool resolve_is_alone(struct resolve *r)
+{
+	unsigned long long inside, outside, count = 0;
+	size_t len;
+	char *text;
+
+	/* A second line is a second id. */
+	return io_read_file("/proc/self/uid_map", RESOLVE_UID_MAP_MAX, r->arena, &text, &len) ==
+		       0 &&
+	       sscanf(text, "%llu %llu %llu", &inside, &outside, &count) == 3 && count == 1 &&
+	       strchr(text, '\n') == text + len - 1;
+}
+
+static const char *resolve_no_range_remedy(struct resolve *r, const char *user)
+{
+	if (resolve_is_alone(r))
+		return "the user namespace that you are in (as by \"unshare -r\") has no other ids "
+		       "to "
+		       "give;\nrun sbx outside it, or make it with more: unshare --map-root-user "
+		       "--map-auto";
+	return arena_printf(r->arena,
+			    "as root: usermod --add-subuids 100000-165535 --add-subgids "
+			    "100000-165535 %s",
+			    user);
 }
 
 /* One of the two maps: the ranges of its file, through its helper. */
@@ -320,10 +351,7 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 	if (n_ranges == 0)
 		*obstacle = (struct resolve_obstacle){
 			file, arena_printf(r->arena, "has no range for %s", user),
-			arena_printf(r->arena,
-				     "as root: usermod --add-subuids 100000-165535 --add-subgids "
-				     "100000-165535 %s",
-				     user)};
+			resolve_no_range_remedy(r, user)};
 	else if (!map->helper)
 		*obstacle = (struct resolve_obstacle){helper, "is not installed",
 						      probe_helper_remedy(r->host, helper)};
@@ -1591,6 +1619,28 @@ static int resolve_check_userns2(struct resolve *r)
 	return -EINVAL;
 }
 
+/* The option that has a descriptor for itself; NULL: none. */
+static const char *resolve_find_fd_user(const struct sbx_spec *spec, int64_t fd)
+{
+	const struct {
+		const char *option;
+		int64_t fd;
+	} users[] = {
+		{"--block-fd", spec->block_fd},
+		{"--sync-fd", spec->sync_fd},
+		{"--userns-block-fd", spec->userns_block_fd},
+		{"--userns", spec->userns_fd},
+		{"--userns2", spec->userns2_fd},
+		{"--pidns", spec->pidns_fd},
+		{"--net=fd:N", net_read_fd(spec->net)},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
+		if (users[i].fd == fd)
+			return users[i].option;
+	return NULL;
+}
+
 /* --block-fd, --sync-fd and those that the sandbox is told of by */
 static int resolve_sync(struct resolve *r)
 {
@@ -1602,16 +1652,15 @@ static int resolve_sync(struct resolve *r)
 		return err_usage(r->err, "--sync-fd",
 				 "cannot be combined with --as-pid-1: process 1 is the command, "
 				 "which is not to have the descriptor");
-	for (size_t i = 0; i < spec->n_pass_fds; i++)
-		if (spec->pass_fds[i] == spec->block_fd || spec->pass_fds[i] == spec->sync_fd ||
-		    spec->pass_fds[i] == spec->userns_block_fd ||
-		    spec->pass_fds[i] == spec->userns_fd || spec->pass_fds[i] == spec->userns2_fd ||
-		    spec->pass_fds[i] == spec->pidns_fd)
-			return err_usage(
-				r->err, "--pass-fd",
-				"descriptor %lld is that of another option, by which the command "
-				"does not get it",
-				(long long)spec->pass_fds[i]);
+	for (size_t i = 0; i < spec->n_pass_fds; i++) {
+		const char *rival = resolve_find_fd_user(spec, spec->pass_fds[i]);
+
+		if (rival)
+			return err_usage(r->err, "--pass-fd",
+					 "descriptor %lld is that of %s, by which the command does "
+					 "not get it",
+					 (long long)spec->pass_fds[i], rival);
+	}
 	if (spec->sync_fd >= 0)
 		e = resolve_check_fd(r, spec->sync_fd, "--sync-fd");
 	if (e == 0 && spec->block_fd >= 0)

@@ -11,7 +11,8 @@
 #define WORLD_INSIDE_QUOTED                                                                        \
 	"get() { timeout 60 bash -c \"cat < /dev/tcp/$1/$2\" 2>&1 | sed -n \"\\$s/.*: //;\\$p\"; " \
 	"}; "                                                                                      \
-	"await6() { until grep -q \"^fd00.* 00 .*tap0\" /proc/net/if_inet6; do sleep 0.05; done; " \
+	"await6() { until grep -q \"^fd00.* 00 .*\\(tap0\\|eth0\\)\" /proc/net/if_inet6; do "      \
+	"sleep 0.05; done; "                                                                       \
 	"}; "
 
 #define in_world(script)                                                                           \
@@ -39,6 +40,73 @@ Test(network, the_hosts_own_addresses_are_not_reached)
 		      "Connection refused\nhello\n");
 }
 
+/* Those that no interface has, and all of a prefix. */
+Test(network, what_only_a_route_makes_the_hosts_is_not_reached)
+{
+#define ROUTED                                                                                     \
+	"await6; get 203.0.113.7 80; get 203.0.113.200 80; get 2001:db8:1::7 80; "                 \
+	"get 2001:db8:1:0:8::1 80; get 203.0.113.1 80; get 2001:db8:1::1 80; "
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		"ip route add local 203.0.113.7 dev lo; ip route add local 203.0.113.128/25 dev "
+		"lo; "
+		"ip route add local 203.0.113.192/26 dev lo; "
+		"ip -6 route add local 2001:db8:1::7 dev lo; "
+		"ip -6 route add local 2001:db8:1:0:8::/80 dev lo; " INSIDE(
+			"user,ipv6,unfiltered", ROUTED) INSIDE("user,ipv6,lan", ROUTED));
+
+	expect_out(r, "hello\nhello\nhello\nhello\nhello\nhello\n"
+		      "Connection refused\nConnection refused\nConnection refused\n"
+		      "Connection refused\nhello\nhello\n");
+#undef ROUTED
+}
+
+/* Addresses, and prefixes, that the host gets while the sandbox runs. */
+/* @as: who starts it; it is the root of the world who gives that an address */
+static void expect_later_to_be_refused(const char *as, const char *net)
+{
+#define LATER                                                                                      \
+	"get 203.0.113.7 80; get 203.0.113.200 80; get 2001:db8:1::7 80; "                         \
+	"get 2001:db8:1:0:8::1 80; "
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autofree_ char *script = NULL;
+
+	cr_assert_gt(asprintf(&script,
+			      "mkfifo up go; %s $S --net=%s --bind . /mnt -- bash -c "
+			      "'" WORLD_INSIDE_QUOTED "await6; " LATER
+			      "echo > /mnt/up; read < /mnt/go; "
+			      "for i in {1..100}; do " LATER
+			      "done | { n=0; while ((n < 4)) && read w; do "
+			      "case $w in hello) n=0;; *) ((n++));; esac; done; }; " LATER
+			      "get 203.0.113.1 80' & read < up; "
+			      "ip addr add 203.0.113.7/32 dev lo; "
+			      "ip route add local 203.0.113.128/25 dev lo; "
+			      "ip -6 addr add 2001:db8:1::7/128 dev lo nodad; "
+			      "ip -6 route add local 2001:db8:1:0:8::/80 dev lo; echo > go; wait",
+			      as, net),
+		     0);
+	_autorun_ struct run_result r = world_run_as("", tree, script);
+
+	expect_out(r, "hello\nhello\nhello\nhello\n"
+		      "Connection refused\nConnection refused\nConnection refused\n"
+		      "Connection refused\nhello\n");
+#undef LATER
+}
+
+Test(network, what_the_host_gets_later_is_not_reached)
+{
+	expect_later_to_be_refused("unshare -U --map-user=1000 --map-group=1000", "user,ipv6,lan");
+}
+
+/* Each member's own monitor sees to it. */
+Test(network, what_the_host_gets_later_is_not_reached_by_members)
+{
+	expect_later_to_be_refused("", "lab,user,ipv6,lan");
+}
+
 Test(network, what_is_near_the_host_is_not_reached)
 {
 	in_world(INSIDE("user,lan", "get 192.168.77.2 80; ")
@@ -57,9 +125,9 @@ Test(network, the_hosts_neighbours_are_not_reached)
 	_autoclose_ int tree = tmp_tree(NULL);
 	_autorun_ struct run_result r = world_run_as(
 		"", tree,
-		"ip addr add 203.0.113.65/26 dev lo; "
-		"ip -6 addr add 2001:db8:1:0:1::1/80 dev lo; " INSIDE("user,ipv6,lan", NEIGHBOURS)
-			INSIDE("user,ipv6", NEIGHBOURS));
+		WORLD_BRIDGE "ip addr add 203.0.113.65/26 dev lan; "
+			     "ip -6 addr add 2001:db8:1:0:1::1/80 dev lan nodad; " INSIDE(
+				     "user,ipv6,lan", NEIGHBOURS) INSIDE("user,ipv6", NEIGHBOURS));
 
 	expect_out(r, "hello\nhello\nhello\nhello\nConnection refused\n"
 		      "Connection refused\nConnection refused\nhello\nhello\n"

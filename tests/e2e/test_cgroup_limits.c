@@ -152,6 +152,30 @@ Test(cgroup_limits, the_status_tells_what_was_used)
 	expect_said(r, "\"read-bytes\":null");
 }
 
+/* Nobody waits for it: the log has the line, and what is kept says what ended it. */
+Test(cgroup_limits, a_detached_one_tells_what_ended_it)
+{
+	_autoplace_ struct place p;
+
+	limits_start(&p);
+	_autorun_ struct run_result start =
+		limited(&p, ASKED, "--memory", "32M", "--detach", "--keep-record", "--name", "web",
+			"--", SH("exec tail /dev/zero"));
+	_autorun_ struct run_result code = sbx_in(&p, "wait", "web");
+	_autorun_ struct run_result logs = sbx_in(&p, "logs", "web");
+	_autorun_ struct run_result kept = sbx_in(&p, "inspect", "web");
+	_autorun_ struct run_result rm = sbx_in(&p, "rm", "web");
+
+	expect_success(start);
+	expect_out(code, "137\n");
+	expect_said(logs, "sbx: memory limit 32M reached: 1 process killed\n");
+	cr_expect(strstr(kept.out, "\"reason\": \"memory limit 32M reached: 1 process killed\""),
+		  "%s", kept.out);
+	cr_expect(strstr(kept.out, "\"oom-kills\": 1"), "%s", kept.out);
+	expect_success(rm);
+	expect_nothing_left(&p);
+}
+
 /* ---- where they come from ---- */
 
 /* In a leaf of what is delegated, with others: a cgroup beside that. */

@@ -97,6 +97,28 @@ Test(detach, needs_a_record)
 	close(p.tree);
 }
 
+/* Who follows the log has what sbx says at the end too, without anything being kept. */
+Test(detach, logs_follow_to_the_last_words)
+{
+	_autoplace_ struct place p;
+	_autosession_ struct session follower;
+
+	place_start(&p);
+	_autorun_ struct run_result r = detach_in(&p, "--stats",
+						  SH("echo up; trap 'echo bye; exit' TERM; "
+						     "while :; do sleep 0.01; done"));
+
+	expect_success(r);
+	session_sbx(&follower, &((struct run_options){.env = p.env}), "logs", "-f", "web");
+	cr_assert(session_expect(&follower, "up\n"));
+	_autorun_ struct run_result stop = sbx_in(&p, "stop", "web");
+	_autorun_ struct run_result end = session_finish(&follower);
+
+	expect_success(stop);
+	cr_expect_str_eq(end.out, "up\nbye\n");
+	cr_expect_eq(strncmp(end.err, "sbx: used: time ", 16), 0, "%s", end.err);
+}
+
 /* A command that is at its end at once has been executed all the same. */
 Test(detach, a_short_command_has_started)
 {

@@ -354,6 +354,20 @@ Test(doctor, a_user_without_a_range_is_told_how_to_have_one)
 	expect_same(doctor, launch, "/etc/subuid: has no range for", "usermod --add-subuids");
 }
 
+/* Where there are no other ids, an entry in a file helps nobody. */
+Test(doctor, a_root_of_one_id_is_told_to_go_elsewhere)
+{
+	_autorun_ struct run_result doctor =
+		run_program("unshare", "-Ur", sbx_program(), "doctor", "id-ranges");
+	_autorun_ struct run_result launch =
+		run_program("unshare", "-Ur", sbx_program(), "--map=range", "--", "true");
+
+	skip_unless(strstr(doctor.out, "has no range for root"), "root has ids of its own");
+	expect_same(doctor, launch, "/etc/subuid: has no range for root",
+		    "(as by \"unshare -r\") has no other ids to give");
+	cr_expect(!strstr(doctor.out, "usermod"), "%s", doctor.out);
+}
+
 Test(doctor, a_missing_helper_is_told_with_its_package)
 {
 	_autorun_ struct run_result here = run_sbx("doctor", "id-ranges");

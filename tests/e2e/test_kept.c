@@ -98,6 +98,107 @@ Test(kept, can_be_looked_into)
 	expect_out(inspect, "web exited 3 True /bin/sh 1\n");
 }
 
+/* What of the record, as Python prints it; @expression is of `b`. */
+static struct run_result inspect_in(const struct place *p, const char *expression)
+{
+	_autofree_ char *text = NULL;
+
+	cr_assert_gt(asprintf(&text,
+			      "$0 inspect web | python3 -c 'import json,sys; b = "
+			      "json.load(sys.stdin)[0]; print(%s)'",
+			      expression),
+		     0);
+	return run_argv(&(struct run_options){.env = p->env},
+			(const char *const[]){SH(text), sbx_program(), NULL});
+}
+
+/* Nobody is there to read standard error: it is in the log, and the record says what ended it. */
+Test(kept, what_sbx_says_at_the_end_is_there)
+{
+	_autoplace_ struct place p;
+
+	place_start(&p);
+	_autorun_ struct run_result start =
+		keep_in(&p, "web", "--stats", "--timeout", "0.5", "--kill-after", "0",
+			SH("printf half >&2; exec sleep 1000"));
+
+	expect_success(start);
+	cr_assert(wait_until(none_runs, &p));
+	_autorun_ struct run_result logs = sbx_in(&p, "logs", "web");
+	_autorun_ struct run_result inspect =
+		inspect_in(&p, "b[\"status\"], b[\"exit-code\"], b[\"reason\"],"
+			       " b[\"resources\"][\"wall-ms\"] >= 500, sorted(b[\"resources\"])");
+
+	expect_out(logs, "");
+	cr_expect(strstr(logs.err, "half\nsbx: --timeout: the time is up, the sandbox was killed\n"
+				   "sbx: used: time "),
+		  "%s", logs.err);
+	cr_expect_eq(logs.err[logs.err_len - 1], '\n');
+	expect_out(inspect, "exited 124 the time is up, the sandbox was killed True "
+			    "['max-rss-kb', 'system-ms', 'user-ms', 'wall-ms']\n");
+}
+
+/* So it is with a failure of sbx's own, when who started it has gone. */
+Test(kept, a_late_failure_is_in_the_log)
+{
+	_autoplace_ struct place p;
+
+	place_start(&p);
+	_autorun_ struct run_result start = keep_in(&p, "web", "sleep", "1000");
+	_autorun_ struct run_result init = run_argv(
+		&((struct run_options){.env = p.env}),
+		(const char *const[]){SH("kill -9 $($0 inspect web | sed -n '/\"init\"/,/}/"
+					 "s/.*\"pid\": *\\([0-9]*\\).*/\\1/p')"),
+				      sbx_program(), NULL});
+
+	expect_success(start);
+	expect_success(init);
+	cr_assert(wait_until(none_runs, &p));
+	_autorun_ struct run_result logs = sbx_in(&p, "logs", "web");
+	_autorun_ struct run_result inspect =
+		inspect_in(&p, "b[\"status\"], b[\"exit-code\"], b[\"reason\"]");
+
+	cr_expect_eq(
+		strncmp(logs.err, "sbx: the sandbox's first process was killed by signal 9\n", 56),
+		0, "%s", logs.err);
+	expect_out(inspect, "failed 125 the sandbox's first process was killed by signal 9\n");
+}
+
+/* The warning is repeated where it can be read. */
+Test(kept, that_there_are_no_limits_is_in_the_log)
+{
+	_autoplace_ struct place p;
+
+	place_start(&p);
+	_autorun_ struct run_result start =
+		keep_in(&p, "web", "--memory", "64M", "--limits=try", SH("echo ran >&2"));
+
+	expect_success(start);
+	skip_unless(strstr(start.err, "sbx: no limits are set: "), "limits can be set here");
+	cr_assert(wait_until(none_runs, &p));
+	_autorun_ struct run_result logs = sbx_in(&p, "logs", "web");
+
+	cr_expect_eq(strncmp(logs.err, "ran\nsbx: no limits are set: ", 28), 0, "%s", logs.err);
+}
+
+/* An ordinary end has no reason; what was used is told all the same. */
+Test(kept, what_was_used_is_kept_without_being_asked_for)
+{
+	_autoplace_ struct place p;
+
+	place_start(&p);
+	_autorun_ struct run_result start = keep_in(&p, "web", SH("exit 3"));
+
+	expect_success(start);
+	cr_assert(wait_until(none_runs, &p));
+	_autorun_ struct run_result logs = sbx_in(&p, "logs", "web");
+	_autorun_ struct run_result inspect = inspect_in(
+		&p, "b[\"exit-code\"], b[\"reason\"], b[\"resources\"][\"max-rss-kb\"] > 0");
+
+	cr_expect_str_eq(logs.err, "");
+	expect_out(inspect, "3 None True\n");
+}
+
 /* What acts on a sandbox says that there is none any more. */
 Test(kept, cannot_be_acted_on)
 {

@@ -62,6 +62,15 @@ Test(limits, nice_and_oom_score_are_set)
 	expect_failure(score, 125, "/proc/self/oom_score_adj");
 }
 
+/* What raises the caller's limit would not help. */
+Test(limits, too_few_files_to_start_with_are_told_by_the_option)
+{
+	_autorun_ struct run_result r = in_usr("--rlimit", "nofile=3", "--", "/usr/bin/true");
+
+	expect_failure(r, 125, "Too many open files");
+	expect_failure(r, 125, "give --rlimit nofile= a higher");
+}
+
 Test(limits, texts_that_mean_nothing_are_usage_errors)
 {
 	static const char *const rows[][3] = {

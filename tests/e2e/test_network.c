@@ -388,8 +388,9 @@ Test(network, the_word_lan_means_the_hosts_networks)
 	_autoclose_ int tree = tmp_tree(NULL);
 	_autorun_ struct run_result r = world_run_as(
 		"", tree,
-		"ip addr add 203.0.113.65/26 dev lo; ip addr add 203.0.113.66/28 dev lo; "
-		"ip addr add 203.0.113.129/26 dev lo; ip addr add 203.0.113.67/26 dev lo; "
+		WORLD_BRIDGE
+		"ip addr add 203.0.113.65/26 dev lan; ip addr add 203.0.113.66/28 dev lan; "
+		"ip addr add 203.0.113.129/26 dev lan; ip addr add 203.0.113.67/26 dev lan; "
 		"both() { $S --net=user \"$@\" -- bash -c '" GET
 		"get 203.0.113.70 80; get 203.0.113.130 80; get 203.0.113.1 80'; }; both; "
 		"both --allow-net lan; both --allow-net 203.0.113.64/26 --deny-net any; "
@@ -403,6 +404,51 @@ Test(network, the_word_lan_means_the_hosts_networks)
 		      "Connection refused\nConnection refused\nhello\n"
 		      "hello\nConnection refused\nhello\n"
 		      "Connection refused\nhello\n");
+}
+
+/* More than the rules are for: closed is what cannot be kept out of reach. */
+#define MANY                                                                                       \
+	"for i in {0..4}; do for j in {1..250}; do echo addr add 172.31.$i.$j/32 dev lo; done; "   \
+	"done | ip -b -; "
+
+Test(network, new_addresses_that_cannot_be_refused_end_the_sandbox)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r =
+		world_run_as("", tree,
+			     "mkfifo up; $S --net=user --bind . /mnt -- bash -c 'echo > /mnt/up; "
+			     "exec sleep 1000' & read < up; " MANY "wait $!; echo $?; " LEFT);
+
+	expect_out(r, "125\n");
+	cr_expect(strstr(r.err, "--net=user: the network was closed: the host has more than 1024 "
+				"addresses"),
+		  "%s", r.err);
+}
+
+Test(network, or_close_its_network)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		"mkfifo up go; $S --net=user,on-death=keep --bind . /mnt -- bash -c '" GET
+		"get 203.0.113.1 80; echo > /mnt/up; read < /mnt/go; get 203.0.113.1 80; "
+		"exit 7' & read < up; " MANY LEFT "echo > go; wait $!; echo $?");
+
+	expect_out(r, "hello\nNetwork is unreachable\n7\n");
+	cr_expect(strstr(r.err, "the command has no network any more: the network was closed"),
+		  "%s", r.err);
+}
+
+Test(network, a_rule_for_a_resolver_takes_one)
+{
+	in_world("$S --net=user,dns=none --allow-net dns -- echo ran; echo $?; "
+		 "$S --net=user,dns=none --deny-net dns -- echo denied");
+
+	expect_out(r, "125\ndenied\n");
+	cr_expect(strstr(r.err, "--allow-net: \"dns\": there is no resolver with dns=none"), "%s",
+		  r.err);
 }
 
 /* They open nothing without the word, and that is not what was meant. */

@@ -92,6 +92,17 @@ Test(shared, names_come_and_go_with_the_members)
 	expect_out(r, "2\n10.0.2.16 one\n10.0.2.17 two\n10.0.2.16 one\ncannot\n");
 }
 
+/* What others have for another in /etc/hosts would never lead to it. */
+Test(shared, a_name_that_stands_for_something_else_is_refused)
+{
+	in_world("for name in localhost Host.Internal ip6-loopback $(uname -n); do "
+		 "$S --net=lab --name $name -- echo ran; echo $?; done; "
+		 "$S --name localhost -- echo alone");
+
+	expect_out(r, "125\n125\n125\n125\nalone\n");
+	cr_expect(strstr(r.err, "--name: \"localhost\" stands for something else"), "%s", r.err);
+}
+
 /* The host's file is covered there, not written to. */
 Test(shared, a_root_of_the_hosts_has_the_names_too)
 {
@@ -432,6 +443,14 @@ Test(shared, a_namespace_made_elsewhere_is_joined)
 		       "$S --net=fd:7 --map=range -- true 2> /dev/null; echo $?");
 
 	expect_out(r, "joined\njoined\n1000\nthat of descriptor 7\n125\n");
+}
+
+Test(shared, a_namespace_is_not_the_commands_descriptor_too)
+{
+	in_world(OTHER "$S --net=fd:7 --pass-fd 7 -- echo ran; echo $?");
+
+	expect_out(r, "125\n");
+	cr_expect(strstr(r.err, "--pass-fd: descriptor 7 is that of --net=fd:N"), "%s", r.err);
 }
 
 /* The namespaces of the command's, not those that are new alone. */

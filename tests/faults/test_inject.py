@@ -94,6 +94,10 @@ HARMLESS = [
     ("monitor", "newfstatat", "newuidmap|newgidmap", None),
     # Does it have its set-user-ID bit? Running it will tell.
     ("monitor", "access", "newuidmap|newgidmap", None),
+    ("monitor", "setsockopt", r"^\d+ 270 ", None),
+    # NETLINK_GET_STRICT_CHK: without it all routes of the host are told, and chosen from here.
+    ("monitor", "getrusage", "", None),
+    # What is kept of a sandbox does not say then how much time it took of a processor.
     ("monitor", "poll", " 1 $", None),
     # A second look, in case there is more news than poll(2) told; the next turn finds it too.
     ("monitor", "bind|fchmod|listen|socket", "", None),

@@ -8,8 +8,10 @@
  *     198.51.100.9, 2001:db8:2::9        the host's, public ones
  *     169.254.169.254                    a metadata service
  *
- * The kernel has no dummy interfaces everywhere, so all of it are local routes of lo. What
- * listens, on every address, says "hello" on 80, and the port that it was asked at on 5300.
+ * The kernel has no dummy interfaces everywhere, so all of it are local routes of lo; those that
+ * are not the host's own in a table apart, as of a transparent proxy. world_bridge is an interface
+ * for who wants a network that the host is in. What listens, on every address, says "hello" on 80,
+ * and the port that it was asked at on 5300.
  *
  * A script runs there as the user 1000, who has no privilege over that network, or as root
  * of that namespace, where it says so. $S is sbx with /usr, and with one id, since there may be a
@@ -36,6 +38,8 @@ static const char world_server[] =
 	"        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
 	"        if family == socket.AF_INET6:\n"
 	"            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)\n"
+	"        else:\n"
+	"            s.setsockopt(socket.SOL_IP, 19, 1)\n" /* IP_TRANSPARENT */
 	"        s.bind((any, port))\n"
 	"        s.listen(64)\n"
 	"        threading.Thread(target=serve, args=(s, word), daemon=True).start()\n"
@@ -48,12 +52,18 @@ static const char world_server[] =
 
 static const char world_setup[] =
 	"set -e; ip link set lo up; "
-	"ip route add local 203.0.113.0/24 dev lo; ip route add local 192.168.77.0/24 dev lo; "
-	"ip route add local 169.254.169.254/32 dev lo; ip addr add 192.168.77.1/32 dev lo; "
-	"ip addr add 198.51.100.9/32 dev lo; ip -6 addr add 2001:db8:2::9/128 dev lo; "
-	"ip -6 route add local 2001:db8:1::/64 dev lo; "
+	"ip addr add 192.168.77.1/32 dev lo; ip addr add 198.51.100.9/32 dev lo; "
+	"ip -6 addr add 2001:db8:2::9/128 dev lo; "
+	"for net in 203.0.113.0/24 192.168.77.0/24 169.254.169.254/32; do "
+	"ip route add local $net dev lo src 198.51.100.9 table 100; "
+	"ip rule add to $net lookup 100; done; "
+	"ip -6 route add local 2001:db8:1::/64 dev lo table 100; "
+	"ip -6 rule add to 2001:db8:1::/64 lookup 100; "
 	"coproc SERVER { exec python3 -I -c \"$SERVER_TEXT\"; }; read -r ready <&${SERVER[0]}; "
 	"test \"$ready\" = ready; set +e; ";
+
+/* With it a script begins, as root of the world. */
+#define WORLD_BRIDGE "ip link add lan type bridge; ip link set lan up; "
 
 static inline void world_skip(void)
 {

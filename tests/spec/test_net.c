@@ -130,7 +130,9 @@ Test(net, the_host_comes_before_what_is_opened)
 		"user",		 "user,lan",	     "user,ipv6",
 		"user,lan,ipv6", "user,dns=9.9.9.9", "user,allow-host-loopback"};
 	static const char *const always[] = {
-		"ip daddr { 198.51.100.9 } goto refuse\n",
+		"set host4 {\ntype ipv4_addr\nelements = { 198.51.100.9 }\n}\n",
+		"ip daddr @host4 goto refuse\n",
+		"ip daddr @nets4 goto refuse\n",
 		"ip daddr 10.0.2.0/24 goto refuse\n",
 		" 127.0.0.0/8,",
 		" 224.0.0.0/4,",
@@ -138,8 +140,9 @@ Test(net, the_host_comes_before_what_is_opened)
 		" 169.254.169.254/32,",
 	};
 	static const char *const ipv6[] = {
-		"ip6 daddr { 64:ff9b::c633:6409 } goto refuse\n",
-		"ip6 daddr { 2001:db8::9 } goto refuse\n",
+		"ip6 daddr @host6 goto refuse\n",
+		"ip6 daddr @nets6 goto refuse\n",
+		"set host6 {\ntype ipv6_addr\nelements = { 64:ff9b::c633:6409, 2001:db8::9 }\n}\n",
 		"ip6 daddr fd00::/64 goto refuse\n",
 		" fd00:ec2::254/128,",
 		" ::ffff:0:0/96,",

@@ -184,12 +184,11 @@ Test(netrules, a_rule_that_denies_leads_to_the_refusal)
 		 "refuse\n"},
 		{"2001:db8::/32", "ip6 daddr 2001:db8::/32 goto refuse\n"},
 		{"dns", "ip daddr 10.0.2.3 meta l4proto { tcp, udp } th dport 53 goto refuse\n"},
-		{"host:22", "ip daddr { 198.51.100.9 } meta l4proto { tcp, udp } th dport { 22 } "
-			    "goto refuse\n"
-			    "ip6 daddr { 64:ff9b::c633:6409 } meta l4proto { tcp, udp } th dport "
-			    "{ 22 } goto refuse\n"
-			    "ip6 daddr { 2001:db8::9 } meta l4proto { tcp, udp } th dport { 22 } "
-			    "goto refuse\n"},
+		{"host:22",
+		 "ip daddr @host4 meta l4proto { tcp, udp } th dport { 22 } goto refuse\n"
+		 "ip daddr @nets4 meta l4proto { tcp, udp } th dport { 22 } goto refuse\n"
+		 "ip6 daddr @host6 meta l4proto { tcp, udp } th dport { 22 } goto refuse\n"
+		 "ip6 daddr @nets6 meta l4proto { tcp, udp } th dport { 22 } goto refuse\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -13,7 +13,7 @@
 #include "sbx/run/log.h"
 #include "sbx/run/register.h"
 
-enum { DETACH_SOURCES = 4 };
+enum { DETACH_SOURCES = 5 };
 
 /* What the starter is told, once, in one packet. */
 struct detach_news {
@@ -24,13 +24,16 @@ struct detach_news {
 
 struct detach {
 	int read_fds[DETACH_SOURCES];  /* owned; standard output and error, the master of the
-					  command's  terminal, the sign of the start */
-	int write_fds[DETACH_SOURCES]; /* owned; their other ends, until PID 1 has them */
+					  command's  terminal, what sbx says, the sign of the
+					  start */
+	int write_fds[DETACH_SOURCES]; /* owned; their other ends, until PID 1 has them; that of
+					  what sbx says stays, and is -1 with its reading end */
 	int stdin_fd; /* owned; the command's standard input, until PID 1 has it; -1: it has none */
 	int input_fd; /* owned; its other end */
 	struct control *control; /* borrowed, always there; whom else to tell what was printed */
 	int notify_fd;		 /* borrowed; where to tell; -1: told, or nobody listens */
 	int null_fd;		 /* owned */
+	bool in_line;		 /* standard error, or the terminal, is behind half a line */
 	struct log log;
 };
 
@@ -46,4 +49,6 @@ void detach_fill_poll(const struct detach *detach, struct pollfd pfds[DETACH_SOU
 bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES]);
 void detach_tell_start(struct detach *detach, const struct label *label);
 void detach_drain(struct detach *detach);
+bool detach_is_told(const struct detach *detach);
+void detach_drain_words(struct detach *detach);
 void detach_finish(struct detach *detach);

@@ -47,7 +47,8 @@ enum handshake_type {
 	HANDSHAKE_BUS_READY, /* it is there */
 	HANDSHAKE_NET,	     /* fd: its network namespace, which is to get a network (--net=user) */
 	HANDSHAKE_NET_API,   /* fd: a directory, for the socket of who makes the network */
-	HANDSHAKE_NET_RULES, /* its rules are set, which NET_READY does not wait for */
+	HANDSHAKE_NET_RULES, /* its rules are set, which NET_READY does not wait for; with a
+				socket to add to them */
 	HANDSHAKE_NET_READY, /* it has one; number: of one that is shared, the address in it */
 	HANDSHAKE_NAMES,     /* fd: /etc/hosts, before NET: others write there (--net=NAME) */
 	HANDSHAKE_WHO,	     /* who is the command? Somebody wants to join it */

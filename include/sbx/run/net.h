@@ -30,5 +30,6 @@ bool net_rules_are_awaited(const struct net_job *job);
 bool net_job_is_starting(const struct net_job *job);
 bool net_job_hear(struct net_job *job);
 int net_job_reap(struct net_job *job, struct sbx_err *err);
+int net_job_close(struct net_job *job, struct sbx_err *err);
 int net_blame(const struct net_job *job, int r, struct sbx_err *err);
 int net_job_timed_out(const struct net_job *job, int seconds, struct sbx_err *err);

@@ -26,9 +26,11 @@ enum stats_id {
 	STATS_COUNT_,
 };
 
+enum { STATS_REACHED_MAX = 256 }; /* of the words about limits */
+
 struct stats {
-	bool has_cgroup;
-	uint32_t known; /* bit n: enum stats_id */
+	uint32_t has_cgroup; /* a bool, in a form that is kept in a file (kept.h) */
+	uint32_t known;	     /* bit n: enum stats_id */
 	uint64_t value[STATS_COUNT_];
 };
 
@@ -38,5 +40,4 @@ void stats_read_cgroup(struct stats *stats, int limits_fd, int payload_fd, bool 
 void stats_describe(const struct stats *stats, struct str_buf *out);
 void stats_describe_limits(const struct stats *stats, const struct plan_limits *limits,
 			   struct str_buf *out);
-void stats_add_json(struct json_out *json, const struct stats *stats,
-		    const struct plan_limits *limits);
+void stats_add_json(struct json_out *json, const struct stats *stats, const char *reached);

@@ -11,6 +11,9 @@
 #include "sbx/spec/plan.h"
 #include "sbx/spec/probe.h"
 
+/* In every /etc/hosts that it makes, and the name of the machine; see base_text_hosts(). */
+#define BASE_HOSTS_NAMES "localhost", "ip6-localhost", "ip6-loopback", "host.internal"
+
 /* What the base depends on, besides the host. */
 struct base_wanted {
 	const struct sbx_spec *spec;

@@ -18,6 +18,9 @@ enum { NET_MEMBER_FIRST = 16, NET_MEMBERS_MAX = 128 };
 /* What the rules are in, of the family inet. */
 #define NET_TABLE "sbx"
 #define NET_CHAIN "out"
+/* The sets of what is the host's: addresses, and prefixes; behind it a 4 or a 6. */
+#define NET_SET_HOST "host"
+#define NET_SET_NETS "nets"
 
 enum { NET_DNS_MAX = 3, NET_HOST_MAX = 1024 }; /* resolv.conf(5) knows three */
 
@@ -61,6 +64,8 @@ struct net_scene {
 	const struct net_words *words;
 	const struct net_address *host; /* its addresses; one that is there twice does not matter */
 	size_t n_host;
+	const struct net_link *nets; /* all of whose addresses are the host's; none in another */
+	size_t n_nets;
 	const struct net_link *links; /* none is in another, or private */
 	size_t n_links;
 	const struct netrule *rules; /* of --allow-net and --deny-net, see netrules.h */
@@ -70,6 +75,7 @@ struct net_scene {
 
 int net_read(const char *text, const char *option, struct net_words *ret, struct sbx_err *err);
 bool net_is_shared(const char *text);
+int64_t net_read_fd(const char *text);
 int net_parse_address(const char *text, struct net_address *ret);
 unsigned net_members(unsigned prefix);
 bool net_key_differs(const char *ours, const char *theirs, struct str_buf *ret);
@@ -78,6 +84,10 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 	       struct sbx_err *err);
 const char *net_resolv_conf(const struct net_words *words, struct arena *arena);
 
+/* For net_host.c. */
+bool net_covers(const struct net_address *net, unsigned net_bits, const struct net_address *address,
+		unsigned bits);
+
 /* For netrules.c. */
 bool net_is_near(const struct net_scene *scene, const struct net_address *address, unsigned bits);
 bool net_is_own(const struct net_words *words, const struct net_address *address);
@@ -85,7 +95,7 @@ bool net_is_gateway(const struct net_words *words, const struct net_address *add
 bool net_is_nowhere(const struct net_address *a);
 size_t net_list_dns(const struct net_words *words, struct net_address ret[NET_DNS_MAX]);
 void net_put_address(struct str_buf *out, const struct net_address *a);
-void net_put_host(struct str_buf *out, const struct net_scene *scene, const char *tail);
+void net_put_host(struct str_buf *out, const char *tail);
 void net_put_members(struct str_buf *out, const struct net_words *words);
 void net_put_metadata(struct str_buf *out, const char *tail);
 void net_put_near(struct str_buf *out, const struct net_scene *scene, const char *but4,

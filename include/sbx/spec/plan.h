@@ -290,11 +290,13 @@ struct plan_net {
 	const struct plan_share *share; /* NULL: the sandbox's own */
 	const char *args[PLAN_NET_ARGS_MAX]; /* of it, without those that name descriptors */
 	size_t n_args;
-	bool by_pid;			   /* it enters by PID 1's number, see run/net.c */
-	bool has_own_sandbox;		   /* it hides the host's files from itself */
-	const char *nft;		   /* absolute path; NULL: unfiltered */
-	const char *rules;		   /* for it */
-	unsigned n_rules;		   /* of them in the chain NET_CHAIN, see spec/net.h */
+	bool by_pid;		     /* it enters by PID 1's number, see run/net.c */
+	bool has_own_sandbox;	     /* it hides the host's files from itself */
+	const char *nft;	     /* absolute path; NULL: unfiltered */
+	const char *rules;	     /* for it */
+	unsigned n_rules;	     /* of them in the chain NET_CHAIN, see spec/net.h */
+	const struct net_link *host; /* what is the host's in them, see spec/net.h */
+	size_t n_host;
 	const char *resolv_conf, *gateway; /* the latter NULL where the host is not reached by it */
 	const struct plan_net6 *ipv6;	   /* NULL: none */
 	const char *text;		   /* for people: what can be reached */
