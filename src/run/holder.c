@@ -21,7 +21,7 @@
  *
  * The bridge has no address: the host side of it reaches nobody and nobody reaches it. Who is
  * where on it cannot be changed by a member, whose command has no CAP_NET_ADMIN or CAP_NET_RAW
- * over its network. What it may send to the internet its own rules say (spec/net.c).
+ * over its network. What it may send to the internet its own rules say (spec/net_filter.c).
  *
  * Each member's /etc/hosts is a file in memory, of which the holder has a descriptor. It writes
  * all of them when a member comes or goes: the lines behind the first that the file had, in one

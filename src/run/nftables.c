@@ -262,8 +262,8 @@ static int nftables_hear(int fd, unsigned n)
 }
 
 /**
- * Have an address, or all of a prefix, refused that the rules have not had (see spec/net.c). One
- * that they have is none the worse for it.
+ * Have an address, or all of a prefix, refused that the rules have not had (see spec/net_filter.c).
+ * One that they have is none the worse for it.
  * @fd: of a socket in the network that they are of
  *
  * Return: 0 when it is; or -errno: it is not.

@@ -6,7 +6,7 @@
  *
  * slirp4netns(1) listens on the host, and what connects there it sends into the sandbox: as
  * if it came from its gateway's address (10.0.2.2) where the host itself connects, else from
- * where it comes from. Both may be addresses that the rules of net.c refuse, and what the
+ * where it comes from. Both may be addresses that the rules of net_filter.c refuse, and what the
  * sandbox answers has to get out:
  *
  * - TCP: a connection begins with a SYN that has no other flag. Whatever is not that belongs
