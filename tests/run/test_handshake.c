@@ -32,7 +32,7 @@ static void pair_close(struct pair *pair)
 static bool has_fd(enum handshake_type type)
 {
 	return type == HANDSHAKE_LISTENER || type == HANDSHAKE_PTY || type == HANDSHAKE_BUS ||
-	       type == HANDSHAKE_NET || type == HANDSHAKE_PAYLOAD ||
+	       type == HANDSHAKE_NET || type == HANDSHAKE_NET_RULES || type == HANDSHAKE_PAYLOAD ||
 	       type == HANDSHAKE_LAYERS_READY || type == HANDSHAKE_FUSE_HELPER ||
 	       type == HANDSHAKE_FUSE_MOUNT;
 }
