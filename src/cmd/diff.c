@@ -30,8 +30,8 @@ struct diff {
 	struct cow_counts counts;
 	struct sink sink;
 	struct json_out json;
-	char *line;  /* owned, PATCH_ROOM */
-	char *other; /* owned, PATCH_ROOM */
+	char *line; /* owned, PATCH_ROOM */
+	struct patch patch;
 };
 
 static char diff_letter(const struct cow_entry *e)
@@ -137,19 +137,18 @@ static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_
 		[PATCH_BINARY] = "  binary, not shown",
 		[PATCH_TOO_LARGE] = "  too large to be shown",
 	};
-	const struct patch patch = {&d->sink, d->colour, d->terminal, d->line, d->other};
 	struct str_buf line = {.data = d->line, .size = PATCH_ROOM};
 	enum patch_rest rest;
-	int r = patch_put(&patch, e, &rest, err);
+	int r = patch_put(&d->patch, e, &rest, err);
 
 	if (r < 0 || rest == PATCH_WHOLE)
 		return r;
-	sink_puts(&d->sink, "# ");
+	sink_puts(d->patch.sink, "# ");
 	diff_put_list(d, &line, e);
 	line.len -= d->colour ? strlen("\033[m\n") : 1;
 	str_buf_puts(&line, rests[rest]);
 	str_buf_puts(&line, d->colour ? "\033[m\n" : "\n");
-	sink_write(&d->sink, line.data, line.len);
+	sink_write(d->patch.sink, line.data, line.len);
 	return 0;
 }
 
@@ -163,7 +162,7 @@ static void diff_begin_root(struct diff *d)
 	str_buf_puts(&line, "# in ");
 	cow_cmd_put_path(&line, &d->cow->session, d->root, ".");
 	str_buf_puts(&line, "\n");
-	sink_write(&d->sink, line.data, line.len);
+	sink_write(d->patch.sink, line.data, line.len);
 }
 
 /* ---- entries ---- */
@@ -243,6 +242,7 @@ static void diff_end(struct diff *d)
 static int diff_print(struct diff *d, struct sbx_err *err)
 {
 	const struct cow_visitor visitor = {diff_entry, diff_enter, diff_leave, d};
+	struct sbx_err other; /* what went wrong first is told */
 	int r = 0, w;
 
 	if (d->form == DIFF_JSON)
@@ -250,6 +250,10 @@ static int diff_print(struct diff *d, struct sbx_err *err)
 	for (d->root = 0; d->root < d->cow->session.n_roots && r == 0; d->root++) {
 		diff_begin_root(d);
 		r = cow_walk(&d->cow->session, d->root, &visitor, err);
+	}
+	if (d->form == DIFF_PATCH) {
+		w = patch_finish(&d->patch, r < 0 ? &other : err);
+		r = r < 0 ? r : w;
 	}
 	if (r == 0)
 		diff_end(d);
@@ -286,10 +290,9 @@ static int diff_choose_form(const struct cmd_words *words, enum diff_form *ret, 
 int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	_autocow_ struct cow_cmd cow = {0};
-	_autofree_ char *line = malloc(PATCH_ROOM), *other = malloc(PATCH_ROOM);
-	char room[DIFF_ROOM];
-	struct diff d = {
-		.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line, .other = other};
+	_autofree_ char *line = malloc(PATCH_ROOM);
+	char room[DIFF_ROOM], spool_room[DIFF_ROOM];
+	struct diff d = {.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line};
 	struct pager pager;
 	int r = cow_cmd_begin(argc, argv, &cow, err);
 
@@ -297,13 +300,19 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = diff_choose_form(&cow.words, &d.form, err);
 	if (r == 0)
 		r = cow_cmd_choose(&cow, true, COW_LOCK_READ, err);
-	if (r == 0 && (!line || !other))
+	if (r == 0 && !line)
 		r = err_oom(err);
 	if (r < 0)
 		return r;
 	d.json = (struct json_out)JSON_OUT(&d.sink);
 	d.terminal = isatty(STDOUT_FILENO);
 	d.colour = pager_has_colour();
+	d.patch = (struct patch){.sink = &d.sink,
+				 .out = &d.sink,
+				 .colour = d.colour,
+				 .terminal = d.terminal,
+				 .room = line,
+				 .spool = SINK_TO_FD(-1, spool_room)};
 	pager_start(&pager);
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = diff_print(&d, err);

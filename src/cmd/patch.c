@@ -2,8 +2,9 @@
 /*
  * patch: see patch.h.
  *
- * A file that is new or goes is written here, line by line. Where it changes lines.c finds out
- * what, or diff(1) where that is much, and is given descriptors: no name of the layer is looked up
+ * A file that is new or goes is written here, line by line. Where it changes diff(1) finds out
+ * what, for many files together (compare.h); until it does, what comes behind waits in a spool,
+ * which is memory, and in which each pair has its place. No name of the layer is looked up
  * twice. What becomes another type, or a link with another target, goes first and is made anew
  * then, as git has it; a directory that goes is written as the files in it.
  */
@@ -15,18 +16,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sbx/base/io.h"
-#include "sbx/base/proc.h"
-#include "sbx/cmd/lines.h"
 #include "sbx/cmd/patch.h"
 
 enum {
-	PATCH_TEXT_MAX = 8 << 20, /* bytes of a file that is shown */
-	PATCH_DIFF_MAX = 32 << 20,
-	PATCH_LOOK_BYTES = 8000, /* where a NUL makes a file binary; as git has it */
+	PATCH_TEXT_MAX = COMPARE_TEXT_MAX, /* bytes of a file that is shown */
+	PATCH_SPOOL_MAX = 4 << 20,	   /* what waits for diff(1) */
+	PATCH_LOOK_BYTES = 8000,	   /* where a NUL makes a file binary; as git has it */
 	PATCH_PIECE = 512,
 };
 
@@ -75,20 +73,6 @@ static void patch_put_line(const struct patch *p, char first, const char *text, 
 	else
 		sink_write(p->sink, text, len);
 	sink_puts(p->sink, *colour ? "\033[m\n" : "\n");
-}
-
-/* What diff(1) has said. */
-static void patch_put_lines(const struct patch *p, const char *text, size_t len)
-{
-	while (len > 0) {
-		const char *end = memchr(text, '\n', len);
-		size_t n = end ? (size_t)(end - text) : len;
-
-		patch_put_line(p, text[0], text, n);
-		n += end ? 1 : 0;
-		text += n;
-		len -= n;
-	}
 }
 
 /* ---- names ---- */
@@ -362,118 +346,177 @@ static int patch_put_removed(const struct patch *p, const struct cow_entry *e,
 
 /* ---- two sides ---- */
 
-static const char *patch_program(void)
+/* How far the spool is filled. */
+static off_t patch_tell(const struct patch *p)
 {
-	return access("/usr/bin/diff", X_OK) == 0 ? "/usr/bin/diff" : "/bin/diff";
+	return lseek(p->spool.fd, 0, SEEK_CUR) + (off_t)p->spool.buf.len;
 }
 
-/* Both sides, where they are small and differ in few lines: without another process. */
-static int patch_compare(const struct patch *p, const char *path, const struct patch_side *sides[2],
-			 bool *ret_done, struct sbx_err *err)
+/* What is in the spool, up to there. */
+static int patch_show_until(struct patch *p, off_t end)
 {
-	struct str_buf label = {.data = p->room, .size = PATCH_ROOM};
-	_autoarena_ struct arena arena;
-	char *texts[2], *hunks = NULL;
-	size_t lens[2], len = 0;
-	FILE *out;
+	char piece[PATCH_PIECE];
+
+	while (p->shown < end) {
+		off_t left = end - p->shown;
+		size_t want = left < PATCH_PIECE ? (size_t)left : PATCH_PIECE;
+		ssize_t n = pread(p->spool.fd, piece, want, p->shown);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		sink_write(p->out, piece, (size_t)n);
+		p->shown += n;
+	}
+	return p->out->failed;
+}
+
+/* Pairs before that one do not differ any more, and their names are left out. */
+static int patch_pass_to(struct patch *p, size_t pair)
+{
 	int r = 0;
 
-	*ret_done = false;
-	arena_init(&arena);
-	for (int i = 0; i < 2; i++) {
-		if (sides[i]->st->st_size > LINES_TEXT_MAX)
-			return 0;
-		r = io_read_all(sides[i]->fd, LINES_TEXT_MAX, &arena, &texts[i], &lens[i]);
-		if (r == -EFBIG)
-			return 0;
-		if (r < 0)
-			return err_system(err, -r, path, "cannot be read");
-		if (memchr(texts[i], '\0', lens[i]))
-			return 0;
+	for (; p->n_passed < pair && r == 0; p->n_passed++) {
+		const struct patch_place *place = &p->places[p->n_passed];
+
+		r = patch_show_until(p, place->names);
+		p->shown = place->behind;
 	}
-	out = open_memstream(&hunks, &len);
-	if (!out)
-		return err_oom(err);
-	r = lines_compare(texts[0], lens[0], texts[1], lens[1], out);
-	if (fclose(out) != 0 || r < 0) {
-		free(hunks);
-		return err_oom(err);
-	}
-	*ret_done = r == 1;
-	if (len > 0) {
-		str_buf_puts(&label, "--- ");
-		(void)patch_label(&label, "a/", path);
-		patch_put_line(p, '-', label.data, label.len);
-		label.len = 0;
-		str_buf_puts(&label, "+++ ");
-		(void)patch_label(&label, "b/", path);
-		patch_put_line(p, '+', label.data, label.len);
-		patch_put_lines(p, hunks, len);
-	}
-	free(hunks);
-	return 0;
+	return r;
 }
 
-static int patch_run(const struct patch *p, const char *path, int old_fd, int new_fd,
-		     struct sbx_err *err)
+static int patch_begin_pair(void *arg, size_t pair)
 {
-	char old_path[32], new_path[32], *text = NULL;
-	struct str_buf old_label = {.data = p->room, .size = PATCH_ROOM};
-	struct str_buf new_label = {.data = p->other, .size = PATCH_ROOM};
-	const char *const argv[] = {"diff",    "-u",
-				    "--label", patch_label(&old_label, "a/", path),
-				    "--label", patch_label(&new_label, "b/", path),
-				    "--",      old_path,
-				    new_path,  NULL};
-	const int pass[] = {old_fd, new_fd};
-	const struct proc_spawn spawn = {.path = patch_program(),
-					 .argv = argv,
-					 .output_fd = -1,
-					 .error_fd = -1,
-					 .pass_fds = pass,
-					 .n_pass_fds = 2};
-	_autoarena_ struct arena arena;
-	size_t len = 0;
-	int status = 0, r;
+	struct patch *p = arg;
+	int r = patch_pass_to(p, pair);
 
-	arena_init(&arena);
-	(void)snprintf(old_path, sizeof(old_path), "/proc/self/fd/%d", old_fd);
-	(void)snprintf(new_path, sizeof(new_path), "/proc/self/fd/%d", new_fd);
-	r = proc_capture(&spawn, PATCH_DIFF_MAX, &arena, &text, &len, &status);
+	if (r == 0)
+		r = patch_show_until(p, p->places[pair].behind);
+	p->n_passed = pair + 1;
+	return r;
+}
+
+static int patch_take_line(void *arg, const char *text, size_t len)
+{
+	struct patch *p = arg;
+	const struct patch to_out = {.sink = p->out, .colour = p->colour, .terminal = p->terminal};
+
+	patch_put_line(&to_out, text[0], text, len);
+	return p->out->failed;
+}
+
+/**
+ * Show all that waits for diff(1).
+ *
+ * Return: 0, or -errno with *err filled. That the output failed is in the sink.
+ */
+int patch_flush(struct patch *p, struct sbx_err *err)
+{
+	const struct compare_reader reader = {patch_begin_pair, patch_take_line, p};
+	off_t end;
+	int r;
+
+	if (p->compare.n == 0)
+		return 0;
+	end = patch_tell(p);
+	r = sink_finish(&p->spool);
 	if (r < 0)
-		return err_system(err, -r, patch_program(), "cannot compare");
-	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-		return err_refuse(err, EIO, path, "could not be compared by diff(1)");
-	patch_put_lines(p, text, len);
+		return err_system(err, -r, NULL, "cannot hold the patch in memory");
+	p->shown = 0;
+	p->n_passed = 0;
+	r = compare_run(&p->compare, &reader, err);
+	if (r == 0 && !p->out->failed) {
+		r = patch_pass_to(p, p->compare.n);
+		if (r == 0)
+			r = patch_show_until(p, end);
+		r = r < 0 && !p->out->failed
+			    ? err_system(err, -r, NULL, "cannot read the patch in memory")
+			    : 0;
+	}
+	compare_clear(&p->compare);
+	p->sink = p->out;
+	if (r == 0 && (ftruncate(p->spool.fd, 0) < 0 || lseek(p->spool.fd, 0, SEEK_SET) < 0))
+		r = err_system(err, errno, NULL, "cannot hold the patch in memory");
+	return r;
+}
+
+/* All that comes behind this pair waits for it. */
+static void patch_put_names(struct patch *p, const char *path)
+{
+	struct patch_place *place = &p->places[p->compare.n - 1];
+
+	p->sink = &p->spool;
+	place->names = patch_tell(p);
+	for (int i = 0; i < 2; i++) {
+		struct str_buf label = {.data = p->room, .size = PATCH_ROOM};
+
+		str_buf_puts(&label, i == 0 ? "--- " : "+++ ");
+		(void)patch_label(&label, i == 0 ? "a/" : "b/", path);
+		patch_put_line(p, i == 0 ? '-' : '+', label.data, label.len);
+	}
+	place->behind = patch_tell(p);
+}
+
+/* Let diff(1) compare the two, now or later. */
+static int patch_queue(struct patch *p, const char *path, const struct patch_side *old_side,
+		       const struct patch_side *new_side, struct sbx_err *err)
+{
+	int r;
+
+	if (p->spool.fd < 0)
+		p->spool.fd = memfd_create("sbx-patch", MFD_CLOEXEC);
+	if (p->spool.fd < 0)
+		return err_system(err, errno, path, "cannot be held in memory");
+	r = compare_add(&p->compare, old_side->fd, new_side->fd);
+	if ((r == -EMFILE || r == -ENFILE) && p->compare.n > 0) {
+		r = patch_flush(p, err);
+		if (r < 0)
+			return r;
+		r = compare_add(&p->compare, old_side->fd, new_side->fd);
+	}
+	if (r < 0)
+		return err_system(err, -r, path, "cannot be read");
+	patch_put_names(p, path);
 	return 0;
 }
 
-static int patch_put_sides(const struct patch *p, const struct cow_entry *e,
+/* The end: show the rest, and give back what is held. */
+int patch_finish(struct patch *p, struct sbx_err *err)
+{
+	int r = patch_flush(p, err);
+
+	compare_clear(&p->compare);
+	defs_cleanup_fd(&p->spool.fd);
+	p->spool.fd = -1;
+	return r;
+}
+
+static int patch_put_sides(struct patch *p, const struct cow_entry *e,
 			   const struct patch_side *old_side, const struct patch_side *new_side,
 			   enum patch_rest *ret_rest, struct sbx_err *err)
 {
-	const struct patch_side *sides[] = {old_side, new_side};
-	bool content = e->changes & COW_CONTENT, done = false;
+	bool content = e->changes & COW_CONTENT;
 	bool mode = patch_mode(old_side->st) != patch_mode(new_side->st);
-	int r;
+	int r = 0;
 
 	*ret_rest = content ? patch_look(old_side) : PATCH_WHOLE;
 	if (content && *ret_rest == PATCH_WHOLE)
 		*ret_rest = patch_look(new_side);
 	if (*ret_rest != PATCH_WHOLE || (!content && !mode))
 		return 0;
+	if (content && compare_is_full(&p->compare, old_side->st->st_size + new_side->st->st_size))
+		r = patch_flush(p, err);
+	if (r < 0)
+		return r;
 	patch_put_header(p, e->path);
 	if (mode) {
 		patch_put_mode(p, "old", old_side->st);
 		patch_put_mode(p, "new", new_side->st);
 	}
-	r = content ? patch_compare(p, e->path, sides, &done, err) : 0;
-	return r == 0 && content && !done ? patch_run(p, e->path, old_side->fd, new_side->fd, err)
-					  : r;
+	return content ? patch_queue(p, e->path, old_side, new_side, err) : 0;
 }
 
-static int patch_put_changed(const struct patch *p, const struct cow_entry *e,
-			     enum patch_rest *ret_rest, struct sbx_err *err)
+static int patch_put_changed(struct patch *p, const struct cow_entry *e, enum patch_rest *ret_rest,
+			     struct sbx_err *err)
 {
 	struct patch_side old_side = {.fd = -1}, new_side = {.fd = -1};
 	int r = patch_open(e->host_dir, e->name, e->path, &e->host, &old_side, err);
@@ -502,7 +545,7 @@ static bool patch_lacks(const struct cow_entry *e)
  *
  * Return: 0, or -errno with *err filled. That the output failed is in the sink.
  */
-int patch_put(const struct patch *patch, const struct cow_entry *e, enum patch_rest *ret_rest,
+int patch_put(struct patch *patch, const struct cow_entry *e, enum patch_rest *ret_rest,
 	      struct sbx_err *err)
 {
 	enum patch_rest gone = PATCH_WHOLE;
@@ -525,5 +568,7 @@ int patch_put(const struct patch *patch, const struct cow_entry *e, enum patch_r
 		if (*ret_rest == PATCH_WHOLE && patch_lacks(e))
 			*ret_rest = PATCH_PART;
 	}
+	if (r == 0 && patch->sink == &patch->spool && patch_tell(patch) > PATCH_SPOOL_MAX)
+		r = patch_flush(patch, err);
 	return r;
 }

@@ -145,7 +145,7 @@ Test(cow_diff, each_kind_of_change_is_told)
 	}
 }
 
-/* Few lines of a file are found by sbx, many by diff(1); both go into one patch. */
+/* Few lines of a file, and all of another. */
 Test(cow_diff, few_lines_and_many)
 {
 	struct cow_site site;
@@ -177,6 +177,81 @@ Test(cow_diff, few_lines_and_many)
 			    site.path, copy, file);
 
 	expect_out(same, "");
+	cow_finish(&site);
+}
+
+/* Many files, with lines that look like what diff(1) says of files. One cannot be read. */
+Test(cow_diff, many_files_at_once)
+{
+	static const char make[] =
+		"cd \"$1\"; python3 -c '\n"
+		"import random\n"
+		"random.seed(1)\n"
+		"words = [\"a\", \"\", \"-- a/x\", \"++ b\", \"diff -r /fd/101\", \"@@ -1 +1 "
+		"@@\"]\n"
+		"for i in range(200):\n"
+		"    lines = [random.choice(words) + \"\\n\" for _ in "
+		"range(random.randrange(40))]\n"
+		"    open(f\"f{i:03}\", \"w\").write(\"\".join(lines) + \"end\" * (i % 3 == 0))\n"
+		"'; cp -a . \"$2\"";
+	static const char edit[] =
+		"python3 -c '\n"
+		"import os, random\n"
+		"random.seed(2)\n"
+		"words = [\"z\", \"-- q\", \"++ q\", \"diff -r x/fd/105\", \"@@ -1,2 +1 @@\"]\n"
+		"for i in range(200):\n"
+		"    lines = open(f\"f{i:03}\").read().split(\"\\n\")\n"
+		"    for _ in range(random.randrange(1, 5)):\n"
+		"        lines.insert(random.randrange(len(lines) + 1), random.choice(words))\n"
+		"    open(f\"f{i:03}\", \"w\").write(\"\\n\".join(lines))\n"
+		"    if i % 7 == 0: open(f\"f{i:03}n\", \"w\").write(\"new\\n\")\n"
+		"    if i % 50 == 1: os.unlink(f\"f{i:03}\")\n"
+		"os.chmod(\"f100\", 0)\n"
+		"'";
+	struct cow_site site;
+	_autofree_ char *copy = NULL, *file = NULL;
+
+	skip_unless(access("/usr/bin/git", X_OK) == 0, "there is no git");
+	cow_start(&site, "kernel", "a=a\n");
+	cr_assert(asprintf(&copy, "%s/copy", site.place.home + strlen("HOME=")) > 0);
+	cr_assert(asprintf(&file, "%s/p", site.place.home + strlen("HOME=")) > 0);
+	_autorun_ struct run_result before =
+		run_program("/bin/sh", "-ec", make, "sh", site.path, copy);
+	_autorun_ struct run_result run = cow_run(&site, edit);
+	_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+	_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(before);
+	expect_success(run);
+	expect_success(names);
+	expect_success(patch);
+	expect_success(apply);
+	_autoclose_ int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_eq(write(fd, patch.out, strlen(patch.out)), (ssize_t)strlen(patch.out));
+	_autorun_ struct run_result same = run_program(
+		"/bin/sh", "-ec",
+		"cd \"$2\"; git apply --whitespace=nowarn \"$3\"; chmod 644 \"$1\"/f100; "
+		"diff -r . \"$1\"",
+		"sh", site.path, copy, file);
+	expect_out(same, "");
+	/* In the order of the walk, each once. */
+	const char *at = patch.out;
+
+	for (const char *name = names.out; *name; name += strcspn(name, "\n") + 1) {
+		char line[64];
+		size_t len = strcspn(name, "\n"), last = len;
+
+		while (last > 0 && name[last - 1] != '/')
+			last--;
+		if (name[last] != 'f')
+			continue;
+		snprintf(line, sizeof(line), "diff --git a/%.*s b/", (int)(len - last),
+			 name + last);
+		at = strstr(at, line);
+		cr_assert(at, "%s", line);
+	}
 	cow_finish(&site);
 }
 

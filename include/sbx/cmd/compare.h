@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compare: where texts differ, as diff(1) finds it, pair by pair; one process of it compares
+ * many pairs. Runs in: the caller's process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "sbx/base/err.h"
+
+enum {
+	COMPARE_PAIRS_MAX = 64,	      /* held at a time */
+	COMPARE_BYTES_MAX = 16 << 20, /* of them all, but that one pair is always held */
+	COMPARE_TEXT_MAX = 8 << 20,   /* of one text */
+};
+
+/* Who is told. Both return 0, or else all ends there. */
+struct compare_reader {
+	int (*begin)(void *arg, size_t pair);		      /* the pair differs; in order */
+	int (*line)(void *arg, const char *text, size_t len); /* of its hunks, without newline */
+	void *arg;
+};
+
+struct compare {
+	struct {
+		int fds[2]; /* owned; copies in memory */
+	} pairs[COMPARE_PAIRS_MAX];
+	size_t n;
+	off_t bytes;
+	bool one_by_one; /* this diff(1), or this /proc, is not for more */
+};
+
+int compare_add(struct compare *compare, int old_fd, int new_fd);
+bool compare_is_full(const struct compare *compare, off_t more_bytes);
+int compare_run(struct compare *compare, const struct compare_reader *reader, struct sbx_err *err);
+void compare_clear(struct compare *compare);
