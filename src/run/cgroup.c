@@ -342,14 +342,14 @@ static int cgroup_start_own(struct cgroup_job *job, struct sbx_err *err)
 }
 
 /* Behind why the caller's own was not taken, there is the second reason now. */
-static int cgroup_fail_scope(const struct cgroup_job *job, struct sbx_err *err)
+static int cgroup_fail_scope(const struct cgroup_job *job, int r, struct sbx_err *err)
 {
 	const struct plan_limits *limits = &job->plan->limits;
 
 	err_set_option(err, limits->list[0].option);
 	err_annotate(err, "asking systemd for a cgroup, since %s", limits->not_own);
 	err_hint(err, "%s", limits->remedy);
-	return -err->number;
+	return r;
 }
 
 /* systemd delegates to its user's manager what its configuration says, which may be little. */
@@ -358,6 +358,7 @@ static int cgroup_check_scope(const struct cgroup_job *job, struct arena *arena,
 {
 	char have[CGROUP_TEXT_MAX];
 	const char *missing;
+	int r;
 
 	cgroup_read_words(job->base_fd, "cgroup.controllers", have);
 	missing = cgroup_list_missing(have, job->plan->limits.controllers, arena);
@@ -365,8 +366,8 @@ static int cgroup_check_scope(const struct cgroup_job *job, struct arena *arena,
 		return err_oom(err);
 	if (!*missing)
 		return 0;
-	(void)err_refuse(err, EOPNOTSUPP, "systemd's scope", "has not the controllers %s", missing);
-	return cgroup_fail_scope(job, err);
+	r = err_refuse(err, EOPNOTSUPP, "systemd's scope", "has not the controllers %s", missing);
+	return cgroup_fail_scope(job, r, err);
 }
 
 static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, struct sbx_err *err)
@@ -381,7 +382,7 @@ static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, s
 	r = scope_start(limits->busctl, limits->address, job->record->label.id, sigmask, &arena,
 			&path, err);
 	if (r < 0)
-		return cgroup_fail_scope(job, err);
+		return cgroup_fail_scope(job, r, err);
 	(void)snprintf(dir, sizeof(dir), "%s%s", mount ? mount : "", path);
 	job->base_fd = cgroup_open_dir(AT_FDCWD, dir);
 	if (job->base_fd < 0)

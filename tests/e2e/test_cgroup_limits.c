@@ -8,6 +8,8 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "boxes.h"
 
@@ -418,6 +420,43 @@ Test(cgroup_limits, helpers_are_counted_apart)
 	_autorun_ struct run_result stop = sbx_in(&p, "stop", "-t", "0", "web");
 
 	expect_success(stop);
+	expect_nothing_left(&p);
+}
+
+/* ---- a systemd that does not answer ---- */
+
+/* It takes connections in the manager's place. */
+static int limits_start_mute(struct place *p)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	limits_start(p);
+	_autofree_ char *path = tree_path(p->tree, "run/bus");
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	cr_assert_eq(unlinkat(p->tree, "run/bus", 0), 0);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+/* A command without its limits would be worse than none. */
+Test(cgroup_limits, a_manager_that_hangs_up_is_an_error)
+{
+	_autoplace_ struct place p;
+	_autoclose_ int bus = limits_start_mute(&p);
+	_autosession_ struct session s;
+
+	session_sbx(&s, (&(struct run_options){.env = p.env}), "--ro-bind", "/usr", "/usr",
+		    "--memory", "64M", "--", SH("echo ran"));
+	/* One to see that it is there, and one to ask. */
+	for (int i = 0; i < 2; i++)
+		close(accept(bus, NULL, NULL));
+	_autorun_ struct run_result r = session_finish(&s);
+
+	expect_failure(r, 125, "sbx: --memory: asking systemd for a cgroup, since ");
+	cr_expect_str_eq(r.out, "");
 	expect_nothing_left(&p);
 }
 
