@@ -370,17 +370,24 @@ static int cgroup_check_scope(const struct cgroup_job *job, struct arena *arena,
 	return cgroup_fail_scope(job, r, err);
 }
 
-static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, struct sbx_err *err)
+static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, int64_t end_ms,
+			      struct sbx_err *err)
 {
 	const struct plan_limits *limits = &job->plan->limits;
+	const struct scope_request request = {
+		.busctl = limits->busctl,
+		.address = limits->address,
+		.id = job->record->label.id,
+		.sigmask = sigmask,
+		.end_ms = end_ms,
+	};
 	_autoarena_ struct arena arena;
 	const char *path, *mount = cgroup_find_mount(NULL);
 	char dir[PATH_MAX];
 	int r;
 
 	arena_init(&arena);
-	r = scope_start(limits->busctl, limits->address, job->record->label.id, sigmask, &arena,
-			&path, err);
+	r = scope_start(&request, &arena, &path, err);
 	if (r < 0)
 		return cgroup_fail_scope(job, r, err);
 	(void)snprintf(dir, sizeof(dir), "%s%s", mount ? mount : "", path);
@@ -397,17 +404,19 @@ static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, s
  * Make the cgroups, with their limits.
  * @record:  claimed
  * @sigmask: of programs that are started
+ * @end_ms:  when the launch has had its time, CLOCK_MONOTONIC; INT64_MAX: never
  *
- * Return: 0, or -errno with *err filled; cgroup_job_finish() cleans up either way.
+ * Return: 0; -EINTR: a signal is pending that ends the launch; -ETIME: it has had its time; or
+ * another -errno; *err is filled. cgroup_job_finish() cleans up either way.
  */
 int cgroup_job_start(struct cgroup_job *job, const struct sbx_plan *plan,
-		     const struct register_entry *record, const sigset_t *sigmask,
+		     const struct register_entry *record, const sigset_t *sigmask, int64_t end_ms,
 		     struct sbx_err *err)
 {
 	job->plan = plan;
 	job->record = record;
 	return plan->limits.from == PLAN_CGROUP_OWN ? cgroup_start_own(job, err)
-						    : cgroup_start_scope(job, sigmask, err);
+						    : cgroup_start_scope(job, sigmask, end_ms, err);
 }
 
 /* ---- the end ---- */

@@ -441,6 +441,43 @@ static int limits_start_mute(struct place *p)
 	return fd;
 }
 
+Test(cgroup_limits, a_manager_that_does_not_answer_keeps_no_time_from_ending)
+{
+	_autoplace_ struct place p;
+	_autoclose_ int bus = limits_start_mute(&p);
+	_autorun_ struct run_result r =
+		limited(&p, ASKED, "--memory", "64M", "--timeout", "1s", "--", "true");
+	_autorun_ struct run_result tried = limited(&p, ASKED, "--memory", "64M", "--limits=try",
+						    "--timeout", "1s", "--", SH("echo ran"));
+
+	cr_expect_eq(r.status, 124, "%d: %s", r.status, r.err);
+	cr_expect_eq(tried.status, 124, "%d: %s%s", tried.status, tried.out, tried.err);
+	expect_nothing_left(&p);
+}
+
+Test(cgroup_limits, a_manager_that_does_not_answer_keeps_no_signal_from_ending_it)
+{
+	static const char *const modes[] = {"--limits=require", "--limits=try"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		_autoplace_ struct place p;
+		_autoclose_ int bus = limits_start_mute(&p);
+		_autosession_ struct session s;
+
+		session_sbx(&s, (&(struct run_options){.env = p.env}), "--ro-bind", "/usr", "/usr",
+			    "--memory", "64M", modes[i], "--", SH("echo ran"));
+		/* One to see that it is there, and one to ask. */
+		_autoclose_ int probe = accept(bus, NULL, NULL);
+		_autoclose_ int question = accept(bus, NULL, NULL);
+		cr_assert_eq(kill(s.pid, SIGTERM), 0);
+		_autorun_ struct run_result r = session_finish(&s);
+
+		cr_expect_eq(r.status, 143, "%s: %d: %s", modes[i], r.status, r.err);
+		cr_expect_str_eq(r.out, "");
+		expect_nothing_left(&p);
+	}
+}
+
 /* A command without its limits would be worse than none. */
 Test(cgroup_limits, a_manager_that_hangs_up_is_an_error)
 {
