@@ -342,14 +342,14 @@ static int cgroup_start_own(struct cgroup_job *job, struct sbx_err *err)
 }
 
 /* Behind why the caller's own was not taken, there is the second reason now. */
-static int cgroup_fail_scope(const struct cgroup_job *job, struct sbx_err *err)
+static int cgroup_fail_scope(const struct cgroup_job *job, int r, struct sbx_err *err)
 {
 	const struct plan_limits *limits = &job->plan->limits;
 
 	err_set_option(err, limits->list[0].option);
 	err_annotate(err, "asking systemd for a cgroup, since %s", limits->not_own);
 	err_hint(err, "%s", limits->remedy);
-	return -err->number;
+	return r;
 }
 
 /* systemd delegates to its user's manager what its configuration says, which may be little. */
@@ -358,6 +358,7 @@ static int cgroup_check_scope(const struct cgroup_job *job, struct arena *arena,
 {
 	char have[CGROUP_TEXT_MAX];
 	const char *missing;
+	int r;
 
 	cgroup_read_words(job->base_fd, "cgroup.controllers", have);
 	missing = cgroup_list_missing(have, job->plan->limits.controllers, arena);
@@ -365,23 +366,30 @@ static int cgroup_check_scope(const struct cgroup_job *job, struct arena *arena,
 		return err_oom(err);
 	if (!*missing)
 		return 0;
-	(void)err_refuse(err, EOPNOTSUPP, "systemd's scope", "has not the controllers %s", missing);
-	return cgroup_fail_scope(job, err);
+	r = err_refuse(err, EOPNOTSUPP, "systemd's scope", "has not the controllers %s", missing);
+	return cgroup_fail_scope(job, r, err);
 }
 
-static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, struct sbx_err *err)
+static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, int64_t end_ms,
+			      struct sbx_err *err)
 {
 	const struct plan_limits *limits = &job->plan->limits;
+	const struct scope_request request = {
+		.busctl = limits->busctl,
+		.address = limits->address,
+		.id = job->record->label.id,
+		.sigmask = sigmask,
+		.end_ms = end_ms,
+	};
 	_autoarena_ struct arena arena;
 	const char *path, *mount = cgroup_find_mount(NULL);
 	char dir[PATH_MAX];
 	int r;
 
 	arena_init(&arena);
-	r = scope_start(limits->busctl, limits->address, job->record->label.id, sigmask, &arena,
-			&path, err);
+	r = scope_start(&request, &arena, &path, err);
 	if (r < 0)
-		return cgroup_fail_scope(job, err);
+		return cgroup_fail_scope(job, r, err);
 	(void)snprintf(dir, sizeof(dir), "%s%s", mount ? mount : "", path);
 	job->base_fd = cgroup_open_dir(AT_FDCWD, dir);
 	if (job->base_fd < 0)
@@ -396,17 +404,19 @@ static int cgroup_start_scope(struct cgroup_job *job, const sigset_t *sigmask, s
  * Make the cgroups, with their limits.
  * @record:  claimed
  * @sigmask: of programs that are started
+ * @end_ms:  when the launch has had its time, CLOCK_MONOTONIC; INT64_MAX: never
  *
- * Return: 0, or -errno with *err filled; cgroup_job_finish() cleans up either way.
+ * Return: 0; -EINTR: a signal is pending that ends the launch; -ETIME: it has had its time; or
+ * another -errno; *err is filled. cgroup_job_finish() cleans up either way.
  */
 int cgroup_job_start(struct cgroup_job *job, const struct sbx_plan *plan,
-		     const struct register_entry *record, const sigset_t *sigmask,
+		     const struct register_entry *record, const sigset_t *sigmask, int64_t end_ms,
 		     struct sbx_err *err)
 {
 	job->plan = plan;
 	job->record = record;
 	return plan->limits.from == PLAN_CGROUP_OWN ? cgroup_start_own(job, err)
-						    : cgroup_start_scope(job, sigmask, err);
+						    : cgroup_start_scope(job, sigmask, end_ms, err);
 }
 
 /* ---- the end ---- */

@@ -577,6 +577,21 @@ static void launch_warn_of_no_limits(const struct monitor *m)
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
 }
 
+/*
+ * What was waited for before PID 1, while no signal was read and no clock was looked at, watched
+ * both itself.
+ * @r: what came of it; -EINTR: a signal is pending that ends the launch; -ETIME: its time is over
+ */
+static int launch_end_early(struct monitor *m, int r)
+{
+	if (r == -EINTR)
+		m->interrupted = signals_find_end();
+	if (r != -ETIME)
+		return r;
+	m->overtime = LAUNCH_KILLED;
+	return -ECANCELED;
+}
+
 /* Have the cgroup that the limits are set on. */
 static int launch_limit(struct monitor *m, const struct run_context *ctx, struct sbx_err *err)
 {
@@ -584,9 +599,10 @@ static int launch_limit(struct monitor *m, const struct run_context *ctx, struct
 	int r = limits->from == PLAN_CGROUP_NONE
 			? err_refuse(err, EOPNOTSUPP, NULL, "%s", limits->without)
 			: cgroup_job_start(&m->cgroup, m->plan, &m->record, &ctx->caller_sigmask,
-					   err);
+					   m->end_ms, err);
 
-	if (r == 0 || !limits->try)
+	r = launch_end_early(m, r);
+	if (r == 0 || !limits->try || m->interrupted || m->overtime != LAUNCH_IN_TIME)
 		return r;
 	cgroup_job_finish(&m->cgroup);
 	m->no_limits = malloc(sizeof(*m->no_limits));
@@ -623,17 +639,9 @@ static int launch_join_network(struct monitor *m, const struct run_context *ctx,
 			       struct launch_title title, struct sbx_err *err)
 {
 	int r = share_join(&m->share, m->plan, &ctx->caller_sigmask, title, m->end_ms, err);
-	sigset_t pending;
 
 	m->helper_failed |= r < 0 && idmap_is_to_blame(err);
-	/* A signal that ends a launch was heard while the network was being made. */
-	for (int sig = 1; r == -EINTR && sigpending(&pending) == 0 && sig < 32; sig++)
-		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
-			m->interrupted = sig;
-	if (r != -ETIME)
-		return r;
-	m->overtime = LAUNCH_KILLED;
-	return -ECANCELED;
+	return launch_end_early(m, r);
 }
 
 /* The filter that was made for this launch, for later ones. It matters to none. */

@@ -13,18 +13,26 @@
  * The launch binary speaks no D-Bus. libsystemd does, where it can be loaded
  * (scope_library.c), and hears of the end of systemd's job (JobRemoved). Else busctl(1) is
  * asked, which cannot hear that; then it is waited for that we are there.
+ *
+ * A manager that takes the call and never answers must not hold up who wants sbx to end. The
+ * monitor reads no signals yet, so each wait looks by itself whether one is pending, and at the
+ * clock of the launch. What is made after all, with a process that is gone, systemd removes.
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
+#include "sbx/run/helper.h"
 #include "sbx/run/scope.h"
+#include "sbx/run/signals.h"
 #include "sbx/spec/cgroup_host.h"
 
 enum {
@@ -35,22 +43,95 @@ enum {
 	SCOPE_CALL_WORDS = 6,
 };
 
-/* A call of a method of the manager; what it answers does not matter. */
-static int scope_call(const char *busctl, const char *address, const char *const *words,
-		      const sigset_t *sigmask, struct arena *arena, struct sbx_err *err)
+/* The words of busctl(1) for a call of a method of the manager, in the arena; NULL: no memory. */
+static const char *const *scope_call_words(const char *busctl, const char *address,
+					   const char *const *words, struct arena *arena)
 {
-	const char *argv[SCOPE_WORDS_MAX + SCOPE_CALL_WORDS + 1] = {
-		busctl,	    arena_printf(arena, "--address=%s", address),
-		"call",	    SCOPE_SERVICE,
-		SCOPE_PATH, SCOPE_INTERFACE,
+	const char **argv =
+		arena_alloc(arena, (SCOPE_WORDS_MAX + SCOPE_CALL_WORDS + 1) * sizeof(*argv));
+	const char *option = arena_printf(arena, "--address=%s", address);
+	const char *const first[SCOPE_CALL_WORDS] = {
+		busctl, option, "call", SCOPE_SERVICE, SCOPE_PATH, SCOPE_INTERFACE,
 	};
-	char *text;
 
-	if (!argv[1])
-		return err_oom(err);
+	if (!argv || !option)
+		return NULL;
+	memcpy(argv, first, sizeof(first));
 	for (size_t i = 0; i < SCOPE_WORDS_MAX && words[i]; i++)
 		argv[SCOPE_CALL_WORDS + i] = words[i];
-	return proc_ask(argv, sigmask, SCOPE_OUTPUT_MAX, arena, &text, err);
+	return argv;
+}
+
+static int64_t scope_now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/**
+ * Is systemd still to be waited for?
+ *
+ * Return: 0; -EINTR: a signal is pending that ends the launch; -ETIME: the launch has had its
+ * time; -ETIMEDOUT: systemd has; *err is filled.
+ */
+int scope_may_wait(const struct scope_wanted *wanted, struct sbx_err *err)
+{
+	int64_t now_ms = scope_now_ms();
+
+	if (signals_find_end())
+		return err_refuse(err, EINTR, wanted->name, "a signal has ended the launch");
+	if (now_ms >= wanted->end_ms)
+		return err_refuse(err, ETIME, wanted->name, "the launch has had its time");
+	if (now_ms >= wanted->give_up_ms)
+		return err_refuse(err, ETIMEDOUT, wanted->name,
+				  "systemd has not moved sbx into this scope within %d seconds",
+				  SCOPE_WAIT_MS / 1000);
+	return 0;
+}
+
+static int scope_await_busctl(struct helper *helper, const char *busctl,
+			      const struct scope_wanted *wanted, struct sbx_err *err)
+{
+	struct pollfd pfd = {.fd = helper->pidfd, .events = POLLIN};
+	char room[1200];
+	struct str_buf how = STR_BUF_ON_STACK(room);
+	int status;
+
+	while (poll(&pfd, 1, SCOPE_PAUSE_MS) <= 0) {
+		int r = scope_may_wait(wanted, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (!helper_reap(helper, NULL, &status, &how))
+		return err_system(err, errno ? errno : ECHILD, busctl, "cannot wait for its end");
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0
+		       ? 0
+		       : err_refuse(err, ECANCELED, busctl, "%s", how.data);
+}
+
+/* The call that makes it, by busctl; what that answers does not matter. */
+static int scope_call_start(const struct scope_request *request, const struct scope_wanted *wanted,
+			    const char *const *words, struct arena *arena, struct sbx_err *err)
+{
+	const char *const *argv = scope_call_words(request->busctl, request->address, words, arena);
+	struct proc_spawn spawn = {.path = request->busctl,
+				   .argv = argv,
+				   .sigmask = request->sigmask,
+				   .output_fd = -1};
+	struct helper helper;
+	int r;
+
+	if (!argv)
+		return err_oom(err);
+	helper_init(&helper);
+	r = helper_start(&helper, &spawn);
+	r = r < 0 ? err_system(err, -r, request->busctl, "cannot run")
+		  : scope_await_busctl(&helper, request->busctl, wanted, err);
+	helper_finish(&helper);
+	return r;
 }
 
 /* Return: the path of our cgroup when it has that name at its end, NULL: it has not (yet). */
@@ -67,29 +148,31 @@ static const char *scope_find_self(const char *name, struct arena *arena)
 	return len > strlen(name) && str_equal(path + len - strlen(name), name) ? path : NULL;
 }
 
-/* Wait until it is so; how long, is systemd's. */
-static const char *scope_await_self(const char *name, struct arena *arena)
+/* Wait until it is so. */
+static int scope_await_self(const char *end, const struct scope_wanted *wanted, struct arena *arena,
+			    const char **ret_path, struct sbx_err *err)
 {
 	const struct timespec step = {.tv_nsec = SCOPE_STEP_MS * 1000000L};
-	const char *path = NULL;
 
-	for (int i = 0; !(path = scope_find_self(name, arena)) && i < SCOPE_WAIT_MS / SCOPE_STEP_MS;
-	     i++)
+	while (!(*ret_path = scope_find_self(end, arena))) {
+		int r = scope_may_wait(wanted, err);
+
+		if (r < 0)
+			return r;
 		(void)nanosleep(&step, NULL);
-	return path;
+	}
+	return 0;
 }
 
 /**
  * Move to a new scope, with Delegate=yes.
- * @busctl, @address: as in struct plan_limits
- * @id:       of the sandbox: the scope becomes sbx-ID.scope
- * @sigmask:  of busctl
  * @ret_path: of its cgroup, in the arena
  *
- * Return: 0, or -errno with *err filled.
+ * Return: 0; -EINTR: a signal is pending that ends the launch; -ETIME: it has had its time; or
+ * another -errno; *err is filled.
  */
-int scope_start(const char *busctl, const char *address, const char *id, const sigset_t *sigmask,
-		struct arena *arena, const char **ret_path, struct sbx_err *err)
+int scope_start(const struct scope_request *request, struct arena *arena, const char **ret_path,
+		struct sbx_err *err)
 {
 	char name[64], end[72], about[64], pid[16];
 	const char *const words[] = {
@@ -114,23 +197,24 @@ int scope_start(const char *busctl, const char *address, const char *id, const s
 		"0",
 		NULL,
 	};
-	const struct scope_wanted wanted = {address, name, about, getpid()};
+	const struct scope_wanted wanted = {
+		.address = request->address,
+		.name = name,
+		.about = about,
+		.pid = getpid(),
+		.end_ms = request->end_ms,
+		.give_up_ms = scope_now_ms() + SCOPE_WAIT_MS,
+	};
 	int r;
 
-	(void)snprintf(name, sizeof(name), "sbx-%s.scope", id);
+	(void)snprintf(name, sizeof(name), "sbx-%s.scope", request->id);
 	(void)snprintf(end, sizeof(end), "/%s", name);
-	(void)snprintf(about, sizeof(about), "sandbox %s of sbx", id);
+	(void)snprintf(about, sizeof(about), "sandbox %s of sbx", request->id);
 	(void)snprintf(pid, sizeof(pid), "%d", getpid());
 	r = scope_library_start(&wanted, err);
 	if (r == -ENOSYS)
-		r = scope_call(busctl, address, words, sigmask, arena, err);
-	if (r < 0)
-		return r;
-	*ret_path = scope_await_self(end, arena);
-	return *ret_path ? 0
-			 : err_refuse(err, ETIMEDOUT, name,
-				      "systemd has not moved sbx into this scope within %d seconds",
-				      SCOPE_WAIT_MS / 1000);
+		r = scope_call_start(request, &wanted, words, arena, err);
+	return r < 0 ? r : scope_await_self(end, &wanted, arena, ret_path, err);
 }
 
 /**
@@ -148,9 +232,11 @@ int scope_join(const char *busctl, const char *address, const char *unit, const 
 	const char *const words[] = {
 		"AttachProcessesToUnit", "ssau", unit, path, "1", pid, NULL,
 	};
+	const char *const *argv = path ? scope_call_words(busctl, address, words, arena) : NULL;
+	char *text;
 
-	if (!path)
+	if (!argv)
 		return err_oom(err);
 	(void)snprintf(pid, sizeof(pid), "%d", getpid());
-	return scope_call(busctl, address, words, NULL, arena, err);
+	return proc_ask(argv, NULL, SCOPE_OUTPUT_MAX, arena, &text, err);
 }

@@ -329,11 +329,9 @@ static int64_t share_now_ms(void)
 static int share_pause(struct share_place *place, int ms)
 {
 	const struct timespec step = {.tv_nsec = ms * 1000000L};
-	sigset_t pending;
 
-	for (int sig = 1; sigpending(&pending) == 0 && sig < 32; sig++)
-		if (sigismember(&pending, sig) == 1 && signals_end_a_process(sig))
-			return -EINTR;
+	if (signals_find_end())
+		return -EINTR;
 	if (share_now_ms() >= place->end_ms)
 		return -ETIME;
 	if (place->waited_ms >= SHARE_WAIT_MS)

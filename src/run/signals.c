@@ -81,3 +81,16 @@ bool signals_stop_a_process(int sig)
 {
 	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
+
+/* Has one been sent that ends a launch, and waits to be heard? Return: which, 0: none. */
+int signals_find_end(void)
+{
+	sigset_t pending;
+
+	if (sigpending(&pending) < 0)
+		return 0;
+	for (int sig = 1; sig < NSIG; sig++)
+		if (signals_end_a_process(sig) && sigismember(&pending, sig) == 1)
+			return sig;
+	return 0;
+}

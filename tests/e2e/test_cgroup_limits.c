@@ -8,6 +8,8 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "boxes.h"
 
@@ -418,6 +420,188 @@ Test(cgroup_limits, helpers_are_counted_apart)
 	_autorun_ struct run_result stop = sbx_in(&p, "stop", "-t", "0", "web");
 
 	expect_success(stop);
+	expect_nothing_left(&p);
+}
+
+/* ---- with what has processes or mounts beside the command ---- */
+
+/* Says hello to who connects; and who connects says what it heard, and its limits. */
+#define SERVE                                                                                      \
+	"/usr/bin/python3", "-I", "-c",                                                            \
+		"import socket\n"                                                                  \
+		"s = socket.create_server(('0.0.0.0', 7000))\n"                                    \
+		"while True:\n"                                                                    \
+		"    c, _ = s.accept()\n"                                                          \
+		"    c.sendall(b'hello')\n"                                                        \
+		"    c.close()\n"
+#define ASK                                                                                        \
+	"/usr/bin/python3", "-I", "-c",                                                            \
+		"import socket, time\n"                                                            \
+		"while True:\n"                                                                    \
+		"    try:\n"                                                                       \
+		"        s = socket.create_connection(('one', 7000))\n"                            \
+		"        break\n"                                                                  \
+		"    except ConnectionRefusedError:\n"                                             \
+		"        time.sleep(0.05)\n"                                                       \
+		"print(s.recv(99).decode())\n"                                                     \
+		"print(open('/cg/memory.max').read() + open('/cg/pids.max').read(), end='')\n"
+
+static bool no_network_is_left(void *arg)
+{
+	const struct place *p = arg;
+	_autofree_ char *networks = tree_path(p->tree, "run/sbx/networks");
+	_autorun_ struct run_result r = run_program("/usr/bin/find", networks, "-mindepth", "1");
+
+	return r.status == 0 && r.out[0] == '\0';
+}
+
+Test(cgroup_limits, members_of_a_network_have_each_their_own)
+{
+	for (int way = 0; way < WAYS; way++) {
+		_autoplace_ struct place p;
+
+		limits_start(&p);
+		_autorun_ struct run_result start =
+			limited(&p, way, "--detach", "--name", "one", "--net=lab", "--memory",
+				"64M", "--pids", "20", "--", SERVE);
+		cr_assert_eq(start.status, 0, "%s", start.err);
+		_autorun_ struct run_result ask =
+			limited(&p, way, "--net=lab", "--memory", "48M", "--pids", "10", "--cgroup",
+				"/cg", "--", ASK);
+		_autorun_ struct run_result list = sbx_in(&p, "net", "ls", "-q");
+		_autorun_ struct run_result stop = sbx_in(&p, "stop", "-t", "0", "one");
+
+		expect_out(ask, "hello\n50331648\n10\n");
+		expect_out(list, "lab\n");
+		expect_success(stop);
+		cr_expect(wait_until(no_network_is_left, &p), "the network is left");
+		expect_nothing_left(&p);
+	}
+}
+
+Test(cgroup_limits, a_port_leads_to_who_has_some)
+{
+	for (int way = 0; way < WAYS; way++) {
+		_autoplace_ struct place p;
+
+		limits_start(&p);
+		skip_unless(access("/usr/bin/slirp4netns", X_OK) == 0, "no slirp4netns");
+		_autorun_ struct run_result start =
+			limited(&p, way, "--detach", "--name", "web", "--memory", "64M", "--pids",
+				"20", "--net=user", "-p", "0:7000", "--", SERVE);
+		cr_assert_eq(start.status, 0, "%s", start.err);
+		_autorun_ struct run_result list = sbx_in(&p, "port", "list", "web");
+		/* slirp4netns listens before the command does, and hangs up then. */
+		_autorun_ struct run_result get = run_program(
+			"/bin/bash", "-c",
+			"until text=$(cat </dev/tcp/127.0.0.1/${0##*:}) && [ \"$text\" ]; do "
+			"sleep 0.05; done; echo $text",
+			list.out);
+		_autorun_ struct run_result stop = sbx_in(&p, "stop", "-t", "0", "web");
+
+		expect_out(get, "hello\n");
+		expect_success(stop);
+		expect_nothing_left(&p);
+	}
+}
+
+Test(cgroup_limits, what_is_changed_in_a_session_stays_there)
+{
+	static const char *const drivers[] = {"kernel", "fuse"};
+
+	for (int i = 0; i < WAYS * 2; i++) {
+		_autoplace_ struct place p;
+		_autoclose_ int tree = tmp_tree("old=text");
+		_autofree_ char *path = tree_path(tree, ".");
+
+		path[strlen(path) - strlen("/.")] = '\0';
+		limits_start(&p);
+		_autorun_ struct run_result r =
+			limited(&p, i % WAYS, "--memory", "32M", "--cow", path, "--session", "s",
+				"--overlay-driver", drivers[i / WAYS], "--chdir", path, "--",
+				SH("echo new >old; tail /dev/zero; echo $?"));
+		_autorun_ struct run_result diff = sbx_in(&p, "diff", "--name-only", "s");
+		_autofree_ char *old = tree_read(tree, "old");
+
+		expect_out(r, "137\n");
+		expect_said(r, "sbx: memory limit 32M reached: 1 process killed\n");
+		cr_expect(strstr(diff.out, "old"), "%s%s", diff.out, diff.err);
+		cr_expect_str_eq(old, "text");
+		expect_nothing_left(&p);
+	}
+}
+
+/* ---- a systemd that does not answer ---- */
+
+/* It takes connections in the manager's place. */
+static int limits_start_mute(struct place *p)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	limits_start(p);
+	_autofree_ char *path = tree_path(p->tree, "run/bus");
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	cr_assert_eq(unlinkat(p->tree, "run/bus", 0), 0);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+Test(cgroup_limits, a_manager_that_does_not_answer_keeps_no_time_from_ending)
+{
+	_autoplace_ struct place p;
+	_autoclose_ int bus = limits_start_mute(&p);
+	_autorun_ struct run_result r =
+		limited(&p, ASKED, "--memory", "64M", "--timeout", "1s", "--", "true");
+	_autorun_ struct run_result tried = limited(&p, ASKED, "--memory", "64M", "--limits=try",
+						    "--timeout", "1s", "--", SH("echo ran"));
+
+	cr_expect_eq(r.status, 124, "%d: %s", r.status, r.err);
+	cr_expect_eq(tried.status, 124, "%d: %s%s", tried.status, tried.out, tried.err);
+	expect_nothing_left(&p);
+}
+
+Test(cgroup_limits, a_manager_that_does_not_answer_keeps_no_signal_from_ending_it)
+{
+	static const char *const modes[] = {"--limits=require", "--limits=try"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		_autoplace_ struct place p;
+		_autoclose_ int bus = limits_start_mute(&p);
+		_autosession_ struct session s;
+
+		session_sbx(&s, (&(struct run_options){.env = p.env}), "--ro-bind", "/usr", "/usr",
+			    "--memory", "64M", modes[i], "--", SH("echo ran"));
+		/* One to see that it is there, and one to ask. */
+		_autoclose_ int probe = accept(bus, NULL, NULL);
+		_autoclose_ int question = accept(bus, NULL, NULL);
+		cr_assert_eq(kill(s.pid, SIGTERM), 0);
+		_autorun_ struct run_result r = session_finish(&s);
+
+		cr_expect_eq(r.status, 143, "%s: %d: %s", modes[i], r.status, r.err);
+		cr_expect_str_eq(r.out, "");
+		expect_nothing_left(&p);
+	}
+}
+
+/* A command without its limits would be worse than none. */
+Test(cgroup_limits, a_manager_that_hangs_up_is_an_error)
+{
+	_autoplace_ struct place p;
+	_autoclose_ int bus = limits_start_mute(&p);
+	_autosession_ struct session s;
+
+	session_sbx(&s, (&(struct run_options){.env = p.env}), "--ro-bind", "/usr", "/usr",
+		    "--memory", "64M", "--", SH("echo ran"));
+	/* One to see that it is there, and one to ask. */
+	for (int i = 0; i < 2; i++)
+		close(accept(bus, NULL, NULL));
+	_autorun_ struct run_result r = session_finish(&s);
+
+	expect_failure(r, 125, "sbx: --memory: asking systemd for a cgroup, since ");
+	cr_expect_str_eq(r.out, "");
 	expect_nothing_left(&p);
 }
 

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "sbx/run/register.h"
 
@@ -28,7 +29,7 @@ struct cgroup_job {
 
 void cgroup_job_init(struct cgroup_job *job);
 int cgroup_job_start(struct cgroup_job *job, const struct sbx_plan *plan,
-		     const struct register_entry *record, const sigset_t *sigmask,
+		     const struct register_entry *record, const sigset_t *sigmask, int64_t end_ms,
 		     struct sbx_err *err);
 void cgroup_job_end_all(const struct cgroup_job *job);
 void cgroup_job_finish(struct cgroup_job *job);

@@ -10,3 +10,4 @@ int signals_open(int *ret_fd, bool starting, bool children);
 void signals_add_stops(sigset_t *mask);
 bool signals_end_a_process(int sig);
 bool signals_stop_a_process(int sig);
+int signals_find_end(void);
