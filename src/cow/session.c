@@ -266,19 +266,40 @@ static int cow_session_refuse_open(int number, const char *dir, struct sbx_err *
 	return r;
 }
 
-/* The driver of each root, by what it has made where no command can get (spec/session.c). */
-void cow_session_find_drivers(struct cow_session *s)
+/* Is there such a name in the work directory of a root? Return: 1, 0 or -errno with *err filled. */
+static int cow_session_has_mark(const struct cow_session *s, size_t root, const char *mark,
+				struct sbx_err *err)
+{
+	char path[64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%zu/work/%s", root, mark);
+	if (fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	return err_system(err, errno, s->dir, "cannot tell what has written the session");
+}
+
+/**
+ * The driver of each root, by what it has made where no command can get (spec/session.c).
+ * Where that cannot be told nothing is assumed: by the wrong one, changes are read wrongly.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_find_drivers(struct cow_session *s, struct sbx_err *err)
 {
 	for (size_t i = 0; i < s->n_roots; i++) {
-		char path[64];
-		struct stat st;
+		int fuse = cow_session_has_mark(s, i, SESSION_FUSE_MARK, err), over = 0;
 
-		(void)snprintf(path, sizeof(path), "%zu/work/" SESSION_FUSE_MARK, i);
-		s->roots[i].fuse = fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-		(void)snprintf(path, sizeof(path), "%zu/work/" SESSION_OVER_MARK, i);
-		s->roots[i].as_nobody =
-			s->roots[i].fuse || fstatat(s->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		if (fuse == 0)
+			over = cow_session_has_mark(s, i, SESSION_OVER_MARK, err);
+		if (fuse < 0 || over < 0)
+			return fuse < 0 ? fuse : over;
+		s->roots[i].fuse = fuse > 0;
+		s->roots[i].as_nobody = fuse > 0 || over > 0;
 	}
+	return 0;
 }
 
 /**
@@ -308,8 +329,7 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 		return cow_session_refuse_busy(ret, err);
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	cow_session_find_drivers(ret);
-	return 0;
+	return cow_session_find_drivers(ret, err);
 }
 
 /* ---- start ---- */

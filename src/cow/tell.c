@@ -141,8 +141,8 @@ void cow_tell_changes(struct cow_session *session, bool tells_none)
 	struct cow_counts counts;
 	struct sbx_err err;
 
-	cow_session_find_drivers(session);
-	if (cow_count_all(session, &counts, &err) < 0) {
+	if (cow_session_find_drivers(session, &err) < 0 ||
+	    cow_count_all(session, &counts, &err) < 0) {
 		str_buf_puts(&line, "sbx: the changes could not be counted: see sbx diff ");
 	} else if (session->fresh && counts.added + counts.changed + counts.removed == 0 &&
 		   cow_session_remove(session, &err) == 0) {

@@ -11,6 +11,7 @@
  * The steps come behind all that mount something: what is remounted read-only stays so.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
@@ -42,24 +43,42 @@ struct cover {
 	size_t n_dirs;
 };
 
-/* Return: false where it does not exist, or there is no room. */
-static bool cover_add_dir(struct cover *c, size_t len)
+/*
+ * Does it say that by this path nobody gets there: the caller, a step of the plan or who reads
+ * the filters? All else leaves open what is there, and that must not make a launch go without.
+ */
+static bool cover_is_unreachable(int number)
+{
+	return number == ENOENT || number == ENOTDIR || number == EACCES || number == ELOOP ||
+	       number == ENAMETOOLONG;
+}
+
+static int cover_fail(const struct cover *c, int number, const char *path)
+{
+	return err_system(c->err, number, path,
+			  "cannot tell whether the filters for later launches could be written to");
+}
+
+/* Return: 1; 0 where it does not exist, or there is no room; or -errno with *err filled. */
+static int cover_add_dir(struct cover *c, size_t len)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
 	memcpy(path, c->place, len);
 	path[len] = '\0';
-	if (c->n_dirs == COVER_DIRS_MAX || stat(len ? path : "/", &st) < 0)
-		return false;
+	if (c->n_dirs == COVER_DIRS_MAX)
+		return 0;
+	if (stat(len ? path : "/", &st) < 0)
+		return cover_is_unreachable(errno) ? 0 : cover_fail(c, errno, len ? path : "/");
 	c->dirs[c->n_dirs++] = (struct cover_dir){st.st_dev, st.st_ino, len};
-	return true;
+	return 1;
 }
 
 /*
  * The way from the root to the filters, as far as it exists.
  *
- * Return: 1; 0 where this caller has no such runtime directory; -ENOMEM.
+ * Return: 1; 0 where this caller has no such runtime directory; or -errno with *err filled.
  */
 static int cover_find_way(struct cover *c)
 {
@@ -67,19 +86,24 @@ static int cover_find_way(struct cover *c)
 	struct str_buf text = STR_BUF_ON_STACK(path);
 	struct sys_mount what;
 	size_t len = 0;
+	int r;
 
 	filter_cache_runtime_dir(c->host->uid, said);
 	str_buf_printf(&text, "%s%s", c->host->root_prefix, said);
-	if (sys_statx_mount(AT_FDCWD, path, &what) < 0 || !what.is_root || !realpath(path, real))
+	if (sys_statx_mount(AT_FDCWD, path, &what) < 0)
+		return cover_is_unreachable(errno) ? 0 : cover_fail(c, errno, path);
+	if (!what.is_root)
 		return 0;
+	if (!realpath(path, real))
+		return cover_is_unreachable(errno) ? 0 : cover_fail(c, errno, path);
 	c->runtime_len = strlen(real);
 	c->place = arena_printf(&c->plan->arena, "%s/%s/%s", real, filter_cache_names[0],
 				filter_cache_names[1]);
 	if (!c->place || strlen(c->place) >= PATH_MAX)
-		return -ENOMEM;
-	while (cover_add_dir(c, len) && c->place[len])
+		return err_oom(c->err);
+	while ((r = cover_add_dir(c, len)) > 0 && c->place[len])
 		len += 1 + strcspn(c->place + len + 1, "/");
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 /* What of the host can be written through a step; NULL: nothing that is a path. */
@@ -124,7 +148,9 @@ static int cover_check_inner(struct cover *c, const struct plan_step *step)
 	const char *real = sockets_source(step, &c->plan->arena);
 	struct plan_step *added;
 
-	if (!real || !path_is_below(real, c->place))
+	if (!real)
+		return cover_is_unreachable(errno) ? 0 : cover_fail(c, errno, step->source);
+	if (!path_is_below(real, c->place))
 		return 0;
 	added = plan_add_step(c->plan, PLAN_STEP_FILTER_COVER, "default");
 	if (!added)
@@ -141,8 +167,13 @@ static int cover_step(struct cover *c, size_t index)
 	const char *source = cover_written(&step);
 	struct stat st;
 
-	if (!cover_is_writable(&step) || (step.fd >= 0 ? fstat(step.fd, &st) : stat(source, &st)))
-		return 0; /* if it is not there, its step will tell */
+	if (!cover_is_writable(&step))
+		return 0;
+	if (step.fd >= 0 ? fstat(step.fd, &st) : stat(source, &st)) {
+		if (cover_is_unreachable(errno) || errno == EBADF)
+			return 0; /* its step will tell */
+		return cover_fail(c, errno, source);
+	}
 	for (size_t i = c->n_dirs; i > 0; i--)
 		if (c->dirs[i - 1].dev == st.st_dev && c->dirs[i - 1].ino == st.st_ino)
 			return cover_add(c, &step, c->dirs[i - 1].len);
@@ -154,7 +185,7 @@ static int cover_step(struct cover *c, size_t index)
 /**
  * Add the steps for what the plan has mounted so far.
  *
- * Return: 0, or -ENOMEM with *err filled.
+ * Return: 0, or -errno with *err filled.
  */
 int filter_cover_add_steps(const struct probe_host *host, struct sbx_plan *plan,
 			   struct sbx_err *err)
@@ -171,10 +202,8 @@ int filter_cover_add_steps(const struct probe_host *host, struct sbx_plan *plan,
 		if (!looked)
 			r = cover_find_way(&c);
 		looked = true;
-		if (r < 0)
-			return err_oom(err);
-		if (r == 0)
-			return 0;
+		if (r <= 0)
+			return r;
 		r = cover_step(&c, i);
 		if (r < 0)
 			return r;

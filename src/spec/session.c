@@ -168,24 +168,48 @@ int session_check_view(const struct sbx_spec *spec, const struct probe_host *hos
 	return r;
 }
 
-/* Who has kept what is in a root's directory; AUTO: nobody yet. */
-static int64_t session_find_driver(const char *work)
+/*
+ * Is there such a mark? One that cannot be looked for is not taken for missing, or the session
+ * would be gone on with by the other driver.
+ *
+ * Return: 1, 0, or -errno with *err filled.
+ */
+static int session_has_mark(const char *work, const char *mark, struct sbx_err *err)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
-	(void)snprintf(path, sizeof(path), "%s/" SESSION_FUSE_MARK, work);
+	(void)snprintf(path, sizeof(path), "%s/%s", work, mark);
 	if (lstat(path, &st) == 0)
-		return SPEC_OVERLAY_DRIVER_FUSE;
-	(void)snprintf(path, sizeof(path), "%s/" SESSION_KERNEL_MARK, work);
-	return lstat(path, &st) == 0 ? SPEC_OVERLAY_DRIVER_KERNEL : SPEC_OVERLAY_DRIVER_AUTO;
+		return 1;
+	if (errno == ENOENT || errno == ENOTDIR || errno == EACCES)
+		return 0; /* where it may not be entered, that is told when it is opened */
+	return err_system(err, errno, path, "cannot tell what has written the session");
+}
+
+/* Who has kept what is in a root's directory; AUTO: nobody yet. Return: 0 or -errno. */
+static int session_find_driver(const char *work, int64_t *ret_driver, struct sbx_err *err)
+{
+	int fuse = session_has_mark(work, SESSION_FUSE_MARK, err), kernel = 0;
+
+	if (fuse == 0)
+		kernel = session_has_mark(work, SESSION_KERNEL_MARK, err);
+	if (fuse < 0 || kernel < 0)
+		return fuse < 0 ? fuse : kernel;
+	*ret_driver = fuse     ? SPEC_OVERLAY_DRIVER_FUSE
+		      : kernel ? SPEC_OVERLAY_DRIVER_KERNEL
+			       : SPEC_OVERLAY_DRIVER_AUTO;
+	return 0;
 }
 
 /* What the kernel has kept it goes on with, whoever shows it what is read. */
 static int session_check_driver(const struct sbx_spec *spec, struct layers_wanted *wanted,
 				struct sbx_err *err)
 {
-	wanted->began = session_find_driver(wanted->work);
+	int r = session_find_driver(wanted->work, &wanted->began, err);
+
+	if (r < 0)
+		return r;
 	if (wanted->began != SPEC_OVERLAY_DRIVER_FUSE ||
 	    spec->overlay_driver != SPEC_OVERLAY_DRIVER_KERNEL)
 		return 0;

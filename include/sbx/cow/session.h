@@ -75,7 +75,7 @@ bool cow_ids_have(const struct cow_ids *ids, uint32_t id);
 int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,
 		      struct sbx_err *err);
 void cow_session_abandon(struct cow_session *session);
-void cow_session_find_drivers(struct cow_session *session);
+int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
 int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
