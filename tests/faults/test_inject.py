@@ -10,12 +10,15 @@ them fails in a launch of its own, and one of these must come of it:
              its surroundings is as in the reference
 
 Nothing else will do: no hang, no silence, no other exit code, nothing left. Without "all" one of
-each kind of call is chosen at random, by SBX_TEST_SEED where that is set.
+each kind of call is chosen at random, by SBX_TEST_SEED where that is set. Words that are names of
+scenarios choose those.
 """
 import errno
+import itertools
 import os
 import random
 import re
+import shutil
 import sys
 
 import faults
@@ -46,6 +49,10 @@ TRIES = 5
 # More than sbx itself waits for anything: 10 seconds for a fuse-overlayfs to end by itself, which
 # it does not while a mount of it is open somewhere because close(2) has failed.
 HANGS_S = 25
+
+# The word that says so to this program where it runs itself in a session; how long that may take.
+IN_SESSION = "--in-session"
+SESSION_S = 1200
 
 # What differs in the evidence where a range of ids has given way to one id.
 MAPS = r"^ +\d+ +\d+ +\d+$|^d.* pts$"
@@ -150,7 +157,7 @@ HARMLESS = [
     # What slirp4netns says is read again in the next turn.
     ("monitor", "readlink", "^\d+ \d+ /", None),
     # Does what is mounted show the session? Its name is taken as it was typed.
-    ("monitor", "newfstatat", r"/(project|faults|work|fuse-overlayfs)$|^\d+ \d+ (upper|work|fuse-overlayfs|\.wh\S*)$",
+    ("monitor", "newfstatat", r"/(project|faults|work)$|^\d+ \d+ (upper|work|\.wh\S*)$",
      None),
     ("monitor", "getxattr|lgetxattr", "", None),
     # By which driver the session was written before: it was not. What has changed: nothing has.
@@ -226,8 +233,10 @@ STATUS_KEPT = ("Umask", "Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Cap", 
 
 class Scenario:
     def __init__(self, name, options, fds=None, needs_range=False, leaves_for_next=False, bus=None,
-                 keeps_record=False, roles=None, session=None):
+                 keeps_record=False, roles=None, session=None, script=SCRIPT, forgets=False):
         self.name, self.options, self.fds = name, options, fds or {}
+        self.script = script
+        self.forgets = forgets  # where filters are kept goes behind each launch
         self.session = session  # of --cow, which is discarded behind each launch
         self.roles = roles  # the processes whose calls fail; None: all
         self.needs_range = needs_range
@@ -303,6 +312,14 @@ def scenarios(scratch, bus):
     yield Scenario("shared", ["--map=single", "--share-pid", "--share-net", "--on-exit=wait"] + usr)
 
 
+def session_scenarios():
+    """What is there only where /run/user/UID is a mount of the caller's own: filters that are kept."""
+    # A step holds them where the command has what is above; without it a file could be put there.
+    script = "touch /x/%d/sbx/seccomp/refused 2>&1\n" % os.getuid() + SCRIPT
+    yield Scenario("cover", ["--map=single", "--ro-bind", "/usr", "/usr", "--bind", "/run/user", "/x",
+                             "--dir", "/data", "--dir", "/file"], script=script, forgets=True)
+
+
 class Launcher:
     """One scenario, launched again and again."""
 
@@ -317,7 +334,7 @@ class Launcher:
             os.dup2(fd, number)
             os.close(fd)
         argv = [self.inject, "--report", self.report, "--timeout", str(HANGS_S), *options, self.sbx, *self.scenario.options,
-                "--", "/usr/bin/sh", "-c", SCRIPT]
+                "--", "/usr/bin/sh", "-c", self.scenario.script]
         result = faults.run(argv, env=self.scratch.env() | (self.scenario.bus or {}),
                             pass_fds=tuple(self.scenario.fds), cwd="/usr", timeout=2 * HANGS_S)
         with open(self.report) as f:
@@ -333,6 +350,8 @@ class Launcher:
             if os.path.exists(os.path.join(self.scratch.state, "sbx/sessions", self.scenario.session)):
                 faults.run([self.sbx, *self.scenario.options, "--", "/usr/bin/true"],
                            env=self.scratch.env())
+        if self.scenario.forgets:
+            shutil.rmtree(os.path.join(self.scratch.runtime, "sbx/seccomp"), ignore_errors=True)
         result.events = lines
         result.hit = [call for call in parse_calls("hit", lines)]
         result.hung = result.timed_out or "timeout" in lines
@@ -435,13 +454,21 @@ def choose(calls, everything, rng):
     return calls if everything else [rng.choice(calls)]
 
 
+def look(scratch):
+    """All that a launch could leave; the runtime directory is not always below the rest."""
+    found = faults.snapshot(scratch.path)
+    if not scratch.runtime.startswith(scratch.path):
+        found += [("runtime/" + name, mode) for name, mode in faults.snapshot(scratch.runtime)]
+    return found
+
+
 def left_over(before, launcher):
     """
     What is new. A directory that overlays worked in, or its record, can stay in the runtime
     directory where its removal failed once: until any other sbx has run.
     """
     def new():
-        now = faults.snapshot(launcher.scratch.path)
+        now = look(launcher.scratch)
         return sorted(entry for entry in set(now) ^ set(before))
 
     left = new()
@@ -466,7 +493,7 @@ def check_scenario(tap, launcher, everything, rng):
         if not launcher.scenario.roles or call["role"] in launcher.scenario.roles:
             kinds.setdefault((call["role"], call["name"]), []).append(call)
     mounts = faults.host_mounts(launcher.scratch.path)
-    before = faults.snapshot(launcher.scratch.path)
+    before = look(launcher.scratch)
     for (role, kind), calls in sorted(kinds.items()):
         bad = []
         chosen = choose(calls, everything, rng)
@@ -489,14 +516,50 @@ def check_scenario(tap, launcher, everything, rng):
                bad)
 
 
+def run_in_session(tap, sbx, inject, words, seed):
+    """
+    Scenarios that need /run/user/UID to be a mount of the caller's own: in a sandbox that has one,
+    as in tests/lib/desk.c. What they say is passed on.
+    """
+    runtime = "/run/user/%d" % os.getuid()
+    shown = {os.path.dirname(path) for path in (sbx, inject, os.path.abspath(__file__))}
+    binds = [word for path in sorted(shown) for word in ("--ro-bind", path, path)]
+    home = os.path.expanduser("~")
+    result = faults.run([sbx, "--map=single", "--allow-userns", "--seccomp=none", "--ro-bind", "/usr",
+                         "/usr", *binds, "--perms", "0700", "--tmpfs", runtime, "--env", "TMPDIR=" + home,
+                         "--env", "SBX_TEST_SEED=" + seed, "--", sys.executable, "-B",
+                         os.path.abspath(__file__), sbx, inject, IN_SESSION, *words],
+                        timeout=SESSION_S)
+    lines = result.out.splitlines()
+    for at, line in enumerate(lines):
+        said = re.match(r"(not )?ok \d+ - (.*)$", line)
+        if said:
+            notes = list(itertools.takewhile(lambda note: note.startswith("#"), lines[at + 1:]))
+            tap.ok(not said.group(1), said.group(2), notes)
+    if result.code not in (0, 1) or not lines or not lines[-1].startswith("1.."):
+        tap.ok(False, "the scenarios in a session come to their end", [result])
+
+
+def main_in_session(sbx, inject, everything, only, rng):
+    tap = faults.Tap()
+    with faults.Scratch() as scratch:
+        scratch.runtime = "/run/user/%d" % os.getuid()
+        for scenario in session_scenarios():
+            if not only or scenario.name in only:
+                check_scenario(tap, Launcher(sbx, inject, scratch, scenario), everything, rng)
+    return tap.end()
+
+
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     everything = "all" in sys.argv[3:]
-    only = [word for word in sys.argv[3:] if word != "all"]
+    only = [word for word in sys.argv[3:] if word not in ("all", IN_SESSION)]
     seed = os.environ.get("SBX_TEST_SEED", str(random.randrange(1 << 32)))
     rng = random.Random(seed)
-    tap = faults.Tap()
     print("# SBX_TEST_SEED=%s" % seed)
+    if IN_SESSION in sys.argv[3:]:
+        return main_in_session(sbx, inject, everything, only, rng)
+    tap = faults.Tap()
     with faults.Scratch() as scratch, faults.SessionBus(scratch) as bus:
         range_works = faults.can_map_range(sbx)
         for scenario in scenarios(scratch, bus):
@@ -512,6 +575,8 @@ def main():
                 tap.skip(scenario.name, "needs /dev/net/tun, " + ", ".join(faults.NET_PROGRAMS))
                 continue
             check_scenario(tap, Launcher(sbx, inject, scratch, scenario), everything, rng)
+        if not only or "cover" in only:
+            run_in_session(tap, sbx, inject, sys.argv[3:], seed)
     return tap.end()
 
 
