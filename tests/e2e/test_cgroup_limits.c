@@ -553,6 +553,8 @@ Test(cgroup_limits, a_manager_that_does_not_answer_keeps_no_time_from_ending)
 {
 	_autoplace_ struct place p;
 	_autoclose_ int bus = limits_start_mute(&p);
+
+	cr_assert_geq(bus, 0);
 	_autorun_ struct run_result r =
 		limited(&p, ASKED, "--memory", "64M", "--timeout", "1s", "--", "true");
 	_autorun_ struct run_result tried = limited(&p, ASKED, "--memory", "64M", "--limits=try",
@@ -577,6 +579,7 @@ Test(cgroup_limits, a_manager_that_does_not_answer_keeps_no_signal_from_ending_i
 		/* One to see that it is there, and one to ask. */
 		_autoclose_ int probe = accept(bus, NULL, NULL);
 		_autoclose_ int question = accept(bus, NULL, NULL);
+		cr_assert(probe >= 0 && question >= 0);
 		cr_assert_eq(kill(s.pid, SIGTERM), 0);
 		_autorun_ struct run_result r = session_finish(&s);
 
@@ -600,7 +603,7 @@ Test(cgroup_limits, a_manager_that_hangs_up_is_an_error)
 		close(accept(bus, NULL, NULL));
 	_autorun_ struct run_result r = session_finish(&s);
 
-	expect_failure(r, 125, "sbx: --memory: asking systemd for a cgroup, since ");
+	expect_failure(r, 125, "while: asking systemd for a cgroup, since ");
 	cr_expect_str_eq(r.out, "");
 	expect_nothing_left(&p);
 }
