@@ -329,6 +329,8 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 		return cow_session_refuse_busy(ret, err);
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!ret->applied && errno != ENOENT)
+		return err_system(err, errno, dir, "cannot tell whether the session was applied");
 	return cow_session_find_drivers(ret, err);
 }
 
