@@ -67,7 +67,7 @@ Test(limits, too_few_files_to_start_with_are_told_by_the_option)
 {
 	_autorun_ struct run_result r = in_usr("--rlimit", "nofile=3", "--", "/usr/bin/true");
 
-	expect_failure(r, 125, "Too many open files");
+	expect_failure(r, 125, "cannot open to look at it: ");
 	expect_failure(r, 125, "give --rlimit nofile= a higher");
 }
 
