@@ -63,7 +63,7 @@ Test(publish, a_udp_port_does_not_open_the_hosts_loopback)
 	_autoclose_ int tree = tmp_tree(PORTS_TREE);
 	_autorun_ struct run_result r =
 		world_run(tree, "python3 -I serve.py udp:7000 > other & "
-				"until grep -q ready other; do sleep 0.05; done; " TRY(
+				"until grep -qs ready other; do sleep 0.05; done; " TRY(
 					"user,allow-host-loopback") TRY("user"));
 #undef TRY
 
@@ -98,7 +98,7 @@ Test(publish, an_answer_opens_nothing_but_itself)
 		tree, PORTS_GETS
 		"for net in user,unfiltered,allow-host-loopback user; do "
 		"$S --net=$net -p 8081:81/udp --bind $D $D -- python3 -I $D/answer.py > ready & "
-		"until grep -q ready ready; do sleep 0.05; done; rm ready; "
+		"until grep -qs ready ready; do sleep 0.05; done; rm ready; "
 		"get udp 127.0.0.1 8081; get udp 127.0.0.1 8081 & wait %1; kill %%; done");
 #undef ANSWER
 

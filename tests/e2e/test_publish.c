@@ -122,7 +122,7 @@ Test(publish, the_usual_map_has_it_too)
 Test(publish, a_port_in_use_is_an_error_before_the_command_starts)
 {
 	in_world("python3 -I serve.py tcp:8080 udp:8053 > other & "
-		 "until grep -q ready other; do sleep 0.05; done; "
+		 "until grep -qs ready other; do sleep 0.05; done; "
 		 "$S --net=user -p 8079-8081:79-81 -- echo ran; echo $?; "
 		 "$S --net=user -p 8053:53/udp -- echo ran; echo $?; "
 		 "$S --net=user -p 0.0.0.0:8080:80 -- echo ran; echo $?; "
@@ -229,7 +229,7 @@ Test(publish, ports_come_and_go_while_the_sandbox_runs)
 Test(publish, of_a_range_all_are_added_or_none)
 {
 	in_world("python3 -I serve.py tcp:8093 > other & "
-		 "until grep -q ready other; do sleep 0.05; done; " PORTS_START(
+		 "until grep -qs ready other; do sleep 0.05; done; " PORTS_START(
 			 "--net=user", "tcp:80") "${S%% *} port add web 8090-8095:90-95; echo $?; "
 						 "${S%% *} port list web; "
 						 "ss -Hlnt | grep -c ':809[0-9] '");

@@ -61,7 +61,7 @@
 #define PORTS_START(options, served)                                                               \
 	"$S --name web --bind $D $D " options " -- python3 -I $D/serve.py " served                 \
 	" > ready 2> said & web=$!; "                                                              \
-	"until grep -q ready ready; do test -e /proc/$web/exe || { cat said >&2; break; }; "       \
+	"until grep -qs ready ready; do test -e /proc/$web/exe || { cat said >&2; break; }; "      \
 	"sleep 0.05; done; "
 #define PORTS_GETS "get() { python3 -I get.py \"$@\"; }; "
 #define PORTS_STOP "${S%% *} kill -s KILL web; wait $web; "
