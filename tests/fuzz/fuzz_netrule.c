@@ -34,7 +34,7 @@ static void check_lines(const struct netrule *rule)
 		assert(!out.cut);
 		assert(out.len == 0 || out.data[out.len - 1] == '\n');
 		assert(out.data[strspn(out.data, "abcdefghijklmnopqrstuvwxyz0123456789_"
-						 " .:/,-{}!=\n")] == '\0');
+						 " .:/,-{}!=@\n")] == '\0');
 	}
 }
 
