@@ -77,7 +77,9 @@ static void apply_tell_left_out(struct apply *a, const struct cow_entry *e, cons
 static bool apply_can_be_made(struct apply *a, const struct cow_entry *e)
 {
 	if (str_starts_with(e->name, a->temporary)) {
-		apply_tell_left_out(a, e, "has a name that sbx apply uses");
+		/* What the host has by that name is this apply's own, and not left out. */
+		if (!(e->changes & COW_REMOVED))
+			apply_tell_left_out(a, e, "has a name that sbx apply uses");
 		return false;
 	}
 	if ((e->changes & COW_REMOVED) || S_ISREG(e->upper.st_mode) || S_ISLNK(e->upper.st_mode) ||

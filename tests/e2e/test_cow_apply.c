@@ -373,3 +373,24 @@ Test(cow_apply, a_full_disk_during_apply)
 		cow_finish(&site);
 	}
 }
+
+/* All that the host has in such a directory is looked at, and what apply makes there is not it. */
+Test(cow_apply, of_its_own_temporary_names_nothing_is_said)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/x=x\n", "d/y=y\n");
+		_autorun_ struct run_result run = cow_run(
+			&site, "rm -r d; mkdir d d/new; echo 2 >d/x; echo n >d/n; echo n >d/new/n");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_str_eq(apply.err, "", "%s", driver);
+		cr_expect(tree_exists(site.tree, "d/new/n") && tree_exists(site.tree, "d/n") &&
+			  !tree_exists(site.tree, "d/y"));
+		cow_finish(&site);
+	}
+}
