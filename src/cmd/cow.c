@@ -99,7 +99,8 @@ static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *
 			return err_oom(err);
 		list->found[list->n] = (struct cow_found){.name = arena_dup(&cow->arena, name),
 							  .paths = cow_list_paths(cow, &session),
-							  .began = session.began};
+							  .began = session.began,
+							  .applied = session.applied};
 		if (list->found[list->n].name && list->found[list->n].paths)
 			list->n++;
 		else
@@ -133,14 +134,30 @@ int cow_cmd_list(struct cow_cmd *cow, struct cow_list *ret_list, struct sbx_err 
 	return 0;
 }
 
+/* The only one that was not applied, where there is one; else the only one; NULL: it is not clear.
+ */
+static const struct cow_found *cow_list_only(const struct cow_list *list)
+{
+	const struct cow_found *open = NULL;
+	size_t n_open = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (!list->found[i].applied) {
+			open = &list->found[i];
+			n_open++;
+		}
+	return n_open == 1 ? open : list->n == 1 ? &list->found[0] : NULL;
+}
+
 /**
  * Open the session that is named, or the one that is meant.
- * @newest: without a name, of several the newest; else there must be one only
+ * @newest: without a name, of several the newest; else the one that there is beside applied ones
  *
  * Return: 0, or -errno with *err filled.
  */
 int cow_cmd_choose(struct cow_cmd *cow, bool newest, enum cow_lock lock, struct sbx_err *err)
 {
+	const struct cow_found *only;
 	struct cow_list list;
 	int r;
 
@@ -151,12 +168,13 @@ int cow_cmd_choose(struct cow_cmd *cow, bool newest, enum cow_lock lock, struct 
 		return r;
 	if (list.n == 0)
 		return err_refuse(err, ENOENT, NULL, "there is no session");
-	if (list.n > 1 && !newest) {
+	only = newest ? &list.found[0] : cow_list_only(&list);
+	if (!only) {
 		(void)err_usage(err, NULL, "there are %zu sessions: which one?", list.n);
 		err_hint(err, "sbx sessions lists them");
 		return -EINVAL;
 	}
-	return cow_cmd_open(cow, list.found[0].name, lock, &cow->session, err);
+	return cow_cmd_open(cow, only->name, lock, &cow->session, err);
 }
 
 /* The whole path of an entry, escaped. */

@@ -394,3 +394,27 @@ Test(cow_apply, of_its_own_temporary_names_nothing_is_said)
 		cow_finish(&site);
 	}
 }
+
+/* As README has it: again and again, with no name. Those that were applied are not meant. */
+Test(cow_apply, the_one_that_was_not_applied_is_meant)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=1\n");
+	const struct run_options options = {.env = site.place.env, .cwd = site.path};
+
+	for (int i = 0; i < 3; i++) {
+		_autorun_ struct run_result run =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", ".", "--",
+				     "/bin/sh", "-c", "echo 1 >>a");
+		_autorun_ struct run_result apply = cow_verb(&site, i == 1 ? "discard" : "apply");
+
+		expect_success(run);
+		expect_success(apply);
+	}
+	_autofree_ char *text = tree_read(site.tree, "a");
+	cr_expect_str_eq(text, "1\n1\n1\n");
+	_autorun_ struct run_result none = cow_verb(&site, "discard");
+	expect_failure(none, 2, "there are 2 sessions: which one?");
+	cow_finish(&site);
+}

@@ -23,6 +23,7 @@ struct cow_found {
 	const char *name;
 	const char *paths; /* for people: the first of its directories, and how many more */
 	struct timespec began;
+	bool applied; /* nothing has come to it since */
 };
 
 struct cow_list {
