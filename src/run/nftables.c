@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/netlink.h"
 #include "sbx/base/str.h"
 #include "sbx/run/nftables.h"
 
@@ -48,26 +49,16 @@ static void nftables_add_text(union nftables_message *m, uint16_t type, const ch
 /* Return: a socket in the network namespace of the caller, or -errno. */
 int nftables_open(void)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-
-	return fd < 0 ? -errno : fd;
+	return netlink_open(NETLINK_NETFILTER);
 }
 
 /* The answer takes the place of the question. Return: its length, or -errno. */
 static ssize_t nftables_ask(int fd, union nftables_message *m)
 {
-	ssize_t n;
+	ssize_t n = netlink_ask(fd, m->bytes, m->head.nlmsg_len, m->bytes, sizeof(m->bytes));
 
-	do {
-		n = send(fd, m->bytes, m->head.nlmsg_len, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
-	do {
-		n = recv(fd, m->bytes, sizeof(m->bytes), 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
+		return n;
 	if (n >= (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr)) &&
 	    m->head.nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *error = NLMSG_DATA(&m->head);
@@ -275,7 +266,7 @@ int nftables_deny(int fd, const struct net_link *what)
 	const uint8_t *key = (const uint8_t *)&what->address.at;
 	struct nftables_batch batch = {.len = 0};
 	uint8_t mapped[sizeof(struct in6_addr)];
-	ssize_t n;
+	int r;
 
 	(void)nftables_begin(&batch, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	nftables_add_to_set(&batch, key, v4 ? sizeof(struct in_addr) : sizeof(struct in6_addr),
@@ -286,8 +277,6 @@ int nftables_deny(int fd, const struct net_link *what)
 		nftables_add_to_set(&batch, mapped, sizeof(mapped), what->bits + 96);
 	}
 	(void)nftables_begin(&batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-	do {
-		n = send(fd, batch.bytes, batch.len, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : nftables_hear(fd, v4 ? 2 : 1);
+	r = netlink_send(fd, batch.bytes, batch.len);
+	return r < 0 ? r : nftables_hear(fd, v4 ? 2 : 1);
 }

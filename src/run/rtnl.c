@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/netlink.h"
 #include "sbx/base/str.h"
 #include "sbx/run/rtnl.h"
 
@@ -100,18 +101,11 @@ static int rtnl_ask(int fd, const struct rtnl_message *m)
 		char bytes[RTNL_ANSWER_BYTES];
 	} answer;
 	const struct nlmsgerr *error = NLMSG_DATA(&answer.head);
-	ssize_t n;
+	ssize_t n =
+		netlink_ask(fd, m->bytes, m->head.nlmsg_len, answer.bytes, sizeof(answer.bytes));
 
-	do {
-		n = send(fd, m->bytes, m->head.nlmsg_len, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
-	do {
-		n = recv(fd, answer.bytes, sizeof(answer.bytes), 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
+		return (int)n;
 	if (n < (ssize_t)NLMSG_LENGTH(sizeof(*error)) || answer.head.nlmsg_type != NLMSG_ERROR)
 		return -EPROTO;
 	return error->error;
@@ -120,9 +114,7 @@ static int rtnl_ask(int fd, const struct rtnl_message *m)
 /* Return: a socket in the network namespace of the caller, or -errno. */
 int rtnl_open(void)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	return fd < 0 ? -errno : fd;
+	return netlink_open(NETLINK_ROUTE);
 }
 
 /* Return: the index of an interface there, or -errno. */

@@ -22,6 +22,7 @@
 #include "sbx/base/arena.h"
 #include "sbx/base/io.h"
 #include "sbx/base/mountinfo.h"
+#include "sbx/base/netlink.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/spec/hints.h"
@@ -108,7 +109,7 @@ static bool probe_netfilter_refused(void)
 
 	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER)
 		return false;
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	fd = netlink_open(NETLINK_NETFILTER);
 	return fd < 0;
 }
 

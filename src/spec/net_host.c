@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/netlink.h"
 #include "sbx/spec/net_host.h"
 
 enum {
@@ -110,7 +111,7 @@ static int net_host_take_all(struct net_host_room *room, const union net_host_an
 /* @table: 0: all. Return: 0 or -errno. */
 static int net_host_dump(struct net_host_room *room, int family, unsigned table)
 {
-	_autoclose_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	_autoclose_ int fd = netlink_open(NETLINK_ROUTE);
 	const struct {
 		struct nlmsghdr head;
 		struct rtmsg route;
@@ -125,7 +126,7 @@ static int net_host_dump(struct net_host_room *room, int family, unsigned table)
 	int r = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	(void)setsockopt(fd, NET_HOST_SOL_NETLINK, NETLINK_GET_STRICT_CHK, &yes, sizeof(yes));
 	if (send(fd, &question, sizeof(question), MSG_NOSIGNAL) < 0)
 		return -errno;
