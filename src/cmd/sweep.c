@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sweep: what every verb does beside its own work: remove what killed sandboxes have
- * left. The run form's launches do so by themselves (run/launch.c).
+ * left. The run form's launches do so by themselves (run/launch_start.c).
  */
 
 #include "sbx/box/box.h"

@@ -295,7 +295,7 @@ static int control_answer_close_input(struct control_answer *a,
 	return 0;
 }
 
-/* One change at a time; launch.c says when it is done. */
+/* One change at a time; launch_helpers.c says when it is done. */
 static int control_answer_port(struct control_answer *a, const struct control_request *request)
 {
 	if (a->starting)
