@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * parser: what the two grammars share: the state of reading a command line, the check
- * of an argument by its kind, and what an option does. cli/parse.c has sbx's grammar and
- * all of these; cli/bwrap.c has bubblewrap's.
+ * of an argument by its kind, and what an option does. cli/parse.c has sbx's grammar, the
+ * files beside it all of these; cli/bwrap.c has bubblewrap's grammar.
  *
  * Runs in: the caller's process, before anything else.
  */
