@@ -114,9 +114,10 @@ static int marks_refuse_name(struct marks_walk *w, const char *name)
 	int r;
 
 	marks_name_it(w, name, &path);
-	r = err_refuse(w->err, EUCLEAN, path.data,
-		       "fuse-overlayfs takes a name that begins with .wh. for the mark of a removed "
-		       "file, and would show neither");
+	r = err_refuse(
+		w->err, EUCLEAN, path.data,
+		"fuse-overlayfs takes a name that begins with .wh. for the mark of a removed "
+		"file, and would show neither");
 	err_hint(w->err, "rename it%s",
 		 w->marks->kernel_may ? ", or use --overlay-driver=kernel, for which it is a name "
 					"as any other"
@@ -197,8 +198,8 @@ static int marks_check_entry(struct marks_walk *w, int fd, const struct dirent *
 
 static bool marks_are_made_up(int fd)
 {
-	static const long kinds[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,	 CGROUP_SUPER_MAGIC,
-				     CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
+	static const long kinds[] = {PROC_SUPER_MAGIC,	  SYSFS_MAGIC,	     CGROUP_SUPER_MAGIC,
+				     CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,     TRACEFS_MAGIC,
 				     SECURITYFS_MAGIC,	  DEVPTS_SUPER_MAGIC};
 	struct statfs fs;
 
@@ -271,7 +272,8 @@ static int marks_tell(struct marks_walk *w)
 		return 0;
 	w->told_ms = now_ms;
 	r = w->marks->go_on(w->marks->arg);
-	return r < 0 ? err_system(w->err, -r, NULL, "cannot tell the monitor of fuse-overlayfs") : 0;
+	return r < 0 ? err_system(w->err, -r, NULL, "cannot tell the monitor of fuse-overlayfs")
+		     : 0;
 }
 
 /**

@@ -16,9 +16,9 @@ enum fuse_marks_what {
 };
 
 struct fuse_marks {
-	const char *layer;   /* as typed */
-	uint32_t what;	     /* enum fuse_marks_what */
-	bool kernel_may;     /* the kernel can do what is asked, as far as is known */
+	const char *layer; /* as typed */
+	uint32_t what;	   /* enum fuse_marks_what */
+	bool kernel_may;   /* the kernel can do what is asked, as far as is known */
 	/* Is called now and then, while there is much to look through. Return: 0 or -errno. */
 	int (*go_on)(void *arg);
 	void *arg;
