@@ -126,8 +126,8 @@ bool apply_is_later(const struct apply *a, const struct stat *st)
 }
 
 /*
- * Is it a mark of somebody's overlay, which the kernel has not shown to the command: a device 0/0,
- * or an empty file with an attribute? fuse-overlayfs is not used over such (run/fuse_marks.c).
+ * Is it a mark of somebody's overlay, which was not shown to the command: a device 0/0, or where
+ * the kernel has read the host's files, an empty file with an attribute?
  */
 static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name,
 			     const struct stat *st)

@@ -103,10 +103,10 @@ static int fuse_tell_looks(void *arg)
 }
 
 static int fuse_check_marks(const struct fuse_maker *m, const char *layer, int dir_fd,
-			    uint32_t what, struct sbx_err *err)
+			    bool among_others, struct sbx_err *err)
 {
 	const struct fuse_marks marks = {.layer = layer,
-					 .what = what,
+					 .among_others = among_others,
 					 .kernel_may = m->step->layers->kernel_may,
 					 .go_on = fuse_tell_looks,
 					 .arg = (void *)(uintptr_t)m};
@@ -130,12 +130,12 @@ static bool fuse_is_marked(int dir_fd)
 static int fuse_check_lower(const struct fuse_maker *m, const int *trees, struct sbx_err *err)
 {
 	const struct plan_layers *layers = m->step->layers;
-	const uint32_t what = layers->n_lower > 1 ? FUSE_MARKS_OPAQUE : FUSE_MARKS_DEVICES;
 	int r = 0;
 
 	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
 		if (layers->is_session || !fuse_is_marked(trees[i]))
-			r = fuse_check_marks(m, layers->lower[i], trees[i], what, err);
+			r = fuse_check_marks(m, layers->lower[i], trees[i], layers->n_lower > 1,
+					     err);
 	return r;
 }
 
@@ -283,7 +283,7 @@ static int fuse_check_upper(const struct fuse_maker *m, const struct fuse_top *t
 	if (fuse_is_marked(top->upper_fd) ||
 	    fstatat(top->work_fd, fuse_work_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	return fuse_check_marks(m, m->step->layers->upper, top->upper_fd, 0, err);
+	return fuse_check_marks(m, m->step->layers->upper, top->upper_fd, false, err);
 }
 
 static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *place,

@@ -12,6 +12,10 @@
  * path may be, fuse-overlayfs cannot show either; nor what this process, which has its ids and
  * capabilities, cannot open. What is mounted below is shown, and looked through; but not what
  * the kernel makes up, where nobody chooses names.
+ *
+ * The devices 0/0 by which layers have removed names are no error. Neither driver shows them,
+ * they hold nothing, and on a host that keeps containers there are many; apply takes none away
+ * (cow/apply_choose.c).
  */
 
 #include <assert.h>
@@ -24,7 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -101,10 +104,18 @@ static bool marks_pop(struct marks_walk *w)
 
 /* ---- refusals ---- */
 
+static void marks_name_part(const char *name, struct str_buf *out)
+{
+	if (name[0] && out->len && out->data[out->len - 1] != '/')
+		str_buf_puts(out, "/");
+	str_buf_puts(out, name);
+}
+
 static void marks_name_it(const struct marks_walk *w, const char *name, struct str_buf *out)
 {
-	str_buf_printf(out, "%s%s%s%s%s", w->marks->layer, w->path[0] ? "/" : "", w->path,
-		       name[0] ? "/" : "", name);
+	marks_name_part(w->marks->layer, out);
+	marks_name_part(w->path, out);
+	marks_name_part(name, out);
 }
 
 static int marks_refuse_name(struct marks_walk *w, const char *name)
@@ -122,21 +133,6 @@ static int marks_refuse_name(struct marks_walk *w, const char *name)
 		 w->marks->kernel_may ? ", or use --overlay-driver=kernel, for which it is a name "
 					"as any other"
 				      : "");
-	return r;
-}
-
-static int marks_refuse_device(struct marks_walk *w, const char *name)
-{
-	char room[sizeof(w->err->path)];
-	struct str_buf path = STR_BUF_ON_STACK(room);
-	int r;
-
-	marks_name_it(w, name, &path);
-	r = err_refuse(w->err, EUCLEAN, path.data,
-		       "is a device 0/0, which overlays take for the mark of a removed file, and "
-		       "would not be shown");
-	err_hint(w->err, "it is what an overlay has left, as containers are kept: use a directory "
-			 "that has none in it");
 	return r;
 }
 
@@ -164,7 +160,7 @@ static int marks_check_attributes(struct marks_walk *w, int fd)
 	static const char *const attributes[] = {"user.fuseoverlayfs.opaque",
 						 "trusted.overlay.opaque"};
 
-	if (!(w->marks->what & FUSE_MARKS_OPAQUE))
+	if (!w->marks->among_others)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
 		if (fgetxattr(fd, attributes[i], NULL, 0) > 0)
@@ -174,26 +170,17 @@ static int marks_check_attributes(struct marks_walk *w, int fd)
 
 static int marks_check_entry(struct marks_walk *w, int fd, const struct dirent *e)
 {
-	unsigned char type = e->d_type;
 	struct stat st;
 
 	if (str_starts_with(e->d_name, marks_name))
 		return marks_refuse_name(w, e->d_name);
-	if (type != DT_DIR && type != DT_CHR && type != DT_UNKNOWN)
+	if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
 		return 0;
-	if (type != DT_DIR) {
-		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return 0;
-		type = IFTODT(st.st_mode);
-	}
-	if (type == DT_DIR)
-		return str_equal(e->d_name, ".") || str_equal(e->d_name, "..")
-			       ? 0
-			       : marks_push(w, e->d_name);
-	return type == DT_CHR && st.st_rdev == makedev(0, 0) &&
-			       (w->marks->what & FUSE_MARKS_DEVICES)
-		       ? marks_refuse_device(w, e->d_name)
-		       : 0;
+	if (e->d_type == DT_UNKNOWN
+		    ? fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)
+		    : e->d_type != DT_DIR)
+		return 0;
+	return marks_push(w, e->d_name);
 }
 
 static bool marks_are_made_up(int fd)
