@@ -36,6 +36,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/fuse_marks.h"
+#include "sbx/spec/hints.h"
 
 enum { FUSE_MARKS_TELL_MS = 1000, FUSE_MARKS_STEP_BYTES = 64 * 1024 };
 
@@ -129,10 +130,7 @@ static int marks_refuse_name(struct marks_walk *w, const char *name)
 		w->err, EUCLEAN, path.data,
 		"fuse-overlayfs takes a name that begins with .wh. for the mark of a removed "
 		"file, and would show neither");
-	err_hint(w->err, "rename it%s",
-		 w->marks->kernel_may ? ", or use --overlay-driver=kernel, for which it is a name "
-					"as any other"
-				      : "");
+	hint_add(w->err, w->marks->kernel_may ? HINT_MARK_KERNEL : HINT_MARK);
 	return r;
 }
 
@@ -147,9 +145,7 @@ static int marks_refuse_attribute(struct marks_walk *w, const char *attribute)
 		       "has the attribute %s, for which fuse-overlayfs would not show what layers "
 		       "below have there",
 		       attribute);
-	err_hint(w->err, "remove it (\"setfattr -x\")%s",
-		 w->marks->kernel_may ? ", or use --overlay-driver=kernel, which does not know it"
-				      : "");
+	hint_add(w->err, w->marks->kernel_may ? HINT_MARK_KERNEL : HINT_MARK);
 	return r;
 }
 
