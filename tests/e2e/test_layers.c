@@ -218,6 +218,20 @@ Test(layers, names_that_fuse_takes_for_marks_are_refused)
 	}
 }
 
+/* What is mounted below is shown by it, and looked through. */
+Test(layers, marks_in_mounts_below_are_refused)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS, "low/mnt/");
+	_autorun_ struct run_result r =
+		in_tree(tree, NULL,
+			"unshare -Urm bash -c 'mount -t tmpfs t low/mnt; mkdir low/mnt/d; > "
+			"low/mnt/d/.wh.x; "
+			"$S --overlay-src low --overlay-src high --ro-overlay /x -- ls /x/mnt'");
+
+	expect_failure(r, 125, "low/mnt/d/.wh.x: fuse-overlayfs takes");
+}
+
 /* No other view of them is right for being asked for in bubblewrap's words. */
 Test(layers, bwrap_refuses_names_that_fuse_takes_for_marks)
 {
