@@ -121,7 +121,7 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	struct cow_apply_options options = {.tell = apply_tell, .arg = &run};
 	static const char names[] =
 		"sbx: there are names that begin with .wh. among them, which fuse-overlayfs takes "
-		"for marks: only the kernel can show these directories from now on\n";
+		"for marks: only the kernel shows directories that have them\n";
 	static const char nothing[] = "sbx: nothing that is left to be applied fits --include\n";
 	struct cow_applied applied;
 	int r = cow_cmd_begin(argc, argv, &cow, err);

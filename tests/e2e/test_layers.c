@@ -232,6 +232,32 @@ Test(layers, marks_in_mounts_below_are_refused)
 	expect_failure(r, 125, "low/mnt/d/.wh.x: fuse-overlayfs takes");
 }
 
+/*
+ * An upper layer that fuse-overlayfs alone begins to write to is looked through as well. The kernel
+ * takes none that is on an overlay.
+ */
+Test(layers, marks_in_an_upper_layer_are_refused_or_its_own)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS, "more/");
+	char script[1024];
+
+	if (kernel_is_before_6_6()) /* a tmpfs keeps no attributes */
+		skip_without_upper(tree);
+	(void)snprintf(
+		script, sizeof(script),
+		"unshare -Urm bash -c '%s; mkdir more/a more/u more/w m; mount -t overlay o -o "
+		"userxattr,lowerdir=more/a,upperdir=more/u,workdir=more/w m || exit 9; "
+		"mkdir m/up m/work; > m/up/.wh.both; "
+		"L=\"--overlay-src low --overlay m/up m/work /x\"; $S $L -- ls /x; "
+		"rm m/up/.wh.both; $S $L -- rm /x/both; $S $L -- ls /x' 2> said; "
+		"grep -c \"m/up/.wh.both: fuse-overlayfs takes\" said",
+		kernel_is_before_6_6() ? ":" : "mount -t tmpfs t more");
+	_autorun_ struct run_result r = in_tree(tree, "fuse", script);
+
+	expect_out(r, "dir\nlink\nonly-low\n1\n");
+}
+
 /* No other view of them is right for being asked for in bubblewrap's words. */
 Test(layers, bwrap_refuses_names_that_fuse_takes_for_marks)
 {
