@@ -119,6 +119,9 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	_autofree_ char *line = malloc(APPLY_LINE_MAX);
 	struct apply_run run = {.cow = &cow, .line = line};
 	struct cow_apply_options options = {.tell = apply_tell, .arg = &run};
+	static const char names[] =
+		"sbx: there are names that begin with .wh. among them, which fuse-overlayfs takes "
+		"for marks: only the kernel shows directories that have them\n";
 	static const char nothing[] = "sbx: nothing that is left to be applied fits --include\n";
 	struct cow_applied applied;
 	int r = cow_cmd_begin(argc, argv, &cow, err);
@@ -137,6 +140,8 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	options.force = cow.words.value[CMD_OPT_FORCE];
 	options.allow_setid = cow.words.value[CMD_OPT_ALLOW_SETID];
 	r = cow_apply(&cow.session, &options, &applied, err);
+	if (r == 0 && applied.names)
+		(void)io_write_all(STDERR_FILENO, names, strlen(names));
 	if (r == 0 && options.n_include &&
 	    applied.counts.added + applied.counts.changed + applied.counts.removed == 0)
 		(void)io_write_all(STDERR_FILENO, nothing, strlen(nothing));

@@ -71,7 +71,7 @@ static void diff_put_list(struct diff *d, struct str_buf *line, const struct cow
 {
 	str_buf_printf(line, "%s%c  ", diff_colour(d, e), diff_letter(e));
 	diff_put_name(d, line, e);
-	if (!(e->changes & (COW_ADDED | COW_REMOVED))) {
+	if (!(e->changes & (COW_ADDED | COW_REMOVED)) || e->plants) {
 		str_buf_puts(line, " (");
 		cow_describe_changes(e, line);
 		str_buf_puts(line, ")");
@@ -120,6 +120,8 @@ static void diff_put_json(struct diff *d, const struct cow_entry *e)
 	json_add_string(&d->json, "root", d->cow->session.roots[d->root].path);
 	json_add_string(&d->json, "path", e->path);
 	json_add_flags(&d->json, "changes", names, e->changes);
+	if (e->plants)
+		json_add_bool(&d->json, "marks", true);
 	if (e->has_host)
 		diff_add_side(d, "before", e->host_dir, e->name, &e->host);
 	if (!(e->changes & COW_REMOVED))

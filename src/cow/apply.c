@@ -74,6 +74,19 @@ static void apply_tell_left_out(struct apply *a, const struct cow_entry *e, cons
 		a->options->tell(a->options->arg, a->root, e, why);
 }
 
+static void apply_tell_planted(struct apply *a, const struct cow_entry *e)
+{
+	if (e->plants)
+		apply_tell_left_out(a, e,
+				    "its attributes that overlays take for marks are left out");
+}
+
+/* Names as any others for the kernel. */
+static void apply_count_name(struct apply *a, const struct cow_entry *e)
+{
+	a->applied->names += (e->changes & COW_ADDED) && str_starts_with(e->name, ".wh.");
+}
+
 static bool apply_can_be_made(struct apply *a, const struct cow_entry *e)
 {
 	if (str_starts_with(e->name, a->temporary)) {
@@ -134,6 +147,7 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 		return apply_fail(a, e, EINTR, err);
 	if (!apply_selects(a, e->path))
 		return 0;
+	apply_tell_planted(a, e);
 	if (links && apply_awaits_link(a, e)) {
 		int r = apply_flush(a, err);
 
@@ -151,6 +165,7 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	if (!a->acts && !a->options->dry_run)
 		return apply_plan(a, e->host_dir, err);
 	cow_count(e, &a->applied->counts);
+	apply_count_name(a, e);
 	a->options->tell(a->options->arg, a->root, e, NULL);
 	return a->acts ? apply_act(a, e, err) : 0;
 }
@@ -194,8 +209,12 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	if ((is_new || (selected && (apply_changes(a, e) & ~(uint32_t)COW_TIME))) &&
 	    apply_conflicts(a, e))
 		return a->acts ? err_refuse(err, EBUSY, e->path, "%s", a->why) : 0;
-	if ((a->acts || a->options->dry_run) && cow_is_told(e) && (is_new || selected)) {
+	if (selected)
+		apply_tell_planted(a, e);
+	if ((a->acts || a->options->dry_run) && cow_is_told(e) && (is_new || selected) &&
+	    !(e->only_plants && apply_changes(a, e) == 0)) {
 		cow_count(e, &a->applied->counts);
+		apply_count_name(a, e);
 		a->options->tell(a->options->arg, a->root, e, NULL);
 	}
 	if (is_new && !a->acts && !a->options->dry_run)

@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
+#include "sbx/cow/xattr.h"
 
 enum { APPLY_SCAN_DEPTH = 200, APPLY_STARS_MAX = 6 };
 
@@ -108,6 +110,8 @@ uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
 		changes &= ~(uint32_t)COW_MODE;
 	if (!apply_can_own())
 		changes &= ~(uint32_t)COW_OWNER;
+	if (e->only_plants)
+		changes &= ~(uint32_t)COW_XATTRS;
 	return changes;
 }
 
@@ -121,8 +125,21 @@ bool apply_is_later(const struct apply *a, const struct stat *st)
 	       (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec > began->tv_nsec);
 }
 
+/*
+ * Is it a mark of somebody's overlay, which was not shown to the command: a device 0/0, or where
+ * the kernel has read the host's files, an empty file with an attribute?
+ */
+static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name,
+			     const struct stat *st)
+{
+	if (S_ISCHR(st->st_mode))
+		return st->st_rdev == makedev(0, 0);
+	return !a->session->roots[a->root].fuse && S_ISREG(st->st_mode) && st->st_size == 0 &&
+	       cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL);
+}
+
 /* Has anything in a directory of the host changed, or does something else lie in it? */
-static bool apply_tree_is_later(const struct apply *a, int dir_fd, const char *name, unsigned depth)
+static bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
 {
 	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
@@ -141,6 +158,7 @@ static bool apply_tree_is_later(const struct apply *a, int dir_fd, const char *n
 			continue;
 		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			(apply_is_later(a, &st) && !cow_journal_has(&a->journal, &st)) ||
+			(a->unshown = apply_is_unshown(a, fd, e->d_name, &st)) ||
 			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
 	}
 	(void)closedir(dir);
@@ -152,13 +170,14 @@ bool apply_is_others(const struct apply *a, const struct stat *st)
 	return apply_is_later(a, st) && !cow_journal_has(&a->journal, st);
 }
 
-static bool apply_entry_is_later(const struct apply *a, const struct cow_entry *e)
+static bool apply_entry_is_later(struct apply *a, const struct cow_entry *e)
 {
 	if (!e->has_host)
 		return false;
 	/* A file with several names, one of which was taken away or added by us, is in the journal.
 	 */
 	return apply_is_others(a, &e->host) ||
+	       (a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host)) ||
 	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));
 }
 
@@ -230,6 +249,7 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 		a->options->tell(a->options->arg, a->root, e, a->why);
 		return true;
 	}
+	a->unshown = false;
 	if (a->options->force)
 		return false;
 	if (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_ADDED | COW_REMOVED | COW_TYPE)))
@@ -240,7 +260,10 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 		later = fstat(e->host_dir, &dir) < 0 || apply_is_others(a, &dir);
 	if (later) {
 		a->applied->conflicts++;
-		str_copy(a->why, sizeof(a->why), "has changed on the host since the session began");
+		str_copy(a->why, sizeof(a->why),
+			 a->unshown ? "has the mark of an overlay on the host, which the command "
+				      "was not shown"
+				    : "has changed on the host since the session began");
 		a->options->tell(a->options->arg, a->root, e, a->why);
 	}
 	return later;

@@ -122,9 +122,13 @@ void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 		str_buf_printf(out, "owner %u:%u -> %u:%u", e->host.st_uid, e->host.st_gid,
 			       e->upper.st_uid, e->upper.st_gid);
 	}
-	if (e->changes & COW_XATTRS) {
+	if ((e->changes & COW_XATTRS) && !e->only_plants) {
 		tell_part(out, start);
 		str_buf_puts(out, "attributes");
+	}
+	if (e->plants) {
+		tell_part(out, start);
+		str_buf_puts(out, "marks of overlays");
 	}
 	if (out->len == start && (e->changes & COW_TIME))
 		str_buf_puts(out, "time");

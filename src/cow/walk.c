@@ -195,8 +195,8 @@ static int walk_check_marks(const struct walk *w, int dir_fd, const char *name)
 {
 	static const char *const marks[] = {"user.overlay.redirect", "user.overlay.metacopy",
 					    "user.fuseoverlayfs.redirect"};
-
-	const char *mark = cow_xattr_find(dir_fd, name, marks, ARRAY_SIZE(marks));
+	const size_t n = ARRAY_SIZE(marks) - !w->root->fuse; /* a name as any other there */
+	const char *mark = cow_xattr_find(dir_fd, name, marks, n);
 
 	return mark ? err_refuse(w->err, EUCLEAN, w->path, "has a mark that sbx does not make: %s",
 				 mark)
@@ -434,6 +434,17 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 	return r;
 }
 
+/* Not for the host: see cow/xattr.c. */
+static void walk_find_planted(const struct walk *w, struct cow_entry *e)
+{
+	e->plants = cow_xattr_plants(e->upper_dir, e->name, e->has_host ? e->host_dir : -1, e->name,
+				     w->root->fuse);
+	if (!e->plants || (e->changes & (COW_ADDED | COW_TYPE | COW_XATTRS)))
+		return;
+	e->only_plants = true;
+	e->changes |= COW_XATTRS;
+}
+
 /* ---- directories ---- */
 
 static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_t depth);
@@ -519,6 +530,8 @@ static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk
 	r = walk_check_marks(w, upper_fd, name);
 	if (r == 0)
 		r = walk_compare(w, &e);
+	if (r == 0)
+		walk_find_planted(w, &e);
 	if (r == 0)
 		r = S_ISDIR(e.upper.st_mode) ? walk_into(w, &e)
 		    : e.changes || e.upper.st_nlink > 1

@@ -6,8 +6,11 @@
  * them by a descriptor of the directory, and l...xattr(2) does not follow the last name,
  * which has no slash in it.
  *
- * The kernel gives attributes of the command's that would be marks another name
- * (user.overlay.overlay.NAME, from Linux 6.7); they have their own on the host.
+ * The marks by which overlays are kept are neither compared nor copied: those of the layer are its
+ * driver's, those of the host are not shown by it. The kernel gives attributes of the command's
+ * that would be marks another name (user.overlay.overlay.NAME, from Linux 6.7). On the host they
+ * would have their own again, and be believed by whoever shows that directory next:
+ * cow_xattr_plants() finds them, and nothing gives them to the host.
  */
 
 #include <errno.h>
@@ -21,8 +24,11 @@
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 
+enum { XATTR_MARK_BYTES = 1024 }; /* no mark is larger */
+
 static const char kernel_prefix[] = "user.overlay.";
 static const char escaped_prefix[] = "user.overlay.overlay.";
+static const char fuse_prefix[] = "user.fuseoverlayfs.";
 
 static void xattr_path(int dir_fd, const char *name, char path[320])
 {
@@ -87,29 +93,18 @@ const char *cow_xattr_find(int dir_fd, const char *name, const char *const *attr
 
 bool cow_xattr_is_mark(const char *attribute)
 {
-	return (str_starts_with(attribute, kernel_prefix) &&
-		!str_starts_with(attribute, escaped_prefix)) ||
-	       str_starts_with(attribute, "user.fuseoverlayfs.") ||
-	       str_starts_with(attribute, "trusted.");
+	return str_starts_with(attribute, kernel_prefix) ||
+	       str_starts_with(attribute, fuse_prefix) || str_starts_with(attribute, "trusted.");
 }
 
 /* Those that are compared and copied; labels are the host's affair. */
-static bool xattr_counts(const char *attribute, bool of_layer)
+static bool xattr_counts(const char *attribute)
 {
-	if (of_layer && cow_xattr_is_mark(attribute))
+	if (cow_xattr_is_mark(attribute))
 		return false;
 	return str_starts_with(attribute, "user.") ||
 	       str_starts_with(attribute, "system.posix_acl_") ||
 	       str_equal(attribute, "security.capability");
-}
-
-static const char *xattr_host_name(const char *attribute, struct cow_xattr_name *room)
-{
-	if (!str_starts_with(attribute, escaped_prefix))
-		return attribute;
-	(void)snprintf(room->text, sizeof(room->text), "%s%s", kernel_prefix,
-		       attribute + strlen(escaped_prefix));
-	return room->text;
 }
 
 /* Return: the length of the list, 0 where the filesystem has none, or -errno. */
@@ -127,22 +122,22 @@ struct xattr_room {
 	char value_a[COW_XATTR_VALUE_MAX], value_b[COW_XATTR_VALUE_MAX];
 };
 
-static size_t xattr_count(const char *list, ssize_t len, bool of_layer)
+static size_t xattr_count(const char *list, ssize_t len)
 {
 	size_t count = 0;
 
 	for (const char *at = list; at < list + len; at += strlen(at) + 1)
-		count += xattr_counts(at, of_layer);
+		count += xattr_counts(at);
 	return count;
 }
 
 /* Most files have none, and those of the layer one that is a mark of its driver's. */
-static bool xattr_has_none(const char *path, bool of_layer)
+static bool xattr_has_none(const char *path)
 {
 	char list[COW_XATTR_LIST_USUAL];
 	ssize_t n = llistxattr(path, list, sizeof(list));
 
-	return (n < 0 && errno == ENOTSUP) || (n >= 0 && xattr_count(list, n, of_layer) == 0);
+	return (n < 0 && errno == ENOTSUP) || (n >= 0 && xattr_count(list, n) == 0);
 }
 
 /* Return: 1, 0 or -errno. */
@@ -154,7 +149,7 @@ int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *
 
 	xattr_path(upper_dir, upper, upper_path);
 	xattr_path(host_dir, host, host_path);
-	if (xattr_has_none(upper_path, true) && xattr_has_none(host_path, false))
+	if (xattr_has_none(upper_path) && xattr_has_none(host_path))
 		return 1;
 	room = malloc(sizeof(*room));
 	if (!room)
@@ -163,21 +158,55 @@ int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *
 	m = n < 0 ? n : xattr_list(host_path, room->list_b);
 	if (m < 0)
 		return (int)m;
-	if (xattr_count(room->list_a, n, true) != xattr_count(room->list_b, m, false))
+	if (xattr_count(room->list_a, n) != xattr_count(room->list_b, m))
 		return 0;
 	for (const char *at = room->list_a; at < room->list_a + n; at += strlen(at) + 1) {
-		struct cow_xattr_name name;
 		ssize_t a, b;
 
-		if (!xattr_counts(at, true))
+		if (!xattr_counts(at))
 			continue;
 		a = xattr_get(upper_path, at, room->value_a, sizeof(room->value_a));
-		b = xattr_get(host_path, xattr_host_name(at, &name), room->value_b,
-			      sizeof(room->value_b));
+		b = xattr_get(host_path, at, room->value_b, sizeof(room->value_b));
 		if (a < 0 || a != b || memcmp(room->value_a, room->value_b, (size_t)a) != 0)
 			return 0;
 	}
 	return 1;
+}
+
+/* What the host's has too was copied with it. */
+static bool xattr_is_hosts(const char *upper_path, const char *host_path, const char *attribute)
+{
+	char upper[XATTR_MARK_BYTES], host[XATTR_MARK_BYTES];
+	ssize_t n = xattr_get(upper_path, attribute, upper, sizeof(upper));
+	ssize_t m = xattr_get(host_path, attribute, host, sizeof(host));
+
+	return n >= 0 && n == m && memcmp(upper, host, (size_t)n) == 0;
+}
+
+/**
+ * Has the command given it an attribute that would be the mark of an overlay on the host?
+ * @host_dir: -1: there is no such file
+ * @fuse:     fuse-overlayfs has kept the layer: those called after it are its own
+ */
+bool cow_xattr_plants(int upper_dir, const char *upper, int host_dir, const char *host, bool fuse)
+{
+	_autofree_ char *large = NULL;
+	char upper_path[320], host_path[320], usual[COW_XATTR_LIST_USUAL], *list = usual;
+	ssize_t n;
+
+	xattr_path(upper_dir, upper, upper_path);
+	xattr_path(host_dir, host, host_path);
+	n = llistxattr(upper_path, usual, sizeof(usual));
+	if (n < 0 && errno == ERANGE) {
+		list = large = malloc(COW_XATTR_LIST_MAX);
+		n = large ? xattr_list(upper_path, large) : 0;
+	}
+	for (const char *at = list; n > 0 && at < list + n; at += strlen(at) + 1)
+		if ((str_starts_with(at, escaped_prefix) ||
+		     (!fuse && str_starts_with(at, fuse_prefix))) &&
+		    (host_dir < 0 || !xattr_is_hosts(upper_path, host_path, at)))
+			return true;
+	return false;
 }
 
 static int xattr_set(const char *path, const char *attribute, const void *value, size_t size)
@@ -213,18 +242,16 @@ int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privilege
 	if (n < 0)
 		return (int)n;
 	for (const char *at = room->list_b; m > 0 && at < room->list_b + m; at += strlen(at) + 1)
-		if (xattr_counts(at, false) && lgetxattr(upper_path, at, NULL, 0) < 0)
+		if (xattr_counts(at) && lgetxattr(upper_path, at, NULL, 0) < 0)
 			(void)removexattr(host_path, at);
 	for (const char *at = room->list_a; at < room->list_a + n; at += strlen(at) + 1) {
-		struct cow_xattr_name name;
 		ssize_t size;
 
-		if (!xattr_counts(at, true))
+		if (!xattr_counts(at))
 			continue;
 		size = xattr_get(upper_path, at, room->value_a, sizeof(room->value_a));
 		if (size < 0 || (str_equal(at, "security.capability") && !privileged) ||
-		    xattr_set(host_path, xattr_host_name(at, &name), room->value_a, (size_t)size) <
-			    0)
+		    xattr_set(host_path, at, room->value_a, (size_t)size) < 0)
 			lost = 1;
 	}
 	return lost;

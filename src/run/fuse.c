@@ -7,7 +7,9 @@
  *     PID 1                  monitor                 maker                 fuse-overlayfs
  *     LAYERS(_ALONE),
  *     a step           ──►   forks the maker   ──►   enters the user
- *                                                    namespace, starts  ─► mounts itself
+ *                                              ◄──   namespace, looks the
+ *                                                    layers through: FUSE_LOOKS
+ *                                                    starts             ─► mounts itself
  *                            owns the helper   ◄──   FUSE_HELPER, a pidfd
  *                                              ◄──   FUSE_MOUNT, a clone, and ends
  *     LAYERS_READY     ◄──   passes it on
@@ -373,7 +375,7 @@ int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
 	struct handshake_msg msg;
 	int r = handshake_receive(jobs->maker_fd, HANDSHAKE_FUSE_MAKER, false, &msg);
 
-	if (r == -EAGAIN)
+	if (r == -EAGAIN || (r == 1 && msg.type == HANDSHAKE_FUSE_LOOKS))
 		return 0;
 	if (r == 1 && msg.type == HANDSHAKE_FUSE_HELPER) {
 		defs_cleanup_fd(&helper->pidfd);

@@ -46,6 +46,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/fuse_maker.h"
+#include "sbx/run/fuse_marks.h"
 #include "sbx/run/handshake.h"
 #include "sbx/run/mount.h"
 #include "sbx/run/overlay.h"
@@ -89,6 +90,53 @@ static int fuse_enter(const struct fuse_maker *m, struct sbx_err *err)
 	if (!joins && sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave) < 0)
 		return err_system(err, errno, "/", "cannot keep mounts from the host");
 	return 0;
+}
+
+/* ---- what would not be shown ---- */
+
+/* The monitor waits for who says nothing no longer than for any helper. */
+static int fuse_tell_looks(void *arg)
+{
+	const struct fuse_maker *m = arg;
+
+	return handshake_send(m->sock_fd, HANDSHAKE_FUSE_LOOKS, 0);
+}
+
+static int fuse_check_marks(const struct fuse_maker *m, const char *layer, int dir_fd,
+			    bool among_others, struct sbx_err *err)
+{
+	const struct fuse_marks marks = {.layer = layer,
+					 .among_others = among_others,
+					 .kernel_may = m->step->layers->kernel_may,
+					 .go_on = fuse_tell_looks,
+					 .arg = (void *)(uintptr_t)m};
+
+	return fuse_marks_check(dir_fd, &marks, err);
+}
+
+/* Has fuse-overlayfs written to it? Then what it left there is meant. */
+static bool fuse_is_marked(int dir_fd)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
+	return getxattr(path, PLAN_LAYERS_FUSE_MARK, NULL, 0) >= 0;
+}
+
+/*
+ * Where there are several layers, the marks that both drivers know say what the upper ones have
+ * removed, and are meant: so an upper layer is made a lower one.
+ */
+static int fuse_check_lower(const struct fuse_maker *m, const int *trees, struct sbx_err *err)
+{
+	const struct plan_layers *layers = m->step->layers;
+	int r = 0;
+
+	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
+		if (layers->is_session || !fuse_is_marked(trees[i]))
+			r = fuse_check_marks(m, layers->lower[i], trees[i], layers->n_lower > 1,
+					     err);
+	return r;
 }
 
 /* ---- the layers, cloned ---- */
@@ -226,6 +274,18 @@ static int fuse_mark_upper(const struct fuse_top *top, const char *upper, struct
 	return 0;
 }
 
+/* What somebody else has left in an upper layer that fuse-overlayfs begins to write to. */
+static int fuse_check_upper(const struct fuse_maker *m, const struct fuse_top *top,
+			    struct sbx_err *err)
+{
+	struct stat st;
+
+	if (fuse_is_marked(top->upper_fd) ||
+	    fstatat(top->work_fd, fuse_work_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return fuse_check_marks(m, m->step->layers->upper, top->upper_fd, false, err);
+}
+
 static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *place,
 			  struct fuse_top *top, struct sbx_err *err)
 {
@@ -251,6 +311,8 @@ static int fuse_clone_top(const struct fuse_maker *m, const struct fuse_place *p
 	if (r == 0)
 		r = fuse_check_same(top->tree_fd, top->work + top->above + 1, top->work_fd,
 				    layers->work, err);
+	if (r == 0)
+		r = fuse_check_upper(m, top, err);
 	if (r == 0)
 		r = fuse_make_work(top, layers->work, err);
 	return r < 0 ? r : fuse_mark_upper(top, layers->upper, err);
@@ -437,6 +499,8 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 	}
 	for (size_t i = 0; i < layers->n_covers && r == 0; i++)
 		r = fuse_cover(place, trees[0], layers->covers[i], err);
+	if (r == 0)
+		r = fuse_check_lower(m, trees, err);
 	if (r == 0 && kind == PLAN_LAYERS_HOST)
 		r = fuse_link_top(place, top, err);
 	if (r == 0 && kind == PLAN_LAYERS_TMP)

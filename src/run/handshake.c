@@ -57,7 +57,8 @@ static const bool handshake_allowed[HANDSHAKE_STATE_COUNT_][HANDSHAKE_TYPE_COUNT
 			       [HANDSHAKE_PAYLOAD] = true},
 	[HANDSHAKE_FUSE_MAKER] = {[HANDSHAKE_FAILED] = true,
 				  [HANDSHAKE_FUSE_HELPER] = true,
-				  [HANDSHAKE_FUSE_MOUNT] = true},
+				  [HANDSHAKE_FUSE_MOUNT] = true,
+				  [HANDSHAKE_FUSE_LOOKS] = true},
 };
 
 /* What comes with a descriptor, always. */

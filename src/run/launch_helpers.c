@@ -188,6 +188,8 @@ static int launch_on_fuse_maker(struct monitor *m, struct sbx_err *err)
 	_autoclose_ int mount = -1;
 	int r = fuse_hear(&m->fuse, &mount, err);
 
+	/* It goes on: only one that is silent takes too long. */
+	m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
 	if (r < 0 || mount < 0 || m->sock_fd < 0)
 		return r;
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_LAYERS_READY, mount);

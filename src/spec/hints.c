@@ -359,6 +359,11 @@ static const struct hint hints[] = {
 	 "sbx keeps filters there, which no sandbox may write: make the directory by hand, or bind "
 	 "less"},
 	{HINT_FUSE_OVERLAYFS, 0, NULL, hint_fuse},
+	{HINT_MARK, HINT_NUMBERS, NULL,
+	 "rename the file, or remove the attribute (\"setfattr -x\"), so that it is none"},
+	{HINT_MARK_KERNEL, HINT_NUMBERS, NULL,
+	 "rename the file, or remove the attribute (\"setfattr -x\"), so that it is none; or use\n"
+	 "--overlay-driver=kernel, which does not take it for one"},
 	{PLAN_STEP_LAYERS, EINVAL, NULL, hint_overlay},
 	{PLAN_STEP_LAYERS, EPERM, NULL, hint_overlay},
 	{PLAN_STEP_LAYERS, ENODEV, NULL,

@@ -278,6 +278,7 @@ static int layers_take_session(const struct layers *l)
 	l->out->covers = l->wanted->covers;
 	l->out->n_covers = l->wanted->n_covers;
 	l->out->holds_session = l->wanted->holds_session;
+	l->out->is_session = true;
 	return 0;
 }
 
@@ -494,8 +495,13 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 		    : layers_choose_asked(&l, driver == SPEC_OVERLAY_DRIVER_KERNEL);
 	if (r < 0)
 		return r;
-	if (out->drivers & (PLAN_LAYERS_FUSE | PLAN_LAYERS_OVER_FUSE))
+	if (out->drivers & (PLAN_LAYERS_FUSE | PLAN_LAYERS_OVER_FUSE)) {
+		/* Where it is among the drivers it has refused by then. */
+		out->kernel_may = !(out->drivers & PLAN_LAYERS_KERNEL) &&
+				  !layers_began_obstacle(&l, SPEC_OVERLAY_DRIVER_KERNEL) &&
+				  !layers_kernel_obstacle(&l);
 		plan->n_fuse++;
+	}
 	step->layers = out;
 	r = layers_remark_choice(&l, step->dest);
 	return r < 0 ? r : layers_remark_owners(&l);

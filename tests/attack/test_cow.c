@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "../e2e/cow.h"
 
@@ -95,6 +96,36 @@ Test(cow, links_give_no_set_id_bit)
 		/* The file's own it keeps. */
 		cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
 		cr_expect_eq(st.st_mode & 07777, 04755);
+		cow_finish(&site);
+	}
+}
+
+/* What a later overlay over the directory would believe; kept as the kernel does for a command. */
+Test(cow, marks_are_not_planted)
+{
+	static const char *const marks[] = {"user.overlay.overlay.opaque",
+					    "user.overlay.overlay.redirect",
+					    "user.fuseoverlayfs.opaque"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		struct cow_site site;
+		char list[1024];
+
+		cow_start(&site, "kernel", "d/x=x\n");
+		_autoclose_ int upper = cow_forge(&site, false);
+		cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+		_autoclose_ int d = openat(upper, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cr_assert_eq(fsetxattr(d, marks[i], "y", 1, 0), 0, "%m");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+		_autofree_ char *path = tree_path(site.tree, "d");
+
+		expect_success(apply);
+		expect_success(forced);
+		cr_expect(strstr(apply.err, "/d: its attributes that overlays take for marks are "
+					    "left out"),
+			  "%s", apply.err);
+		cr_expect_eq(llistxattr(path, list, sizeof(list)), 0);
 		cow_finish(&site);
 	}
 }

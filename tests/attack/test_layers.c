@@ -207,3 +207,28 @@ Test(layers, names_with_special_characters_are_names)
 		expect_out(left, "new\nf\n");
 	}
 }
+
+/* As an archive that somebody has unpacked may bring them: what they would hide is seen. */
+Test(layers, names_that_are_marks_are_refused)
+{
+	static const char *const names[] = {".wh.f", ".wh.", "d/.wh.g", "d/.wh..wh..opq"};
+
+	for (size_t k = 0; k < ARRAY_SIZE(names) * ARRAY_SIZE(drivers); k++) {
+		_autoclose_ int tree = tmp_tree("low/f=file", "low/d/g=other", "up/", "work/");
+		char script[512];
+
+		(void)snprintf(
+			script, sizeof(script),
+			">low/%s; $S --overlay-src low --overlay up work /x -- cat /x/f /x/d/g",
+			names[k / 2]);
+		_autorun_ struct run_result r = in_tree(tree, drivers[k % 2], script);
+
+		if (k % 2 == 0) {
+			expect_out(r, "fileother");
+			continue;
+		}
+		cr_expect_str_eq(r.out, "");
+		cr_expect(strstr(r.err, names[k / 2]) && strstr(r.err, "fuse-overlayfs takes"),
+			  "%s", r.err);
+	}
+}

@@ -8,6 +8,7 @@ alone; what it comes to is a cell of the table, word for word. Prints TAP.
 """
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import tempfile
 from place import fastest
 
 WAIT_SECONDS = 120
+MARKED = "A name of the host that begins with .wh. is shown"  # has a file of its own
 DRIVERS = ["kernel", "fuse", "alone"]
 
 # Runs inside, in the tree. Each deed returns the word for its cell, or fails with the errno that is.
@@ -143,6 +145,22 @@ def _():
     write(".wh.x", "new")
     return "yes"
 
+@deed("A name of the host that begins with .wh. is shown")
+def _():
+    return "yes" if ".wh.file" in os.listdir(".") and read("file") else "no"
+
+@deed("A device 0/0 of the host is shown")
+def _():
+    return "yes" if os.path.lexists("zero") or "zero" in os.listdir(".") else "no"
+
+@deed("An attribute user.overlay.NAME of the host is shown")
+def _():
+    return "yes" if "user.overlay.h" in os.listxattr("marked") else "no"
+
+@deed("An attribute user.fuseoverlayfs.NAME of the host is shown")
+def _():
+    return "yes" if "user.fuseoverlayfs.h" in os.listxattr("marked") else "no"
+
 @deed("A name of more than 251 bytes")
 def _():
     write("n" * 252, "new")
@@ -180,6 +198,11 @@ def make_tree(root):
     os.symlink("file", os.path.join(root, "link"))
     os.utime(os.path.join(root, "link"), (10**9, 10**9), follow_symlinks=False)
     os.utime(os.path.join(root, "page"), (10**9, 10**9 + 1))
+    os.mknod(os.path.join(root, "zero"), 0o600 | stat.S_IFCHR, 0)
+    with open(os.path.join(root, "marked"), "w", encoding="utf-8") as f:
+        f.write("m")
+    for name in ("user.overlay.h", "user.fuseoverlayfs.h"):
+        os.setxattr(os.path.join(root, "marked"), name, b"h")
     os.setxattr(os.path.join(root, "kept"), "user.k", b"v")
     os.chmod(os.path.join(root, "setid"), 0o4755)
     with open(os.path.join(root, "hole"), "wb") as f:
@@ -231,8 +254,12 @@ class Site:
         os.chmod(os.path.join(work, "fuse-overlayfs"), 0o700)
 
     def do(self, deed):
-        return self.run("kernel" if self.driver == "kernel" else "fuse", "/usr/bin/python3", "-c",
-                        DEEDS, deed, self.tree)
+        if deed == MARKED:
+            with open(os.path.join(self.tree, ".wh.file"), "w", encoding="utf-8") as f:
+                f.write("marked")
+        found = self.run("kernel" if self.driver == "kernel" else "fuse", "/usr/bin/python3", "-c",
+                         DEEDS, deed, self.tree)
+        return "refused" if "/.wh.file: fuse-overlayfs takes a name" in found else found
 
 
 def main():

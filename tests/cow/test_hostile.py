@@ -260,7 +260,7 @@ class Case:
 
     def marks(self):
         return {(k, n) for k, v in snapshot(self.tree).items() for n in v[8]
-                if n.startswith(("user.overlay.", "user.fuseoverlayfs.")) and n != "user.overlay.opaque"}
+                if n.startswith(("user.overlay.", "user.fuseoverlayfs."))}
 
     def check_apply(self):
         words = []

@@ -115,8 +115,11 @@ Test(cow_marks, of_the_other_driver_are_names)
 	cr_assert_eq(mkdirat(upper, "d", 0755), 0);
 	put(upper, "d/.wh..wh..opq", "", 0644);
 	mark(upper, "d", "user.fuseoverlayfs.opaque", "y");
-	expect_changes(&site, "A.wh.a", "Ad/.wh..wh..opq");
-	expect_applied(&site);
+	expect_changes(&site, "A.wh.a", "Md/ (marks of overlays)", "Ad/.wh..wh..opq");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(apply);
+	expect_changes(&site, "Md/ (marks of overlays)");
 	cr_expect(tree_exists(site.tree, "a") && tree_exists(site.tree, "d/x") &&
 		  tree_exists(site.tree, ".wh.a"));
 	cow_finish(&site);
@@ -340,4 +343,151 @@ Test(cow_marks, sockets_and_fifos)
 	cr_expect_eq(st.st_mode, (mode_t)(S_IFIFO | 0622));
 	expect_changes(&site, "Asocket");
 	cow_finish(&site);
+}
+
+static bool has_attribute(const struct cow_site *site, const char *name, const char *attribute)
+{
+	_autofree_ char *path = tree_path(site->tree, name);
+
+	return lgetxattr(path, attribute, NULL, 0) >= 0;
+}
+
+/* The kernel keeps what a command calls user.overlay.NAME as user.overlay.overlay.NAME. */
+Test(cow_marks, attributes_that_would_be_marks_are_left_out)
+{
+	static const char *const names[] = {"old", "new", "d", "newdir"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "old=x\n", "d/x=x\n", "kept=k\n");
+	mark(site.tree, "old", "user.overlay.origin", "hosts");
+	mark(site.tree, "kept", "user.fuseoverlayfs.x", "hosts");
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	put(upper, "old", "y\n", 0644);
+	put(upper, "new", "n\n", 0644);
+	put(upper, "kept", "changed\n", 0644);
+	cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+	cr_assert_eq(mkdirat(upper, "newdir", 0755), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		mark(upper, names[i], "user.overlay.overlay.opaque", "y");
+		mark(upper, names[i], "user.fuseoverlayfs.opaque", "y");
+		mark(upper, names[i], "user.test", "t");
+	}
+	mark(upper, "kept", "user.fuseoverlayfs.x", "hosts"); /* as it is copied up */
+	expect_changes(&site, "Md/ (attributes, marks of overlays)", "Mkept (content)",
+		       "Anew (marks of overlays)", "Anewdir/ (marks of overlays)",
+		       "Mold (content, attributes, marks of overlays)");
+	_autorun_ struct run_result json = cow_verb(&site, "diff", "--json", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result again = cow_verb(&site, "apply", "s");
+
+	cr_expect(strstr(json.out, "\"marks\": true"), "%s", json.out);
+	expect_success(apply);
+	expect_success(again);
+	cr_expect(strstr(again.out, "0 added, 0 changed, 0 deleted"), "%s", again.out);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char told[128];
+
+		(void)snprintf(told, sizeof(told),
+			       "/%s: its attributes that overlays take for marks are left out",
+			       names[i]);
+		cr_expect(strstr(apply.err, told), "%s: %s", told, apply.err);
+		cr_expect(!has_attribute(&site, names[i], "user.overlay.opaque") &&
+				  !has_attribute(&site, names[i], "user.overlay.overlay.opaque") &&
+				  !has_attribute(&site, names[i], "user.fuseoverlayfs.opaque"),
+			  "%s", names[i]);
+		cr_expect(has_attribute(&site, names[i], "user.test"), "%s", names[i]);
+	}
+	cr_expect(!strstr(apply.err, "/kept"), "%s", apply.err);
+	cow_finish(&site);
+}
+
+/* Names as any others for the kernel: they are applied, and what that means is said, once. */
+Test(cow_marks, names_that_fuse_takes_for_marks)
+{
+	struct cow_site site;
+
+	skip_unless(cow_driver_is_there("fuse"), "fuse-overlayfs is needed");
+	cow_start(&site, "kernel", TREE);
+	_autorun_ struct run_result first = cow_run(&site, "echo 1 >.wh.a; echo 2 >d/.wh.x");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+	const char *told = strstr(apply.err, "names that begin with .wh.");
+
+	expect_success(first);
+	expect_success(apply);
+	expect_success(discard);
+	cr_expect(told && !strstr(told + 1, "names that begin"), "%s", apply.err);
+	_autorun_ struct run_result kernel = cow_run(&site, "cat .wh.a d/.wh.x d/x a");
+
+	expect_out(kernel, "1\n2\nx\nold\n");
+	site.sbx_driver = "fuse";
+	_autorun_ struct run_result fuse = cow_run(&site, "ls -A");
+
+	expect_failure(fuse, 125, "/.wh.a: fuse-overlayfs takes a name that begins with .wh.");
+	cow_finish(&site);
+}
+
+/* What the host has of an overlay the kernel does not show; so it is not taken away either. */
+Test(cow_marks, what_the_command_was_not_shown_stays)
+{
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, "kernel", "d/x=x\n", "e/y=y\n", "a=a\n");
+	whiteout(site.tree, "d/gone");
+	whiteout(site.tree, "dev");
+	cr_assert_eq(mkdirat(site.tree, "e/sub", 0755), 0);
+	put(site.tree, "e/sub/wh", "", 0644);
+	mark(site.tree, "e/sub/wh", "user.overlay.whiteout", "y");
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	whiteout(upper, "d");
+	whiteout(upper, "e");
+	put(upper, "dev", "new\n", 0644);
+	put(upper, "a", "new\n", 0644);
+	_autorun_ struct run_result refused = cow_verb(&site, "apply", "s");
+
+	expect_failure(refused, 1, "3 of the entries have changed");
+	for (size_t i = 0; i < 3; i++) {
+		const char *const names[] = {"d", "e", "dev"};
+		char told[128];
+
+		(void)snprintf(told, sizeof(told), "/%s: has the mark of an overlay on the host",
+			       names[i]);
+		cr_expect(strstr(refused.err, told), "%s: %s", told, refused.err);
+	}
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "--exclude", "[de]*", "s");
+	_autofree_ char *a = tree_read(site.tree, "a");
+
+	expect_success(rest);
+	cr_expect_str_eq(a, "new\n");
+	cr_expect(tree_exists(site.tree, "d/x") && tree_exists(site.tree, "e/sub/wh"));
+	cr_expect(fstatat(site.tree, "d/gone", &st, 0) == 0 && S_ISCHR(st.st_mode));
+	_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+
+	expect_success(forced);
+	cr_expect(!tree_exists(site.tree, "d") && !tree_exists(site.tree, "e"));
+	cow_finish(&site);
+}
+
+/* Marks that come to be on the host while the session runs are changes of the host. */
+Test(cow_marks, marks_that_are_made_meanwhile_stop_apply)
+{
+	static const bool fuse[] = {false, true};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fuse); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "", "d/x=x\n", "d/y=y\n");
+		_autoclose_ int upper = cow_forge(&site, fuse[i]);
+
+		whiteout(upper, "d");
+		put(site.tree, "d/.wh.x", "", 0644);
+		_autorun_ struct run_result refused = cow_verb(&site, "apply", "s");
+
+		expect_failure(refused, 1, "changed on the host since the session began");
+		cr_expect(tree_exists(site.tree, "d/x") && tree_exists(site.tree, "d/y"));
+		cow_finish(&site);
+	}
 }

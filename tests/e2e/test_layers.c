@@ -3,8 +3,12 @@
  * e2e layers: overlays, by both drivers. Each script runs once with either, with $S for sbx,
  * and has to print the same.
  */
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "e2e.h"
@@ -175,6 +179,142 @@ Test(layers, what_fuse_has_written_is_not_for_the_kernel)
 
 	cr_expect_str_eq(r.out, "1\n125\n");
 	expect_failure(r, 125, "fuse-overlayfs has written to m/up");
+}
+
+/* It would hide them and what they stand for, at any depth; for the kernel they are names. */
+Test(layers, names_that_fuse_takes_for_marks_are_refused)
+{
+	static const struct {
+		const char *file, *mark;
+	} rows[] = {
+		{".wh.", ".wh."},
+		{".wh..", ".wh.."},
+		{".wh.both", ".wh.both"},
+		{".wh.none", ".wh.none"},
+		{".wh..wh..opq", ".wh..wh..opq"},
+		{"dir/.wh.file", "dir/.wh.file"},
+		{"dir/.wh.d/x", "dir/.wh.d"},
+	};
+
+	skip_without_fuse();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		char script[1024], refused[256];
+
+		(void)snprintf(script, sizeof(script),
+			       "mkdir -p \"$(dirname low/%s)\"; printf mark > low/%s; "
+			       "$S --overlay-src low --overlay-src high --ro-overlay /x -- "
+			       "cat /x/%s /x/only-low",
+			       rows[i].file, rows[i].file, rows[i].file);
+		(void)snprintf(refused, sizeof(refused),
+			       "low/%s: fuse-overlayfs takes a name that begins with .wh.",
+			       rows[i].mark);
+		_autorun_ struct run_result fuse = in_tree(tree, "fuse", script);
+		_autorun_ struct run_result kernel = in_tree(tree, "kernel", script);
+
+		expect_failure(fuse, 125, refused);
+		cr_expect(strstr(fuse.err, "--overlay-driver=kernel"), "%s", fuse.err);
+		expect_out(kernel, "marklow");
+	}
+}
+
+/* What is mounted below is shown by it, and looked through. */
+Test(layers, marks_in_mounts_below_are_refused)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS, "low/mnt/");
+	_autorun_ struct run_result r =
+		in_tree(tree, NULL,
+			"unshare -Urm bash -c 'mount -t tmpfs t low/mnt; mkdir low/mnt/d; > "
+			"low/mnt/d/.wh.x; "
+			"$S --overlay-src low --overlay-src high --ro-overlay /x -- ls /x/mnt'");
+
+	expect_failure(r, 125, "low/mnt/d/.wh.x: fuse-overlayfs takes");
+}
+
+/*
+ * An upper layer that fuse-overlayfs alone begins to write to is looked through as well. The kernel
+ * takes none that is on an overlay.
+ */
+Test(layers, marks_in_an_upper_layer_are_refused_or_its_own)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS, "more/");
+	char script[1024];
+
+	if (kernel_is_before_6_6()) /* a tmpfs keeps no attributes */
+		skip_without_upper(tree);
+	(void)snprintf(
+		script, sizeof(script),
+		"unshare -Urm bash -c '%s; mkdir more/a more/u more/w m; mount -t overlay o -o "
+		"userxattr,lowerdir=more/a,upperdir=more/u,workdir=more/w m || exit 9; "
+		"mkdir m/up m/work; > m/up/.wh.both; "
+		"L=\"--overlay-src low --overlay m/up m/work /x\"; $S $L -- ls /x; "
+		"rm m/up/.wh.both; $S $L -- rm /x/both; $S $L -- ls /x' 2> said; "
+		"grep -c \"m/up/.wh.both: fuse-overlayfs takes\" said",
+		kernel_is_before_6_6() ? ":" : "mount -t tmpfs t more");
+	_autorun_ struct run_result r = in_tree(tree, "fuse", script);
+
+	expect_out(r, "dir\nlink\nonly-low\n1\n");
+}
+
+/* No other view of them is right for being asked for in bubblewrap's words. */
+Test(layers, bwrap_refuses_names_that_fuse_takes_for_marks)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS, "high/.wh.both=mark");
+	_autoclose_ int low = openat(tree, "low", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* What fuse-overlayfs has written to the kernel is not given. */
+	skip_unless(fsetxattr(low, "user.fuseoverlayfs.sbx", "fuse", 4, 0) == 0,
+		    "user attributes are needed in the tests' directory");
+	_autorun_ struct run_result r =
+		in_tree(tree, NULL,
+			"ln -s ${S%% *} bwrap; ./bwrap --ro-bind /usr /usr --symlink usr/bin /bin "
+			"--symlink usr/lib /lib --symlink usr/lib64 /lib64 --overlay-src low "
+			"--overlay-src high --tmp-overlay /x -- cat /x/both");
+
+	cr_expect_neq(r.status, 0);
+	cr_expect(strstr(r.err, "high/.wh.both: fuse-overlayfs takes a name"), "%s", r.err);
+	cr_expect(!strstr(r.err, "--overlay-driver"), "it has no such option: %s", r.err);
+}
+
+/* A device 0/0 is not shown, and of several layers it says what is not there. */
+Test(layers, devices_that_are_marks)
+{
+	skip_without_fuse();
+	EACH_DRIVER(driver)
+	{
+		_autoclose_ int tree = tmp_tree(LAYERS);
+
+		cr_assert_eq(mknodat(tree, "high/dir", S_IFCHR, makedev(0, 0)), 0, "%m");
+		_autorun_ struct run_result r = in_tree(
+			tree, driver,
+			"$S --overlay-src low --overlay-src high --ro-overlay /x -- ls -A /x");
+
+		expect_out(r, "both\nlink\nonly-high\nonly-low\n");
+	}
+}
+
+/* An attribute that fuse-overlayfs alone believes hides what is below, of several layers. */
+Test(layers, attributes_that_fuse_takes_for_marks_are_refused)
+{
+	skip_without_fuse();
+	_autoclose_ int tree = tmp_tree(LAYERS, "high/dir/mine=m");
+	_autoclose_ int dir = openat(tree, "high/dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	static const char script[] =
+		"$S --overlay-src low --overlay-src high --ro-overlay /x -- ls /x/dir";
+
+	skip_unless(fsetxattr(dir, "user.fuseoverlayfs.opaque", "y", 1, 0) == 0,
+		    "user attributes are needed in the tests' directory");
+	_autorun_ struct run_result fuse = in_tree(tree, "fuse", script);
+	_autorun_ struct run_result kernel = in_tree(tree, "kernel", script);
+	_autorun_ struct run_result one =
+		in_tree(tree, "fuse", "$S --overlay-src high --overlay up work /x -- ls /x/dir");
+
+	expect_failure(fuse, 125, "high/dir: has the attribute user.fuseoverlayfs.opaque");
+	expect_out(kernel, "file\nmine\nother\n");
+	expect_out(one, "mine\n");
 }
 
 Test(layers, one_can_be_the_root)

@@ -86,6 +86,8 @@ Test(hints, steps_have_remedies_of_their_own)
 		{HINT_LIMIT, ENOMEM, "ulimit -v"},
 		{HINT_LIMIT, ENOSPC, NULL},
 		{PLAN_STEP_FILE, EFBIG, "ulimit -f"},
+		{HINT_MARK, EUCLEAN, "rename the file"},
+		{HINT_MARK_KERNEL, EUCLEAN, "--overlay-driver=kernel"},
 		{HINT_FUSE, ENOENT, "modprobe fuse"},
 		{HINT_FUSE, EACCES, "chmod 0666 /dev/fuse"},
 		{HINT_FUSE, EPERM, "--device /dev/fuse"},

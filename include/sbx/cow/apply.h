@@ -26,7 +26,8 @@ struct cow_applied {
 	uint64_t parted; /* names of a file with several that became files of their own */
 	uint64_t conflicts; /* changed on the host since */
 	uint64_t mounted;   /* cannot give way, as they are mounted */
-	uint64_t skipped;   /* sockets, devices, bits */
+	uint64_t skipped;   /* sockets, devices, bits, marks */
+	uint64_t names;	    /* that fuse-overlayfs would take for marks */
 };
 
 int cow_apply(struct cow_session *session, const struct cow_apply_options *options,

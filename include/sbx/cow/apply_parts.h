@@ -45,9 +45,10 @@ struct apply {
 	struct apply_link *links; /* owned; a hash table */
 	size_t n_links, links_size, links_bytes;
 	size_t root;
-	int root_fd; /* owned; of the host */
-	bool acts;   /* the second walk */
-	bool again;  /* an earlier try may have left something */
+	int root_fd;  /* owned; of the host */
+	bool acts;    /* the second walk */
+	bool unshown; /* what stands against an entry is the mark of an overlay */
+	bool again;   /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;
 	off_t ops_bytes;

@@ -46,6 +46,8 @@ struct cow_entry {
 	bool hides;	  /* the directory above is opaque, so that a directory of the host with
 			     this name is not seen */
 	uint32_t changes; /* enum cow_change */
+	bool plants;	  /* the command gave it attributes that overlays take for marks */
+	bool only_plants; /* COW_XATTRS are those alone */
 	size_t depth;
 };
 

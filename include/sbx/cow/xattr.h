@@ -11,13 +11,9 @@
 
 enum { COW_XATTR_LIST_USUAL = 1024, COW_XATTR_LIST_MAX = 65536, COW_XATTR_VALUE_MAX = 65536 };
 
-/* What an attribute of the layer is called on the host. */
-struct cow_xattr_name {
-	char text[256];
-};
-
 const char *cow_xattr_find(int dir_fd, const char *name, const char *const *attributes, size_t n);
 bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *ret_first);
 bool cow_xattr_is_mark(const char *attribute);
+bool cow_xattr_plants(int upper_dir, const char *upper, int host_dir, const char *host, bool fuse);
 int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host);
 int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privileged);

@@ -18,8 +18,8 @@
  *                 per layers step        LAYERS, LAYERS_ALONE or LAYERS_DONE, where it may use
  *                                        fuse-overlayfs
  *                 running                STOPPED, CONTINUED, EXITED; PAYLOAD (a descriptor)
- *                 from who makes a fuse-overlayfs (run/fuse.c): FUSE_HELPER, FUSE_MOUNT, or
- *                                        FAILED
+ *                 from who makes a fuse-overlayfs (run/fuse.c): FUSE_LOOKS, FUSE_HELPER,
+ *                                        FUSE_MOUNT, or FAILED
  *
  * Runs in: monitor, PID 1; the payload sends FAILED until it has executed.
  */
@@ -59,6 +59,7 @@ enum handshake_type {
 	HANDSHAKE_LAYERS_DONE,	/* number: the step; the kernel has made the mount */
 	HANDSHAKE_FUSE_HELPER,	/* fd: a pidfd of fuse-overlayfs */
 	HANDSHAKE_FUSE_MOUNT,	/* fd: its mount */
+	HANDSHAKE_FUSE_LOOKS,	/* layers are looked through, which goes on (run/fuse_marks.c) */
 	HANDSHAKE_TYPE_COUNT_,
 };
 

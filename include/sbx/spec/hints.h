@@ -49,6 +49,8 @@ enum hint_place {
 	HINT_SHARE_IN_USE = -36, /* a network that is to end has members */
 	HINT_IPV6 = -38,	 /* giving an interface an address of it */
 	HINT_NO_IDS = -37,	 /* a user namespace above has fewer ids than are to be mapped */
+	HINT_MARK = -40,	 /* a layer has what fuse-overlayfs takes for a mark */
+	HINT_MARK_KERNEL = -41,	 /* the same, where the kernel could take its place */
 };
 
 const char *hint_option(int place);

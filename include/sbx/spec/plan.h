@@ -163,6 +163,8 @@ struct plan_layers {
 	 */
 	const char **covers;
 	size_t n_covers;
+	bool is_session;    /* the upper layer is one's */
+	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
 	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
 
