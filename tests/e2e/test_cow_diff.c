@@ -145,6 +145,94 @@ Test(cow_diff, each_kind_of_change_is_told)
 	}
 }
 
+/* What is made of a tree for the tests of directories' times; none of them is of now. */
+#define TIMES                                                                                      \
+	"for d in d/e d o .; do touch -d @1500000000 \"$1/$d\"; done; "                            \
+	"python3 -c 'import os, sys; os.setxattr(sys.argv[1], \"user.a\", b\"1\")' \"$1\""
+
+/* A directory's time is told where nothing else tells why it is another. */
+Test(cow_diff, the_time_of_a_directory_is_told)
+{
+	static const struct {
+		const char *script, *expected; /* below the directory: what diff prints of it */
+	} cases[] = {
+		{"touch -d @1000000000 d", "M  %s/d/ (time)\n"},
+		{"touch -d @1000000000 .", "M  %s/ (time)\n"},
+		{"echo 1 >d/t; rm d/t", "M  %s/d/ (time)\n"},
+		{"rmdir d/e; mkdir d/e", "M  %s/d/e/ (time)\n"},
+		{"chmod 600 d/f", "M  %s/d/f (mode 644 -> 600)\n"},
+		{"chmod 700 d/e", "M  %s/d/e/ (mode 755 -> 700)\n"},
+		{"echo 2 >>d/f", "M  %s/d/f (content)\n"},
+		{"touch -d @1000000000 d/f", "M  %s/d/f (time)\n"},
+		{"echo 2 >d/new", "A  %s/d/new\n"},
+		{"rm d/f", "D  %s/d/f\n"},
+		{"echo 2 >d/t; mv d/t d/f", "M  %s/d/f (content)\n"},
+		{"chmod 700 .", "M  %s/ (mode 755 -> 700)\n"},
+		{"ls -R . >/dev/null; cat d/f o/g >/dev/null", NULL},
+	};
+
+	EACH_DRIVER(driver)
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			char expected[512];
+			struct cow_site site;
+
+			cow_start(&site, driver, "d/e/", "d/f=1\n", "o/g=1\n");
+			_autorun_ struct run_result made =
+				run_program("/bin/sh", "-ec", TIMES, "sh", site.path);
+			_autorun_ struct run_result run = cow_run(&site, cases[i].script);
+			_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+			_autorun_ struct run_result stat = cow_verb(&site, "diff", "--stat", "s");
+
+			expect_success(made);
+			expect_success(run);
+			if (cases[i].expected) {
+				snprintf(expected, sizeof(expected), cases[i].expected, site.path);
+				expect_out(diff, expected);
+				cr_expect(strstr(stat.out, "s\n0 added, 1 changed") ||
+						  strstr(stat.out, "1 added") ||
+						  strstr(stat.out, "1 deleted"),
+					  "%s", stat.out);
+			} else {
+				cr_expect_neq(diff.code, 0, "%s: %s", driver, diff.out);
+			}
+			cow_finish(&site);
+		}
+	}
+}
+
+/* The host's own changes are none of the command's. */
+Test(cow_diff, what_the_host_changes_of_a_directory_is_not_told)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/e/", "d/f=1\n", "o/g=1\n");
+		_autorun_ struct run_result made =
+			run_program("/bin/sh", "-ec", TIMES, "sh", site.path);
+		_autorun_ struct run_result run = cow_run(&site, "chmod 600 d/f");
+		_autorun_ struct run_result host = run_program(
+			"/bin/sh", "-ec",
+			"touch -d @1400000000 \"$1\" \"$1\"/d; python3 -c 'import os, sys; "
+			"os.setxattr(sys.argv[1], \"user.b\", b\"1\")' \"$1\"",
+			"sh", site.path);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+		char expected[512], value[8];
+
+		expect_success(made);
+		expect_success(run);
+		expect_success(host);
+		snprintf(expected, sizeof(expected), "%s/d/f\n", site.path);
+		expect_out(diff, expected);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(apply);
+		cr_expect_eq(getxattr(site.path, "user.b", value, sizeof(value)), 1);
+		cow_finish(&site);
+	}
+}
+
 /* Few lines of a file, and all of another. */
 Test(cow_diff, few_lines_and_many)
 {

@@ -46,6 +46,7 @@ struct cow_entry {
 	bool hides;	  /* the directory above is opaque, so that a directory of the host with
 			     this name is not seen */
 	uint32_t changes; /* enum cow_change */
+	bool own_time;	  /* of a directory: its time alone, which the command has set */
 	size_t depth;
 };
 

@@ -20,4 +20,5 @@ const char *cow_xattr_find(int dir_fd, const char *name, const char *const *attr
 bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *ret_first);
 bool cow_xattr_is_mark(const char *attribute);
 int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host);
+int cow_xattr_give(int from_fd, int to_fd);
 int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privileged);
