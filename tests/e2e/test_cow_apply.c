@@ -98,6 +98,40 @@ Test(cow_apply, the_directory_itself_is_changed)
 	}
 }
 
+/* What is made in the directory gets what the directory's default ACL says, as on the host. */
+Test(cow_apply, a_default_acl_of_the_directory_is_inherited)
+{
+	/* Version 2; tag, permissions and id: the owner, the group, the mask, others. */
+	static const unsigned char acl[] = {2,	  0,	0,    0, 1, 0,	  7,	0,    0xff,
+					    0xff, 0xff, 0xff, 4, 0, 7,	  0,	0xff, 0xff,
+					    0xff, 0xff, 16,   0, 7, 0,	  0xff, 0xff, 0xff,
+					    0xff, 32,	0,    0, 0, 0xff, 0xff, 0xff, 0xff};
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		unsigned char value[64];
+
+		cow_start(&site, driver, "f=1\n");
+		cr_assert_eq(setxattr(site.path, "system.posix_acl_default", acl, sizeof(acl), 0),
+			     0);
+		_autorun_ struct run_result run =
+			cow_run(&site, "umask 022; echo 1 >new; mkdir dir");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autofree_ char *dir = tree_path(site.tree, "dir");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_eq(look(&site, "new").st_mode & 07777, 0660);
+		cr_expect_eq(look(&site, "dir").st_mode & 07777, 0770);
+		cr_expect_eq(getxattr(dir, "system.posix_acl_default", value, sizeof(value)),
+			     (ssize_t)sizeof(acl));
+		cr_expect_eq(getxattr(site.path, "system.posix_acl_default", value, sizeof(value)),
+			     (ssize_t)sizeof(acl));
+		cow_finish(&site);
+	}
+}
+
 /* A session that does not say what its layer began with tells nothing of that. */
 Test(cow_apply, attributes_that_an_older_session_has_not_stay)
 {
