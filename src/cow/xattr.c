@@ -252,7 +252,7 @@ int cow_xattr_give(int from_fd, int to_fd)
 	for (const char *at = room->list_a; at < room->list_a + n; at += strlen(at) + 1) {
 		ssize_t size;
 
-		if (!xattr_counts(at, false))
+		if (!str_starts_with(at, "user.") && !str_starts_with(at, "system.posix_acl_"))
 			continue;
 		size = cow_xattr_is_mark(at) || str_starts_with(at, escaped_prefix)
 			       ? -1
