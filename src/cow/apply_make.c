@@ -257,8 +257,9 @@ static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int fd,
 				const struct stat *has)
 {
-	int r = e->depth > 0 ? cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid)
-			     : 0;
+	int r = e->depth > 0 || (e->changes & COW_XATTRS)
+			? cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid)
+			: 0;
 
 	if (r <= 0)
 		return r;

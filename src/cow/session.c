@@ -26,6 +26,7 @@
 #include "sbx/base/trust.h"
 #include "sbx/cow/session.h"
 #include "sbx/cow/walk.h"
+#include "sbx/cow/xattr.h"
 #include "sbx/spec/session.h"
 
 enum { COW_LOCK_MS = 500, COW_COMMAND_MAX = 4096, COW_TICK_NS = 1000000 };
@@ -350,15 +351,40 @@ static void cow_session_note_time(struct timespec *ret_began)
 		 (coarse.tv_sec == ret_began->tv_sec && coarse.tv_nsec <= ret_began->tv_nsec));
 }
 
+/*
+ * What the upper directory of a root has begun with, to tell later what the command has changed.
+ * It is there only where the upper directory has all of the root's attributes: else they are
+ * not compared.
+ */
+static int cow_session_make_base(const struct cow_session *s, size_t index, int upper_fd,
+				 const struct stat *st)
+{
+	_autoclose_ int fd = -1;
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%zu/base", index);
+	if (mkdirat(s->dir_fd, name, 0700) < 0)
+		return -errno;
+	fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Its permissions are part of an ACL, and are not closed by one for their owner alone. */
+	if (cow_xattr_give(upper_fd, fd) != 0 || fchmod(fd, st->st_mode & 01777) < 0 ||
+	    futimens(fd, (struct timespec[]){st->st_atim, st->st_mtim}) < 0)
+		return unlinkat(s->dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return 0;
+}
+
 /* The upper directory is what its root looks like inside, so it begins with the same. */
 static int cow_session_make_root(const struct cow_session *s, size_t index, struct sbx_err *err)
 {
 	const char *root = s->roots[index].path;
 	char name[32];
 	struct stat st;
-	_autoclose_ int fd = -1;
+	_autoclose_ int fd = -1, host = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int lost, r;
 
-	if (stat(root, &st) < 0)
+	if (host < 0 || fstat(host, &st) < 0)
 		return err_system(err, errno, root, "cannot be looked at");
 	(void)snprintf(name, sizeof(name), "%zu", index);
 	if (mkdirat(s->dir_fd, name, 0700) < 0)
@@ -373,10 +399,12 @@ static int cow_session_make_root(const struct cow_session *s, size_t index, stru
 	/* A group that the caller is not in stays the host's: walk_compare() does not ask. */
 	if (fd >= 0 && st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0)
 		errno = 0;
+	lost = fd < 0 ? 1 : cow_xattr_give(host, fd);
 	if (fd < 0 || fchmod(fd, st.st_mode & 01777) < 0 ||
 	    futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) < 0)
 		return err_system(err, errno, s->dir, "cannot make a directory for changes");
-	return 0;
+	r = lost ? 0 : cow_session_make_base(s, index, fd, &st);
+	return r < 0 ? err_system(err, -r, s->dir, "cannot make a directory for changes") : 0;
 }
 
 static int cow_session_fill(struct cow_session *s, const struct cow_wanted *wanted,
@@ -702,5 +730,28 @@ int cow_session_open_root(const struct cow_session *session, size_t index, int *
 				  "is another directory than when the session began");
 	*ret_upper = take_fd(&upper);
 	*ret_host = take_fd(&host);
+	return 0;
+}
+
+/**
+ * What the upper directory of a root began with. *ret_base: untouched where that is not known, as
+ * in sessions of an older sbx.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_open_base(const struct cow_session *session, size_t index, int *ret_base,
+			  struct sbx_err *err)
+{
+	char name[32];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%zu/base", index);
+	fd = sys_openat2(session->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+			 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd < 0 && errno != ENOENT)
+		return err_system(err, errno, session->dir,
+				  "cannot open what the changes began with");
+	if (fd >= 0)
+		*ret_base = fd;
 	return 0;
 }

@@ -14,7 +14,7 @@ bool cow_is_told(const struct cow_entry *entry)
 	uint32_t changes = entry->changes;
 
 	if (changes == COW_TIME && S_ISDIR(entry->upper.st_mode))
-		return false;
+		return entry->own_time;
 	return changes != 0;
 }
 

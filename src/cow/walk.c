@@ -38,6 +38,8 @@ struct walk {
 	struct sbx_err *err;
 	char *path; /* owned, COW_PATH_MAX; the entry that is looked at */
 	size_t path_len;
+	int base_fd;	/* borrowed; what the root's layer began with; -1: that is not known */
+	bool base_time; /* the time of the root's layer is another by now */
 };
 
 enum walk_mark { WALK_PLAIN, WALK_WHITEOUT, WALK_SKIP };
@@ -424,14 +426,103 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 		r = walk_compare_files(w, e);
 	else if (type == S_IFLNK)
 		r = walk_compare_links(w, e);
-	if (r == 0 && e->depth > 0) {
+	/* The root's attributes are changed where they are not what its layer began with. */
+	if (r == 0 && e->depth == 0)
+		r = w->base_fd < 0 ? 1
+				   : cow_xattr_equal(e->upper_dir, e->name, w->base_fd, e->name);
+	if (r == 0) {
 		r = cow_xattr_equal(e->upper_dir, e->name, e->host_dir, e->name);
 		if (r < 0)
 			return err_system(w->err, -r, w->path, "cannot compare attributes");
 		e->changes |= r == 0 ? COW_XATTRS : 0;
 		r = 0;
 	}
-	return r;
+	if (r < 0 && e->depth == 0)
+		return err_system(w->err, -r, w->path, "cannot compare attributes");
+	return r < 0 ? r : 0;
+}
+
+/* ---- the time of a directory ---- */
+
+/*
+ * Does a name of the layer tell why its directory was changed? Then something was added,
+ * removed or replaced. Of what was there before and only changed both drivers note
+ * where it is from, but for what has no attributes.
+ */
+static bool walk_is_made(const struct walk *w, int upper_fd, int host_fd,
+			 const struct walk_marks *marks, const char *name)
+{
+	struct stat upper, host;
+	const char *real;
+
+	if (w->root->fuse || fstatat(upper_fd, name, &upper, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    walk_mark(w, upper_fd, marks->by_xattr, name, &upper, &real) != WALK_PLAIN ||
+	    fstatat(host_fd, name, &host, AT_SYMLINK_NOFOLLOW) < 0)
+		return true;
+	if (S_ISDIR(upper.st_mode)) {
+		char opaque = '\0';
+
+		return !S_ISDIR(host.st_mode) ||
+		       (cow_xattr_has(upper_fd, name, "user.overlay.opaque", &opaque) &&
+			opaque == 'y');
+	}
+	return !S_ISREG(upper.st_mode) || !S_ISREG(host.st_mode) ||
+	       !cow_xattr_has(upper_fd, name, "user.overlay.origin", NULL);
+}
+
+static bool walk_is_dots(const char *name)
+{
+	return str_equal(name, ".") || str_equal(name, "..");
+}
+
+static bool walk_is_empty(int dir_fd)
+{
+	DIR *dir = walk_open_dir(dir_fd);
+	const struct dirent *d;
+	bool empty = dir != NULL;
+
+	while (empty && (errno = 0, d = readdir(dir)))
+		empty = walk_is_dots(d->d_name);
+	empty = empty && errno == 0;
+	if (dir)
+		(void)closedir(dir);
+	return empty;
+}
+
+/*
+ * Is a directory's time one that the command has set, and no consequence? overlayfs gives a
+ * directory its time back where it copies something into it. fuse-overlayfs does not: there only
+ * that of one with nothing in its layer is known. One that was made anew, where both are empty, has
+ * nothing else that tells it. Where the host's directory was changed later,
+ * or is another's, nothing is known or done either (apply_finishes()).
+ */
+static bool walk_has_own_time(const struct walk *w, const struct cow_entry *e)
+{
+	const struct timespec *began = &w->session->began, *changed = &e->host.st_ctim;
+	_autoclose_ int upper = -1, host = -1;
+	struct walk_marks marks;
+	const struct dirent *d;
+	bool own = true;
+	DIR *dir;
+
+	if (e->changes != COW_TIME || !S_ISDIR(e->upper.st_mode) || !S_ISDIR(e->host.st_mode) ||
+	    changed->tv_sec > began->tv_sec ||
+	    (changed->tv_sec == began->tv_sec && changed->tv_nsec > began->tv_nsec) ||
+	    (geteuid() != 0 && e->host.st_uid != geteuid()) || (e->depth == 0 && !w->base_time))
+		return false;
+	upper = cow_open(e->upper_dir, e->name, O_RDONLY | O_DIRECTORY);
+	host = cow_open(e->host_dir, e->name, O_RDONLY | O_DIRECTORY);
+	dir = upper < 0 || host < 0 ? NULL : walk_open_dir(upper);
+	if (!dir)
+		return false;
+	marks = walk_read_marks(w, upper);
+	marks.opaque = marks.opaque || e->hides;
+	while (own && (errno = 0, d = readdir(dir)))
+		own = walk_is_dots(d->d_name) ||
+		      (!marks.opaque && !walk_is_made(w, upper, host, &marks, d->d_name));
+	own = own && errno == 0 && (!marks.opaque || walk_is_empty(host));
+	(void)closedir(dir);
+	return own;
 }
 
 /* Not for the host: see cow/xattr.c. */
@@ -530,6 +621,7 @@ static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk
 	r = walk_check_marks(w, upper_fd, name);
 	if (r == 0)
 		r = walk_compare(w, &e);
+	e.own_time = r == 0 && walk_has_own_time(w, &e);
 	if (r == 0)
 		walk_find_planted(w, &e);
 	if (r == 0)
@@ -615,22 +707,29 @@ int cow_walk(const struct cow_session *session, size_t root, const struct cow_vi
 	     struct sbx_err *err)
 {
 	_autofree_ char *path = calloc(1, COW_PATH_MAX);
-	_autoclose_ int upper = -1, host = -1;
-	struct walk w = {session, &session->roots[root], visitor, err, path, 0};
+	_autoclose_ int upper = -1, host = -1, base = -1;
+	struct walk w = {session, &session->roots[root], visitor, err, path, 0, -1, false};
 	struct cow_entry e = {.path = ".", .name = ".", .has_host = true};
+	struct stat st;
 	int r;
 
 	if (!path)
 		return err_oom(err);
 	r = cow_session_open_root(session, root, &upper, &host, err);
+	if (r == 0)
+		r = cow_session_open_base(session, root, &base, err);
 	if (r < 0)
 		return r;
 	walk_raise_limit();
+	w.base_fd = base;
 	e.upper_dir = upper;
 	e.host_dir = host;
 	if (fstat(upper, &e.upper) < 0 || fstat(host, &e.host) < 0)
 		return err_system(err, errno, session->dir, "cannot look at the changes");
+	if (base >= 0 && fstat(base, &st) == 0)
+		w.base_time = !walk_same_time(&e.upper.st_mtim, &st.st_mtim);
 	r = walk_compare(&w, &e);
+	e.own_time = r == 0 && walk_has_own_time(&w, &e);
 	if (r == 0)
 		r = walk_into(&w, &e);
 	return r;

@@ -256,3 +256,36 @@ int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privilege
 	}
 	return lost;
 }
+
+/**
+ * Give a new directory the attributes that one of the host has, under the same names.
+ *
+ * Return: 0; 1 where some could not be given, or are marks of overlays; or -errno.
+ */
+int cow_xattr_give(int from_fd, int to_fd)
+{
+	_autofree_ struct xattr_room *room = malloc(sizeof(*room));
+	char from[64], to[64];
+	ssize_t n;
+	int lost = 0;
+
+	if (!room)
+		return -ENOMEM;
+	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", from_fd);
+	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d", to_fd);
+	n = listxattr(from, room->list_a, sizeof(room->list_a));
+	if (n < 0)
+		return errno == ENOTSUP ? 0 : 1;
+	for (const char *at = room->list_a; at < room->list_a + n; at += strlen(at) + 1) {
+		ssize_t size;
+
+		if (!str_starts_with(at, "user.") && !str_starts_with(at, "system.posix_acl_"))
+			continue;
+		size = cow_xattr_is_mark(at) || str_starts_with(at, escaped_prefix)
+			       ? -1
+			       : getxattr(from, at, room->value_a, sizeof(room->value_a));
+		if (size < 0 || setxattr(to, at, room->value_a, (size_t)size, 0) < 0)
+			lost = 1;
+	}
+	return lost;
+}

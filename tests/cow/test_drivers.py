@@ -21,7 +21,7 @@ DRIVERS = ["kernel", "fuse", "alone"]
 
 # Runs inside, in the tree. Each deed returns the word for its cell, or fails with the errno that is.
 DEEDS = r'''
-import ctypes, errno, fcntl, mmap, os, socket, stat, sys
+import ctypes, errno, fcntl, mmap, os, socket, stat, struct, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 deeds = {}
@@ -102,6 +102,20 @@ def _():
 def _():
     write("kept", "new")
     return "kept" if os.getxattr("kept", "user.k") == b"v" else "lost"
+
+@deed("The time of a directory of the host, when a file in it is first written to")
+def _():
+    before = os.stat("dir/sub").st_mtime_ns
+    write("dir/sub/file", "new")
+    return "kept" if os.stat("dir/sub").st_mtime_ns == before else "now"
+
+@deed("A new directory in one with a default ACL gets the permissions that this gives")
+def _():
+    entries = [(1, 7), (4, 7), (16, 7), (32, 0)] # ACL_USER_OBJ, GROUP_OBJ, MASK, OTHER
+    os.setxattr("many", "system.posix_acl_default", struct.pack("<I", 2) +
+                b"".join(struct.pack("<HHI", *entry, 2**32 - 1) for entry in entries))
+    os.umask(0o022); os.mkdir("many/new")
+    return "yes" if os.stat("many/new").st_mode & 0o777 == 0o770 else "no"
 
 @deed("The set-user-ID bit of a file of the host, when it gets a second name")
 def _():

@@ -111,6 +111,14 @@ def move_dir(n, path, other):
         moved_by_copy.add(n)
         shutil.copytree(path, other, symlinks=True, ignore=no_fifo); shutil.rmtree(path)
 
+def top(when, text):
+    """Something of the directory itself that is shown."""
+    kind = when // 1_000_000_007 % 4
+    if kind == 0: os.chmod(root, 0o700 | (len(text) * 7 & 0o77))
+    elif kind == 1: os.setxattr(root, "user." + text[:1], text.encode())
+    elif kind == 2 and "user.first" in os.listxattr(root): os.removexattr(root, "user.first")
+    else: stamp(root, when)
+
 def act(n, op, when, path, other, text):
     # Of what a link points to the time would be the clock's; who opens a fifo waits.
     if op in ("write", "append", "hole") and os.path.lexists(path) and (
@@ -154,6 +162,9 @@ def act(n, op, when, path, other, text):
         if (os.path.isfile(path) or os.path.isdir(path)) and not os.path.islink(path):
             os.setxattr(path, "user." + text[:1], text.encode())
         return
+    elif op == "top":
+        top(when, text)
+        return
     elif op == "touch":
         pass
     stamp(path, when)
@@ -180,7 +191,8 @@ print(json.dumps({"tree": look(root), "moved": sorted(moved_by_copy), "found": f
 '''
 
 OPS = ["write", "append", "write", "mkdir", "remove", "again", "symlink", "link", "chmod", "rename",
-       "rename", "xattr", "hole", "fifo", "mkdir", "touch", "edit", "edit"]
+       "rename", "xattr", "hole", "fifo", "mkdir", "touch", "edit", "edit",
+       "top"]
 NAMES = ["a", "b", "c", "d", "e", ".wh", "x y", "ü\n", ".hidden", "long" * 20]
 
 
@@ -190,6 +202,10 @@ def random_path(rng):
 
 def make_tree(rng, root):
     os.mkdir(root)
+    try:
+        os.setxattr(root, "user.first", b"1")
+    except OSError:
+        pass  # a tmpfs before Linux 6.6
     for _ in range(60):
         path = os.path.join(root, random_path(rng))
         try:

@@ -64,6 +64,93 @@ Test(cow_apply, all_that_a_file_has_is_kept)
 	}
 }
 
+/* Also attributes and time of the directory that is shown. */
+Test(cow_apply, the_directory_itself_is_changed)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char value[8] = "", expected[512];
+
+		cow_start(&site, driver, "f=1\n");
+		cr_assert_eq(setxattr(site.path, "user.a", "1", 1, 0), 0);
+		cr_assert_eq(setxattr(site.path, "user.c", "1", 1, 0), 0);
+		_autorun_ struct run_result run = cow_run(
+			&site, "python3 -c 'import os; print(sorted(os.listxattr(\".\"))); "
+			       "os.setxattr(\".\", \"user.b\", b\"2\"); "
+			       "os.removexattr(\".\", \"user.a\")'; touch -d @1234567890 .");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result again = cow_verb(&site, "diff", "s");
+
+		expect_success(run);
+		cr_expect(strstr(run.out, "['user.a', 'user.c']"), "%s", run.out);
+		snprintf(expected, sizeof(expected), "M  %s/ (attributes)\n", site.path);
+		expect_out(diff, expected);
+		expect_success(apply);
+		expect_out(again, "");
+		cr_expect_eq(getxattr(site.path, "user.b", value, sizeof(value)), 1);
+		cr_expect_eq(value[0], '2');
+		cr_expect_eq(getxattr(site.path, "user.c", value, sizeof(value)), 1);
+		cr_expect_lt(getxattr(site.path, "user.a", value, sizeof(value)), 0);
+		cr_expect_eq(look(&site, ".").st_mtim.tv_sec, 1234567890);
+		cow_finish(&site);
+	}
+}
+
+/* What is made in the directory gets what the directory's default ACL says, as on the host. */
+Test(cow_apply, a_default_acl_of_the_directory_is_inherited)
+{
+	/* Version 2; tag, permissions and id: the owner, the group, the mask, others. */
+	static const unsigned char acl[] = {2,	  0,	0,    0, 1, 0,	  7,	0,    0xff,
+					    0xff, 0xff, 0xff, 4, 0, 7,	  0,	0xff, 0xff,
+					    0xff, 0xff, 16,   0, 7, 0,	  0xff, 0xff, 0xff,
+					    0xff, 32,	0,    0, 0, 0xff, 0xff, 0xff, 0xff};
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		unsigned char value[64];
+
+		cow_start(&site, driver, "f=1\n");
+		cr_assert_eq(setxattr(site.path, "system.posix_acl_default", acl, sizeof(acl), 0),
+			     0);
+		_autorun_ struct run_result run =
+			cow_run(&site, "umask 022; echo 1 >new; mkdir dir");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autofree_ char *dir = tree_path(site.tree, "dir");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_eq(look(&site, "new").st_mode & 07777, 0660);
+		cr_expect_eq(look(&site, "dir").st_mode & 07777, 0770);
+		cr_expect_eq(getxattr(dir, "system.posix_acl_default", value, sizeof(value)),
+			     (ssize_t)sizeof(acl));
+		cr_expect_eq(getxattr(site.path, "system.posix_acl_default", value, sizeof(value)),
+			     (ssize_t)sizeof(acl));
+		cow_finish(&site);
+	}
+}
+
+/* A session that does not say what its layer began with tells nothing of that. */
+Test(cow_apply, attributes_that_an_older_session_has_not_stay)
+{
+	struct cow_site site;
+	char value[8];
+
+	cow_start(&site, "kernel", "f=1\n");
+	cr_assert_eq(setxattr(site.path, "user.a", "1", 1, 0), 0);
+	int upper = cow_forge(&site, false);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_out(diff, "");
+	expect_success(apply);
+	cr_expect_eq(getxattr(site.path, "user.a", value, sizeof(value)), 1);
+	close(upper);
+	cow_finish(&site);
+}
+
 /* A directory's own permissions are the host's affair too. */
 Test(cow_apply, a_directory_that_was_changed_on_both_sides_stops_it)
 {

@@ -145,6 +145,94 @@ Test(cow_diff, each_kind_of_change_is_told)
 	}
 }
 
+/* What is made of a tree for the tests of directories' times; none of them is of now. */
+#define TIMES                                                                                      \
+	"for d in d/e d o .; do touch -d @1500000000 \"$1/$d\"; done; "                            \
+	"python3 -c 'import os, sys; os.setxattr(sys.argv[1], \"user.a\", b\"1\")' \"$1\""
+
+/* A directory's time is told where nothing else tells why it is another. */
+Test(cow_diff, the_time_of_a_directory_is_told)
+{
+	static const struct {
+		const char *script;
+		char letter;
+		const char *rest; /* what diff prints behind the directory */
+	} cases[] = {
+		{"touch -d @1000000000 d", 'M', "/d/ (time)\n"},
+		{"touch -d @1000000000 .", 'M', "/ (time)\n"},
+		{"echo 1 >d/t; rm d/t", 'M', "/d/ (time)\n"},
+		{"rmdir d/e; mkdir d/e", 'M', "/d/e/ (time)\n"},
+		{"chmod 600 d/f", 'M', "/d/f (mode 644 -> 600)\n"},
+		{"chmod 700 d/e", 'M', "/d/e/ (mode 755 -> 700)\n"},
+		{"echo 2 >>d/f", 'M', "/d/f (content)\n"},
+		{"touch -d @1000000000 d/f", 'M', "/d/f (time)\n"},
+		{"echo 2 >d/new", 'A', "/d/new\n"},
+		{"rm d/f", 'D', "/d/f\n"},
+		{"echo 2 >d/t; mv d/t d/f", 'M', "/d/f (content)\n"},
+		{"chmod 700 .", 'M', "/ (mode 755 -> 700)\n"},
+		{"ls -R . >/dev/null; cat d/f o/g >/dev/null", 0, NULL},
+	};
+
+	EACH_DRIVER(driver)
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			char expected[512];
+			struct cow_site site;
+
+			cow_start(&site, driver, "d/e/", "d/f=1\n", "o/g=1\n");
+			_autorun_ struct run_result made =
+				run_program("/bin/sh", "-ec", TIMES, "sh", site.path);
+			_autorun_ struct run_result run = cow_run(&site, cases[i].script);
+			_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+			_autorun_ struct run_result stat = cow_verb(&site, "diff", "--stat", "s");
+
+			expect_success(made);
+			expect_success(run);
+			if (cases[i].rest) {
+				snprintf(expected, sizeof(expected), "%c  %s%s", cases[i].letter,
+					 site.path, cases[i].rest);
+				expect_out(diff, expected);
+				cr_expect_eq(stat.out[0], cases[i].letter, "%s", stat.out);
+			} else {
+				expect_failure(diff, 1, "there is no such session");
+			}
+			cow_finish(&site);
+		}
+	}
+}
+
+/* The host's own changes are none of the command's. */
+Test(cow_diff, what_the_host_changes_of_a_directory_is_not_told)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/e/", "d/f=1\n", "o/g=1\n");
+		_autorun_ struct run_result made =
+			run_program("/bin/sh", "-ec", TIMES, "sh", site.path);
+		_autorun_ struct run_result run = cow_run(&site, "chmod 600 d/f");
+		_autorun_ struct run_result host = run_program(
+			"/bin/sh", "-ec",
+			"touch -d @1400000000 \"$1\" \"$1\"/d; python3 -c 'import os, sys; "
+			"os.setxattr(sys.argv[1], \"user.b\", b\"1\")' \"$1\"",
+			"sh", site.path);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+		char expected[512], value[8];
+
+		expect_success(made);
+		expect_success(run);
+		expect_success(host);
+		snprintf(expected, sizeof(expected), "%s/d/f\n", site.path);
+		expect_out(diff, expected);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(apply);
+		cr_expect_eq(getxattr(site.path, "user.b", value, sizeof(value)), 1);
+		cow_finish(&site);
+	}
+}
+
 /* Few lines of a file, and all of another. */
 Test(cow_diff, few_lines_and_many)
 {

@@ -43,6 +43,7 @@ struct cow_entry {
 	struct stat upper; /* not of what is removed */
 	struct stat host;  /* where has_host */
 	bool has_host;
+	bool own_time;	  /* of a directory: its time alone, which the command has set */
 	bool hides;	  /* the directory above is opaque, so that a directory of the host with
 			     this name is not seen */
 	uint32_t changes; /* enum cow_change */

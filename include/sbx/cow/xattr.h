@@ -16,4 +16,5 @@ bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *re
 bool cow_xattr_is_mark(const char *attribute);
 bool cow_xattr_plants(int upper_dir, const char *upper, int host_dir, const char *host, bool fuse);
 int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host);
+int cow_xattr_give(int from_fd, int to_fd);
 int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privileged);
