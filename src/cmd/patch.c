@@ -272,7 +272,8 @@ struct patch_tree {
 	const struct patch *patch;
 	char *path; /* owned, COW_PATH_MAX */
 	size_t len;
-	bool whole; /* nothing but text was there */
+	bool whole; /* nothing but text was there, in directories that go with it */
+	bool empty; /* not even that: git has no words for such a directory */
 };
 
 static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, unsigned depth,
@@ -316,10 +317,15 @@ static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, un
 			defs_cleanup_fd(&fd);
 		return r;
 	}
-	while (r == 0 && (e = readdir(dir)))
-		if (!str_equal(e->d_name, ".") && !str_equal(e->d_name, ".."))
-			r = patch_put_below(t, fd, e->d_name, depth, err);
+	t->empty = true;
+	while (r == 0 && (e = readdir(dir))) {
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+			continue;
+		r = patch_put_below(t, fd, e->d_name, depth, err);
+		t->empty = false;
+	}
 	(void)closedir(dir);
+	t->whole = t->whole && !(t->empty && depth > 0);
 	return r;
 }
 
@@ -340,7 +346,9 @@ static int patch_put_removed(const struct patch *p, const struct cow_entry *e,
 	tree.path = path;
 	tree.len = strlen(path);
 	r = patch_put_tree(&tree, e->host_dir, e->name, 0, err);
-	*ret_rest = tree.whole ? PATCH_WHOLE : PATCH_PART;
+	/* Where something takes its place git removes an empty one for that. */
+	*ret_rest =
+		tree.whole && !(tree.empty && e->changes & COW_REMOVED) ? PATCH_WHOLE : PATCH_PART;
 	return r;
 }
 
