@@ -384,6 +384,44 @@ Test(cow_diff, sizes_are_of_what_has_one)
 	cow_finish(&site);
 }
 
+Test(cow_diff, the_directory_is_not_what_it_was)
+{
+	static const char *const rows[][2] = {
+		{":", "is not there any more"},
+		{"echo f >\"$1\"", "is no directory any more"},
+		{"mkdir \"$1\"", "is another directory than when the session began"},
+		{"ln -s moved \"$1\"", "is, or lies behind, a symbolic link by now"},
+	};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char there[256];
+
+		snprintf(there, sizeof(there), "mv \"$1\" \"${1%%/*}\"/moved; %s", rows[i][0]);
+		_autorun_ struct run_result moved =
+			run_program("/bin/sh", "-ec", there, "sh", site.path);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result back =
+			run_program("/bin/sh", "-ec", "rm -rf \"$1\"; mv \"${1%/*}\"/moved \"$1\"",
+				    "sh", site.path);
+
+		expect_success(moved);
+		expect_failure(diff, 1, rows[i][1]);
+		expect_failure(apply, 1, rows[i][1]);
+		cr_expect(strstr(diff.err, "or forget the changes: sbx discard s"), "%s", diff.err);
+		expect_success(back);
+	}
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_out(apply, "applied: 0 added, 1 changed, 0 deleted\n");
+	cow_finish(&site);
+}
+
 /* What ends it in the middle is said where the list ends, too. */
 Test(cow_diff, an_error_leaves_the_json_whole)
 {
