@@ -301,8 +301,9 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	_autofree_ char *line = malloc(PATCH_ROOM);
 	char room[DIFF_ROOM], spool_room[DIFF_ROOM];
 	struct diff d = {.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line};
+	struct sbx_err other; /* what went wrong first is told */
 	struct pager pager;
-	int r = cow_cmd_begin(argc, argv, &cow, err);
+	int shown, r = cow_cmd_begin(argc, argv, &cow, err);
 
 	if (r == 0)
 		r = diff_choose_form(&cow.words, &d.form, err);
@@ -324,7 +325,8 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	pager_start(&pager);
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = diff_print(&d, err);
-	pager_finish(&pager);
+	shown = pager_finish(&pager, r < 0 ? &other : err);
+	r = r < 0 ? r : shown;
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

@@ -293,6 +293,10 @@ Test(cow_diff, colours_and_pager_on_a_terminal)
 		expect_success(r);
 		cr_expect_eq(strstr(r.out, "\033[32m+2") != NULL, rows[i].colour, "%zu: %s", i,
 			     r.out);
+		cr_expect_eq(strstr(r.out, "\033[1mdiff --git a/b b/b\033[m\r\n") &&
+				     strstr(r.out, "\033[1m+++ b/b\033[m\r\n"),
+			     rows[i].colour, "%zu: %s", i, r.out);
+		cr_expect(!strstr(r.out, "\n\033[m"), "%zu: %s", i, r.out);
 		cr_expect_eq(strstr(r.out, "paged:") != NULL, rows[i].paged, "%zu: %s", i, r.out);
 		cr_expect(!strstr(r.out, "\033[2J") && !strstr(r.out, "\302\233") &&
 				  strstr(r.out, "+\\x1b[2J\\xc2\\x9b2J"),
@@ -300,6 +304,18 @@ Test(cow_diff, colours_and_pager_on_a_terminal)
 		cr_expect(i != 6 || strstr(r.out, "FRX:"), "%s", r.out);
 		run_result_finish(&r);
 	}
+	/* One that is not there shows nothing, which is no success. */
+	const char *none[] = {site.place.env[0], site.place.env[1],	    site.place.env[2],
+			      "TERM=xterm",	 "SBX_PAGER=no-such-pager", NULL};
+	struct session session;
+
+	session_sbx(&session, &((struct run_options){.env = none, .pty = true}), "diff", "s");
+	struct run_result unseen = session_finish(&session);
+
+	cr_expect_eq(unseen.status, 1, "%s", unseen.out);
+	cr_expect(strstr(unseen.out, "sbx: no-such-pager: cannot be run, so nothing was shown"),
+		  "%s", unseen.out);
+	run_result_finish(&unseen);
 	/* Elsewhere neither. */
 	const char *env[] = {site.place.env[0], site.place.env[1], site.place.env[2],
 			     "TERM=xterm",	"PAGER=false",	   NULL};
