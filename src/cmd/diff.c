@@ -44,9 +44,15 @@ static const char *diff_colour(const struct diff *d, const struct cow_entry *e)
 					  : "\033[33m";
 }
 
+/* What it is now, or was to the last. */
+static const struct stat *diff_present(const struct cow_entry *e)
+{
+	return e->changes & COW_REMOVED ? &e->host : &e->upper;
+}
+
 static bool diff_is_dir(const struct cow_entry *e)
 {
-	return S_ISDIR(e->changes & COW_REMOVED ? e->host.st_mode : e->upper.st_mode);
+	return S_ISDIR(diff_present(e)->st_mode);
 }
 
 /* ---- forms ---- */
@@ -88,7 +94,7 @@ static void diff_put_stat(struct diff *d, struct str_buf *line, const struct cow
 			       had ? (long long)before->st_size : 0LL,
 			       has ? (long long)after->st_size : 0LL);
 	else
-		str_buf_printf(line, " | %s\n", cow_type_name((after ? after : before)->st_mode));
+		str_buf_printf(line, " | %s\n", cow_type_name(diff_present(e)->st_mode));
 }
 
 static void diff_add_side(struct diff *d, const char *key, int dir_fd, const char *name,
