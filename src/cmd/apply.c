@@ -3,6 +3,7 @@
  * apply: `sbx apply [SESSION]`: make the changes of a session real.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include "sbx/base/io.h"
@@ -32,9 +33,7 @@ static void apply_tell(void *arg, size_t root, const struct cow_entry *e, const 
 	if (not_done)
 		str_buf_puts(&line, "sbx: ");
 	else
-		str_buf_puts(&line, e->changes & COW_ADDED     ? "A  "
-				    : e->changes & COW_REMOVED ? "D  "
-							       : "M  ");
+		str_buf_printf(&line, "%c  ", cow_change_letter(e));
 	cow_cmd_put_path(&line, &run->cow->session, root, e->path);
 	str_buf_puts(&line, not_done ? ": " : "\n");
 	if (not_done) {
@@ -68,11 +67,11 @@ static int apply_read_pattern(struct cow_cmd *cow, const char *option, const cha
 }
 
 /* All values of an option that may be given again and again. */
-static int apply_collect(struct cow_cmd *cow, enum cmd_option_id id, const char *const **ret,
+static int apply_collect(struct cow_cmd *cow, enum cmd_option_id id, struct cow_glob **ret,
 			 size_t *ret_n, struct sbx_err *err)
 {
 	const char *option = id == CMD_OPT_INCLUDE ? "--include" : "--exclude";
-	const char **all = arena_alloc(&cow->arena, (cow->words.n_given + 1) * sizeof(*all));
+	struct cow_glob *all = arena_alloc(&cow->arena, (cow->words.n_given + 1) * sizeof(*all));
 	size_t n = 0;
 
 	if (!all)
@@ -82,13 +81,57 @@ static int apply_collect(struct cow_cmd *cow, enum cmd_option_id id, const char 
 
 		if (cow->words.given[i].id != id)
 			continue;
-		r = apply_read_pattern(cow, option, cow->words.given[i].value, &all[n++], err);
+		all[n] = (struct cow_glob){.given = cow->words.given[i].value};
+		r = apply_read_pattern(cow, option, all[n].given, &all[n].pattern, err);
 		if (r < 0)
 			return r;
+		n++;
 	}
 	*ret = all;
 	*ret_n = n;
 	return 0;
+}
+
+/* A word that was mistyped leaves out, or does not leave out, what was meant. Return: how many fit
+ */
+static size_t apply_tell_globs(const char *option, const struct cow_glob *globs, size_t n,
+			       char *room)
+{
+	size_t n_fit = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct str_buf line = {.data = room, .size = APPLY_LINE_MAX};
+
+		n_fit += globs[i].fits;
+		if (globs[i].fits)
+			continue;
+		str_buf_printf(&line, "sbx: %s ", option);
+		str_buf_escape(&line, globs[i].given, strlen(globs[i].given));
+		str_buf_puts(&line, ": fits nothing that is left to be applied\n");
+		(void)io_write_all(STDERR_FILENO, line.data, line.len);
+	}
+	return n_fit;
+}
+
+/* Return: 0, or -errno with *err filled: nothing is applied, and nothing was before. */
+static int apply_check_globs(const struct apply_run *run, const struct cow_apply_options *options,
+			     const struct cow_applied *applied, struct sbx_err *err)
+{
+	static const char all_out[] = "sbx: --exclude leaves out all that fits --include\n";
+	const struct cow_counts *counts = &applied->counts;
+	size_t n_fit;
+	int r;
+
+	n_fit = apply_tell_globs("--include", options->include, options->n_include, run->line);
+	(void)apply_tell_globs("--exclude", options->exclude, options->n_exclude, run->line);
+	if (n_fit > 0 && options->n_exclude &&
+	    counts->added + counts->changed + counts->removed == 0)
+		(void)io_write_all(STDERR_FILENO, all_out, strlen(all_out));
+	if (n_fit > 0 || options->n_include == 0 || applied->again)
+		return 0;
+	r = err_refuse(err, ENOENT, run->cow->session.id, "no --include fits any of the changes");
+	err_hint(err, "paths are relative to the directory given to --cow");
+	return r;
 }
 
 static int apply_print_end(const struct apply_run *run, const struct cow_applied *applied,
@@ -122,8 +165,8 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	static const char names[] =
 		"sbx: there are names that begin with .wh. among them, which fuse-overlayfs takes "
 		"for marks: only the kernel shows directories that have them\n";
-	static const char nothing[] = "sbx: nothing that is left to be applied fits --include\n";
-	struct cow_applied applied;
+	struct cow_applied applied = {0};
+	struct sbx_err other; /* what went wrong first is told */
 	int r = cow_cmd_begin(argc, argv, &cow, err);
 
 	if (r == 0 && !line)
@@ -142,9 +185,11 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	r = cow_apply(&cow.session, &options, &applied, err);
 	if (r == 0 && applied.names)
 		(void)io_write_all(STDERR_FILENO, names, strlen(names));
-	if (r == 0 && options.n_include &&
-	    applied.counts.added + applied.counts.changed + applied.counts.removed == 0)
-		(void)io_write_all(STDERR_FILENO, nothing, strlen(nothing));
+	if (applied.looked) {
+		int fit = apply_check_globs(&run, &options, &applied, r < 0 ? &other : err);
+
+		r = r < 0 ? r : fit;
+	}
 	if (r == 0)
 		r = apply_print_end(&run, &applied, err);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "sbx/cmd/cow.h"
 #include "sbx/cmd/pager.h"
 #include "sbx/cmd/patch.h"
+#include "sbx/run/status.h"
 
 enum { DIFF_ROOM = 1 << 16 };
 
@@ -34,17 +35,6 @@ struct diff {
 	struct patch patch;
 };
 
-static char diff_letter(const struct cow_entry *e)
-{
-	if (e->changes & COW_ADDED)
-		return 'A';
-	if (e->changes & COW_REMOVED)
-		return 'D';
-	if (e->changes & COW_TYPE)
-		return 'T';
-	return 'M';
-}
-
 static const char *diff_colour(const struct diff *d, const struct cow_entry *e)
 {
 	if (!d->colour)
@@ -54,9 +44,15 @@ static const char *diff_colour(const struct diff *d, const struct cow_entry *e)
 					  : "\033[33m";
 }
 
+/* What it is now, or was to the last. */
+static const struct stat *diff_present(const struct cow_entry *e)
+{
+	return e->changes & COW_REMOVED ? &e->host : &e->upper;
+}
+
 static bool diff_is_dir(const struct cow_entry *e)
 {
-	return S_ISDIR(e->changes & COW_REMOVED ? e->host.st_mode : e->upper.st_mode);
+	return S_ISDIR(diff_present(e)->st_mode);
 }
 
 /* ---- forms ---- */
@@ -69,7 +65,7 @@ static void diff_put_name(struct diff *d, struct str_buf *line, const struct cow
 
 static void diff_put_list(struct diff *d, struct str_buf *line, const struct cow_entry *e)
 {
-	str_buf_printf(line, "%s%c  ", diff_colour(d, e), diff_letter(e));
+	str_buf_printf(line, "%s%c  ", diff_colour(d, e), cow_change_letter(e));
 	diff_put_name(d, line, e);
 	if (!(e->changes & (COW_ADDED | COW_REMOVED)) || e->plants) {
 		str_buf_puts(line, " (");
@@ -79,17 +75,26 @@ static void diff_put_list(struct diff *d, struct str_buf *line, const struct cow
 	str_buf_puts(line, d->colour ? "\033[m\n" : "\n");
 }
 
-static long long diff_size(const struct stat *st)
+/* Of a link: that of its target. */
+static bool diff_has_size(const struct stat *st)
 {
-	return S_ISREG(st->st_mode) ? (long long)st->st_size : 0;
+	return S_ISREG(st->st_mode) || S_ISLNK(st->st_mode);
 }
 
 static void diff_put_stat(struct diff *d, struct str_buf *line, const struct cow_entry *e)
 {
-	str_buf_printf(line, "%c  ", diff_letter(e));
+	const struct stat *before = e->has_host ? &e->host : NULL;
+	const struct stat *after = e->changes & COW_REMOVED ? NULL : &e->upper;
+	bool had = before && diff_has_size(before), has = after && diff_has_size(after);
+
+	str_buf_printf(line, "%c  ", cow_change_letter(e));
 	diff_put_name(d, line, e);
-	str_buf_printf(line, " | %lld -> %lld bytes\n", e->has_host ? diff_size(&e->host) : 0,
-		       e->changes & COW_REMOVED ? 0 : diff_size(&e->upper));
+	if (had || has)
+		str_buf_printf(line, " | %lld -> %lld bytes\n",
+			       had ? (long long)before->st_size : 0LL,
+			       has ? (long long)after->st_size : 0LL);
+	else
+		str_buf_printf(line, " | %s\n", cow_type_name(diff_present(e)->st_mode));
 }
 
 static void diff_add_side(struct diff *d, const char *key, int dir_fd, const char *name,
@@ -113,9 +118,9 @@ static void diff_add_side(struct diff *d, const char *key, int dir_fd, const cha
 
 static void diff_put_json(struct diff *d, const struct cow_entry *e)
 {
-	static const char *const names[] = {"added", "deleted", "type",	 "content", "mode",
-					    "owner", "xattrs",	"mtime", NULL};
+	const char *names[COW_CHANGE_NAMES + 1];
 
+	cow_name_changes(e, names);
 	json_open_object(&d->json, NULL);
 	json_add_string(&d->json, "root", d->cow->session.roots[d->root].path);
 	json_add_string(&d->json, "path", e->path);
@@ -224,17 +229,27 @@ static void diff_begin_json(struct diff *d)
 	json_open_array(&d->json, "changes");
 }
 
-static void diff_end(struct diff *d)
+/* It is whole, whatever happens. @failed: what has ended the list too early, or NULL */
+static void diff_end_json(struct diff *d, const struct sbx_err *failed)
+{
+	json_close(&d->json);
+	if (failed) {
+		json_open_object(&d->json, "error");
+		status_add_error(&d->json, failed);
+		json_close(&d->json);
+	}
+	json_close(&d->json);
+	sink_puts(&d->sink, "\n");
+}
+
+static void diff_end(struct diff *d, const struct sbx_err *failed)
 {
 	char room[256];
 	struct str_buf line = STR_BUF_ON_STACK(room);
 
-	if (d->form == DIFF_JSON) {
-		json_close(&d->json);
-		json_close(&d->json);
-		sink_puts(&d->sink, "\n");
-	}
-	if (d->form == DIFF_STAT) {
+	if (d->form == DIFF_JSON)
+		diff_end_json(d, failed);
+	if (d->form == DIFF_STAT && !failed) {
 		cow_describe_counts(&d->counts, &line);
 		str_buf_puts(&line, "\n");
 		sink_write(&d->sink, line.data, line.len);
@@ -257,8 +272,7 @@ static int diff_print(struct diff *d, struct sbx_err *err)
 		w = patch_finish(&d->patch, r < 0 ? &other : err);
 		r = r < 0 ? r : w;
 	}
-	if (r == 0)
-		diff_end(d);
+	diff_end(d, r < 0 ? err : NULL);
 	w = sink_finish(&d->sink);
 	if (w == -EPIPE || d->sink.failed == -EPIPE)
 		return 0;
@@ -295,8 +309,9 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	_autofree_ char *line = malloc(PATCH_ROOM);
 	char room[DIFF_ROOM], spool_room[DIFF_ROOM];
 	struct diff d = {.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line};
+	struct sbx_err other; /* what went wrong first is told */
 	struct pager pager;
-	int r = cow_cmd_begin(argc, argv, &cow, err);
+	int shown, r = cow_cmd_begin(argc, argv, &cow, err);
 
 	if (r == 0)
 		r = diff_choose_form(&cow.words, &d.form, err);
@@ -318,7 +333,8 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	pager_start(&pager);
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = diff_print(&d, err);
-	pager_finish(&pager);
+	shown = pager_finish(&pager, r < 0 ? &other : err);
+	r = r < 0 ? r : shown;
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

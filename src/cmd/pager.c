@@ -3,17 +3,21 @@
  * pager: see pager.h. $SBX_PAGER, $PAGER, or less; "cat" or nothing means none.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/cmd/pager.h"
+
+enum { PAGER_NOT_EXECUTABLE = 126, PAGER_NOT_FOUND = 127 }; /* as a shell ends then */
 
 static const char *pager_choose(void)
 {
@@ -31,7 +35,7 @@ static noreturn void pager_main(const char *command, int input_fd)
 	(void)dup2(input_fd, STDIN_FILENO);
 	(void)setenv("LESS", "FRX", 0); /* leaves when it fits, shows colours, no other screen */
 	(void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-	_exit(127);
+	_exit(PAGER_NOT_FOUND);
 }
 
 /* To be called before anything is printed. What cannot be had is done without. */
@@ -57,16 +61,23 @@ void pager_start(struct pager *pager)
 	close(fds[1]);
 }
 
-void pager_finish(struct pager *pager)
+/* Wait for it. Return: 0, or -errno with *err filled: there was none to show anything. */
+int pager_finish(struct pager *pager, struct sbx_err *err)
 {
-	int status;
+	int status = 0, r;
 
 	if (pager->pid <= 0)
-		return;
+		return 0;
 	(void)dup2(pager->saved_fd, STDOUT_FILENO);
 	(void)proc_wait(pager->pid, &status);
 	defs_cleanup_fd(&pager->saved_fd);
 	pager->pid = 0;
+	if (!WIFEXITED(status) ||
+	    (WEXITSTATUS(status) != PAGER_NOT_EXECUTABLE && WEXITSTATUS(status) != PAGER_NOT_FOUND))
+		return 0;
+	r = err_refuse(err, ENOENT, pager_choose(), "cannot be run, so nothing was shown");
+	err_hint(err, "it is the pager: set SBX_PAGER or PAGER to another, or to nothing for none");
+	return r;
 }
 
 /* Before the pager is there. */

@@ -58,21 +58,42 @@ static void patch_put_safely(const struct patch *p, const char *text, size_t len
 	}
 }
 
-/* @first: what the line begins with, which says what it is */
-static void patch_put_line(const struct patch *p, char first, const char *text, size_t len)
+enum { PATCH_HEAD = 'd' }; /* a line about the file: "diff --git", modes, names */
+
+/* What a line begins with says what it is. As git has them. */
+static const char *patch_colour(const struct patch *p, char first)
 {
-	const char *colour = !p->colour	    ? ""
-			     : first == '+' ? "\033[32m"
-			     : first == '-' ? "\033[31m"
-			     : first == '@' ? "\033[36m"
-					    : "";
+	return !p->colour	     ? ""
+	       : first == '+'	     ? "\033[32m"
+	       : first == '-'	     ? "\033[31m"
+	       : first == '@'	     ? "\033[36m"
+	       : first == PATCH_HEAD ? "\033[1m"
+				     : "";
+}
+
+/* @sign: NUL, or what stands before the text */
+static void patch_put_signed(const struct patch *p, char first, char sign, const char *text,
+			     size_t len)
+{
+	const char *colour = patch_colour(p, first);
 
 	sink_puts(p->sink, colour);
+	sink_write(p->sink, &sign, sign != '\0');
 	if (p->terminal)
 		patch_put_safely(p, text, len);
 	else
 		sink_write(p->sink, text, len);
 	sink_puts(p->sink, *colour ? "\033[m\n" : "\n");
+}
+
+static void patch_put_line(const struct patch *p, char first, const char *text, size_t len)
+{
+	patch_put_signed(p, first, '\0', text, len);
+}
+
+static void patch_put_head(const struct patch *p, const char *text)
+{
+	patch_put_line(p, PATCH_HEAD, text, strlen(text));
 }
 
 /* ---- names ---- */
@@ -106,26 +127,34 @@ static void patch_put_name(struct str_buf *out, const char *side, const char *pa
 	str_buf_puts(out, quotes ? "\"" : "");
 }
 
-/* Behind "---" and "+++" a name ends at a tab where it has spaces. */
-static const char *patch_label(struct str_buf *out, const char *side, const char *path)
+/* Behind "---" and "+++" a name ends at a tab where it has spaces. @side: "a/", "b/"; NULL: none */
+static void patch_put_label(const struct patch *p, const char *sign, const char *side,
+			    const char *path)
 {
-	patch_put_name(out, side, path);
-	if (strchr(path, ' '))
-		str_buf_puts(out, "\t");
-	return out->data;
+	struct str_buf line = {.data = p->room, .size = PATCH_ROOM};
+
+	str_buf_puts(&line, sign);
+	if (side)
+		patch_put_name(&line, side, path);
+	else
+		str_buf_puts(&line, "/dev/null");
+	if (side && strchr(path, ' '))
+		str_buf_puts(&line, "\t");
+	patch_put_line(p, PATCH_HEAD, line.data, line.len);
 }
 
 static void patch_put_header(const struct patch *p, const char *path)
 {
 	struct str_buf line = {.data = p->room, .size = PATCH_ROOM};
 
+	str_buf_puts(&line, patch_colour(p, PATCH_HEAD));
 	str_buf_puts(&line, "diff --git ");
 	patch_put_name(&line, "a/", path);
 	sink_write(p->sink, line.data, line.len);
 	line.len = 0;
 	str_buf_puts(&line, " ");
 	patch_put_name(&line, "b/", path);
-	str_buf_puts(&line, "\n");
+	str_buf_puts(&line, p->colour ? "\033[m\n" : "\n");
 	sink_write(p->sink, line.data, line.len);
 }
 
@@ -140,8 +169,8 @@ static void patch_put_mode(const struct patch *p, const char *what, const struct
 	char room[64];
 	struct str_buf line = STR_BUF_ON_STACK(room);
 
-	str_buf_printf(&line, "%s mode %o\n", what, patch_mode(st));
-	sink_write(p->sink, line.data, line.len);
+	str_buf_printf(&line, "%s mode %o", what, patch_mode(st));
+	patch_put_head(p, room);
 }
 
 /* ---- what there is ---- */
@@ -199,14 +228,10 @@ static void patch_put_all_lines(const struct patch *p, char sign, const char *te
 	str_buf_puts(&line, sign == '+' ? " @@" : " +0,0 @@");
 	patch_put_line(p, '@', line.data, line.len);
 	while (len > 0) {
-		const char *end = memchr(text, '\n', len), mark[] = {sign, '\0'};
+		const char *end = memchr(text, '\n', len);
 		size_t n = end ? (size_t)(end - text) : len;
 
-		sink_puts(p->sink, p->colour ? (sign == '+' ? "\033[32m" : "\033[31m") : "");
-		sink_puts(p->sink, mark);
-		patch_put_line(&(struct patch){.sink = p->sink, .terminal = p->terminal}, sign,
-			       text, n);
-		sink_puts(p->sink, p->colour ? "\033[m" : "");
+		patch_put_signed(p, sign, sign, text, n);
 		if (!end)
 			sink_puts(p->sink, "\\ No newline at end of file\n");
 		n += end ? 1 : 0;
@@ -220,7 +245,6 @@ static int patch_put_side(const struct patch *p, char sign, const char *path,
 			  const struct patch_side *side, struct sbx_err *err)
 {
 	_autoarena_ struct arena arena;
-	struct str_buf label = {.data = p->room, .size = PATCH_ROOM};
 	char *text = NULL;
 	size_t len = 0;
 	int r;
@@ -235,13 +259,12 @@ static int patch_put_side(const struct patch *p, char sign, const char *path,
 	patch_put_mode(p, sign == '+' ? "new file" : "deleted file", side->st);
 	if (len == 0) {
 		/* patch(1) goes by the number that git has for a file without content. */
-		sink_puts(p->sink,
-			  sign == '+' ? "index 0000000..e69de29\n" : "index e69de29..0000000\n");
+		patch_put_head(p,
+			       sign == '+' ? "index 0000000..e69de29" : "index e69de29..0000000");
 		return 0;
 	}
-	sink_puts(p->sink, sign == '+' ? "--- /dev/null\n+++ " : "--- ");
-	sink_puts(p->sink, patch_label(&label, sign == '+' ? "b/" : "a/", path));
-	sink_puts(p->sink, sign == '+' ? "\n" : "\n+++ /dev/null\n");
+	patch_put_label(p, "--- ", sign == '+' ? NULL : "a/", path);
+	patch_put_label(p, "+++ ", sign == '+' ? "b/" : NULL, path);
 	patch_put_all_lines(p, sign, text, len);
 	return 0;
 }
@@ -272,7 +295,8 @@ struct patch_tree {
 	const struct patch *patch;
 	char *path; /* owned, COW_PATH_MAX */
 	size_t len;
-	bool whole; /* nothing but text was there */
+	bool whole; /* nothing but text was there, in directories that go with it */
+	bool empty; /* not even that: git has no words for such a directory */
 };
 
 static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, unsigned depth,
@@ -316,10 +340,15 @@ static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, un
 			defs_cleanup_fd(&fd);
 		return r;
 	}
-	while (r == 0 && (e = readdir(dir)))
-		if (!str_equal(e->d_name, ".") && !str_equal(e->d_name, ".."))
-			r = patch_put_below(t, fd, e->d_name, depth, err);
+	t->empty = true;
+	while (r == 0 && (e = readdir(dir))) {
+		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+			continue;
+		r = patch_put_below(t, fd, e->d_name, depth, err);
+		t->empty = false;
+	}
 	(void)closedir(dir);
+	t->whole = t->whole && !(t->empty && depth > 0);
 	return r;
 }
 
@@ -340,7 +369,9 @@ static int patch_put_removed(const struct patch *p, const struct cow_entry *e,
 	tree.path = path;
 	tree.len = strlen(path);
 	r = patch_put_tree(&tree, e->host_dir, e->name, 0, err);
-	*ret_rest = tree.whole ? PATCH_WHOLE : PATCH_PART;
+	/* Where something takes its place git removes an empty one for that. */
+	*ret_rest =
+		tree.whole && !(tree.empty && e->changes & COW_REMOVED) ? PATCH_WHOLE : PATCH_PART;
 	return r;
 }
 
@@ -446,13 +477,8 @@ static void patch_put_names(struct patch *p, const char *path)
 
 	p->sink = &p->spool;
 	place->names = patch_tell(p);
-	for (int i = 0; i < 2; i++) {
-		struct str_buf label = {.data = p->room, .size = PATCH_ROOM};
-
-		str_buf_puts(&label, i == 0 ? "--- " : "+++ ");
-		(void)patch_label(&label, i == 0 ? "a/" : "b/", path);
-		patch_put_line(p, i == 0 ? '-' : '+', label.data, label.len);
-	}
+	patch_put_label(p, "--- ", "a/", path);
+	patch_put_label(p, "+++ ", "b/", path);
 	place->behind = patch_tell(p);
 }
 

@@ -145,6 +145,7 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 
 	if (apply_is_interrupted(a))
 		return apply_fail(a, e, EINTR, err);
+	apply_note_fits(a, e);
 	if (!apply_selects(a, e->path))
 		return 0;
 	apply_tell_planted(a, e);
@@ -167,7 +168,9 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	cow_count(e, &a->applied->counts);
 	apply_count_name(a, e);
 	a->options->tell(a->options->arg, a->root, e, NULL);
-	return a->acts ? apply_act(a, e, err) : 0;
+	if (a->acts)
+		return apply_act(a, e, err);
+	return apply_foresee(a, e, NULL) < 0 ? err_oom(err) : 0;
 }
 
 /* A new directory: it is in the journal before it has its name, which is later. */
@@ -203,6 +206,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 		return apply_fail(a, e, EINTR, err);
 	if (str_starts_with(e->name, a->temporary))
 		return apply_can_be_made(a, e) ? 0 : 1;
+	apply_note_fits(a, e);
 	if (is_new && !selected &&
 	    !apply_any_below(a, apply_selects, e->upper_dir, e->name, e->path, 0))
 		return 1;
@@ -219,6 +223,8 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	}
 	if (is_new && !a->acts && !a->options->dry_run)
 		return apply_plan(a, e->host_dir, err);
+	if (is_new && e->host_dir >= 0)
+		(void)fstat(e->host_dir, &a->new_in);
 	if (!is_new || !a->acts)
 		return 0;
 	r = apply_make_room(a, err);
@@ -254,12 +260,16 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 	int r, fd;
 
 	(void)upper_fd;
+	if (!a->acts && (e->changes & (COW_ADDED | COW_TYPE)))
+		return a->options->dry_run && apply_foresee(a, e, NULL) < 0 ? err_oom(err) : 0;
 	if (host_fd < 0)
 		return 0;
+	if (!a->acts && (fstat(host_fd, &st) < 0 || !apply_finishes(a, e, &st)))
+		return 0;
+	if (!a->acts && a->options->dry_run)
+		return apply_foresee(a, e, &st) < 0 ? err_oom(err) : 0;
 	if (!a->acts)
-		return !a->options->dry_run && fstat(host_fd, &st) == 0 && apply_finishes(a, e, &st)
-			       ? apply_plan(a, host_fd, err)
-			       : 0;
+		return apply_plan(a, host_fd, err);
 	r = a->again ? apply_clear_all(a, host_fd, err) : 0;
 	if (r == 0)
 		r = apply_make_room(a, err);
@@ -316,6 +326,17 @@ static int apply_refuse_mounted(const struct apply *a, struct sbx_err *err)
 	return r;
 }
 
+static int apply_refuse_closed(const struct apply *a, struct sbx_err *err)
+{
+	int r = err_refuse(err, EACCES, a->session->id,
+			   "%llu of the entries cannot be changed by the caller; nothing was "
+			   "applied",
+			   (unsigned long long)a->applied->closed);
+
+	err_hint(err, "see to it that they can, or leave them out with --exclude");
+	return r;
+}
+
 static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 {
 	const struct cow_apply_options *o = a->options;
@@ -327,6 +348,16 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 		    0600);
 	return fd < 0 ? err_system(err, errno, a->session->dir, "cannot note that all is applied")
 		      : 0;
+}
+
+/* Is there anything to be done, or what an earlier try has left? */
+static bool apply_has_work(const struct apply *a)
+{
+	bool fits = a->options->n_include == 0;
+
+	for (size_t i = 0; i < a->options->n_include && !fits; i++)
+		fits = a->options->include[i].fits;
+	return fits || a->again;
 }
 
 /**
@@ -357,12 +388,16 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	a.again = a.journal.n > 0;
 	if (r == 0)
 		r = apply_walk(&a, false, err);
+	ret_applied->looked = r == 0;
+	ret_applied->again = a.again;
 	if (r == 0 && ret_applied->mounted)
 		r = apply_refuse_mounted(&a, err);
+	if (r == 0 && ret_applied->closed)
+		r = apply_refuse_closed(&a, err);
 	if (r == 0 && ret_applied->conflicts)
 		r = apply_refuse_conflicts(&a, err);
-	if (r == 0 && !options->dry_run) {
-		*ret_applied = (struct cow_applied){0};
+	if (r == 0 && !options->dry_run && apply_has_work(&a)) {
+		*ret_applied = (struct cow_applied){.looked = true, .again = a.again};
 		apply_hold_signals(&before, &a.held);
 		r = apply_walk(&a, true, err);
 		apply_release_signals(&a, &before);

@@ -44,12 +44,43 @@ static bool apply_fits(const char *pattern, const char *path, int depth)
 	return apply_fits(shorter, path, depth + 1);
 }
 
-static bool apply_matches(const char *const *patterns, size_t n, const char *path)
+static bool apply_matches(const struct cow_glob *globs, size_t n, const char *path)
 {
 	for (size_t i = 0; i < n; i++)
-		if (apply_fits(patterns[i], path, 0))
+		if (apply_fits(globs[i].pattern, path, 0))
 			return true;
 	return false;
+}
+
+/* Return: do all of them fit something by now? */
+static bool apply_note_path(struct cow_glob *globs, size_t n, const char *path)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++) {
+		globs[i].fits = globs[i].fits || apply_fits(globs[i].pattern, path, 0);
+		all = all && globs[i].fits;
+	}
+	return all;
+}
+
+static bool apply_note_excludes(const struct apply *a, const char *path)
+{
+	return apply_note_path(a->options->exclude, a->options->n_exclude, path);
+}
+
+/* What is left to be applied is looked at for the first time: which patterns are about it? */
+void apply_note_fits(struct apply *a, const struct cow_entry *e)
+{
+	const struct cow_apply_options *o = a->options;
+
+	if (a->acts || !cow_is_told(e))
+		return;
+	(void)apply_note_path(o->include, o->n_include, e->path);
+	/* What is excluded may lie in a directory that goes as a whole. */
+	if (!apply_note_path(o->exclude, o->n_exclude, e->path) && e->has_host &&
+	    S_ISDIR(e->host.st_mode) && (e->changes & (COW_REMOVED | COW_TYPE)))
+		(void)apply_any_below(a, apply_note_excludes, e->host_dir, e->name, e->path, 0);
 }
 
 bool apply_selects(const struct apply *a, const char *path)
@@ -236,6 +267,49 @@ static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
 	return true;
 }
 
+/* ---- what the caller cannot change ---- */
+
+static bool apply_is_fixed(const struct cow_entry *e)
+{
+	struct statx st;
+
+	return statx(e->host_dir, e->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) == 0 &&
+	       (st.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND));
+}
+
+/* Of a directory that stays. Owners and permissions are for what is tried to tell. */
+static int apply_check_itself(const struct cow_entry *e)
+{
+	return faccessat(e->host_dir, e->name, W_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
+			       errno == EROFS
+		       ? -EROFS
+		       : 0;
+}
+
+/*
+ * Looked at before anything is changed: the permissions of a directory in which names are made
+ * and removed, filesystems that are read-only, and what nobody may change.
+ */
+static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
+{
+	bool stays = S_ISDIR(e->upper.st_mode) && e->has_host &&
+		     !(e->changes & (COW_REMOVED | COW_TYPE));
+	struct str_buf why = STR_BUF_ON_STACK(a->why);
+	int r;
+
+	if (a->acts || e->host_dir < 0)
+		return false;
+	r = stays ? apply_check_itself(e) : apply_check_dir(e->host_dir);
+	if (r < 0)
+		str_buf_printf(&why, "%s: %s",
+			       stays ? "cannot be changed" : "its directory cannot be written to",
+			       strerror(-r));
+	else if (e->has_host && apply_is_fixed(e))
+		str_buf_puts(&why, "cannot be changed: it is immutable or append-only, see "
+				   "chattr(1)");
+	return why.len > 0;
+}
+
 /* ---- what stands against it ---- */
 
 /* Return: true where it may not be touched; it is told then, and a->why says it. */
@@ -250,6 +324,11 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 		return true;
 	}
 	a->unshown = false;
+	if (apply_is_closed(a, e)) {
+		a->applied->closed++;
+		a->options->tell(a->options->arg, a->root, e, a->why);
+		return true;
+	}
 	if (a->options->force)
 		return false;
 	if (S_ISDIR(e->upper.st_mode) && !(e->changes & (COW_ADDED | COW_REMOVED | COW_TYPE)))

@@ -79,15 +79,16 @@ const struct apply_link *apply_find_link(const struct apply *a, const struct sta
 	return link->ino && link->root == a->root ? link : NULL;
 }
 
-/* A name that the host has now, of a file with several. Too many are told apart no more. */
-int apply_note_link(struct apply *a, const struct cow_entry *e)
+static bool apply_has_names(const struct cow_entry *e)
+{
+	return !S_ISDIR(e->upper.st_mode) && e->upper.st_nlink > 1;
+}
+
+/* Too many are told apart no more. @host: what its name is on the host; zeros: not there yet */
+static int apply_add_link(struct apply *a, const struct cow_entry *e, const struct stat *host)
 {
 	struct apply_link *link;
-	struct stat st;
 
-	if (S_ISDIR(e->upper.st_mode) || e->upper.st_nlink < 2 ||
-	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
 	if ((a->n_links + 1) * 2 > a->links_size && apply_links_grow(a) < 0)
 		return -ENOMEM;
 	link = apply_link_slot(a->links, a->links_size, e->upper.st_dev, e->upper.st_ino);
@@ -103,27 +104,47 @@ int apply_note_link(struct apply *a, const struct cow_entry *e)
 	a->links_bytes += strlen(e->path) + 1;
 	link->dev = e->upper.st_dev;
 	link->ino = e->upper.st_ino;
-	link->host_dev = st.st_dev;
-	link->host_ino = st.st_ino;
+	link->host_dev = host->st_dev;
+	link->host_ino = host->st_ino;
 	link->root = a->root;
 	a->n_links++;
 	return 0;
+}
+
+/* A name that the host has now, of a file with several. */
+int apply_note_link(struct apply *a, const struct cow_entry *e)
+{
+	struct stat st;
+
+	if (!apply_has_names(e) || fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return apply_add_link(a, e, &st);
+}
+
+/* What gets a further name. Return: a descriptor, or -1: it has to be copied. */
+static int apply_open_link(const struct apply *a, const struct apply_link *link,
+			   struct stat *ret_st)
+{
+	_autoclose_ int fd = sys_openat2(a->root_fd, link->path, O_PATH | O_NOFOLLOW | O_CLOEXEC,
+					 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+
+	/* A further name of a file with such a bit would give that bit. */
+	if (fd < 0 || fstat(fd, ret_st) < 0 || ret_st->st_ino != link->host_ino ||
+	    ret_st->st_dev != link->host_dev ||
+	    (!a->options->allow_setid && (ret_st->st_mode & APPLY_SETID)))
+		return -1;
+	return take_fd(&fd);
 }
 
 /* Return: 1 it is there under the temporary name, 0 it has to be copied. */
 static int apply_make_link(struct apply *a, const struct cow_entry *e,
 			   const struct apply_link *link)
 {
-	_autoclose_ int fd = sys_openat2(a->root_fd, link->path, O_PATH | O_NOFOLLOW | O_CLOEXEC,
-					 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
-	char path[32];
 	struct stat st;
+	_autoclose_ int fd = apply_open_link(a, link, &st);
+	char path[32];
 
-	/* A further name of a file with such a bit would give that bit. */
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != link->host_ino ||
-	    st.st_dev != link->host_dev ||
-	    (!a->options->allow_setid && (st.st_mode & APPLY_SETID)) ||
-	    cow_journal_add(&a->journal, &st) < 0)
+	if (fd < 0 || cow_journal_add(&a->journal, &st) < 0)
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
@@ -194,7 +215,7 @@ static int apply_copy_data(const struct apply *a, int from, int to, off_t size)
 static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
 {
 	mode_t mode = e->upper.st_mode & 07777;
-	mode_t keeps = S_ISDIR(e->upper.st_mode) ? has & S_ISGID : 0;
+	mode_t keeps = S_ISDIR(e->upper.st_mode) ? has & APPLY_SETID : 0;
 
 	if (e->depth == 0) /* see walk_compare() */
 		return (mode & (mode_t)~APPLY_SETID) | (has & APPLY_SETID);
@@ -224,7 +245,15 @@ static bool apply_may_give(gid_t gid)
 	return false;
 }
 
-/* What only the session has is counted; what the host's file had, and loses, is told. */
+static bool apply_give(int fd, uid_t uid, gid_t gid)
+{
+	return fd < 0 || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0;
+}
+
+/*
+ * What only the session has is counted; what the host's file had, and loses, is told.
+ * @fd: -1: it is only said
+ */
 static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 			    const struct stat *has)
 {
@@ -235,10 +264,9 @@ static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 	if (e->depth == 0)
 		return;
 	if (gid != has->st_gid)
-		kept = apply_may_give(gid) && fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == 0;
+		kept = apply_may_give(gid) && apply_give(fd, (uid_t)-1, gid);
 	if (uid != has->st_uid)
-		kept = geteuid() == 0 && fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) == 0 &&
-		       kept;
+		kept = geteuid() == 0 && apply_give(fd, uid, (gid_t)-1) && kept;
 	if (kept)
 		return;
 	if (!e->has_host || (e->changes & (COW_OWNER | COW_TYPE))) {
@@ -248,6 +276,12 @@ static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 	a->applied->skipped++;
 	a->options->tell(a->options->arg, a->root, e,
 			 "its owner or group could not be kept: it is yours now");
+}
+
+static void apply_tell_attributes(struct apply *a, const struct cow_entry *e)
+{
+	a->applied->skipped++;
+	a->options->tell(a->options->arg, a->root, e, "some of its attributes could not be set");
 }
 
 /*
@@ -263,8 +297,7 @@ static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int 
 
 	if (r <= 0)
 		return r;
-	a->applied->skipped++;
-	a->options->tell(a->options->arg, a->root, e, "some of its attributes could not be set");
+	apply_tell_attributes(a, e);
 	return cow_journal_add(&a->journal, has);
 }
 
@@ -363,4 +396,59 @@ int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd)
 	if (S_ISREG(e->upper.st_mode))
 		return apply_make_file(a, e, ret_fd);
 	return S_ISLNK(e->upper.st_mode) ? apply_make_symlink(a, e) : apply_make_fifo(a, e);
+}
+
+/* ---- what would be said ---- */
+
+/* File capabilities; what else a filesystem does not take is found out when it is given. */
+static bool apply_loses_attributes(const struct apply *a, const struct cow_entry *e)
+{
+	return e->depth > 0 && (!a->options->allow_setid || geteuid() != 0) &&
+	       cow_xattr_has(e->upper_dir, e->name, "security.capability", NULL);
+}
+
+/* What is made anew is the caller's; in a directory with that bit it has the directory's group. */
+static struct stat apply_expect(const struct apply *a, const struct cow_entry *e)
+{
+	struct stat dir = a->new_in, new = {.st_uid = geteuid(), .st_gid = getegid()};
+
+	if (e->host_dir >= 0 && fstat(e->host_dir, &dir) < 0)
+		return new;
+	if (!(dir.st_mode & S_ISGID))
+		return new;
+	new.st_gid = dir.st_gid;
+	new.st_mode = S_ISDIR(e->upper.st_mode) ? S_ISGID : 0;
+	return new;
+}
+
+static bool apply_would_link(const struct apply *a, const struct cow_entry *e)
+{
+	const struct apply_link *link = apply_has_names(e) ? apply_find_link(a, &e->upper) : NULL;
+	_autoclose_ int fd = -1;
+	struct stat st;
+
+	if (!link || link->host_ino == 0)
+		return link != NULL;
+	fd = apply_open_link(a, link, &st);
+	return fd >= 0;
+}
+
+/**
+ * Say what apply_make() and apply_set_all() would.
+ * @has: the host's directory that would get the attributes; NULL: it would be made
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int apply_foresee(struct apply *a, const struct cow_entry *e, const struct stat *has)
+{
+	const struct stat none = {0}, found = has ? *has : apply_expect(a, e);
+
+	if ((e->changes & COW_REMOVED) || apply_would_link(a, e))
+		return 0;
+	apply_set_owner(a, e, -1, &found);
+	if (apply_loses_attributes(a, e))
+		apply_tell_attributes(a, e);
+	if (!S_ISLNK(e->upper.st_mode))
+		(void)apply_mode(a, e, found.st_mode);
+	return apply_has_names(e) ? apply_add_link(a, e, &none) : 0;
 }

@@ -42,6 +42,17 @@ int apply_clear(const struct apply *a, int dir_fd)
 	return unlinkat(dir_fd, a->name, 0) < 0 ? -errno : 0;
 }
 
+/* Return: 0, or -errno where names can be neither made nor removed in a directory of the host. */
+int apply_check_dir(int dir_fd)
+{
+	if (faccessat(dir_fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	if (errno != EACCES)
+		return -errno;
+	cow_gain_access(); /* its owner cannot write, or not yet */
+	return faccessat(dir_fd, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
 /* A directory of the host is about to be changed. */
 int apply_prepare(struct apply *a, int dir_fd)
 {
@@ -50,8 +61,7 @@ int apply_prepare(struct apply *a, int dir_fd)
 
 	if (fstat(dir_fd, &st) < 0)
 		return -errno;
-	if (faccessat(dir_fd, ".", W_OK, AT_EACCESS) < 0 && errno == EACCES)
-		cow_gain_access(); /* its owner cannot write, or not yet */
+	(void)apply_check_dir(dir_fd); /* what stands against it is told by what is tried */
 	r = cow_journal_add(&a->journal, &st);
 	return r < 0 ? r : apply_clear(a, dir_fd);
 }

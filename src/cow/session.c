@@ -703,6 +703,34 @@ void cow_session_abandon(struct cow_session *session)
 	(void)cow_session_remove(session, &ignored);
 }
 
+/* The directory of the host is not what it was. */
+static int cow_session_refuse_root(const struct cow_session *session, const char *path, int number,
+				   struct sbx_err *err)
+{
+	int r;
+
+	switch (number) {
+	case ENOENT:
+		r = err_refuse(err, number, path, "is not there any more");
+		break;
+	case ENOTDIR:
+		r = err_refuse(err, number, path, "is no directory any more");
+		break;
+	case ELOOP:
+		r = err_refuse(err, number, path, "is, or lies behind, a symbolic link by now");
+		break;
+	case ESTALE: /* numbers of devices change from boot to boot, those of inodes do not */
+		r = err_refuse(err, number, path,
+			       "is another directory than when the session began");
+		break;
+	default:
+		return err_system(err, number, path, "cannot be opened");
+	}
+	err_hint(err, "put back what was there, or forget the changes: sbx discard %s",
+		 session->id);
+	return r;
+}
+
 /**
  * The upper directory of a root, and the root itself, which must be what it was.
  *
@@ -723,11 +751,9 @@ int cow_session_open_root(const struct cow_session *session, size_t index, int *
 		return err_system(err, errno, session->dir, "cannot open the changes");
 	host = sys_openat2(AT_FDCWD, root->path, flags, RESOLVE_NO_SYMLINKS);
 	if (host < 0 || fstat(host, &st) < 0)
-		return err_system(err, errno, root->path, "cannot open what was changed");
-	/* Numbers of devices change from boot to boot. */
+		return cow_session_refuse_root(session, root->path, errno, err);
 	if (st.st_ino != root->ino)
-		return err_refuse(err, ESTALE, root->path,
-				  "is another directory than when the session began");
+		return cow_session_refuse_root(session, root->path, ESTALE, err);
 	*ret_upper = take_fd(&upper);
 	*ret_host = take_fd(&host);
 	return 0;

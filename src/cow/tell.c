@@ -95,6 +95,32 @@ const char *cow_type_name(mode_t mode)
 	}
 }
 
+static const char *tell_content(const struct cow_entry *e)
+{
+	return S_ISLNK(e->upper.st_mode) ? "target" : "content";
+}
+
+/* The words for the kinds of change, from that of the first bit on, and NULL. */
+void cow_name_changes(const struct cow_entry *e, const char *ret_names[COW_CHANGE_NAMES + 1])
+{
+	const char *const names[COW_CHANGE_NAMES + 1] = {"added",	  "deleted", "type",
+							 tell_content(e), "mode",    "owner",
+							 "attributes",	  "time",    NULL};
+
+	memcpy(ret_names, names, sizeof(names));
+}
+
+char cow_change_letter(const struct cow_entry *e)
+{
+	if (e->changes & COW_ADDED)
+		return 'A';
+	if (e->changes & COW_REMOVED)
+		return 'D';
+	if (e->changes & COW_TYPE)
+		return 'T';
+	return 'M';
+}
+
 static void tell_part(struct str_buf *out, size_t start)
 {
 	str_buf_puts(out, out->len > start ? ", " : "");
@@ -110,7 +136,7 @@ void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 			       cow_type_name(e->upper.st_mode));
 	if (e->changes & COW_CONTENT) {
 		tell_part(out, start);
-		str_buf_puts(out, S_ISLNK(e->upper.st_mode) ? "target" : "content");
+		str_buf_puts(out, tell_content(e));
 	}
 	if (e->changes & COW_MODE) {
 		tell_part(out, start);

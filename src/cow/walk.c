@@ -397,6 +397,16 @@ static uint32_t walk_real_id(const struct walk *w, uint32_t upper, uint32_t host
 	return geteuid() != 0 || !cow_ids_have(ids, host) ? host : upper;
 }
 
+/*
+ * fuse-overlayfs makes directories anew with mkdir(2), which knows no set-id bits. That one of the
+ * host's lacks them in its layer is no change of the command's.
+ */
+static mode_t walk_lost_bits(const struct walk *w, const struct cow_entry *e)
+{
+	return w->root->fuse && S_ISDIR(e->upper.st_mode) ? e->host.st_mode & (S_ISUID | S_ISGID)
+							  : 0;
+}
+
 /* What differs between an entry of the layer and the host's of that name. */
 static int walk_compare(const struct walk *w, struct cow_entry *e)
 {
@@ -411,6 +421,7 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 		e->changes = COW_TYPE;
 		return 0;
 	}
+	e->upper.st_mode |= walk_lost_bits(w, e);
 	/* The root's layer is made by sbx, with the caller as its owner and no set-id bits. */
 	if (type != S_IFLNK &&
 	    ((e->upper.st_mode ^ e->host.st_mode) & (e->depth > 0 ? 07777 : 01777)) != 0)

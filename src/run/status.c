@@ -163,9 +163,9 @@ static void status_add_hint(struct json_out *json, const char *hint)
 	json_add_string(json, "hint", text);
 }
 
-static void status_add_error(struct json_out *json, const void *what)
+/* What went wrong: the members of an object that is open. */
+void status_add_error(struct json_out *json, const struct sbx_err *failed)
 {
-	const struct sbx_err *failed = what;
 	char room[sizeof(failed->what) + 128];
 	struct str_buf message = STR_BUF_ON_STACK(room);
 
@@ -183,6 +183,13 @@ static void status_add_error(struct json_out *json, const void *what)
 		json_add_string(json, "while", failed->trail);
 	if (failed->hint[0])
 		status_add_hint(json, failed->hint);
+}
+
+static void status_add_failure(struct json_out *json, const void *what)
+{
+	const struct sbx_err *failed = what;
+
+	status_add_error(json, failed);
 	json_add_int(json, "exit-code", failed->exit_code);
 }
 
@@ -221,5 +228,5 @@ void status_write_exit(const struct sbx_plan *plan, const struct stats *stats, i
 /* Tell what went wrong. */
 void status_write_error(int fd, const struct sbx_err *failed)
 {
-	status_write_object(fd, "error", status_add_error, failed);
+	status_write_object(fd, "error", status_add_failure, failed);
 }

@@ -122,6 +122,16 @@ def _():
     os.link("setid", "second")
     return "kept" if os.stat("setid").st_mode & stat.S_ISUID else "lost"
 
+@deed("The set-group-ID bit of a directory of the host, when something in it changes")
+def _():
+    write("shared/file", "new")
+    return "kept" if os.stat("shared").st_mode & stat.S_ISGID else "lost"
+
+@deed("A new directory in one with that bit has it")
+def _():
+    os.mkdir("shared/new")
+    return "yes" if os.stat("shared/new").st_mode & stat.S_ISGID else "no"
+
 @deed("The time of a symbolic link of the host, when it gets a second name")
 def _():
     os.link("link", "second", follow_symlinks=False)
@@ -202,10 +212,10 @@ if sys.argv[1:]:
 
 def make_tree(root):
     os.makedirs(os.path.join(root, "dir/sub"))
-    for name in ("dirs/a", "dirs/b", "many"):
+    for name in ("dirs/a", "dirs/b", "many", "shared"):
         os.makedirs(os.path.join(root, name))
     for name, text in {"two": "", "file": "f", "page": "old", "kept": "k", "setid": "s",
-                       "dir/sub/file": "f"}.items():
+                       "dir/sub/file": "f", "shared/file": "f"}.items():
         with open(os.path.join(root, name), "w", encoding="utf-8") as f:
             f.write(text)
     os.link(os.path.join(root, "two"), os.path.join(root, "names"))
@@ -219,6 +229,7 @@ def make_tree(root):
         os.setxattr(os.path.join(root, "marked"), name, b"h")
     os.setxattr(os.path.join(root, "kept"), "user.k", b"v")
     os.chmod(os.path.join(root, "setid"), 0o4755)
+    os.chmod(os.path.join(root, "shared"), 0o2755)
     with open(os.path.join(root, "hole"), "wb") as f:
         f.truncate(1 << 21)
         f.seek(1 << 20)

@@ -298,11 +298,166 @@ Test(cow_apply, patterns_as_they_are_typed)
 	expect_chosen(&site, "--exclude", "**/src/", "top.c");
 	_autorun_ struct run_result absolute =
 		cow_verb(&site, "apply", "--include", site.path, "s");
-	_autorun_ struct run_result none = cow_verb(&site, "apply", "--include", "sorce", "s");
 
 	expect_failure(absolute, 2, "paths are relative to the directory given to --cow");
-	expect_success(none);
-	cr_expect_str_eq(none.err, "sbx: nothing that is left to be applied fits --include\n");
+	cow_finish(&site);
+}
+
+#define FITS_NOTHING ": fits nothing that is left to be applied\n"
+
+/* A word that was mistyped. */
+Test(cow_apply, a_pattern_that_fits_nothing_is_told)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=1\n", "b=1\n", "c=1\n", "gone/x=1\n", "gone/deep/y=1\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "for i in a b c; do echo 2 >$i; done; rm -r gone");
+	_autorun_ struct run_result none =
+		cow_verb(&site, "apply", "--include", "./sorce", "--include", "x\n", "s");
+	_autorun_ struct run_result dry =
+		cow_verb(&site, "apply", "--dry-run", "--include", "sorce", "s");
+	_autofree_ char *before = tree_read(site.tree, "a");
+
+	expect_success(run);
+	expect_failure(none, 1,
+		       "sbx: --include ./sorce" FITS_NOTHING "sbx: --include x\\n" FITS_NOTHING
+		       "sbx: s: no --include fits any of the changes\n");
+	expect_failure(dry, 1, "sbx: --include sorce" FITS_NOTHING);
+	cr_expect_str_eq(before, "1\n");
+	_autorun_ struct run_result one = cow_verb(&site, "apply", "--include", "a", "--include",
+						   "sorce", "--exclude", "*.o", "s");
+	/* The same again, as after an interruption: it is done. */
+	_autorun_ struct run_result again = cow_verb(&site, "apply", "--include", "a", "s");
+
+	expect_out(one, "applied: 0 added, 1 changed, 0 deleted\n");
+	cr_expect_str_eq(one.err,
+			 "sbx: --include sorce" FITS_NOTHING "sbx: --exclude *.o" FITS_NOTHING);
+	expect_out(again, "applied: 0 added, 0 changed, 0 deleted\n");
+	cr_expect_str_eq(again.err, "sbx: --include a" FITS_NOTHING);
+	/* Also what lies in a directory that goes. */
+	_autorun_ struct run_result kept = cow_verb(&site, "apply", "--exclude", "gone/x",
+						    "--exclude", "**/y", "--exclude", "b", "s");
+	_autorun_ struct run_result all =
+		cow_verb(&site, "apply", "--include", "b", "--exclude", "b", "s");
+
+	expect_success(kept);
+	cr_expect(strstr(kept.err, "/gone: holds what is excluded") && !strstr(kept.err, "fits"),
+		  "%s", kept.err);
+	expect_success(all);
+	cr_expect_str_eq(all.err, "sbx: --exclude leaves out all that fits --include\n");
+	on_host(&site, "echo host >\"$1\"/b");
+	_autorun_ struct run_result conflict = cow_verb(&site, "apply", "--exclude", "B", "s");
+
+	expect_failure(conflict, 1, "1 of the entries have changed on the host");
+	cr_expect(strstr(conflict.err, "sbx: --exclude B" FITS_NOTHING), "%s", conflict.err);
+	cow_finish(&site);
+}
+
+/* What a verb says, line by line in order, but for the changes of a dry run. */
+static struct run_result in_order(const struct cow_site *site, const char *words)
+{
+	static const char script[] = "\"$1\" $2 2>&1 | sed '/^[ADMT]  /d; s/^would be //' | "
+				     "sort; exit ${PIPESTATUS[0]}";
+	const struct run_options options = {.env = site->place.env};
+
+	return run_argv(&options, (const char *const[]){"/bin/bash", "-c", script, "sh",
+							sbx_program(), words, NULL});
+}
+
+/* What a run says its dry run has said. */
+Test(cow_apply, a_dry_run_says_what_the_run_says)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		skip_unless(access("/usr/sbin/setcap", X_OK) == 0, "there is no setcap");
+		cow_start(&site, driver, "mode=1\n", "shared/f=f\n", "had=h\n");
+		on_host(&site, "chmod 2755 \"$1\"/shared; chmod 4755 \"$1\"/had");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run = run_sbx_with(
+			&options, "--root", "--ro-bind", "/usr", "/usr", "--cow", site.path,
+			"--session", "s", "--chdir", site.path, "--overlay-driver", driver, "--",
+			"/bin/sh", "-ec",
+			"chmod 4755 mode; cp /bin/true setid; chmod 6755 setid; ln setid second; "
+			"mkdir -p shared/new/new own; chmod 2700 own; mkfifo fifo; chmod 2622 "
+			"fifo; "
+			"cp /bin/true caps; chown 2:2 caps; /usr/sbin/setcap cap_net_raw+ep caps; "
+			"echo 2 >>had; chmod 4711 had; ln had other; : >shared/f; "
+			"python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"sock\")'");
+		/* A directory is finished some time after what is in it. */
+		_autorun_ struct run_result dry = in_order(&site, "apply --dry-run s");
+		_autorun_ struct run_result apply = in_order(&site, "apply s");
+
+		skip_unless(run.status == 0 || !strstr(run.err, "subuid"),
+			    "there has to be a range");
+		expect_success(run);
+		expect_out(apply, dry.out);
+		cr_expect(strstr(dry.out, "applied: 8 added, 3 changed, 0 deleted\n") &&
+				  strstr(dry.out, "1 belong to other ids in the session") &&
+				  strstr(dry.out, "/mode: its set-user-ID") &&
+				  strstr(dry.out, "/own: its set-user-ID") &&
+				  strstr(dry.out, "/caps: some of its attributes") &&
+				  !strstr(dry.out, "/shared"),
+			  "%s", dry.out);
+		cow_finish(&site);
+	}
+}
+
+/* A directory that is fuse-overlayfs's own copy lacks the bit. */
+Test(cow_apply, a_directory_keeps_its_set_group_id_bit)
+{
+	struct cow_site site;
+	char expected[512];
+
+	cow_start(&site, "fuse", "d/e/f=f\n");
+	on_host(&site, "chmod 2755 \"$1\"/d; chmod 2711 \"$1\"/d/e");
+	_autoclose_ int upper = cow_forge(&site, true);
+
+	cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+	cr_assert_eq(mkdirat(upper, "d/e", 0755), 0);
+	_autoclose_ int n = openat(upper, "d/e/n", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	cr_assert_eq(write(n, "n\n", 2), 2);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	snprintf(expected, sizeof(expected), "M  %s/d/e/ (mode 2711 -> 2755)\nA  %s/d/e/n\n",
+		 site.path, site.path);
+	expect_out(diff, expected);
+	expect_out(apply, "applied: 1 added, 1 changed, 0 deleted\n");
+	cr_expect_str_eq(apply.err, "");
+	cr_expect_eq(look(&site, "d").st_mode & 07777, 02755);
+	cr_expect_eq(look(&site, "d/e").st_mode & 07777, 02755);
+	cow_finish(&site);
+}
+
+/* Before anything is changed, not in the middle. */
+Test(cow_apply, what_the_caller_cannot_change_stops_it)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "z/f=f\n", "z/g=g\n");
+	_autorun_ struct run_result run =
+		cow_run(&site, "echo 2 >a; echo 2 >z/f; rm z/g; chmod 700 z");
+
+	expect_success(run);
+	const char *home = site.place.home + strlen("HOME=");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result stopped = run_sbx_with(
+		&options, "--ro-bind", "/usr", "/usr", "--bind", "/tmp", "/tmp", "--bind", home,
+		home, "--ro-bind", site.path, site.path, "--ro-bind", sbx_program(), "/run/sbx",
+		"--", "/bin/sh", "-c", "/run/sbx apply --dry-run s; /run/sbx apply s");
+	_autofree_ char *text = tree_read(site.tree, "a");
+
+	expect_failure(stopped, 1, "4 of the entries cannot be changed by the caller");
+	cr_expect(strstr(stopped.err, "/z/f: its directory cannot be written to: Read-only file"),
+		  "%s", stopped.err);
+	cr_expect_str_eq(text, "a\n");
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+	expect_out(rest, "applied: 0 added, 3 changed, 1 deleted\n");
 	cow_finish(&site);
 }
 

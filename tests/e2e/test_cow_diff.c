@@ -80,11 +80,12 @@ Test(cow_diff, what_is_no_text_is_named)
 {
 	struct cow_site site;
 
-	cow_start(&site, "kernel", "a=a\n", "bin=b\n", "d/f=f\n", "m=m\n", "file=f\n");
+	cow_start(&site, "kernel", "a=a\n", "bin=b\n", "d/f=f\n", "m=m\n", "file=f\n", "none/",
+		  "some/f=f\n", "some/none/");
 	_autorun_ struct run_result run =
 		cow_run(&site, "printf 'b\\0' >bin; mkfifo ff; chmod 700 d; chmod 600 m; "
 			       "head -c 9000000 /dev/zero | tr '\\0' x >large; mkdir e; "
-			       "rm file; mkdir file; echo 2 >a");
+			       "rm file; mkdir file; rm -r none some; echo 2 >a");
 	_autorun_ struct run_result patch = cow_verb(&site, "diff", "--patch", "s");
 	char expected[4096];
 	const char *p = site.path;
@@ -96,8 +97,11 @@ Test(cow_diff, what_is_no_text_is_named)
 		 "# M  %s/d/ (mode 755 -> 700)\n# A  %s/e/\n# A  %s/ff\n"
 		 "diff --git a/file b/file\ndeleted file mode 100644\n--- a/file\n+++ /dev/null\n"
 		 "@@ -1 +0,0 @@\n-f\n# T  %s/file/ (file -> directory)\n"
-		 "# A  %s/large  too large to be shown\n# M  %s/m (mode 644 -> 600)\n",
-		 p, p, p, p, p, p, p);
+		 "# A  %s/large  too large to be shown\n# M  %s/m (mode 644 -> 600)\n"
+		 "# D  %s/none/\n"
+		 "diff --git a/some/f b/some/f\ndeleted file mode 100644\n--- a/some/f\n"
+		 "+++ /dev/null\n@@ -1 +0,0 @@\n-f\n# D  %s/some/\n",
+		 p, p, p, p, p, p, p, p, p);
 	expect_out(patch, expected);
 	cow_finish(&site);
 }
@@ -377,6 +381,10 @@ Test(cow_diff, colours_and_pager_on_a_terminal)
 		expect_success(r);
 		cr_expect_eq(strstr(r.out, "\033[32m+2") != NULL, rows[i].colour, "%zu: %s", i,
 			     r.out);
+		cr_expect_eq(strstr(r.out, "\033[1mdiff --git a/b b/b\033[m\r\n") &&
+				     strstr(r.out, "\033[1m+++ b/b\033[m\r\n"),
+			     rows[i].colour, "%zu: %s", i, r.out);
+		cr_expect(!strstr(r.out, "\n\033[m"), "%zu: %s", i, r.out);
 		cr_expect_eq(strstr(r.out, "paged:") != NULL, rows[i].paged, "%zu: %s", i, r.out);
 		cr_expect(!strstr(r.out, "\033[2J") && !strstr(r.out, "\302\233") &&
 				  strstr(r.out, "+\\x1b[2J\\xc2\\x9b2J"),
@@ -384,6 +392,18 @@ Test(cow_diff, colours_and_pager_on_a_terminal)
 		cr_expect(i != 6 || strstr(r.out, "FRX:"), "%s", r.out);
 		run_result_finish(&r);
 	}
+	/* One that is not there shows nothing, which is no success. */
+	const char *none[] = {site.place.env[0], site.place.env[1],	    site.place.env[2],
+			      "TERM=xterm",	 "SBX_PAGER=no-such-pager", NULL};
+	struct session session;
+
+	session_sbx(&session, &((struct run_options){.env = none, .pty = true}), "diff", "s");
+	struct run_result unseen = session_finish(&session);
+
+	cr_expect_eq(unseen.status, 1, "%s", unseen.out);
+	cr_expect(strstr(unseen.out, "sbx: no-such-pager: cannot be run, so nothing was shown"),
+		  "%s", unseen.out);
+	run_result_finish(&unseen);
 	/* Elsewhere neither. */
 	const char *env[] = {site.place.env[0], site.place.env[1], site.place.env[2],
 			     "TERM=xterm",	"PAGER=false",	   NULL};
@@ -421,9 +441,9 @@ Test(cow_diff, json_is_for_jq)
 	struct cow_site site;
 
 	skip_unless(access("/usr/bin/jq", X_OK) == 0, "there is no jq");
-	cow_start(&site, "kernel", "a=a\n", "m=m\n", "gone=g\n");
-	_autorun_ struct run_result run =
-		cow_run(&site, "echo 123 >a; chmod 755 m; echo 12345 >n; ln -s n l; rm gone");
+	cow_start(&site, "kernel", "a=a\n", "m=m\n", "gone=g\n", "to -> a");
+	_autorun_ struct run_result run = cow_run(
+		&site, "echo 123 >a; chmod 755 m; echo 12345 >n; ln -s n l; rm gone; ln -sfn m to");
 	const struct run_options options = {.env = site.place.env};
 	_autorun_ struct run_result jq =
 		run_argv(&options,
@@ -441,7 +461,103 @@ Test(cow_diff, json_is_for_jq)
 				 "sh", sbx_program(), NULL});
 
 	expect_success(run);
-	expect_out(jq, "m\n12\n{\"added\":2,\"content\":1,\"deleted\":1,\"mode\":1,\"mtime\":1}\n"
-		       "l -> n\n");
+	expect_out(jq, "m\n12\n{\"added\":2,\"content\":1,\"deleted\":1,\"mode\":1,\"target\":1,"
+		       "\"time\":2}\nl -> n\nto -> m\n");
+	cow_finish(&site);
+}
+
+Test(cow_diff, sizes_are_of_what_has_one)
+{
+	struct cow_site site;
+	char expected[1024];
+
+	cow_start(&site, "kernel", "f=1\n", "l -> abc", "d/f=f\n", "p=p\n");
+	const char *p = site.path;
+	_autorun_ struct run_result run = cow_run(
+		&site,
+		"echo 123 >f; ln -sfn longer l; ln -s x n; rm -r d; rm p; mkfifo p; mkdir e");
+	_autorun_ struct run_result stat = cow_verb(&site, "diff", "--stat", "s");
+
+	expect_success(run);
+	snprintf(expected, sizeof(expected),
+		 "D  %s/d/ | directory\nA  %s/e/ | directory\nM  %s/f | 2 -> 4 bytes\n"
+		 "M  %s/l | 3 -> 6 bytes\nA  %s/n | 0 -> 1 bytes\nT  %s/p | 2 -> 0 bytes\n"
+		 "2 added, 3 changed, 1 deleted\n",
+		 p, p, p, p, p, p);
+	expect_out(stat, expected);
+	cow_finish(&site);
+}
+
+Test(cow_diff, the_directory_is_not_what_it_was)
+{
+	static const char *const rows[][2] = {
+		{":", "is not there any more"},
+		{"echo f >\"$1\"", "is no directory any more"},
+		{"mkdir \"$1\"", "is another directory than when the session began"},
+		{"ln -s moved \"$1\"", "is, or lies behind, a symbolic link by now"},
+	};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char there[256];
+
+		snprintf(there, sizeof(there), "mv \"$1\" \"${1%%/*}\"/moved; %s", rows[i][0]);
+		_autorun_ struct run_result moved =
+			run_program("/bin/sh", "-ec", there, "sh", site.path);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result back =
+			run_program("/bin/sh", "-ec", "rm -rf \"$1\"; mv \"${1%/*}\"/moved \"$1\"",
+				    "sh", site.path);
+
+		expect_success(moved);
+		expect_failure(diff, 1, rows[i][1]);
+		expect_failure(apply, 1, rows[i][1]);
+		cr_expect(strstr(diff.err, "or forget the changes: sbx discard s"), "%s", diff.err);
+		expect_success(back);
+	}
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_out(apply, "applied: 0 added, 1 changed, 0 deleted\n");
+	cow_finish(&site);
+}
+
+/* What ends it in the middle is said where the list ends, too. */
+Test(cow_diff, an_error_leaves_the_json_whole)
+{
+	struct cow_site site;
+
+	skip_unless(access("/usr/bin/jq", X_OK) == 0, "there is no jq");
+	cow_start(&site, "kernel", "a=a\n");
+	_autoclose_ int upper = cow_forge(&site, false);
+	_autofree_ char *marked = NULL;
+
+	for (int i = 0; i < 300; i++) { /* more than waits to be written */
+		char name[32];
+
+		snprintf(name, sizeof(name), "d%d", i);
+		cr_assert_eq(mkdirat(upper, name, 0755), 0);
+	}
+	marked = tree_path(upper, "d77");
+	cr_assert_eq(setxattr(marked, "user.overlay.redirect", "/x", 2, 0), 0);
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result whole = run_argv(
+		&options,
+		(const char *const[]){"/bin/sh", "-c",
+				      "{ \"$1\" diff --json s; echo \"\\\"$?\\\"\"; } | "
+				      "jq -c 'if type == \"object\" then (.changes | length), "
+				      ".error else . end'",
+				      "sh", sbx_program(), NULL});
+
+	cr_expect_eq(whole.status, 0);
+	cr_expect_str_eq(whole.out,
+			 "275\n{\"path\":\"d77\",\"message\":\"has a mark that sbx does not make: "
+			 "user.overlay.redirect\"}\n\"1\"\n");
+	cr_expect(strstr(whole.err, "sbx: d77: has a mark that sbx does not make"), "%s",
+		  whole.err);
 	cow_finish(&site);
 }

@@ -7,11 +7,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "sbx/base/err.h"
+
 struct pager {
 	pid_t pid; /* 0: none */
 	int saved_fd;
 };
 
 void pager_start(struct pager *pager);
-void pager_finish(struct pager *pager);
+int pager_finish(struct pager *pager, struct sbx_err *err);
 bool pager_has_colour(void);

@@ -7,10 +7,17 @@
 
 #include "sbx/cow/tell.h"
 
+/* A pattern of fnmatch(3), of paths relative to the root. */
+struct cow_glob {
+	const char *pattern;
+	const char *given; /* the same, as somebody has typed it */
+	bool fits;	   /* cow_apply() found something that is left to be applied and fits */
+};
+
 struct cow_apply_options {
-	const char *const *include; /* patterns of fnmatch(3), of paths relative to the root */
+	struct cow_glob *include;
 	size_t n_include;
-	const char *const *exclude;
+	struct cow_glob *exclude;
 	size_t n_exclude;
 	bool dry_run;
 	bool force;	  /* also over what has changed on the host */
@@ -26,8 +33,11 @@ struct cow_applied {
 	uint64_t parted; /* names of a file with several that became files of their own */
 	uint64_t conflicts; /* changed on the host since */
 	uint64_t mounted;   /* cannot give way, as they are mounted */
+	uint64_t closed;    /* the caller may not change them */
 	uint64_t skipped;   /* sockets, devices, bits, marks */
 	uint64_t names;	    /* that fuse-overlayfs would take for marks */
+	bool looked;	    /* at all that is to be done: which patterns fit is known */
+	bool again;	    /* an earlier try has applied something */
 };
 
 int cow_apply(struct cow_session *session, const struct cow_apply_options *options,

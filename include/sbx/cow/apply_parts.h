@@ -18,7 +18,7 @@ enum { APPLY_OPS_MAX = COW_SYNC_MAX, APPLY_SETID = S_ISUID | S_ISGID };
 /* A file of the layer with several names, and what the first of them has become. */
 struct apply_link {
 	uint64_t dev, ino;	     /* in the layer; ino 0: a free place */
-	uint64_t host_dev, host_ino; /* on the host */
+	uint64_t host_dev, host_ino; /* on the host; 0: not there yet, in a dry run */
 	char *path;		     /* owned; relative to the root */
 	size_t root;
 };
@@ -45,10 +45,11 @@ struct apply {
 	struct apply_link *links; /* owned; a hash table */
 	size_t n_links, links_size, links_bytes;
 	size_t root;
-	int root_fd;  /* owned; of the host */
-	bool acts;    /* the second walk */
-	bool unshown; /* what stands against an entry is the mark of an overlay */
-	bool again;   /* an earlier try may have left something */
+	int root_fd;	    /* owned; of the host */
+	struct stat new_in; /* in a dry run: the host's directory that the new ones are in */
+	bool acts;	    /* the second walk */
+	bool unshown;	    /* what stands against an entry is the mark of an overlay */
+	bool again;	    /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;
 	off_t ops_bytes;
@@ -61,6 +62,7 @@ struct apply {
 
 /* ---- apply_choose.c: which changes are meant, and what stands against them ---- */
 
+void apply_note_fits(struct apply *a, const struct cow_entry *e);
 bool apply_selects(const struct apply *a, const char *path);
 bool apply_excludes(const struct apply *a, const char *path);
 typedef bool (*apply_test)(const struct apply *a, const char *path);
@@ -79,10 +81,12 @@ int apply_note_link(struct apply *a, const struct cow_entry *e);
 bool apply_is_interrupted(const struct apply *a);
 int apply_set_all(struct apply *a, const struct cow_entry *e, int fd);
 int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd);
+int apply_foresee(struct apply *a, const struct cow_entry *e, const struct stat *has);
 
 /* ---- apply_place.c: put in place; many entries together ---- */
 
 int apply_clear(const struct apply *a, int dir_fd);
+int apply_check_dir(int dir_fd);
 int apply_prepare(struct apply *a, int dir_fd);
 int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err);
 void apply_use_name(struct apply *a, unsigned index);
