@@ -132,6 +132,7 @@ enum launch_source {
 struct monitor {
 	const struct sbx_plan *plan;
 	const struct launch_caller *caller; /* borrowed */
+	char end_note[256];		    /* what the caller says of the end; "": nothing */
 	enum launch_state state;
 	pid_t child;	     /* PID 1; 0: waited for */
 	int pidfd;	     /* owned; of PID 1 */
@@ -501,6 +502,8 @@ static void launch_describe_end(const struct monitor *m, const struct sbx_err *w
 		str_buf_puts(out, launch_describe_overtime(m));
 	if (reached[0])
 		str_buf_printf(out, "%s%s", out->len ? "; " : "", reached);
+	if (m->end_note[0])
+		str_buf_printf(out, "%s%s", out->len ? "; " : "", m->end_note);
 }
 
 /* How it ended; of a try that another follows, nothing stays. */
@@ -1180,6 +1183,15 @@ static void launch_tell_end(struct monitor *m, int r, struct sbx_err *err)
 	}
 }
 
+/* Where nobody is there any more whom the caller could tell it. */
+static void launch_have_caller_tell(struct monitor *m, int r)
+{
+	struct str_buf note = STR_BUF_ON_STACK(m->end_note);
+
+	if (m->plan->detach && m->caller->tell_end && (r >= 0 || !launch_begins_anew(m)))
+		m->caller->tell_end(m->caller->tell_arg, r < 0 && !m->interrupted, &note);
+}
+
 /* What is to be read of a log whose names go: all that comes into it is there. */
 static void launch_keep_log(struct monitor *m)
 {
@@ -1614,7 +1626,12 @@ static struct launch_title launch_find_title(char *const *argv, char *const *env
 /* To be called first thing: what --die-with-parent watches is who is the parent now. */
 struct launch_caller launch_note_caller(char *const *argv, char *const *environ_)
 {
-	return (struct launch_caller){launch_find_title(argv, environ_), getppid(), -1, {-1, -1}};
+	return (struct launch_caller){
+		.title = launch_find_title(argv, environ_),
+		.parent = getppid(),
+		.notify_fd = -1,
+		.session_fds = {-1, -1},
+	};
 }
 
 /**
@@ -1661,6 +1678,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	terminal_restore(&m.terminal);
 	if (told)
 		stats_read_children(&m.stats, launch_now_ms());
+	launch_have_caller_tell(&m, r);
 	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	launch_tell_end(&m, r, err);
 	launch_keep_log(&m);

@@ -150,3 +150,26 @@ Test(cow_sessions, two_that_discard_one_are_told_the_truth)
 	}
 	cow_finish(&site);
 }
+
+/* As other words about the end: in the log, and in what is kept. */
+Test(cow_sessions, a_detached_end_is_told_in_the_log)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run =
+		detach_in(&site.place, "--keep-record", "--cow", site.path, "--session", "s",
+			  "--chdir", site.path, "--", "/bin/sh", "-c", "echo n >n");
+	_autorun_ struct run_result wait = cow_verb(&site, "wait", "web");
+	_autorun_ struct run_result logs = cow_verb(&site, "logs", "web");
+	_autorun_ struct run_result inspect = cow_verb(&site, "inspect", "web");
+
+	expect_success(run);
+	expect_success(wait);
+	cr_expect(strstr(logs.out, "sbx: 1 added, 0 changed, 0 deleted: see sbx diff s\n") ||
+			  strstr(logs.err, "sbx: 1 added, 0 changed, 0 deleted: see sbx diff s\n"),
+		  "%s%s", logs.out, logs.err);
+	cr_expect(strstr(inspect.out, "1 added, 0 changed, 0 deleted: see sbx diff s"), "%s",
+		  inspect.out);
+	cow_finish(&site);
+}

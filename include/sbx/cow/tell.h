@@ -18,4 +18,4 @@ int cow_count_all(const struct cow_session *session, struct cow_counts *ret_coun
 void cow_describe_counts(const struct cow_counts *counts, struct str_buf *out);
 void cow_describe_changes(const struct cow_entry *entry, struct str_buf *out);
 const char *cow_type_name(mode_t mode);
-void cow_tell_changes(struct cow_session *session, bool tells_none);
+void cow_tell_changes(struct cow_session *session, bool tells_none, struct str_buf *note);
