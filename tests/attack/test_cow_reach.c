@@ -224,7 +224,8 @@ Test(cow, a_session_is_not_bound_by_another_mount)
 		{".local", "/mnt/twice",
 		 "--bind /mnt /s -- cat /s/twice/state/sbx/sessions/s/0/upper/n", false},
 		{"", "/mnt/twice",
-		 "--overlay-src /mnt/twice --tmp-overlay /s -- cat /s/" REACH_STORE "/s/0/upper/n",
+		 "--overlay-src /mnt/twice --overlay-src /work --ro-overlay /s -- cat "
+		 "/s/" REACH_STORE "/s/0/upper/n",
 		 false},
 	};
 
