@@ -99,8 +99,8 @@ static bool str_is_control(uint32_t code)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
-		if (code >= ranges[i].first && code <= ranges[i].last)
-			return true;
+		if (code <= ranges[i].last)
+			return code >= ranges[i].first;
 	return false;
 }
 
