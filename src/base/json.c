@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "sbx/base/json.h"
+#include "sbx/base/str.h"
 
 /* The first byte of a UTF-8 sequence: how long it is, and what its second byte may be. */
 static const struct json_utf8 {
@@ -67,20 +68,34 @@ static void json_indent(struct json_out *json)
 		sink_puts(json->sink, "  ");
 }
 
-/* Characters that are not written as they are; the control characters U+0080 up are among them. */
-static bool json_is_special(unsigned code)
+/* Characters that are not written as they are: quotes, and what is no text for a terminal. */
+static bool json_is_special(const unsigned char *at, size_t len)
 {
-	return code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code <= 0x9f);
+	return at[0] == '"' || at[0] == '\\' || str_plain_len((const char *)at, len) == 0;
+}
+
+/* The number of a character that has so many bytes. */
+static unsigned json_code(const unsigned char *at, size_t len)
+{
+	unsigned code = len == 1 ? at[0] : at[0] & (0x7fU >> len);
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | (at[i] & 0x3fU);
+	return code;
 }
 
 static void json_put_escape(struct json_out *json, unsigned code)
 {
-	char escape[8];
+	char escape[16];
 
 	if (code == '"' || code == '\\')
 		(void)snprintf(escape, sizeof(escape), "\\%c", (int)code);
 	else if (code == '\n' || code == '\t')
 		(void)snprintf(escape, sizeof(escape), "\\%c", code == '\n' ? 'n' : 't');
+	else if (code > 0xffff) /* as UTF-16 has it */
+		(void)snprintf(escape, sizeof(escape), "\\u%04x\\u%04x",
+			       0xd800 + ((code - 0x10000) >> 10 & 0x3ffU),
+			       0xdc00 + (code & 0x3ffU));
 	else
 		(void)snprintf(escape, sizeof(escape), "\\u%04x", code & 0xffffU);
 	sink_puts(json->sink, escape);
@@ -94,16 +109,12 @@ static void json_put_string(struct json_out *json, const char *text, size_t len)
 
 	sink_puts(json->sink, "\"");
 	for (size_t i = 0, n; i < len; i += n) {
-		unsigned code = bytes[i];
-
 		n = json_utf8_len(bytes + i, len - i);
 		assert(n > 0);
-		if (n == 2)
-			code = (code & 0x1fU) << 6 | (bytes[i + 1] & 0x3fU);
-		if (n > 2 || !json_is_special(code))
+		if (!json_is_special(bytes + i, n))
 			continue;
 		sink_write(json->sink, text + plain, i - plain);
-		json_put_escape(json, code);
+		json_put_escape(json, json_code(bytes + i, n));
 		plain = i + n;
 	}
 	sink_write(json->sink, text + plain, len - plain);

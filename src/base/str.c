@@ -81,16 +81,51 @@ static size_t str_character_len(const unsigned char *text, size_t len)
 	return kinds[k].len;
 }
 
-/* Is the character a control character? U+0080 to U+009F are, too. */
-static bool str_is_control(const unsigned char *text, size_t len)
+/*
+ * Characters that are not seen, or change how what is around them is shown: Unicode's control and
+ * format characters (Cc, Cf), and its separators of lines and paragraphs.
+ */
+static bool str_is_control(uint32_t code)
 {
-	return len == 1 ? text[0] < 0x20 || text[0] == 0x7f
-			: len == 2 && text[0] == 0xc2 && text[1] <= 0x9f;
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{0x0, 0x1f},	    {0x7f, 0x9f},	{0xad, 0xad},	    {0x600, 0x605},
+		{0x61c, 0x61c},	    {0x6dd, 0x6dd},	{0x70f, 0x70f},	    {0x890, 0x891},
+		{0x8e2, 0x8e2},	    {0x180e, 0x180e},	{0x200b, 0x200f},   {0x2028, 0x202e},
+		{0x2060, 0x206f},   {0xfeff, 0xfeff},	{0xfff9, 0xfffb},   {0x110bd, 0x110bd},
+		{0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+		{0xe0001, 0xe0001}, {0xe0020, 0xe007f},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (code <= ranges[i].last)
+			return code >= ranges[i].first;
+	return false;
+}
+
+/* The number of a character of UTF-8 that has so many bytes. */
+static uint32_t str_character_code(const unsigned char *text, size_t len)
+{
+	uint32_t code = len == 1 ? text[0] : text[0] & (0x7fU >> len);
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | (text[i] & 0x3fU);
+	return code;
+}
+
+/* How many bytes the character at the start has that a terminal may be given; 0: it may not. */
+size_t str_plain_len(const char *text, size_t len)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t n = str_character_len(at, len);
+
+	return n == 0 || str_is_control(str_character_code(at, n)) ? 0 : n;
 }
 
 /*
- * Append text for a terminal: control characters as \n, \t or \xHH, as are bytes that are no
- * UTF-8 (a terminal of 8 bits takes 0x9b for the beginning of a command); all else as it is.
+ * Append text for a terminal: control and format characters as \n, \t or \xHH, as are bytes that
+ * are no UTF-8 (a terminal of 8 bits takes 0x9b for the beginning of a command); all else as it is.
  */
 void str_buf_escape(struct str_buf *buf, const char *text, size_t len)
 {
@@ -100,8 +135,10 @@ void str_buf_escape(struct str_buf *buf, const char *text, size_t len)
 	for (size_t i = 0; i < len; i += n) {
 		bool is_text;
 
-		n = str_character_len(at + i, len - i);
-		is_text = n > 0 && !str_is_control(at + i, n);
+		n = str_plain_len(text + i, len - i);
+		is_text = n > 0;
+		if (!is_text)
+			n = str_character_len(at + i, len - i);
 		n = n > 0 ? n : 1;
 		if (is_text)
 			str_buf_write(buf, text + i, n);

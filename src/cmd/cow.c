@@ -79,6 +79,8 @@ static const char *cow_list_paths(struct cow_cmd *cow, const struct cow_session 
 	char room[4 * PATH_MAX + 32];
 	struct str_buf text = STR_BUF_ON_STACK(room);
 
+	if (session->damaged)
+		return "?";
 	str_buf_escape(&text, session->roots[0].path, strlen(session->roots[0].path));
 	if (session->n_roots > 1)
 		str_buf_printf(&text, " and %zu more", session->n_roots - 1);
@@ -100,7 +102,8 @@ static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *
 		list->found[list->n] = (struct cow_found){.name = arena_dup(&cow->arena, name),
 							  .paths = cow_list_paths(cow, &session),
 							  .began = session.began,
-							  .applied = session.applied};
+							  .applied = session.applied,
+							  .damaged = session.damaged != NULL};
 		if (list->found[list->n].name && list->found[list->n].paths)
 			list->n++;
 		else
@@ -142,7 +145,7 @@ static const struct cow_found *cow_list_only(const struct cow_list *list)
 	size_t n_open = 0;
 
 	for (size_t i = 0; i < list->n; i++)
-		if (!list->found[i].applied) {
+		if (!list->found[i].applied && !list->found[i].damaged) {
 			open = &list->found[i];
 			n_open++;
 		}

@@ -12,7 +12,7 @@ int cmd_discard(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	int r = cow_cmd_begin(argc, argv, &cow, err);
 
 	if (r == 0)
-		r = cow_cmd_choose(&cow, false, COW_LOCK_WRITE, err);
+		r = cow_cmd_choose(&cow, false, COW_LOCK_REMOVE, err);
 	if (r == 0)
 		r = cow_session_remove(&cow.session, err);
 	if (r == 0)

@@ -45,8 +45,11 @@ static void patch_put_safely(const struct patch *p, const char *text, size_t len
 		const char *tab = memchr(text, '\t', len);
 		size_t n = tab ? (size_t)(tab - text) : len;
 
-		if (n > PATCH_PIECE) /* not through one of two bytes (U+0080 to U+009F) */
-			n = text[PATCH_PIECE - 1] == '\xc2' ? PATCH_PIECE - 1 : PATCH_PIECE;
+		if (n > PATCH_PIECE) { /* not through a character, which has 4 bytes at most */
+			n = PATCH_PIECE;
+			while (n > PATCH_PIECE - 3 && ((unsigned char)text[n] & 0xc0) == 0x80)
+				n--;
+		}
 		str_buf_escape(&piece, text, n);
 		if (n < len && text[n] == '\t') {
 			str_buf_puts(&piece, "\t");
@@ -98,28 +101,30 @@ static void patch_put_head(const struct patch *p, const char *text)
 
 /* ---- names ---- */
 
-/* U+0080 to U+009F command terminals as well. */
-static bool patch_is_special(const char *at)
+/* Has it what a terminal is not to be given, or what quoting is made of? */
+static bool patch_needs_quotes(const char *path)
 {
-	unsigned char c = (unsigned char)*at, next = (unsigned char)at[1];
+	size_t len = strlen(path), n;
 
-	return c < 0x20 || c == 0x7f || c == '"' || c == '\\' ||
-	       (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+	for (size_t i = 0; i < len; i += n) {
+		n = str_plain_len(path + i, len - i);
+		if (n == 0 || path[i] == '"' || path[i] == '\\')
+			return true;
+	}
+	return false;
 }
 
 /* As git quotes: "a/x\033y", where anything needs it. */
 static void patch_put_name(struct str_buf *out, const char *side, const char *path)
 {
-	bool quotes = false;
+	bool quotes = patch_needs_quotes(path);
 
-	for (const char *at = path; *at && !quotes; at++)
-		quotes = patch_is_special(at);
 	str_buf_puts(out, quotes ? "\"" : "");
 	str_buf_puts(out, side);
 	for (const char *at = path; *at; at++) {
 		if (quotes && (*at == '"' || *at == '\\'))
 			str_buf_printf(out, "\\%c", *at);
-		else if (quotes && (patch_is_special(at) || (unsigned char)*at >= 0x80))
+		else if (quotes && str_plain_len(at, 1) == 0)
 			str_buf_printf(out, "\\%03o", (unsigned char)*at);
 		else
 			str_buf_write(out, at, 1);

@@ -21,7 +21,7 @@ static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
 	int r;
 
 	cow_session_init(&session);
-	r = cow_cmd_open(cow, name, COW_LOCK_WRITE, &session, err);
+	r = cow_cmd_open(cow, name, COW_LOCK_REMOVE, &session, err);
 	if (r == 0)
 		r = cow_session_remove(&session, err);
 	cow_session_close(&session);

@@ -91,6 +91,21 @@ static struct cow_ids run_find_ids(const struct plan_map *map, struct cow_id_ran
 	return ids;
 }
 
+struct run_session {
+	struct cow_session *session;
+	bool told;
+};
+
+/* One that has failed may have failed late: what was changed until then is kept. */
+static void run_tell_session(void *arg, bool failed, struct str_buf *note)
+{
+	struct run_session *run = arg;
+
+	if (!run->told && (!failed || run->session->fresh))
+		cow_tell_changes(run->session, !failed, note);
+	run->told = true;
+}
+
 /* With --cow: the session is there before the sandbox, and locked as long as that is. */
 static int run_cow(const struct sbx_plan *plan, const struct launch_caller *caller,
 		   int *ret_exit_code, struct sbx_err *err)
@@ -108,6 +123,7 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	_autoarena_ struct arena arena;
 	struct launch_caller with_session = *caller;
 	struct cow_session session;
+	struct run_session tell = {&session, false};
 	int r;
 
 	arena_init(&arena);
@@ -115,16 +131,17 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	r = cow_session_start(&wanted, &arena, &session, err);
 	with_session.session_fds[0] = session.dir_fd;
 	with_session.session_fds[1] = session.lock_fd;
+	with_session.tell_end = run_tell_session;
+	with_session.tell_arg = &tell;
 	if (r < 0) {
 		cow_session_close(&session);
 		return r;
 	}
 	r = launch_run(plan, &with_session, ret_exit_code, err);
-	/* One that has failed may have failed late: what was changed until then is kept. */
 	if (r == LAUNCH_WITHOUT_RANGE)
 		cow_session_abandon(&session);
-	else if (r == 0 || session.fresh)
-		cow_tell_changes(&session, r == 0);
+	else
+		run_tell_session(&tell, r < 0, NULL);
 	cow_session_close(&session);
 	return r;
 }

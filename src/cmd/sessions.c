@@ -47,6 +47,8 @@ static const char *sessions_state(const struct cow_session *session)
 
 	if (session->in_use)
 		return "in use";
+	if (session->damaged)
+		return "damaged";
 	if (session->applied)
 		return "applied";
 	return fstatat(session->dir_fd, "journal", &journal, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -93,7 +95,10 @@ static void sessions_put_line(struct sink *sink, const struct cow_session *s,
 		       sessions_state(s), age_text.data,
 		       (unsigned long long)(sessions_size(s->dir_fd, ".", 0) / 1024), widths->paths,
 		       found->paths);
-	str_buf_escape(&line, s->command, strlen(s->command));
+	if (s->damaged)
+		str_buf_printf(&line, "(%s)", s->damaged);
+	else
+		str_buf_escape(&line, s->command, strlen(s->command));
 	str_buf_puts(&line, "\n");
 	sink_write(sink, line.data, line.len);
 }
@@ -116,6 +121,8 @@ static void sessions_put_json(struct json_out *json, const struct cow_session *s
 	json_add_int(json, "began", s->began.tv_sec);
 	json_add_uint(json, "bytes", sessions_size(s->dir_fd, ".", 0));
 	json_add_string(json, "command", s->command);
+	if (s->damaged)
+		json_add_string(json, "reason", s->damaged);
 	json_open_array(json, "roots");
 	for (size_t i = 0; i < s->n_roots; i++) {
 		json_open_object(json, NULL);

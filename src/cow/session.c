@@ -229,7 +229,35 @@ static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *
 	return r < 0 ? err_system(err, -r, s->dir, "cannot write the session's record") : 0;
 }
 
+/*
+ * What is there of a session whose record says nothing: its directories are found by their names.
+ * Return: 0: there is a record, of which @err says what is wrong; or @r.
+ */
+static int cow_meta_give_up(struct cow_session *s, struct arena *arena, int r,
+			    const struct sbx_err *err)
+{
+	char room[256];
+	struct str_buf why = STR_BUF_ON_STACK(room);
+	struct stat st;
+
+	if (r == -ENOMEM || fstatat(s->dir_fd, "meta", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return r;
+	err_describe(err, &why);
+	s->damaged = arena_dup(arena, room);
+	if (!s->damaged)
+		return r;
+	s->n_roots = 0;
+	s->command = "";
+	s->began = st.st_mtim;
+	return 0;
+}
+
 /* ---- open ---- */
+
+static int cow_session_refuse_gone(const struct cow_session *s, struct sbx_err *err)
+{
+	return err_refuse(err, ENOENT, s->id, "is gone: another command has just removed it");
+}
 
 /* Return: 0; *ret_busy: somebody else has it. */
 static int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct sbx_err *err)
@@ -237,6 +265,8 @@ static int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, s
 	int r;
 
 	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0 && errno == ENOENT)
+		return cow_session_refuse_gone(s, err);
 	if (s->lock_fd < 0)
 		return err_system(err, errno, s->dir, "cannot lock the session");
 	/* Who lists sessions has the lock for a moment. */
@@ -322,12 +352,21 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	if (ret->dir_fd < 0)
 		return cow_session_refuse_open(-ret->dir_fd, id, err);
 	r = cow_meta_read(ret, arena, err);
+	if (r < 0 && (lock == COW_LOCK_ASK || lock == COW_LOCK_REMOVE))
+		r = cow_meta_give_up(ret, arena, r, err);
+	else if (r < 0 && r != -ENOENT && r != -ENOMEM)
+		err_hint(err, "nothing can be done with it but: sbx discard");
 	if (r == 0)
-		r = cow_session_lock(ret, lock != COW_LOCK_WRITE, &busy, err);
+		r = cow_session_lock(ret, lock == COW_LOCK_ASK || lock == COW_LOCK_READ, &busy,
+				     err);
 	if (r < 0)
 		return r;
 	if (busy && lock != COW_LOCK_ASK)
 		return cow_session_refuse_busy(ret, err);
+	/* Who had the lock may have removed it all; who removes it does that with the lock. */
+	if (!busy && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno == ENOENT)
+		return cow_session_refuse_gone(ret, err);
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
@@ -510,6 +549,49 @@ static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wan
 	return r;
 }
 
+/* A directory with those above that are missing. Return: 0 or -errno. */
+static int cow_session_make_dirs(const char *dir)
+{
+	char part[4096];
+
+	for (const char *end = strchr(dir + 1, '/');; end = strchr(end + 1, '/')) {
+		size_t len = end ? (size_t)(end - dir) : strlen(dir);
+
+		if (len >= sizeof(part))
+			return -ENAMETOOLONG;
+		str_copy(part, len + 1, dir);
+		if (mkdir(part, 0700) < 0 && errno != EEXIST && access(part, F_OK) < 0)
+			return -errno;
+		if (!end)
+			return 0;
+	}
+}
+
+/*
+ * Where others may make names too, but not change ours (/tmp), a directory that is made is as good
+ * as one anywhere else; what was made there by another meanwhile is seen by looking again.
+ */
+static int cow_session_make(struct cow_session *s, struct sbx_err *err)
+{
+	int r;
+
+	s->dir_fd = dirs_open_own(s->dir);
+	if (s->dir_fd != -ENOENT)
+		return s->dir_fd < 0 ? cow_session_refuse_open(-s->dir_fd, s->dir, err) : 0;
+	r = cow_session_make_dirs(s->dir);
+	if (r < 0) {
+		r = err_system(err, -r, s->dir, "cannot make the session's directory");
+		err_set_option(err, "--session");
+		err_hint(err, "name a directory that you can make: --session DIR");
+		return r;
+	}
+	r = cow_session_check_above(s->dir, err);
+	if (r < 0)
+		return r;
+	s->dir_fd = dirs_open_own(s->dir);
+	return s->dir_fd < 0 ? cow_session_refuse_open(-s->dir_fd, s->dir, err) : 0;
+}
+
 /**
  * Begin a session, or go on with one that is there; it is locked until it is closed.
  *
@@ -528,11 +610,9 @@ int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, stru
 	there = lstat(wanted->dir, &st) == 0 || errno != ENOENT;
 	ret->id = wanted->id;
 	ret->dir = wanted->dir;
-	ret->dir_fd = dirs_make_own(wanted->dir);
-	if (ret->dir_fd < 0) {
-		r = cow_session_refuse_open(-ret->dir_fd, wanted->dir, err);
+	r = cow_session_make(ret, err);
+	if (r < 0)
 		return r;
-	}
 	if (there && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		cow_session_close(ret);
 		r = cow_session_open(wanted->dir, wanted->id, COW_LOCK_WRITE, arena, ret, err);
@@ -559,7 +639,7 @@ int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, stru
 
 /* ---- remove ---- */
 
-enum { COW_REMOVE_DEPTH = 64 };
+enum { COW_REMOVE_DEPTH = 64, COW_REMOVE_TRIES = 100 };
 
 /*
  * A directory that lies too deep for a descriptor each is moved up, and removed from there:
@@ -657,6 +737,19 @@ int cow_remove_tree(int dir_fd, const char *name)
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
+/* Somebody who has found the record makes a lock anew, and then finds that it is gone. */
+static int cow_session_remove_last(const struct cow_session *session, struct sbx_err *err)
+{
+	for (int i = 0; i < COW_REMOVE_TRIES; i++) {
+		(void)unlinkat(session->dir_fd, "lock", 0);
+		if (rmdir(session->dir) == 0)
+			return 0;
+		if (errno != ENOTEMPTY)
+			break;
+	}
+	return err_system(err, errno, session->dir, "cannot be removed");
+}
+
 /**
  * Remove a session, which is locked. Its record goes last: what is left of one that could not
  * be removed is still found.
@@ -665,9 +758,10 @@ int cow_remove_tree(int dir_fd, const char *name)
  */
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
-	static const char *const files[] = {"journal", "applied", "meta.new", "meta", "lock"};
+	static const char *const files[] = {"journal", "applied", "meta.new", "meta"};
+	const size_t n_roots = session->damaged ? COW_ROOTS_MAX : session->n_roots;
 
-	for (size_t i = 0; i < session->n_roots; i++) {
+	for (size_t i = 0; i < n_roots; i++) {
 		char name[32];
 		int r;
 
@@ -688,9 +782,7 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		(void)unlinkat(session->dir_fd, files[i], 0);
-	if (rmdir(session->dir) < 0)
-		return err_system(err, errno, session->dir, "cannot be removed");
-	return 0;
+	return cow_session_remove_last(session, err);
 }
 
 /* The launch came to nothing: what was made for it goes. */

@@ -163,9 +163,11 @@ void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 /*
  * When the command has ended: one line on standard error. A new session without changes goes.
  * @tells_none: say also that nothing was changed
+ * @note:       where it is said too; NULL: nowhere else
  */
-void cow_tell_changes(struct cow_session *session, bool tells_none)
+void cow_tell_changes(struct cow_session *session, bool tells_none, struct str_buf *note)
 {
+	static const char prefix[] = "sbx: ";
 	char room[8192];
 	struct str_buf line = STR_BUF_ON_STACK(room);
 	struct cow_counts counts;
@@ -173,19 +175,23 @@ void cow_tell_changes(struct cow_session *session, bool tells_none)
 
 	if (cow_session_find_drivers(session, &err) < 0 ||
 	    cow_count_all(session, &counts, &err) < 0) {
-		str_buf_puts(&line, "sbx: the changes could not be counted: see sbx diff ");
+		str_buf_printf(&line, "%sthe changes could not be counted: see sbx diff ", prefix);
 	} else if (session->fresh && counts.added + counts.changed + counts.removed == 0 &&
 		   cow_session_remove(session, &err) == 0) {
-		str_buf_puts(&line, "sbx: nothing was changed\n");
+		str_buf_printf(&line, "%snothing was changed\n", prefix);
+		if (note)
+			str_buf_puts(note, "nothing was changed");
 		if (tells_none)
 			(void)io_write_all(STDERR_FILENO, line.data, line.len);
 		return;
 	} else {
-		str_buf_puts(&line, "sbx: ");
+		str_buf_puts(&line, prefix);
 		cow_describe_counts(&counts, &line);
 		str_buf_puts(&line, ": see sbx diff ");
 	}
 	str_buf_escape(&line, session->id, strlen(session->id));
+	if (note)
+		str_buf_puts(note, line.data + strlen(prefix));
 	str_buf_puts(&line, "\n");
 	(void)io_write_all(STDERR_FILENO, line.data, line.len);
 }

@@ -332,7 +332,12 @@ static struct launch_title launch_find_title(char *const *argv, char *const *env
 /* To be called first thing: what --die-with-parent watches is who is the parent now. */
 struct launch_caller launch_note_caller(char *const *argv, char *const *environ_)
 {
-	return (struct launch_caller){launch_find_title(argv, environ_), getppid(), -1, {-1, -1}};
+	return (struct launch_caller){
+		.title = launch_find_title(argv, environ_),
+		.parent = getppid(),
+		.notify_fd = -1,
+		.session_fds = {-1, -1},
+	};
 }
 
 /**
@@ -379,6 +384,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	terminal_restore(&m.terminal);
 	if (told)
 		stats_read_children(&m.stats, launch_now_ms());
+	launch_have_caller_tell(&m, r);
 	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	launch_tell_end(&m, r, err);
 	launch_keep_log(&m);

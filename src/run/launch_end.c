@@ -46,6 +46,8 @@ static void launch_describe_end(const struct monitor *m, const struct sbx_err *w
 		str_buf_puts(out, launch_describe_overtime(m));
 	if (reached[0])
 		str_buf_printf(out, "%s%s", out->len ? "; " : "", reached);
+	if (m->end_note[0])
+		str_buf_printf(out, "%s%s", out->len ? "; " : "", m->end_note);
 }
 
 /* How it ended; of a try that another follows, nothing stays. */
@@ -197,6 +199,15 @@ void launch_tell_end(struct monitor *m, int r, struct sbx_err *err)
 		hint_add(err, HINT_LIMIT);
 		err_print(err, "sbx", STDERR_FILENO);
 	}
+}
+
+/* Where nobody is there any more whom the caller could tell it. */
+void launch_have_caller_tell(struct monitor *m, int r)
+{
+	struct str_buf note = STR_BUF_ON_STACK(m->end_note);
+
+	if (m->plan->detach && m->caller->tell_end && (r >= 0 || !launch_begins_anew(m)))
+		m->caller->tell_end(m->caller->tell_arg, r < 0 && !m->interrupted, &note);
 }
 
 /* What is to be read of a log whose names go: all that comes into it is there. */

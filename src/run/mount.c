@@ -763,7 +763,7 @@ int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct 
 	struct stat st;
 	int r = path_open_inside(ctx->root_fd, step->dest, &at);
 
-	if (r == -ENOENT && (step->flags & PLAN_STEP_TRY))
+	if ((r == -ENOENT || r == -ENOTDIR) && (step->flags & PLAN_STEP_TRY))
 		return 0;
 	/* Nor can the command, which has no id and no capability that PID 1 lacks. */
 	if (r == -EACCES && (step->flags & PLAN_STEP_IF_IN_REACH))

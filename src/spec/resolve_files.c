@@ -720,7 +720,7 @@ int resolve_filesystem(struct resolve *r)
 			e = resolve_cover_resolver(r, i);
 	}
 	if (e == 0)
-		e = session_hide(r->spec, r->plan, r->err);
+		e = session_hide(r->spec, r->host, r->plan, r->err);
 	if (e == 0)
 		e = filter_cover_add_steps(r->host, r->plan, r->err);
 	if (e == 0)

@@ -112,33 +112,6 @@ static int session_begin(const struct sbx_spec *spec, const struct probe_host *h
 
 /* ---- roots ---- */
 
-/*
- * The real path of a place that need not exist: that of the nearest directory above, and the rest.
- * @real: PATH_MAX bytes
- */
-static bool session_real_place(const char *dir, char *real)
-{
-	char above[PATH_MAX];
-	size_t len = strlen(dir), n;
-
-	str_copy(above, sizeof(above), dir);
-	while (!realpath(above[0] ? above : "/", real)) {
-		char *slash = strrchr(above, '/');
-
-		if (!slash)
-			return false;
-		*slash = '\0';
-		len = strlen(above);
-	}
-	n = path_is_root(real) ? 0 : strlen(real);
-	if (n + strlen(dir + len) >= PATH_MAX)
-		return false;
-	memcpy(real + n, dir + len, strlen(dir + len) + 1);
-	if (!real[0])
-		str_copy(real, PATH_MAX, "/");
-	return true;
-}
-
 static int session_refuse_root(const char *hint, struct sbx_err *err)
 {
 	err_set_option(err, "--cow");
@@ -363,35 +336,28 @@ static const char *session_rest(const char *path, const char *dir)
 	return path + (path_is_root(dir) ? 1 : strlen(dir) + 1);
 }
 
-/* What is not to be got at: the session's directory, or that of all of them. */
-static const char *session_hidden_dir(const struct sbx_plan *plan, struct arena *arena)
-{
-	char hidden[PATH_MAX], real[PATH_MAX];
-
-	str_copy(hidden, sizeof(hidden), plan->session->dir);
-	if (!session_name_is_path(plan->session->id))
-		*strrchr(hidden, '/') = '\0'; /* all of them */
-	return session_real_place(hidden, real) ? arena_dup(arena, real) : NULL;
-}
-
 static int session_find_covers(struct sbx_plan *plan, const struct session_view *view,
 			       const char *root, struct layers_wanted *wanted, struct sbx_err *err)
 {
-	const char *hidden = session_hidden_dir(plan, &plan->arena), *rest;
-	const char **covers = arena_alloc(&plan->arena, (view->n_mounts + 1) * sizeof(*covers));
-	size_t n = 0;
+	const char *hidden[SESSION_COVERS_MAX];
+	size_t n = 0, n_hidden = 0;
+	const char **covers;
+	int r = session_hide_from_view(wanted->host, plan, root, hidden, &n_hidden, err);
 
-	if (!hidden || !covers)
+	if (r < 0)
+		return r;
+	covers = arena_alloc(&plan->arena, (view->n_mounts + ARRAY_SIZE(hidden)) * sizeof(*covers));
+	if (!covers)
 		return err_oom(err);
 	for (size_t i = 0; i < view->n_mounts; i++) {
-		rest = session_rest(view->mounts[i].path, root);
+		const char *rest = session_rest(view->mounts[i].path, root);
+
 		if (rest)
 			covers[n++] = rest;
 	}
-	rest = session_rest(hidden, root);
-	wanted->holds_session = rest != NULL;
-	if (rest)
-		covers[n++] = rest;
+	for (size_t i = 0; i < n_hidden; i++)
+		covers[n++] = hidden[i];
+	wanted->holds_session = n_hidden > 0;
 	wanted->covers = covers;
 	wanted->n_covers = n;
 	return 0;
@@ -429,60 +395,4 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 		return r;
 	session->roots[session->n_roots++] = root;
 	return session_check_driver(spec, wanted, err);
-}
-
-/* ---- out of reach ---- */
-
-/* What of the host a step shows, without links; NULL: nothing, or no memory. */
-static const char *session_shown_source(const struct plan_step *step, char real[PATH_MAX])
-{
-	if (step->kind == PLAN_STEP_LAYERS)
-		return step->layers && step->layers->holds_session ? step->layers->lower[0] : NULL;
-	return step->kind == PLAN_STEP_BIND && step->source ? realpath(step->source, real) : NULL;
-}
-
-/* Where a step shows the session's directory; NULL: nowhere, or no memory. */
-static const char *session_find_shown(const struct sbx_plan *plan, const struct plan_step *step,
-				      struct arena *arena)
-{
-	char room[PATH_MAX];
-	const char *shown = session_shown_source(step, room);
-	const char *hidden = shown ? session_hidden_dir(plan, arena) : NULL;
-
-	if (!hidden || !path_is_below(hidden, shown))
-		return NULL;
-	return arena_printf(arena, "%s%s", path_is_root(step->dest) ? "" : step->dest,
-			    hidden + (path_is_root(shown) ? 0 : strlen(shown)));
-}
-
-/**
- * What lies in a session is not to be got at through a bind that shows its directory:
- * that is hidden, as by --mask.
- *
- * Return: 0, or -errno with *err filled.
- */
-int session_hide(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err)
-{
-	size_t n = plan->n_steps;
-
-	if (!plan->session) {
-		if (spec->session)
-			return err_usage(err, "--session",
-					 "says where --cow keeps changes, and "
-					 "there is no --cow");
-		return 0;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const char *dest = session_find_shown(plan, &plan->steps[i], &plan->arena);
-		struct plan_step *mask;
-
-		if (!dest)
-			continue;
-		mask = plan_add_step(plan, PLAN_STEP_MASK, "--cow");
-		if (!mask)
-			return err_oom(err);
-		mask->dest = dest;
-		mask->flags = PLAN_STEP_TRY;
-	}
-	return 0;
 }

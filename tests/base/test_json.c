@@ -109,6 +109,8 @@ Test(json, what_json_or_a_terminal_would_misread_is_escaped)
 	EXPECT_STRING("a\nb\tc", "\"a\\nb\\tc\"");
 	EXPECT_STRING("\r\x1b\x7f\0x", "\"\\u000d\\u001b\\u007f\\u0000x\"");
 	EXPECT_STRING("\xc2\x80\xc2\x9f\xc2\xa0", "\"\\u0080\\u009f\xc2\xa0\"");
+	EXPECT_STRING("\u202e\u202f\ufeff\U0001f600\U000e0041",
+		      "\"\\u202e\u202f\\ufeff\U0001f600\\udb40\\udc41\"");
 }
 
 Test(json, utf8_of_every_length_stays_as_it_is)

@@ -52,6 +52,33 @@ Test(str, escape_leaves_no_control_character_for_the_terminal)
 			 "|\\x9b|\\xff|\\xc0\\xaf|\\xed\\xa0\\x80|\\xf4\\x90\\x80\\x80|\\xe2\\x82");
 }
 
+/* They turn what follows around, or are not seen. Beside each what is next to it and is text. */
+Test(str, escape_leaves_no_format_character_for_the_terminal)
+{
+	static const struct {
+		const char *text, *shown;
+	} cases[] = {
+		{"\u202egpj.exe", "\\xe2\\x80\\xaegpj.exe"},
+		{"\u202a\u202f", "\\xe2\\x80\\xaa\u202f"},
+		{"\u2066\u2069\u2070", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9\u2070"},
+		{"\u200a\u200b\u200f\u2010", "\u200a\\xe2\\x80\\x8b\\xe2\\x80\\x8f\u2010"},
+		{"\u2027\u2028\u2029", "\u2027\\xe2\\x80\\xa8\\xe2\\x80\\xa9"},
+		{"\ufeff", "\\xef\\xbb\\xbf"},
+		{"\u00ac\u00ad\u00ae", "\u00ac\\xc2\\xad\u00ae"},
+		{"\u061b\u061c", "\u061b\\xd8\\x9c"},
+		{"\U000e0041", "\\xf3\\xa0\\x81\\x81"},
+		{"\u05d0\u0627\u4e00\U0001f600", "\u05d0\u0627\u4e00\U0001f600"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char room[128];
+		struct str_buf buf = STR_BUF_ON_STACK(room);
+
+		str_buf_escape(&buf, cases[i].text, strlen(cases[i].text));
+		cr_expect_str_eq(buf.data, cases[i].shown, "%zu: %s", i, buf.data);
+	}
+}
+
 Test(str, equal_takes_null_for_a_value)
 {
 	cr_expect(str_equal(NULL, NULL));

@@ -27,6 +27,7 @@ struct str_buf {
 void str_buf_puts(struct str_buf *buf, const char *text);
 void str_buf_write(struct str_buf *buf, const char *text, size_t len);
 void str_buf_printf(struct str_buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
+size_t str_plain_len(const char *text, size_t len);
 void str_buf_escape(struct str_buf *buf, const char *text, size_t len);
 
 bool str_equal(const char *a, const char *b);

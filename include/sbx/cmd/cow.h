@@ -24,6 +24,7 @@ struct cow_found {
 	const char *paths; /* for people: the first of its directories, and how many more */
 	struct timespec began;
 	bool applied; /* nothing has come to it since */
+	bool damaged; /* nothing can be said of it */
 };
 
 struct cow_list {

@@ -23,7 +23,8 @@
 
 enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128 };
 
-enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE };
+/* With ASK and REMOVE, one whose record cannot be read is opened too (damaged). */
+enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE, COW_LOCK_REMOVE };
 
 struct cow_root {
 	const char *path;  /* of the host, absolute, without links */
@@ -49,6 +50,8 @@ struct cow_session {
 	bool fresh;	     /* made by this process */
 	bool applied;
 	bool in_use; /* somebody else has it locked */
+	const char
+		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
 	struct timespec began;
 	const char *command; /* "" where it is not known */
 	struct cow_root *roots;

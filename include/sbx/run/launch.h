@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "sbx/base/err.h"
+#include "sbx/base/str.h"
 #include "sbx/spec/plan.h"
 
 /* The memory that the kernel shows as a process's command line and environment. */
@@ -22,6 +23,13 @@ struct launch_caller {
 	pid_t parent;	    /* 0: in another pid namespace */
 	int notify_fd;	    /* with --detach: who is told of the start (detach.h); -1: nobody */
 	int session_fds[2]; /* with --cow: what the monitor keeps open, and nobody else; -1: none */
+	/*
+	 * With --detach: called when all is over and what is printed still comes to the log; NULL:
+	 * not.
+	 * @failed: the launch has; @note: what is to be kept of it
+	 */
+	void (*tell_end)(void *arg, bool failed, struct str_buf *note);
+	void *tell_arg;
 };
 
 /*

@@ -75,6 +75,7 @@ enum launch_source {
 struct monitor {
 	const struct sbx_plan *plan;
 	const struct launch_caller *caller; /* borrowed */
+	char end_note[256];		    /* what the caller says of the end; "": nothing */
 	enum launch_state state;
 	pid_t child;	     /* PID 1; 0: waited for */
 	int pidfd;	     /* owned; of PID 1 */
@@ -172,5 +173,6 @@ bool launch_begins_anew(const struct monitor *m);
 void launch_warn_of_no_limits(const struct monitor *m);
 void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err);
 int launch_conclude(const struct monitor *m, int *ret_exit_code, struct sbx_err *err);
+void launch_have_caller_tell(struct monitor *m, int r);
 void launch_tell_end(struct monitor *m, int r, struct sbx_err *err);
 void launch_keep_log(struct monitor *m);

@@ -45,4 +45,12 @@ int session_check_view(const struct sbx_spec *spec, const struct probe_host *hos
 int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 		     const struct session_view *view, const char *root,
 		     struct layers_wanted *wanted, struct sbx_err *err);
-int session_hide(const struct sbx_spec *spec, struct sbx_plan *plan, struct sbx_err *err);
+
+/* What is hidden of a view: the store, and the session, each by its path and by another mount's. */
+enum { SESSION_COVERS_MAX = 4 };
+
+int session_hide_from_view(const struct probe_host *host, struct sbx_plan *plan, const char *root,
+			   const char *ret_covers[SESSION_COVERS_MAX], size_t *ret_n,
+			   struct sbx_err *err);
+int session_hide(const struct sbx_spec *spec, const struct probe_host *host, struct sbx_plan *plan,
+		 struct sbx_err *err);
