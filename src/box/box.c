@@ -103,8 +103,11 @@ static int box_read_dir(const char *path, enum box_kind kind, struct arena *aren
 		defs_cleanup_fd(&copy);
 		return r;
 	}
-	for (const struct dirent *e; r == 0 && (e = readdir(dir));)
+	errno = 0;
+	for (const struct dirent *e; r == 0 && (e = readdir(dir)); errno = 0)
 		r = box_read_one(&reading, e->d_name);
+	if (r == 0)
+		r = -errno;
 	(void)closedir(dir);
 	return r;
 }
