@@ -19,8 +19,8 @@ enum { NET_MEMBER_FIRST = 16, NET_MEMBERS_MAX = 128 };
 #define NET_TABLE "sbx"
 #define NET_CHAIN "out"
 /*
- * The sets of what is the host's: addresses, and prefixes; and of the networks that it is in. Behind
- * it a 4 or a 6.
+ * The sets of what is the host's: addresses, and prefixes; and of the networks that it is in.
+ * Behind it a 4 or a 6.
  */
 #define NET_SET_HOST "host"
 #define NET_SET_NETS "nets"
