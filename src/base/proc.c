@@ -39,6 +39,17 @@ enum {
 	PROC_FDINFO_MAX_BYTES = 4096,
 };
 
+/* In the child: say why it does not come to an exec. */
+static noreturn void proc_fail(const char *what)
+{
+	const char *why = strerror(errno);
+
+	(void)io_write_all(STDERR_FILENO, what, strlen(what));
+	(void)io_write_all(STDERR_FILENO, ": ", 2);
+	(void)io_write_all(STDERR_FILENO, why, strlen(why));
+	_exit(127);
+}
+
 /*
  * For a program that reads outside data: what it might be talked into, it can do neither
  * for long nor to anything. The alarm outlives execve(2), if it is neither ignored nor
@@ -55,6 +66,7 @@ static void proc_confine(void)
 		{RLIMIT_CORE, 0},
 		{RLIMIT_NOFILE, 32},
 	};
+	static const char cannot[] = "cannot be confined";
 	sigset_t none;
 
 	/* A hard limit of the caller's that is lower stays: an ordinary user cannot raise it. */
@@ -62,32 +74,21 @@ static void proc_confine(void)
 		struct rlimit limit;
 
 		if (getrlimit(limits[i].resource, &limit) < 0)
-			_exit(127);
+			proc_fail(cannot);
 		if (limit.rlim_max > limits[i].limit)
 			limit.rlim_max = limits[i].limit;
 		limit.rlim_cur = limit.rlim_max;
 		if (setrlimit(limits[i].resource, &limit) < 0)
-			_exit(127);
+			proc_fail(cannot);
 	}
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    sys_close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		_exit(127);
+		proc_fail(cannot);
 	sigemptyset(&none);
-	(void)signal(SIGALRM, SIG_DFL);
-	(void)signal(SIGXCPU, SIG_DFL);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (signal(SIGALRM, SIG_DFL) == SIG_ERR || signal(SIGXCPU, SIG_DFL) == SIG_ERR ||
+	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		proc_fail(cannot);
 	(void)alarm(PROC_CONFINED_SECONDS);
-}
-
-/* In the child: say why it does not come to an exec. */
-static noreturn void proc_fail(const char *what)
-{
-	const char *why = strerror(errno);
-
-	(void)io_write_all(STDERR_FILENO, what, strlen(what));
-	(void)io_write_all(STDERR_FILENO, ": ", 2);
-	(void)io_write_all(STDERR_FILENO, why, strlen(why));
-	_exit(127);
 }
 
 /*
@@ -119,7 +120,10 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid
 {
 	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
 
-	/* A program that lives long, or has privileges, is to be held and heard in any case. */
+	/*
+	 * A program that lives long, or has privileges, is to be held and heard in any case; and
+	 * what one prints that is listened to is not to go elsewhere.
+	 */
 	bool strict = spawn->apart || spawn->keep;
 	int r = prctl(PR_SET_PDEATHSIG, SIGKILL);
 
@@ -130,7 +134,7 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid
 	r |= dup2(spawn->confined ? spawn->input_fd : null_fd, STDIN_FILENO);
 	r |= dup2(spawn->output_fd >= 0 ? spawn->output_fd : null_fd, STDOUT_FILENO);
 	r |= dup2(spawn->error_fd >= 0 ? spawn->error_fd : null_fd, STDERR_FILENO);
-	if (r < 0 && strict)
+	if (r < 0 && (strict || spawn->confined || spawn->output_fd >= 0))
 		_exit(127);
 	if (spawn->apart)
 		proc_set_apart(spawn->drops_itself);
@@ -147,6 +151,8 @@ static noreturn void proc_child(const struct proc_spawn *spawn, int null_fd, pid
 		proc_fail("cannot be started with a filter of its system calls");
 	(void)execve(spawn->path, (char *const *)(uintptr_t)spawn->argv,
 		     (char *const *)(uintptr_t)env);
+	if (spawn->confined)
+		proc_fail("cannot be executed");
 	_exit(127);
 }
 

@@ -40,28 +40,54 @@ static int ask_refuse_gone(const struct box *box, struct sbx_err *err)
 	return err_refuse(err, ESRCH, box->label.id, "this sandbox has ended");
 }
 
+/* Is the monitor stopped, as a job of a shell is? */
+bool ask_is_stopped(const struct ask *ask)
+{
+	char state = '\0';
+
+	(void)procs_start_ticks(ask->monitor, &state);
+	return state == 'T' || state == 't';
+}
+
+static int ask_refuse_silent(const struct ask *ask, struct sbx_err *err)
+{
+	return err_refuse(err, ETIMEDOUT, NULL, "the sandbox's monitor, process %d, %s",
+			  ask->monitor, ask_is_stopped(ask) ? "is stopped" : "does not answer");
+}
+
 /* The process behind the record, held by a pidfd. */
 static int ask_find_monitor(const struct box *box, int dir_fd, struct ask *ask, struct sbx_err *err)
 {
 	char file[LABEL_FILE_SIZE];
 	_autoclose_ int fd = -1;
 	pid_t before, after;
+	int r;
 
 	label_to_file(&box->label, file);
 	fd = openat(dir_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || register_lock_holder(fd, &before) != 1)
+	if (fd < 0 && errno != ENOENT)
+		return err_system(err, errno, box->label.id, "cannot look at its record");
+	r = fd < 0 ? 0 : register_lock_holder(fd, &before);
+	if (r < 0)
+		return err_system(err, -r, box->label.id, "cannot tell who holds its record");
+	if (r == 0)
 		return ask_refuse_gone(box, err);
 	if (before == 0)
 		return err_refuse(err, EPERM, box->label.id,
 				  "its monitor is in another pid namespace");
 	ask->pidfd = sys_pidfd_open(before);
-	if (ask->pidfd < 0 || register_lock_holder(fd, &after) != 1 || after != before)
+	if (ask->pidfd < 0 && errno != ESRCH)
+		return err_system(err, errno, box->label.id, "cannot watch its monitor");
+	r = ask->pidfd < 0 ? 0 : register_lock_holder(fd, &after);
+	if (r < 0)
+		return err_system(err, -r, box->label.id, "cannot tell who holds its record");
+	if (r == 0 || after != before)
 		return ask_refuse_gone(box, err);
 	if (!control_is_same_user_ns(before)) {
-		int r = err_refuse(err, EPERM, box->label.id,
-				   "its record is held by process %d, which is not in this user "
-				   "namespace",
-				   before);
+		r = err_refuse(err, EPERM, box->label.id,
+			       "its record is held by process %d, which is not in this user "
+			       "namespace",
+			       before);
 
 		err_hint(err, "something in a sandbox may pretend to be one; if it is yours, do "
 			      "this where you\nstarted it");
@@ -75,6 +101,7 @@ static int ask_connect(const struct box *box, int dir_fd, struct ask *ask, struc
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char name[LABEL_FILE_SIZE];
+	const struct timeval patience = {.tv_sec = ASK_TIMEOUT_MS / 1000};
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
@@ -84,9 +111,14 @@ static int ask_connect(const struct box *box, int dir_fd, struct ask *ask, struc
 	ask->sock_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (ask->sock_fd < 0)
 		return err_system(err, errno, NULL, "cannot make a socket");
+	/* Who has asked a monitor that is stopped, and has left, is still in its queue, which ends.
+	 */
+	if (setsockopt(ask->sock_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return err_system(err, errno, NULL, "cannot set up a socket");
 	if (connect(ask->sock_fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return errno == ENOENT || errno == ECONNREFUSED
-			       ? ask_refuse_gone(box, err)
+		return errno == ENOENT || errno == ECONNREFUSED ? ask_refuse_gone(box, err)
+		       : errno == EAGAIN
+			       ? ask_refuse_silent(ask, err)
 			       : err_system(err, errno, box->label.id, "cannot reach its monitor");
 	if (getsockopt(ask->sock_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return err_system(err, errno, box->label.id, "cannot tell who listens");
@@ -104,8 +136,10 @@ static int ask_put(const struct box *box, const struct control_request *request,
 	_autoask_ struct ask ask = ASK_NONE;
 	int r;
 
-	if (dir_fd < 0)
+	if (dir_fd == -ENOENT)
 		return ask_refuse_gone(box, err);
+	if (dir_fd < 0)
+		return err_system(err, -dir_fd, box->dir, "cannot open the directory of records");
 	r = ask_find_monitor(box, dir_fd, &ask, err);
 	if (r == 0)
 		r = ask_connect(box, dir_fd, &ask, err);
@@ -189,9 +223,7 @@ int ask_receive(const struct ask *ask, int timeout_ms, struct control_reply *ret
 		r = poll(&pfd, 1, timeout_ms);
 	} while (r < 0 && errno == EINTR && timeout_ms < 0);
 	if (r == 0)
-		return err_refuse(err, ETIMEDOUT, NULL, "the sandbox's monitor, process %d, %s",
-				  ask->monitor,
-				  ask_is_stopped(ask) ? "is stopped" : "does not answer");
+		return ask_refuse_silent(ask, err);
 	r = r < 0 ? -errno : ask_read(ask, ret_reply, ret_fds);
 	if (r == -ESRCH)
 		return err_refuse(err, ESRCH, NULL, "the sandbox has ended");
@@ -202,15 +234,6 @@ int ask_receive(const struct ask *ask, int timeout_ms, struct control_reply *ret
 	if (ret_reply->result < 0)
 		return err_system(err, -ret_reply->result, NULL, "the sandbox's monitor refuses");
 	return 0;
-}
-
-/* Is the monitor stopped, as a job of a shell is? */
-bool ask_is_stopped(const struct ask *ask)
-{
-	char state = '\0';
-
-	(void)procs_start_ticks(ask->monitor, &state);
-	return state == 'T' || state == 't';
 }
 
 /* Both, with the usual time. */

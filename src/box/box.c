@@ -11,6 +11,7 @@
  */
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,11 @@ static int box_check(const struct box_reading *reading, const char *file, struct
 	if (!label_from_file(file + (file[0] == '.'), &ret_box->label))
 		return 0;
 	fd = openat(reading->dir_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == EACCES))
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return 0;
 	r = register_lock_holder(fd, &ret_box->monitor);
 	if (r == 0)
@@ -70,11 +75,13 @@ static int box_add(const struct box_reading *reading, const struct box *box)
 static int box_read_one(const struct box_reading *reading, const char *file)
 {
 	struct box box = {.dir = reading->dir, .ended = true};
+	int r;
 
 	if (kept_label_from_file(file, &box.label))
 		return reading->kind == BOX_RUNNING ? 0 : box_add(reading, &box);
-	if (box_check(reading, file, &box) != 1 || file[0] == '.')
-		return 0;
+	r = box_check(reading, file, &box);
+	if (r != 1 || file[0] == '.')
+		return r < 0 ? r : 0;
 	return box_add(reading, &box);
 }
 
@@ -96,8 +103,11 @@ static int box_read_dir(const char *path, enum box_kind kind, struct arena *aren
 		defs_cleanup_fd(&copy);
 		return r;
 	}
-	for (const struct dirent *e; r == 0 && (e = readdir(dir));)
+	errno = 0;
+	for (const struct dirent *e; r == 0 && (e = readdir(dir)); errno = 0)
 		r = box_read_one(&reading, e->d_name);
+	if (r == 0)
+		r = -errno;
 	(void)closedir(dir);
 	return r;
 }

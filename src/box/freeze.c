@@ -160,12 +160,15 @@ int freeze_open_to_join(const struct control_facts *facts, int pidfd, struct are
 	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
 	_autoclose_ int dir_fd = -1;
 	pid_t command = 0;
-	int fd, r = proc_find_number(pidfd, &command);
+	int fd, ended, r = proc_find_number(pidfd, &command);
 
 	path = r < 0 ? NULL : freeze_path_of(command, arena);
 	monitor = freeze_path_of(facts->monitor_pid, arena);
 	/* The number was the command's as long as it has not ended. */
-	if (r == -ESRCH || poll(&pfd, 1, 0) != 0)
+	ended = poll(&pfd, 1, 0);
+	if (ended < 0)
+		return err_system(err, errno, NULL, "cannot watch the sandbox's command");
+	if (r == -ESRCH || ended)
 		return err_refuse(err, ESRCH, NULL, "the sandbox's command has ended");
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot tell the command's number");

@@ -428,6 +428,8 @@ static int patch_begin_pair(void *arg, size_t pair)
 	if (r == 0)
 		r = patch_show_until(p, p->places[pair].behind);
 	p->n_passed = pair + 1;
+	if (r < 0 && !p->out->failed)
+		p->lost = -r;
 	return r;
 }
 
@@ -459,7 +461,10 @@ int patch_flush(struct patch *p, struct sbx_err *err)
 		return err_system(err, -r, NULL, "cannot hold the patch in memory");
 	p->shown = 0;
 	p->n_passed = 0;
+	p->lost = 0;
 	r = compare_run(&p->compare, &reader, err);
+	if (r == 0 && p->lost)
+		r = err_system(err, p->lost, NULL, "cannot read the patch in memory");
 	if (r == 0 && !p->out->failed) {
 		r = patch_pass_to(p, p->compare.n);
 		if (r == 0)

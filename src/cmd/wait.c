@@ -61,7 +61,7 @@ static int wait_one(const struct box *box, const struct ask *ask, struct sbx_err
 	return boxes_write(&line, err);
 }
 
-/* One that has ended since it was found may have left a record. */
+/* One that has ended since it was found may have left a record; without one it is too late. */
 static int wait_ask(struct box *box, struct ask *ask, struct sbx_err *err)
 {
 	struct sbx_err none;
@@ -71,7 +71,12 @@ static int wait_ask(struct box *box, struct ask *ask, struct sbx_err *err)
 	if (box->ended)
 		return 0;
 	r = ask_send(box, CONTROL_WAIT, 0, ask, err);
-	return r == -ESRCH && box_read_kept(box, &kept, &none) == 0 ? 0 : r;
+	if (r == -ESRCH && box_read_kept(box, &kept, &none) == 0)
+		return 0;
+	if (r == -ESRCH)
+		err_hint(err, "of one that was started with --keep-record the exit code is told "
+			      "afterwards, too");
+	return r;
 }
 
 int cmd_wait(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)

@@ -551,6 +551,28 @@ static void walk_find_planted(const struct walk *w, struct cow_entry *e)
 
 static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_t depth);
 
+/*
+ * What the host has under a name. What cannot be looked at is not taken for nothing: a removal
+ * would be forgotten, and what is changed taken for new.
+ *
+ * Return: 1; 0: nothing; or -errno with *err filled.
+ */
+static int walk_look_at_host(const struct walk *w, int host_fd, const char *name, struct stat *ret)
+{
+	if (host_fd < 0)
+		return 0;
+	if (fstatat(host_fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	if (errno == EACCES) {
+		cow_gain_access(); /* a directory that its owner cannot search */
+		if (fstatat(host_fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0)
+			return 1;
+	}
+	return errno == ENOENT || errno == ENAMETOOLONG
+		       ? 0
+		       : err_system(w->err, errno, name, "cannot look at the host's");
+}
+
 static int walk_removed(struct walk *w, int upper_fd, int host_fd, const char *name, size_t depth)
 {
 	struct cow_entry e = {.path = w->path,
@@ -562,8 +584,9 @@ static int walk_removed(struct walk *w, int upper_fd, int host_fd, const char *n
 	ssize_t before;
 	int r;
 
-	if (host_fd < 0 || fstatat(host_fd, name, &e.host, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0; /* it is not there any more, or never was */
+	r = walk_look_at_host(w, host_fd, name, &e.host);
+	if (r <= 0)
+		return r; /* it is not there any more, or never was */
 	e.has_host = true;
 	before = walk_push(w, name);
 	if (before < 0)
@@ -628,8 +651,10 @@ static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk
 	before = walk_push(w, name);
 	if (before < 0)
 		return (int)before;
-	e.has_host = host_fd >= 0 && fstatat(host_fd, name, &e.host, AT_SYMLINK_NOFOLLOW) == 0;
-	r = walk_check_marks(w, upper_fd, name);
+	r = walk_look_at_host(w, host_fd, name, &e.host);
+	e.has_host = r == 1;
+	if (r >= 0)
+		r = walk_check_marks(w, upper_fd, name);
 	if (r == 0)
 		r = walk_compare(w, &e);
 	e.own_time = r == 0 && walk_has_own_time(w, &e);

@@ -241,6 +241,8 @@ int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privilege
 	m = n < 0 ? n : listxattr(host_path, room->list_b, sizeof(room->list_b));
 	if (n < 0)
 		return (int)n;
+	if (m < 0 && errno != ENOTSUP)
+		return -errno;
 	for (const char *at = room->list_b; m > 0 && at < room->list_b + m; at += strlen(at) + 1)
 		if (xattr_counts(at) && lgetxattr(upper_path, at, NULL, 0) < 0)
 			(void)removexattr(host_path, at);

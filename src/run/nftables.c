@@ -202,9 +202,9 @@ static bool nftables_step_over(uint8_t *key, unsigned bits)
 	return false;
 }
 
-/* One address, or all of a prefix, to the set that is for such. */
-static void nftables_add_to_set(struct nftables_batch *batch, const uint8_t *key, size_t size,
-				unsigned bits)
+/* One address, or all of a prefix. */
+static void nftables_add_to_set(struct nftables_batch *batch, const char *base, const uint8_t *key,
+				size_t size, unsigned bits)
 {
 	bool single = bits == size * 8;
 	uint8_t end[sizeof(struct in6_addr)];
@@ -215,8 +215,7 @@ static void nftables_add_to_set(struct nftables_batch *batch, const uint8_t *key
 			       NLM_F_CREATE | NLM_F_ACK, NFPROTO_INET, 0);
 	struct nlattr *elements;
 
-	str_buf_printf(&name, "%s%c", single ? NET_SET_HOST : NET_SET_NETS,
-		       size == sizeof(struct in_addr) ? '4' : '6');
+	str_buf_printf(&name, "%s%c", base, size == sizeof(struct in_addr) ? '4' : '6');
 	(void)nftables_add(batch, NFTA_SET_ELEM_LIST_TABLE, NET_TABLE, sizeof(NET_TABLE));
 	(void)nftables_add(batch, NFTA_SET_ELEM_LIST_SET, set, strlen(set) + 1);
 	elements = nftables_add(batch, NLA_F_NESTED | NFTA_SET_ELEM_LIST_ELEMENTS, NULL, 0);
@@ -255,11 +254,12 @@ static int nftables_hear(int fd, unsigned n)
 /**
  * Have an address, or all of a prefix, refused that the rules have not had (see spec/net_filter.c).
  * One that they have is none the worse for it.
- * @fd: of a socket in the network that they are of
+ * @fd:  of a socket in the network that they are of
+ * @set: NET_SET_HOST for an address, another for a prefix of which no part is in the set
  *
  * Return: 0 when it is; or -errno: it is not.
  */
-int nftables_deny(int fd, const struct net_link *what)
+int nftables_deny(int fd, const char *set, const struct net_link *what)
 {
 	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
 	bool v4 = what->address.family == AF_INET;
@@ -269,12 +269,12 @@ int nftables_deny(int fd, const struct net_link *what)
 	int r;
 
 	(void)nftables_begin(&batch, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-	nftables_add_to_set(&batch, key, v4 ? sizeof(struct in_addr) : sizeof(struct in6_addr),
+	nftables_add_to_set(&batch, set, key, v4 ? sizeof(struct in_addr) : sizeof(struct in6_addr),
 			    what->bits);
 	if (v4) {
 		memcpy(mapped, nat64, sizeof(nat64));
 		memcpy(mapped + sizeof(nat64), key, sizeof(struct in_addr));
-		nftables_add_to_set(&batch, mapped, sizeof(mapped), what->bits + 96);
+		nftables_add_to_set(&batch, set, mapped, sizeof(mapped), what->bits + 96);
 	}
 	(void)nftables_begin(&batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	r = netlink_send(fd, batch.bytes, batch.len);

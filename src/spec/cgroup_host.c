@@ -353,9 +353,11 @@ int cgroup_look_at_own(const struct probe_host *host, uint32_t wanted, struct cg
 
 /* ---- systemd's manager ---- */
 
+/* Return: 0 or -errno (-EAGAIN: so many wait there that one more would have to wait for its turn).
+ */
 static int cgroup_connect(const char *path)
 {
-	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (fd < 0)
@@ -424,7 +426,13 @@ int cgroup_look_at_manager(const struct probe_host *host, const struct sbx_spec 
 	ret->address = bus ? arena_printf(host->arena, "unix:path=%s", bus) : NULL;
 	if (!ret->address || !have || !missing)
 		return -ENOMEM;
-	if (connected < 0) {
+	if (connected == -EAGAIN) {
+		ret_obstacle->what = arena_printf(
+			host->arena, "the user manager does not answer: too many wait for it at %s",
+			bus);
+		ret_obstacle->remedy = arena_printf(
+			host->arena, "see what holds it up: systemctl status user@%u", host->uid);
+	} else if (connected < 0) {
 		ret_obstacle->what = arena_printf(host->arena, "no user manager: %s: %s", bus,
 						  strerror(-connected));
 		ret_obstacle->remedy =

@@ -160,7 +160,7 @@ static int filter_ask(const struct filter_wanted *wanted, struct arena *arena,
 /* It did not make a filter: say why. */
 static int filter_failed(const char *path, const struct filter_answer *answer, struct sbx_err *err)
 {
-	char what[64];
+	char what[256];
 
 	if (WIFEXITED(answer->status) && WEXITSTATUS(answer->status) == 1 && answer->text[0]) {
 		answer->text[strcspn(answer->text, "\n")] = '\0';
@@ -176,8 +176,9 @@ static int filter_failed(const char *path, const struct filter_answer *answer, s
 		(void)snprintf(what, sizeof(what), "was killed by signal %d",
 			       WTERMSIG(answer->status));
 	else
-		(void)snprintf(what, sizeof(what), "failed with exit status %d",
-			       WEXITSTATUS(answer->status));
+		(void)snprintf(what, sizeof(what), "failed with exit status %d%s%s",
+			       WEXITSTATUS(answer->status), answer->text[0] ? ": " : "",
+			       answer->text);
 	(void)filter_refuse_file(err, ECANCELED, answer->helper, what);
 	err_hint(err, "run it by hand: %s <%s >/dev/null", answer->helper, path);
 	return -ECANCELED;
@@ -273,7 +274,7 @@ static int filter_copy(const char *text, size_t len)
  * Read the profile and make the key. A file that is too large, or cannot be read, is left
  * to the program, which says so.
  *
- * Return: 0, or -ENOMEM.
+ * Return: 0, or -errno.
  */
 static int filter_make_key(const struct filter_wanted *wanted, struct arena *arena,
 			   struct filter_answer *answer)
@@ -286,7 +287,9 @@ static int filter_make_key(const struct filter_wanted *wanted, struct arena *are
 	if (!around)
 		return -ENOMEM;
 	r = io_read_all(answer->file_fd, FILTER_PROFILE_MAX_BYTES, arena, &profile, &len);
-	if (lseek(answer->file_fd, 0, SEEK_SET) < 0 || r < 0)
+	if (lseek(answer->file_fd, 0, SEEK_SET) < 0)
+		return r < 0 ? r : -errno; /* the program would find it at its end */
+	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	n = strlen(around);
 	key = arena_alloc(arena, n + len);
@@ -334,7 +337,9 @@ static int filter_find_kept(const struct filter_wanted *wanted, struct sbx_plan 
 	if (r == 0 && answer->keyed)
 		r = filter_cache_find(&answer->key, &plan->arena, &kept);
 	if (r < 0)
-		return err_oom(err);
+		return r == -ENOMEM ? err_oom(err)
+				    : err_system(err, -r, wanted->spec->seccomp,
+						 "cannot be read from its beginning");
 	if (r == 0 && answer->keyed)
 		filter_hold_profile(answer);
 	if (r == 0)

@@ -180,11 +180,16 @@ static void net_put_host_set(struct str_buf *out, const struct net_scene *scene,
 	for (size_t i = 0; i < scene->n_nets; i++)
 		net_put_element(out, &scene->nets[i].address, scene->nets[i].bits, family, &n);
 	str_buf_puts(out, n ? " }\n}\n" : "}\n");
+	n = 0;
+	str_buf_printf(out, "set " NET_SET_LINKS "%s\nflags interval\n", type);
+	for (size_t i = 0; i < scene->n_links; i++)
+		net_put_element(out, &scene->links[i].address, scene->links[i].bits, family, &n);
+	str_buf_puts(out, n ? " }\n}\n" : "}\n");
 }
 
 /*
- * What is the host's own is in sets, by name: the monitor adds to them what the host gets while
- * the sandbox runs (run/net_watch.c).
+ * What is the host's own, and the networks that it is in, are in sets, by name: the monitor adds to
+ * them what the host gets while the sandbox runs (run/net_watch.c).
  */
 static void net_put_host_sets(struct str_buf *out, const struct net_scene *scene)
 {
@@ -208,44 +213,19 @@ void net_put_metadata(struct str_buf *out, const char *tail)
 	net_put_list(out, "ip6", net_metadata6, ARRAY_SIZE(net_metadata6), false, tail);
 }
 
-/* The networks that the host is in, where their addresses are no private ones. */
-static void net_put_links(struct str_buf *out, const struct net_scene *scene, int family,
-			  bool nat64, const char *but, const char *tail)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < scene->n_links; i++) {
-		const struct net_link *link = &scene->links[i];
-
-		if (link->address.family != family)
-			continue;
-		if (n++ == 0)
-			str_buf_printf(out, "%s%s daddr { ", but,
-				       family == AF_INET6 || nat64 ? "ip6" : "ip");
-		else
-			str_buf_puts(out, ", ");
-		if (nat64)
-			net_put_nat64(out, link->address.at.v4);
-		else
-			net_put_address(out, &link->address);
-		str_buf_printf(out, "/%u", link->bits + (nat64 ? 96 : 0));
-	}
-	if (n > 0)
-		str_buf_printf(out, " }%s", tail);
-}
-
-/* @but4, @but6: what is in front, to leave some addresses out */
-void net_put_near(struct str_buf *out, const struct net_scene *scene, const char *but4,
-		  const char *but6, const char *tail)
+/*
+ * Private addresses, and the networks that the host is in where they have others.
+ * @but4, @but6: what is in front, to leave some addresses out
+ */
+void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail)
 {
 	str_buf_puts(out, but4);
 	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), false, tail);
 	net_put_list(out, "ip", net_near4, ARRAY_SIZE(net_near4), true, tail);
 	str_buf_puts(out, but6);
 	net_put_list(out, "ip6", net_near6, ARRAY_SIZE(net_near6), false, tail);
-	net_put_links(out, scene, AF_INET, false, but4, tail);
-	net_put_links(out, scene, AF_INET, true, "", tail);
-	net_put_links(out, scene, AF_INET6, false, but6, tail);
+	str_buf_printf(out, "%sip daddr @" NET_SET_LINKS "4%s", but4, tail);
+	str_buf_printf(out, "%sip6 daddr @" NET_SET_LINKS "6%s", but6, tail);
 }
 
 /* Do all addresses whose first @bits are those of @address begin as @net does, of @net_bits? */
@@ -287,7 +267,7 @@ bool net_is_never(const struct net_address *address, unsigned bits)
 		       : net_list_has(net_never6, ARRAY_SIZE(net_never6), address, bits);
 }
 
-static bool net_is_private(const struct net_address *address, unsigned bits)
+bool net_is_private(const struct net_address *address, unsigned bits)
 {
 	return address->family == AF_INET
 		       ? net_list_has(net_near4, ARRAY_SIZE(net_near4), address, bits)
@@ -416,7 +396,7 @@ static void net_put_filter(struct str_buf *out, const struct net_scene *scene, b
 	net_refuse6(out, net_never6, ARRAY_SIZE(net_never6));
 	net_put_metadata(out, net_refused);
 	if (!lan)
-		net_put_near(out, scene, "", "", net_refused);
+		net_put_near(out, "", "", net_refused);
 }
 
 /*

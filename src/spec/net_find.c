@@ -5,8 +5,6 @@
  */
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,59 +16,6 @@
 #include "sbx/spec/net_host.h"
 #include "sbx/spec/net_parts.h"
 
-enum {
-	NET_LINK_MIN = 8, /* bits of a network that the host is in; one of fewer is a mistake */
-	NET_LINK_MIN_IPV6 = 32,
-};
-
-static unsigned net_count_bits(const struct sockaddr *mask)
-{
-	struct in6_addr at = {0};
-	unsigned bits = 0;
-
-	if (!mask)
-		return sizeof(at) * CHAR_BIT;
-	if (mask->sa_family == AF_INET)
-		memcpy(&at, &((const struct sockaddr_in *)(const void *)mask)->sin_addr,
-		       sizeof(struct in_addr));
-	else
-		at = ((const struct sockaddr_in6 *)(const void *)mask)->sin6_addr;
-	for (size_t i = 0; i < sizeof(at); i++)
-		bits += (unsigned)__builtin_popcount(at.s6_addr[i]);
-	return bits;
-}
-
-/* In a list of which none is in another; that it is in none is known. */
-static void net_add_widest(struct net_link *list, size_t *n, const struct net_link *link)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < *n; i++)
-		if (!net_covers(&link->address, link->bits, &list[i].address, list[i].bits))
-			list[kept++] = list[i];
-	list[kept++] = *link;
-	*n = kept;
-}
-
-/*
- * Note the network of one of the host's addresses. Those that the rules have anyway, and those
- * in another, are left out: to nft a set whose ranges overlap is an error.
- */
-static void net_add_link(struct net_scene *scene, struct net_link *links,
-			 const struct net_address *address, unsigned bits)
-{
-	bool v4 = address->family == AF_INET;
-	struct net_link link = {.address = *address, .bits = bits};
-	uint8_t *at = (uint8_t *)&link.address.at;
-
-	if (bits < (v4 ? NET_LINK_MIN : NET_LINK_MIN_IPV6) || bits >= (v4 ? 32 : 128) ||
-	    net_is_near(scene, address, bits) || net_is_never(address, bits))
-		return;
-	for (unsigned i = bits; i < (v4 ? 32 : 128); i++)
-		at[i / 8] &= (uint8_t) ~(1U << (7 - i % 8));
-	net_add_widest(links, &scene->n_links, &link);
-}
-
 static int net_refuse_many(struct sbx_err *err)
 {
 	return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
@@ -81,38 +26,18 @@ int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *
 {
 	struct net_address *list = arena_alloc(arena, NET_HOST_MAX * sizeof(*list));
 	struct net_link *links = arena_alloc(arena, NET_HOST_MAX * sizeof(*links));
-	struct ifaddrs *first;
 	size_t n = 0;
+	int r;
 
 	if (!list || !links)
 		return err_oom(err);
-	if (getifaddrs(&first) < 0)
-		return err_system(err, errno, NULL, "cannot learn the host's addresses");
+	r = net_host_list_links(list, links, NET_HOST_MAX, &n, &scene->n_links);
+	if (r == -E2BIG)
+		return net_refuse_many(err);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot learn the host's addresses");
 	scene->host = list;
 	scene->links = links;
-	for (const struct ifaddrs *i = first; i && n <= NET_HOST_MAX; i = i->ifa_next) {
-		int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
-
-		if (family != AF_INET && family != AF_INET6)
-			continue;
-		if (n == NET_HOST_MAX) {
-			n++;
-			break;
-		}
-		memset(&list[n], 0, sizeof(list[n]));
-		list[n].family = family;
-		if (family == AF_INET)
-			list[n].at.v4 =
-				((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
-		else
-			list[n].at.v6 =
-				((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
-		net_add_link(scene, links, &list[n], net_count_bits(i->ifa_netmask));
-		n++;
-	}
-	freeifaddrs(first);
-	if (n > NET_HOST_MAX)
-		return net_refuse_many(err);
 	scene->n_host = n;
 	return 0;
 }
@@ -147,12 +72,14 @@ int net_find_routes(struct arena *arena, struct net_scene *scene, struct plan_ne
 			continue;
 		}
 		if (!net_is_never(&all[i].address, all[i].bits))
-			net_add_widest(nets, &scene->n_nets, &all[i]);
+			net_host_add_widest(nets, &scene->n_nets, &all[i]);
 	}
 	scene->host = host;
 	scene->nets = nets;
 	net->host = all;
 	net->n_host = n;
+	net->links = scene->links;
+	net->n_links = scene->n_links;
 	return 0;
 }
 

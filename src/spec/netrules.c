@@ -398,7 +398,7 @@ static void netrule_put_lan(const struct net_scene *scene, const char *tail, str
 	netrule_put_but(scene, AF_INET, &but4);
 	netrule_put_but(scene, AF_INET6, &but6);
 	net_put_metadata(out, tail);
-	net_put_near(out, scene, but4.data, but6.data, tail);
+	net_put_near(out, but4.data, but6.data, tail);
 }
 
 /* The lines of nftables that one rule is. */

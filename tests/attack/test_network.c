@@ -135,6 +135,53 @@ Test(network, the_hosts_neighbours_are_not_reached)
 #undef NEIGHBOURS
 }
 
+/*
+ * The address of IPv4 is one that the host has, of which the network grows: no route tells of that.
+ * What is in none of them, and what both may not reach, stays as it is.
+ */
+static void expect_later_neighbours_to_be_refused(const char *as, const char *net, const char *then)
+{
+#define LATER "get 203.0.113.70 80; get 203.0.113.100 80; get 2001:db8:1:0:1::2 80; "
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autofree_ char *script = NULL;
+
+	cr_assert_gt(
+		asprintf(&script,
+			 WORLD_BRIDGE
+			 "ip addr add 203.0.113.65/28 dev lan; mkfifo up go; "
+			 "%s $S --net=%s --bind . /mnt -- bash -c "
+			 "'" WORLD_INSIDE_QUOTED "await6; " LATER "echo > /mnt/up; read < /mnt/go; "
+			 "for i in {1..%s}; do get 203.0.113.100 80; get 2001:db8:1:0:1::2 80; "
+			 "done | { n=0; while ((n < 2)) && read w; do "
+			 "case $w in hello) n=0;; *) ((n++));; esac; done; }; " LATER
+			 "get 203.0.113.1 80; get 2001:db8:1::1 80' & read < up; "
+			 "ip addr add 203.0.113.65/26 dev lan noprefixroute; "
+			 "ip -6 addr add 2001:db8:1:0:1::1/80 dev lan nodad; echo > go; wait",
+			 as, net, strstr(net, "lan") ? "3" : "100"),
+		0);
+	_autorun_ struct run_result r = world_run_as("", tree, script);
+
+	expect_out(r, then);
+#undef LATER
+}
+
+Test(network, neighbours_that_the_host_gets_later_are_not_reached)
+{
+	expect_later_neighbours_to_be_refused("unshare -U --map-user=1000 --map-group=1000",
+					      "user,ipv6",
+					      "Connection refused\nhello\nhello\n"
+					      "Connection refused\nConnection refused\n"
+					      "Connection refused\nhello\nhello\n");
+}
+
+Test(network, neighbours_that_the_host_gets_later_are_opened_by_lan)
+{
+	expect_later_neighbours_to_be_refused("", "user,ipv6,lan",
+					      "hello\nhello\nhello\nhello\nhello\nhello\n"
+					      "hello\nhello\n");
+}
+
 Test(network, metadata_services_are_not_reached)
 {
 	in_world(INSIDE("user,unfiltered", "get 169.254.169.254 80; ") INSIDE(

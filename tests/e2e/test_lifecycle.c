@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs about sandboxes that run: ps, kill, stop, wait, inspect. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "boxes.h"
@@ -336,6 +340,78 @@ Test(lifecycle, one_that_is_stopped_is_listed_and_can_be_ended)
 	cr_expect(strstr(ps.out, "--name web"), "%s", ps.out);
 	expect_out(stop, "");
 	cr_expect_eq(end.status, 128 + SIGTERM, "%d", end.status);
+	run_result_finish(&end);
+	close(p.tree);
+}
+
+/* Connect until nobody can any more; the connections stay. */
+static void fill_queue(const struct place *p, const char *id)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path),
+		 "/proc/self/fd/%d/run/sbx/boxes/%.12s.sock", p->tree, id);
+	for (int n = 0; n < 1000; n++) {
+		int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		cr_assert_geq(fd, 0);
+		if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+			continue;
+		cr_assert_eq(errno, EAGAIN);
+		close(fd);
+		return;
+	}
+	cr_assert_fail("the queue has no end");
+}
+
+Test(lifecycle, one_that_cannot_be_reached_is_not_waited_for)
+{
+	_autosession_ struct session s;
+	struct place p;
+
+	place_start(&p);
+	start_up(&p, &s, "web");
+	_autorun_ struct run_result id = sbx_in(&p, "ps", "-q");
+
+	cr_assert_eq(kill(s.pid, SIGSTOP), 0);
+	fill_queue(&p, id.out);
+	_autorun_ struct run_result inspect = sbx_in(&p, "inspect", "web");
+	_autorun_ struct run_result wait = sbx_in(&p, "wait", "web");
+
+	expect_failure(inspect, 1, "monitor, process");
+	expect_failure(inspect, 1, "is stopped");
+	expect_failure(wait, 1, "is stopped");
+	cr_assert_eq(kill(s.pid, SIGCONT), 0);
+	session_send(&s, "\n");
+	struct run_result end = session_finish(&s);
+
+	run_result_finish(&end);
+	close(p.tree);
+}
+
+/*
+ * Between the two looks of who asks: its record is still held, and nobody listens any more. The
+ * record here is held by this process.
+ */
+Test(lifecycle, one_that_ends_while_it_is_looked_for_has_ended)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	_autosession_ struct session s;
+	_autoclose_ int fd = -1;
+	struct place p;
+
+	place_start(&p);
+	start_up(&p, &s, "other");
+	fd = openat(p.tree, "run/sbx/boxes/0123456789ab=web", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(fcntl(fd, F_SETLK, &lock), 0);
+	_autorun_ struct run_result wait = sbx_in(&p, "wait", "web");
+
+	expect_failure(wait, 1, "this sandbox has ended");
+	expect_failure(wait, 1, "--keep-record");
+	session_send(&s, "\n");
+	struct run_result end = session_finish(&s);
+
 	run_result_finish(&end);
 	close(p.tree);
 }

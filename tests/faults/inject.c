@@ -19,7 +19,8 @@
  *     init      its child, made by clone3(2)
  *     payload   init's child, made by clone(2), until it has executed something
  *     helper    a child that the monitor made by fork(2) or vfork(2), until it executes
- *     joiner    a child of the monitor's that enters namespaces and makes init there
+ *     joiner    a child of the monitor's that enters namespaces and makes init there, or
+ *               executes the command of sbx exec
  *     holder    a child that a helper made by fork(2): it holds a network that is shared; its
  *               own children by vfork(2) are helpers, too
  *     anchor    a child of the holder's, in the namespaces of that network
@@ -380,7 +381,7 @@ static void on_stop(struct tracer *t, pid_t pid, int status)
 	    event == PTRACE_EVENT_CLONE)
 		on_new_child(t, tracee);
 	else if (event == PTRACE_EVENT_EXEC)
-		let_go = tracee->role == PAYLOAD || tracee->role == INIT;
+		let_go = tracee->role == PAYLOAD || tracee->role == INIT || tracee->role == JOINER;
 	else if (event == 0 && sig == (SIGTRAP | 0x80))
 		let_go = on_syscall(t, tracee);
 	if (event != 0 || sig == (SIGTRAP | 0x80))

@@ -31,6 +31,7 @@ struct patch {
 	struct patch_place places[COMPARE_PAIRS_MAX];
 	size_t n_passed; /* pairs that have been shown, or were not to be */
 	off_t shown;	 /* of the spool */
+	int lost;	 /* errno, where it could not be shown; 0: it could */
 };
 
 /* What of a change a patch does not hold. */

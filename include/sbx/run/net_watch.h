@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_watch: addresses that the host gets while a sandbox runs are refused like those that it had.
+ * net_watch: addresses that the host gets while a sandbox runs, and networks that it joins, are
+ * refused like those that it had.
  * Runs in: the monitor.
  */
 #pragma once
@@ -11,8 +12,10 @@
 struct net_watch {
 	int host_fd; /* owned; tells that something has changed; -1: nothing is watched */
 	int nft_fd;  /* owned; of the sandbox's network */
-	struct net_link *known; /* owned; what is refused */
-	size_t n_known;
+	struct net_watch_list {
+		struct net_link *list; /* owned; what is refused */
+		size_t n;
+	} own, links; /* what is the host's; the networks that it is in */
 };
 
 void net_watch_init(struct net_watch *watch);

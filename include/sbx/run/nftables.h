@@ -10,4 +10,4 @@
 
 int nftables_open(void);
 int nftables_count_rules(int fd, const char *table, const char *chain);
-int nftables_deny(int fd, const struct net_link *what);
+int nftables_deny(int fd, const char *set, const struct net_link *what);

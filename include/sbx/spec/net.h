@@ -18,9 +18,13 @@ enum { NET_MEMBER_FIRST = 16, NET_MEMBERS_MAX = 128 };
 /* What the rules are in, of the family inet. */
 #define NET_TABLE "sbx"
 #define NET_CHAIN "out"
-/* The sets of what is the host's: addresses, and prefixes; behind it a 4 or a 6. */
+/*
+ * The sets of what is the host's: addresses, and prefixes; and of the networks that it is in.
+ * Behind it a 4 or a 6.
+ */
 #define NET_SET_HOST "host"
 #define NET_SET_NETS "nets"
+#define NET_SET_LINKS "links"
 
 enum { NET_DNS_MAX = 3, NET_HOST_MAX = 1024 }; /* resolv.conf(5) knows three */
 
@@ -85,6 +89,8 @@ int net_choose(const struct sbx_spec *spec, const struct probe_host *host, struc
 const char *net_resolv_conf(const struct net_words *words, struct arena *arena);
 
 /* For net_host.c. */
+bool net_is_never(const struct net_address *address, unsigned bits);
+bool net_is_private(const struct net_address *address, unsigned bits);
 bool net_covers(const struct net_address *net, unsigned net_bits, const struct net_address *address,
 		unsigned bits);
 
@@ -98,5 +104,4 @@ void net_put_address(struct str_buf *out, const struct net_address *a);
 void net_put_host(struct str_buf *out, const char *tail);
 void net_put_members(struct str_buf *out, const struct net_words *words);
 void net_put_metadata(struct str_buf *out, const char *tail);
-void net_put_near(struct str_buf *out, const struct net_scene *scene, const char *but4,
-		  const char *but6, const char *tail);
+void net_put_near(struct str_buf *out, const char *but4, const char *but6, const char *tail);

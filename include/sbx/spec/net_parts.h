@@ -31,7 +31,6 @@ const char *net_share_key(const struct net_words *words, struct arena *arena);
 /* ---- net_filter.c: the rules ---- */
 
 unsigned net_count_rules(const char *rules);
-bool net_is_never(const struct net_address *address, unsigned bits);
 
 /* ---- net_find.c: what the host has ---- */
 

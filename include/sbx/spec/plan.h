@@ -299,6 +299,8 @@ struct plan_net {
 	unsigned n_rules;	     /* of them in the chain NET_CHAIN, see spec/net.h */
 	const struct net_link *host; /* what is the host's in them, see spec/net.h */
 	size_t n_host;
+	const struct net_link *links; /* the networks that it is in, in them */
+	size_t n_links;
 	const char *resolv_conf, *gateway; /* the latter NULL where the host is not reached by it */
 	const struct plan_net6 *ipv6;	   /* NULL: none */
 	const char *text;		   /* for people: what can be reached */
