@@ -61,6 +61,7 @@ int sys_statx_file(int dir_fd, const char *path, struct sys_file *ret_file)
 		.uid = stx.stx_uid,
 		.nlink = stx.stx_nlink,
 		.size = stx.stx_size,
+		.is_fixed = stx.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND),
 		.mount = sys_mount_of(&stx),
 	};
 	return 0;

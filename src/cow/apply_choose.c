@@ -271,10 +271,9 @@ static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
 
 static bool apply_is_fixed(const struct cow_entry *e)
 {
-	struct statx st;
+	struct sys_file file;
 
-	return statx(e->host_dir, e->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) == 0 &&
-	       (st.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND));
+	return sys_statx_file(e->host_dir, e->name, &file) == 0 && file.is_fixed;
 }
 
 /* Of a directory that stays. Owners and permissions are for what is tried to tell. */

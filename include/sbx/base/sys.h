@@ -57,6 +57,7 @@ struct sys_file {
 	uint32_t mode; /* with the type */
 	uint32_t uid, nlink;
 	uint64_t size;
+	bool is_fixed; /* immutable or append-only, see chattr(1) */
 	struct sys_mount mount;
 };
 
