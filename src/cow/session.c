@@ -364,9 +364,9 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	if (busy && lock != COW_LOCK_ASK)
 		return cow_session_refuse_busy(ret, err);
 	/* Who had the lock may have removed it all; who removes it does that with the lock. */
-	if (!busy && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-	    errno == ENOENT)
-		return cow_session_refuse_gone(ret, err);
+	if (!busy && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? cow_session_refuse_gone(ret, err)
+				       : err_system(err, errno, dir, "cannot look at the session");
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
@@ -400,6 +400,7 @@ static int cow_session_make_base(const struct cow_session *s, size_t index, int 
 {
 	_autoclose_ int fd = -1;
 	char name[32];
+	int lost;
 
 	(void)snprintf(name, sizeof(name), "%zu/base", index);
 	if (mkdirat(s->dir_fd, name, 0700) < 0)
@@ -408,10 +409,15 @@ static int cow_session_make_base(const struct cow_session *s, size_t index, int 
 	if (fd < 0)
 		return -errno;
 	/* Its permissions are part of an ACL, and are not closed by one for their owner alone. */
-	if (cow_xattr_give(upper_fd, fd) != 0 || fchmod(fd, st->st_mode & 01777) < 0 ||
-	    futimens(fd, (struct timespec[]){st->st_atim, st->st_mtim}) < 0)
+	lost = cow_xattr_give(upper_fd, fd);
+	if (lost < 0)
+		return lost;
+	if (lost > 0)
 		return unlinkat(s->dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
-	return 0;
+	return fchmod(fd, st->st_mode & 01777) < 0 ||
+			       futimens(fd, (struct timespec[]){st->st_atim, st->st_mtim}) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* The upper directory is what its root looks like inside, so it begins with the same. */
@@ -438,8 +444,10 @@ static int cow_session_make_root(const struct cow_session *s, size_t index, stru
 	/* A group that the caller is not in stays the host's: walk_compare() does not ask. */
 	if (fd >= 0 && st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0)
 		errno = 0;
-	lost = fd < 0 ? 1 : cow_xattr_give(host, fd);
-	if (fd < 0 || fchmod(fd, st.st_mode & 01777) < 0 ||
+	lost = fd < 0 ? -errno : cow_xattr_give(host, fd);
+	if (lost < 0)
+		return err_system(err, -lost, root, "its attributes cannot be read");
+	if (fchmod(fd, st.st_mode & 01777) < 0 ||
 	    futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) < 0)
 		return err_system(err, errno, s->dir, "cannot make a directory for changes");
 	r = lost ? 0 : cow_session_make_base(s, index, fd, &st);
@@ -560,7 +568,7 @@ static int cow_session_make_dirs(const char *dir)
 		if (len >= sizeof(part))
 			return -ENAMETOOLONG;
 		str_copy(part, len + 1, dir);
-		if (mkdir(part, 0700) < 0 && errno != EEXIST && access(part, F_OK) < 0)
+		if (access(part, F_OK) < 0 && mkdir(part, 0700) < 0 && errno != EEXIST)
 			return -errno;
 		if (!end)
 			return 0;

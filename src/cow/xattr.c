@@ -277,7 +277,7 @@ int cow_xattr_give(int from_fd, int to_fd)
 	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d", to_fd);
 	n = listxattr(from, room->list_a, sizeof(room->list_a));
 	if (n < 0)
-		return errno == ENOTSUP ? 0 : 1;
+		return errno == ENOTSUP ? 0 : -errno;
 	for (const char *at = room->list_a; at < room->list_a + n; at += strlen(at) + 1) {
 		ssize_t size;
 

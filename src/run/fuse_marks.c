@@ -151,6 +151,16 @@ static int marks_refuse_attribute(struct marks_walk *w, const char *attribute)
 
 /* ---- one directory ---- */
 
+static int marks_fail(struct marks_walk *w, int number)
+{
+	char room[sizeof(w->err->path)];
+	struct str_buf path = STR_BUF_ON_STACK(room);
+
+	marks_name_it(w, "", &path);
+	return err_system(w->err, number, path.data,
+			  "cannot be looked through for marks of fuse-overlayfs");
+}
+
 static int marks_check_attributes(struct marks_walk *w, int fd)
 {
 	static const char *const attributes[] = {"user.fuseoverlayfs.opaque",
@@ -158,9 +168,14 @@ static int marks_check_attributes(struct marks_walk *w, int fd)
 
 	if (!w->marks->among_others)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
-		if (fgetxattr(fd, attributes[i], NULL, 0) > 0)
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+		ssize_t n = fgetxattr(fd, attributes[i], NULL, 0);
+
+		if (n > 0)
 			return marks_refuse_attribute(w, attributes[i]);
+		if (n < 0 && errno != ENODATA && errno != ENOTSUP)
+			return marks_fail(w, errno);
+	}
 	return 0;
 }
 
@@ -179,35 +194,23 @@ static int marks_check_entry(struct marks_walk *w, int fd, const struct dirent *
 	return marks_push(w, e->d_name);
 }
 
-static bool marks_are_made_up(int fd)
+static bool marks_are_made_up(const struct statfs *fs)
 {
 	static const long kinds[] = {PROC_SUPER_MAGIC,	  SYSFS_MAGIC,	     CGROUP_SUPER_MAGIC,
 				     CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,     TRACEFS_MAGIC,
 				     SECURITYFS_MAGIC,	  DEVPTS_SUPER_MAGIC};
-	struct statfs fs;
 
-	if (fstatfs(fd, &fs) < 0)
-		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if ((long)fs.f_type == kinds[i])
+		if ((long)fs->f_type == kinds[i])
 			return true;
 	return false;
 }
 
-/* Where it is not the directory but this process that has no way to open it. */
-static bool marks_lack_room(int number)
+/* What cannot be opened for these reasons, fuse-overlayfs cannot open either. */
+static bool marks_are_closed(int number)
 {
-	return number == EMFILE || number == ENFILE || number == ENOMEM;
-}
-
-static int marks_fail(struct marks_walk *w, int number)
-{
-	char room[sizeof(w->err->path)];
-	struct str_buf path = STR_BUF_ON_STACK(room);
-
-	marks_name_it(w, "", &path);
-	return err_system(w->err, number, path.data,
-			  "cannot be looked through for marks of fuse-overlayfs");
+	return number == EACCES || number == ENOENT || number == ENOTDIR || number == ELOOP ||
+	       number == EIO || number == ESTALE || number == ENOTCONN;
 }
 
 static int marks_read(struct marks_walk *w, DIR *dir)
@@ -217,7 +220,7 @@ static int marks_read(struct marks_walk *w, DIR *dir)
 
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		r = marks_check_entry(w, dirfd(dir), e);
-	if (r == 0 && marks_lack_room(errno))
+	if (r == 0 && errno && !marks_are_closed(errno))
 		return marks_fail(w, errno);
 	return r;
 }
@@ -227,17 +230,20 @@ static int marks_look_into(struct marks_walk *w)
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int fd = sys_openat2(w->root_fd, w->path[0] ? w->path : ".", flags,
 			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	DIR *dir = NULL;
+	struct statfs fs;
+	DIR *dir;
 	int r;
 
 	if (fd < 0)
-		return marks_lack_room(errno) ? marks_fail(w, errno) : 0;
-	if (!marks_are_made_up(fd))
-		dir = fdopendir(fd);
-	else
-		errno = 0;
+		return marks_are_closed(errno) ? 0 : marks_fail(w, errno);
+	r = fstatfs(fd, &fs) < 0 ? marks_fail(w, errno) : 0;
+	if (r < 0 || marks_are_made_up(&fs)) {
+		close(fd);
+		return r;
+	}
+	dir = fdopendir(fd);
 	if (!dir) {
-		r = marks_lack_room(errno) ? marks_fail(w, errno) : 0;
+		r = marks_fail(w, errno);
 		close(fd);
 		return r;
 	}

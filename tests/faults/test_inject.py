@@ -63,6 +63,8 @@ MAPS = r"^ +\d+ +\d+ +\d+$|^d.* pts$"
 # evidence): why the launch may go on.
 HARMLESS = [
     (".*", "close", "", None),
+    ("monitor", "llistxattr", "", None),
+    # Where a short list does not tell, the whole is asked for, or each by its name.
     # Nothing but a descriptor that stays open a little longer; all go with exec or close_range.
     ("monitor", "mmap", r" 32768 ", r"^$"),
     # The next chunk of an arena for what is told at the end, when all is done.
