@@ -760,9 +760,10 @@ int cow_walk(const struct cow_session *session, size_t root, const struct cow_vi
 	w.base_fd = base;
 	e.upper_dir = upper;
 	e.host_dir = host;
-	if (fstat(upper, &e.upper) < 0 || fstat(host, &e.host) < 0)
+	if (fstat(upper, &e.upper) < 0 || fstat(host, &e.host) < 0 ||
+	    (base >= 0 && fstat(base, &st) < 0))
 		return err_system(err, errno, session->dir, "cannot look at the changes");
-	if (base >= 0 && fstat(base, &st) == 0)
+	if (base >= 0)
 		w.base_time = !walk_same_time(&e.upper.st_mtim, &st.st_mtim);
 	r = walk_compare(&w, &e);
 	e.own_time = r == 0 && walk_has_own_time(&w, &e);

@@ -63,6 +63,10 @@ MAPS = r"^ +\d+ +\d+ +\d+$|^d.* pts$"
 # evidence): why the launch may go on.
 HARMLESS = [
     (".*", "close", "", None),
+    ("helper", "getxattr", "", None),
+    # A layer of which it is not known that fuse-overlayfs made it is looked through as any other.
+    ("monitor", "mmap", r" 266240 ", None),
+    # libc's allocator takes the heap instead of a mapping of its own.
     ("monitor", "llistxattr", "", None),
     # Where a short list does not tell, the whole is asked for, or each by its name.
     # Nothing but a descriptor that stays open a little longer; all go with exec or close_range.
@@ -161,7 +165,7 @@ HARMLESS = [
     # What slirp4netns says is read again in the next turn.
     ("monitor", "readlink", "^\d+ \d+ /", None),
     # Does what is mounted show the session? Its name is taken as it was typed.
-    ("monitor", "newfstatat", r"/(project|faults|work)$|^\d+ \d+ (upper|work|over-fuse|\.wh\S*)$",
+    ("monitor", "newfstatat", r"/(project|faults|work)$|^\d+ \d+ (upper|work|base|over-fuse|\.wh\S*)$",
      None),
     ("monitor", "getxattr|lgetxattr", "", None),
     # By which driver the session was written before: it was not. What has changed: nothing has.
