@@ -5,26 +5,18 @@
  */
 
 #include <signal.h>
-#include <time.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
 
 enum { STOP_SECONDS = 10, STOP_SECONDS_MAX = 1000000 };
 
-static int64_t stop_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Wait for one, until the deadline. Return: 1 it has ended, 0 it has not, -errno. */
 static int stop_await(const struct box *box, int64_t deadline_ms, struct sbx_err *err)
 {
 	_autoask_ struct ask ask = ASK_NONE;
-	int64_t left = deadline_ms - stop_now_ms();
+	int64_t left = deadline_ms - clock_now_ms();
 	int r = ask_send(box, CONTROL_FACTS, 0, &ask, err);
 
 	if (r == -ESRCH)
@@ -67,7 +59,7 @@ int cmd_stop(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = boxes_choose(&boxes, &words, BOX_RUNNING, &list, err);
 	if (r < 0)
 		return r;
-	deadline_ms = stop_now_ms() + (int64_t)seconds * 1000;
+	deadline_ms = clock_now_ms() + (int64_t)seconds * 1000;
 	r = boxes_signal_all(&list, SIGTERM, true, err);
 	if (r == 0)
 		r = stop_await_all(&list, deadline_ms, err);

@@ -28,9 +28,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
@@ -104,21 +104,13 @@ static void fuse_end_maker(struct fuse_jobs *jobs)
 	jobs->maker_fd = -1;
 }
 
-static int64_t fuse_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Let it end by itself, as it does when its mount is gone; until then, and no longer. */
 static void fuse_await_end(const struct fuse_helper *helper, int64_t until_ms)
 {
 	struct pollfd pfd = {.fd = helper->pidfd, .events = POLLIN};
 	int64_t left;
 
-	while ((left = until_ms - fuse_now_ms()) > 0)
+	while ((left = until_ms - clock_now_ms()) > 0)
 		if (poll(&pfd, 1, (int)left) >= 0 || errno != EINTR)
 			return;
 }
@@ -144,7 +136,7 @@ void fuse_await_killed(struct fuse_jobs *jobs, int pidfd)
  */
 void fuse_finish(struct fuse_jobs *jobs, bool sandbox_is_gone)
 {
-	int64_t until_ms = fuse_now_ms() + FUSE_END_MS;
+	int64_t until_ms = clock_now_ms() + FUSE_END_MS;
 
 	fuse_end_maker(jobs);
 	for (size_t i = 0; i < jobs->n_helpers; i++) {

@@ -30,9 +30,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/fuse_marks.h"
@@ -56,14 +56,6 @@ struct marks_walk {
 	char path[PATH_MAX]; /* of the directory that is looked into; "" is the layer's own */
 	struct sbx_err *err;
 };
-
-static int64_t marks_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- the way ---- */
 
@@ -254,7 +246,7 @@ static int marks_look_into(struct marks_walk *w)
 
 static int marks_tell(struct marks_walk *w)
 {
-	int64_t now_ms = marks_now_ms();
+	int64_t now_ms = clock_now_ms();
 	int r;
 
 	if (now_ms - w->told_ms < FUSE_MARKS_TELL_MS)
@@ -274,7 +266,7 @@ static int marks_tell(struct marks_walk *w)
 int fuse_marks_check(int dir_fd, const struct fuse_marks *marks, struct sbx_err *err)
 {
 	struct marks_walk w = {
-		.marks = marks, .root_fd = dir_fd, .told_ms = marks_now_ms(), .err = err};
+		.marks = marks, .root_fd = dir_fd, .told_ms = clock_now_ms(), .err = err};
 	int r;
 
 	assert(dir_fd >= 0 && marks->layer && marks->go_on);

@@ -44,9 +44,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
@@ -527,17 +527,9 @@ static bool holder_is_asked(const struct holder *h)
 
 /* ---- the start ---- */
 
-static int64_t holder_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int holder_patience(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - holder_now_ms();
+	int64_t left = deadline_ms - clock_now_ms();
 
 	return left < 0 ? 0 : (int)left;
 }
@@ -715,7 +707,7 @@ static int holder_start_slirp(struct holder *h, int64_t deadline_ms, struct sbx_
 
 static int holder_make(struct holder *h, struct sbx_err *err)
 {
-	int64_t deadline_ms = holder_now_ms() + HOLDER_START_MS;
+	int64_t deadline_ms = clock_now_ms() + HOLDER_START_MS;
 	int r = holder_make_namespaces(h, deadline_ms, err);
 
 	if (r == 0)

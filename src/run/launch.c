@@ -47,9 +47,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/fd.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/launch.h"
@@ -142,14 +142,6 @@ static void monitor_finish(struct monitor *m)
 	handshake_close_last_word(take_ptr(m->last_word));
 }
 
-int64_t launch_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* What poll(2) is to wait at most. */
 static int launch_patience_ms(const struct monitor *m)
 {
@@ -159,7 +151,7 @@ static int launch_patience_ms(const struct monitor *m)
 		end = m->deadline_ms;
 	if (end == INT64_MAX)
 		return -1;
-	left = end - launch_now_ms();
+	left = end - clock_now_ms();
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
@@ -173,7 +165,7 @@ static int launch_on_overtime(struct monitor *m)
 
 	if (m->overtime == LAUNCH_IN_TIME && !starting && m->plan->kill_after_ms > 0) {
 		m->overtime = LAUNCH_ASKED;
-		m->end_ms = launch_now_ms() + m->plan->kill_after_ms;
+		m->end_ms = clock_now_ms() + m->plan->kill_after_ms;
 		launch_forward(m, SIGTERM);
 		launch_forward(m, SIGCONT); /* or a stopped one would not hear it */
 		return 0;
@@ -189,9 +181,9 @@ static int launch_on_overtime(struct monitor *m)
 /* Is somebody's time over? A sandbox that always has something to say must not gain by it. */
 static int launch_on_clock(struct monitor *m, bool idle, struct sbx_err *err)
 {
-	if (m->end_ms != INT64_MAX && launch_now_ms() >= m->end_ms)
+	if (m->end_ms != INT64_MAX && clock_now_ms() >= m->end_ms)
 		return launch_on_overtime(m);
-	if (idle && launch_awaits_helper(m) && launch_now_ms() >= m->deadline_ms)
+	if (idle && launch_awaits_helper(m) && clock_now_ms() >= m->deadline_ms)
 		return launch_on_timeout(m, err);
 	return 0;
 }
@@ -360,7 +352,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	m.caller = caller;
 	told = launch_tells_used(plan);
 	if (told)
-		stats_begin(&m.stats, launch_now_ms());
+		stats_begin(&m.stats, clock_now_ms());
 	r = launch_start(&m, &ctx, caller, err);
 	/* Not before the ids are mapped: until then all can begin anew. */
 	if (r == 0 && m.state == LAUNCH_RUNNING)
@@ -383,7 +375,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	monitor_end(&m);
 	terminal_restore(&m.terminal);
 	if (told)
-		stats_read_children(&m.stats, launch_now_ms());
+		stats_read_children(&m.stats, clock_now_ms());
 	launch_have_caller_tell(&m, r);
 	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	launch_tell_end(&m, r, err);

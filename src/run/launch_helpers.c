@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/fd.h"
 #include "sbx/run/launch_parts.h"
 #include "sbx/spec/hints.h"
@@ -49,7 +50,7 @@ static int launch_watch_net(struct monitor *m, int *nft_fd, struct sbx_err *err)
 int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg, struct sbx_err *err)
 {
 	if (msg->type == HANDSHAKE_BUS) {
-		m->deadline_ms = launch_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
+		m->deadline_ms = clock_now_ms() + LAUNCH_BUS_TIMEOUT_MS;
 		return bus_job_start(&m->bus, &msg->fd, err);
 	}
 	if (msg->type == HANDSHAKE_NET_API)
@@ -65,13 +66,13 @@ int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg, struc
 	}
 	if (msg->type == HANDSHAKE_NET) {
 		m->net.api_dir_fd = m->publish.dir_fd;
-		m->deadline_ms = launch_now_ms() + LAUNCH_NET_TIMEOUT_MS;
+		m->deadline_ms = clock_now_ms() + LAUNCH_NET_TIMEOUT_MS;
 		if (m->plan->net.share)
 			return share_attach(&m->share, &msg->fd, err);
 		return net_job_start(&m->net, m->child, &msg->fd, err);
 	}
 	if (msg->type == HANDSHAKE_LAYERS || msg->type == HANDSHAKE_LAYERS_ALONE) {
-		m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
+		m->deadline_ms = clock_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
 		return fuse_start(&m->fuse, msg->number, msg->type == HANDSHAKE_LAYERS_ALONE,
 				  m->pidfd, err);
 	}
@@ -189,7 +190,7 @@ static int launch_on_fuse_maker(struct monitor *m, struct sbx_err *err)
 	int r = fuse_hear(&m->fuse, &mount, err);
 
 	/* It goes on: only one that is silent takes too long. */
-	m->deadline_ms = launch_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
+	m->deadline_ms = clock_now_ms() + LAUNCH_FUSE_TIMEOUT_MS;
 	if (r < 0 || mount < 0 || m->sock_fd < 0)
 		return r;
 	r = handshake_send_fd(m->sock_fd, HANDSHAKE_LAYERS_READY, mount);

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/fd.h"
 #include "sbx/base/prefault.h"
 #include "sbx/base/sys.h"
@@ -331,7 +332,7 @@ int launch_start(struct monitor *m, struct run_context *ctx, const struct launch
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
-	m->end_ms = m->plan->timeout_ms ? launch_now_ms() + m->plan->timeout_ms : INT64_MAX;
+	m->end_ms = m->plan->timeout_ms ? clock_now_ms() + m->plan->timeout_ms : INT64_MAX;
 	launch_raise_nofile(ctx);
 	r = launch_watch_parent(m, caller->parent, err);
 	if (r == 0 && m->plan->pty && m->plan->detach)
@@ -383,7 +384,7 @@ int launch_start(struct monitor *m, struct run_context *ctx, const struct launch
 	r = launch_take_signals(m, ctx, err);
 	if (r < 0)
 		return r;
-	m->deadline_ms = launch_needs_helpers(m) ? launch_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
+	m->deadline_ms = launch_needs_helpers(m) ? clock_now_ms() + LAUNCH_HELPER_TIMEOUT_MS : 0;
 	return 0;
 }
 

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
@@ -62,14 +63,6 @@ static const char *const *scope_call_words(const char *busctl, const char *addre
 	return argv;
 }
 
-static int64_t scope_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /**
  * Is systemd still to be waited for?
  *
@@ -78,7 +71,7 @@ static int64_t scope_now_ms(void)
  */
 int scope_may_wait(const struct scope_wanted *wanted, struct sbx_err *err)
 {
-	int64_t now_ms = scope_now_ms();
+	int64_t now_ms = clock_now_ms();
 
 	if (signals_find_end())
 		return err_refuse(err, EINTR, wanted->name, "a signal has ended the launch");
@@ -203,7 +196,7 @@ int scope_start(const struct scope_request *request, struct arena *arena, const 
 		.about = about,
 		.pid = getpid(),
 		.end_ms = request->end_ms,
-		.give_up_ms = scope_now_ms() + SCOPE_WAIT_MS,
+		.give_up_ms = clock_now_ms() + SCOPE_WAIT_MS,
 	};
 	int r;
 

@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/dirs.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
@@ -312,14 +313,6 @@ static int share_begin(const struct share_place *place, int lock_fd)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-static int64_t share_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /*
  * Wait a moment.
  *
@@ -332,7 +325,7 @@ static int share_pause(struct share_place *place, int ms)
 
 	if (signals_find_end())
 		return -EINTR;
-	if (share_now_ms() >= place->end_ms)
+	if (clock_now_ms() >= place->end_ms)
 		return -ETIME;
 	if (place->waited_ms >= SHARE_WAIT_MS)
 		return -ETIMEDOUT;

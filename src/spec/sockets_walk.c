@@ -32,9 +32,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/io.h"
 #include "sbx/base/mountinfo.h"
 #include "sbx/base/path.h"
@@ -80,21 +80,13 @@ struct walk {
 
 /* ---- the budget ---- */
 
-static int64_t walk_now_ms(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static struct sockets_budget walk_budget(size_t entries, unsigned seconds)
 {
 	return (struct sockets_budget){
 		.entries = entries,
 		.all_entries = entries,
 		.seconds = seconds,
-		.until_ms = walk_now_ms() + (int64_t)seconds * 1000,
+		.until_ms = clock_now_ms() + (int64_t)seconds * 1000,
 	};
 }
 
@@ -324,7 +316,7 @@ static int walk_dirs(struct walk *k)
 	for (size_t i = 0; i < k->n_dirs && r == 0; i++) {
 		const struct walk_dir dir = k->dirs[i]; /* the list moves when it grows */
 
-		if (walk_now_ms() >= k->w->budget->until_ms) {
+		if (clock_now_ms() >= k->w->budget->until_ms) {
 			r = walk_doubt(k->w, SOCKETS_TOO_SLOW, "");
 			return r < 0 ? r : 0;
 		}

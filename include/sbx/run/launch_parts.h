@@ -122,10 +122,6 @@ struct monitor {
 	int wait_errno;		/* why it could not be */
 };
 
-/* ---- launch.c: what is waited for, and for how long ---- */
-
-int64_t launch_now_ms(void);
-
 /* ---- launch_start.c: until PID 1 is at work ---- */
 
 int launch_start(struct monitor *m, struct run_context *ctx, const struct launch_caller *caller,
