@@ -18,41 +18,12 @@
 #include "sbx/base/json.h"
 #include "sbx/base/str.h"
 
-/* The first byte of a UTF-8 sequence: how long it is, and what its second byte may be. */
-static const struct json_utf8 {
-	unsigned char first, last; /* the range of first bytes */
-	unsigned char len;
-	unsigned char second_min, second_max;
-} json_utf8[] = {
-	{0x00, 0x7f, 1, 0, 0},	     {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
-	{0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
-	{0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
-};
-
-/* Length of the sequence at `text`, 0 if it is not well-formed UTF-8. */
-static size_t json_utf8_len(const unsigned char *text, size_t len)
-{
-	const struct json_utf8 *row = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(json_utf8) && !row; i++)
-		if (text[0] >= json_utf8[i].first && text[0] <= json_utf8[i].last)
-			row = &json_utf8[i];
-	if (!row || row->len > len)
-		return 0;
-	if (row->len > 1 && (text[1] < row->second_min || text[1] > row->second_max))
-		return 0;
-	for (size_t i = 2; i < row->len; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	return row->len;
-}
-
 static bool json_is_utf8(const char *text, size_t len)
 {
 	size_t n;
 
 	for (size_t i = 0; i < len; i += n) {
-		n = json_utf8_len((const unsigned char *)text + i, len - i);
+		n = str_character_len(text + i, len - i);
 		if (n == 0)
 			return false;
 	}
@@ -69,19 +40,9 @@ static void json_indent(struct json_out *json)
 }
 
 /* Characters that are not written as they are: quotes, and what is no text for a terminal. */
-static bool json_is_special(const unsigned char *at, size_t len)
+static bool json_is_special(const char *at, size_t len)
 {
-	return at[0] == '"' || at[0] == '\\' || str_plain_len((const char *)at, len) == 0;
-}
-
-/* The number of a character that has so many bytes. */
-static unsigned json_code(const unsigned char *at, size_t len)
-{
-	unsigned code = len == 1 ? at[0] : at[0] & (0x7fU >> len);
-
-	for (size_t i = 1; i < len; i++)
-		code = code << 6 | (at[i] & 0x3fU);
-	return code;
+	return at[0] == '"' || at[0] == '\\' || str_plain_len(at, len) == 0;
 }
 
 static void json_put_escape(struct json_out *json, unsigned code)
@@ -104,17 +65,16 @@ static void json_put_escape(struct json_out *json, unsigned code)
 /* A string between quotes; it must be UTF-8. */
 static void json_put_string(struct json_out *json, const char *text, size_t len)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
 	size_t plain = 0; /* start of what has not been written yet */
 
 	sink_puts(json->sink, "\"");
 	for (size_t i = 0, n; i < len; i += n) {
-		n = json_utf8_len(bytes + i, len - i);
+		n = str_character_len(text + i, len - i);
 		assert(n > 0);
-		if (!json_is_special(bytes + i, n))
+		if (!json_is_special(text + i, n))
 			continue;
 		sink_write(json->sink, text + plain, i - plain);
-		json_put_escape(json, json_code(bytes + i, n));
+		json_put_escape(json, str_character_code(text + i, n));
 		plain = i + n;
 	}
 	sink_write(json->sink, text + plain, len - plain);

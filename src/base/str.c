@@ -54,8 +54,10 @@ void str_buf_printf(struct str_buf *buf, const char *fmt, ...)
 }
 
 /* How many bytes the character at the start of a text has in UTF-8 (RFC 3629); 0: it is none. */
-static size_t str_character_len(const unsigned char *text, size_t len)
+size_t str_character_len(const char *bytes, size_t len)
 {
+	const unsigned char *text = (const unsigned char *)bytes;
+
 	/* The second byte says more than that it goes on: no overlong form, no surrogate. */
 	static const struct {
 		unsigned char first, last, second_min, second_max;
@@ -105,8 +107,9 @@ static bool str_is_control(uint32_t code)
 }
 
 /* The number of a character of UTF-8 that has so many bytes. */
-static uint32_t str_character_code(const unsigned char *text, size_t len)
+uint32_t str_character_code(const char *bytes, size_t len)
 {
+	const unsigned char *text = (const unsigned char *)bytes;
 	uint32_t code = len == 1 ? text[0] : text[0] & (0x7fU >> len);
 
 	for (size_t i = 1; i < len; i++)
@@ -117,10 +120,9 @@ static uint32_t str_character_code(const unsigned char *text, size_t len)
 /* How many bytes the character at the start has that a terminal may be given; 0: it may not. */
 size_t str_plain_len(const char *text, size_t len)
 {
-	const unsigned char *at = (const unsigned char *)text;
-	size_t n = str_character_len(at, len);
+	size_t n = str_character_len(text, len);
 
-	return n == 0 || str_is_control(str_character_code(at, n)) ? 0 : n;
+	return n == 0 || str_is_control(str_character_code(text, n)) ? 0 : n;
 }
 
 /*
@@ -138,7 +140,7 @@ void str_buf_escape(struct str_buf *buf, const char *text, size_t len)
 		n = str_plain_len(text + i, len - i);
 		is_text = n > 0;
 		if (!is_text)
-			n = str_character_len(at + i, len - i);
+			n = str_character_len(text + i, len - i);
 		n = n > 0 ? n : 1;
 		if (is_text)
 			str_buf_write(buf, text + i, n);
