@@ -100,21 +100,16 @@ int dirs_check_own(const char *path)
 }
 
 /**
- * The same, made with the directories above it where they are missing.
+ * A directory, made with those above it where they are missing, whoever's what is there may be.
  * @path: absolute
  *
- * Return: its descriptor, or -errno.
+ * Return: 0 or -errno.
  */
-int dirs_make_own(const char *path)
+int dirs_make(const char *path)
 {
 	char part[PATH_MAX];
-	int r = dirs_open_own(path), above = 0;
+	int above = 0;
 
-	if (r != -ENOENT)
-		return r;
-	r = dirs_check_above(path);
-	if (r < 0)
-		return r;
 	for (const char *end = strchr(path + 1, '/'); end; end = strchr(end + 1, '/')) {
 		if ((size_t)(end - path) >= sizeof(part))
 			return -ENAMETOOLONG;
@@ -129,7 +124,25 @@ int dirs_make_own(const char *path)
 	}
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return errno == ENOENT && above ? above : -errno;
-	return dirs_open_own(path);
+	return 0;
+}
+
+/**
+ * As dirs_open_own(), made with the directories above it where they are missing.
+ * @path: absolute
+ *
+ * Return: its descriptor, or -errno.
+ */
+int dirs_make_own(const char *path)
+{
+	int r = dirs_open_own(path);
+
+	if (r != -ENOENT)
+		return r;
+	r = dirs_check_above(path);
+	if (r == 0)
+		r = dirs_make(path);
+	return r < 0 ? r : dirs_open_own(path);
 }
 
 /* Lock, and wait a while for it: another holder has little to do. Return: 0 or -errno. */

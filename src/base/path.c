@@ -114,6 +114,18 @@ bool path_is_root(const char *path)
 	return *path == '\0';
 }
 
+/* Is it a name that every directory has: "." or ".."? */
+bool path_is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* What of a path is behind a directory that it is below, with the slash; "": it is that. */
+const char *path_rest(const char *path, const char *dir)
+{
+	return path_is_root(dir) ? (path_is_root(path) ? "" : path) : path + strlen(dir);
+}
+
 static bool path_has_dotdot(const char *path)
 {
 	for (const char *p = strstr(path, ".."); p; p = strstr(p + 2, ".."))

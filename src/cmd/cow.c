@@ -57,7 +57,7 @@ int cow_cmd_open(struct cow_cmd *cow, const char *name, enum cow_lock lock, stru
 	}
 	if (!dir)
 		return err_oom(err);
-	if (str_equal(name, ".") || str_equal(name, "..") || !*name)
+	if (path_is_dots(name) || !*name)
 		return err_refuse(err, ENOENT, *name ? name : "\"\"", "is no session");
 	return cow_session_open(dir, name, lock, &cow->arena, ret, err);
 }

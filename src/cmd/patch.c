@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/path.h"
 #include "sbx/cmd/patch.h"
 
 enum {
@@ -347,7 +348,7 @@ static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, un
 	}
 	t->empty = true;
 	while (r == 0 && (e = readdir(dir))) {
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+		if (path_is_dots(e->d_name))
 			continue;
 		r = patch_put_below(t, fd, e->d_name, depth, err);
 		t->empty = false;

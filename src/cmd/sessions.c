@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "sbx/base/json.h"
+#include "sbx/base/path.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/cow.h"
 
@@ -30,8 +31,7 @@ static uint64_t sessions_size(int dir_fd, const char *name, unsigned depth)
 	while ((e = readdir(dir))) {
 		struct stat st;
 
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (path_is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		size += (uint64_t)st.st_blocks * 512;
 		if (S_ISDIR(st.st_mode) && depth < SESSIONS_DEPTH)

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
@@ -113,8 +114,7 @@ bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const c
 		_autofree_ char *below = NULL;
 		struct stat st;
 
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
-		    asprintf(&below, "%s/%s", path, e->d_name) < 0)
+		if (path_is_dots(e->d_name) || asprintf(&below, "%s/%s", path, e->d_name) < 0)
 			continue;
 		found = test(a, below) ||
 			(fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -185,7 +185,7 @@ static bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, u
 	while (!later && (e = readdir(dir))) {
 		struct stat st;
 
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+		if (path_is_dots(e->d_name))
 			continue;
 		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			(apply_is_later(a, &st) && !cow_journal_has(&a->journal, &st)) ||
@@ -230,8 +230,7 @@ static const char *apply_find_mount_below(const struct apply *a, int dir_fd, con
 	while (!point && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
 		struct stat st;
 
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, "..") ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (path_is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		point = cow_mounts_find(&a->mounts, &st);
 		if (!point && S_ISDIR(st.st_mode))

@@ -21,6 +21,7 @@
 
 #include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
+#include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
@@ -441,10 +442,12 @@ static int cow_session_make_root(const struct cow_session *s, size_t index, stru
 	if (mkdirat(s->dir_fd, name, 0700) < 0)
 		return err_system(err, errno, s->dir, "cannot make a directory for changes");
 	fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, errno, s->dir, "cannot make a directory for changes");
 	/* A group that the caller is not in stays the host's: walk_compare() does not ask. */
-	if (fd >= 0 && st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0)
+	if (st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0)
 		errno = 0;
-	lost = fd < 0 ? -errno : cow_xattr_give(host, fd);
+	lost = cow_xattr_give(host, fd);
 	if (lost < 0)
 		return err_system(err, -lost, root, "its attributes cannot be read");
 	if (fchmod(fd, st.st_mode & 01777) < 0 ||
@@ -557,24 +560,6 @@ static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wan
 	return r;
 }
 
-/* A directory with those above that are missing. Return: 0 or -errno. */
-static int cow_session_make_dirs(const char *dir)
-{
-	char part[4096];
-
-	for (const char *end = strchr(dir + 1, '/');; end = strchr(end + 1, '/')) {
-		size_t len = end ? (size_t)(end - dir) : strlen(dir);
-
-		if (len >= sizeof(part))
-			return -ENAMETOOLONG;
-		str_copy(part, len + 1, dir);
-		if (access(part, F_OK) < 0 && mkdir(part, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		if (!end)
-			return 0;
-	}
-}
-
 /*
  * Where others may make names too, but not change ours (/tmp), a directory that is made is as good
  * as one anywhere else; what was made there by another meanwhile is seen by looking again.
@@ -586,7 +571,7 @@ static int cow_session_make(struct cow_session *s, struct sbx_err *err)
 	s->dir_fd = dirs_open_own(s->dir);
 	if (s->dir_fd != -ENOENT)
 		return s->dir_fd < 0 ? cow_session_refuse_open(-s->dir_fd, s->dir, err) : 0;
-	r = cow_session_make_dirs(s->dir);
+	r = dirs_make(s->dir);
 	if (r < 0) {
 		r = err_system(err, -r, s->dir, "cannot make the session's directory");
 		err_set_option(err, "--session");
@@ -711,7 +696,7 @@ static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *mo
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+		if (path_is_dots(e->d_name))
 			continue;
 		if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/path.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -152,7 +153,7 @@ static enum walk_mark walk_mark(const struct walk *w, int dir_fd, bool by_xattr,
 		if (str_equal(name, fuse_opaque) || !name[strlen(fuse_whiteout)])
 			return WALK_SKIP;
 		*ret_name = name + strlen(fuse_whiteout);
-		if (str_equal(*ret_name, ".") || str_equal(*ret_name, ".."))
+		if (path_is_dots(*ret_name))
 			return WALK_SKIP;
 		/* Beside a mark, what is there counts. */
 		return fstatat(dir_fd, *ret_name, &there, AT_SYMLINK_NOFOLLOW) == 0 ? WALK_SKIP
@@ -232,7 +233,7 @@ static int walk_names_read(DIR *dir, struct walk_names *names)
 
 	walk_names_finish(names);
 	while (names->n < COW_BATCH_MAX && (errno = 0, e = readdir(dir))) {
-		if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+		if (path_is_dots(e->d_name))
 			continue;
 		if (names->n == names->size) {
 			size_t size = names->size ? names->size * 2 : 64;
@@ -407,6 +408,22 @@ static mode_t walk_lost_bits(const struct walk *w, const struct cow_entry *e)
 							  : 0;
 }
 
+/* Those of the root are changed where they are not what its layer began with, either. */
+static int walk_compare_attributes(const struct walk *w, struct cow_entry *e)
+{
+	int r = 0;
+
+	if (e->depth == 0)
+		r = w->base_fd < 0 ? 1
+				   : cow_xattr_equal(e->upper_dir, e->name, w->base_fd, e->name);
+	if (r == 0)
+		r = cow_xattr_equal(e->upper_dir, e->name, e->host_dir, e->name);
+	if (r < 0)
+		return err_system(w->err, -r, w->path, "cannot compare attributes");
+	e->changes |= r == 0 ? COW_XATTRS : 0;
+	return 0;
+}
+
 /* What differs between an entry of the layer and the host's of that name. */
 static int walk_compare(const struct walk *w, struct cow_entry *e)
 {
@@ -437,20 +454,7 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 		r = walk_compare_files(w, e);
 	else if (type == S_IFLNK)
 		r = walk_compare_links(w, e);
-	/* The root's attributes are changed where they are not what its layer began with. */
-	if (r == 0 && e->depth == 0)
-		r = w->base_fd < 0 ? 1
-				   : cow_xattr_equal(e->upper_dir, e->name, w->base_fd, e->name);
-	if (r == 0) {
-		r = cow_xattr_equal(e->upper_dir, e->name, e->host_dir, e->name);
-		if (r < 0)
-			return err_system(w->err, -r, w->path, "cannot compare attributes");
-		e->changes |= r == 0 ? COW_XATTRS : 0;
-		r = 0;
-	}
-	if (r < 0 && e->depth == 0)
-		return err_system(w->err, -r, w->path, "cannot compare attributes");
-	return r < 0 ? r : 0;
+	return r < 0 ? r : walk_compare_attributes(w, e);
 }
 
 /* ---- the time of a directory ---- */
@@ -481,11 +485,6 @@ static bool walk_is_made(const struct walk *w, int upper_fd, int host_fd,
 	       !cow_xattr_has(upper_fd, name, "user.overlay.origin", NULL);
 }
 
-static bool walk_is_dots(const char *name)
-{
-	return str_equal(name, ".") || str_equal(name, "..");
-}
-
 static bool walk_is_empty(int dir_fd)
 {
 	DIR *dir = walk_open_dir(dir_fd);
@@ -493,7 +492,7 @@ static bool walk_is_empty(int dir_fd)
 	bool empty = dir != NULL;
 
 	while (empty && (errno = 0, d = readdir(dir)))
-		empty = walk_is_dots(d->d_name);
+		empty = path_is_dots(d->d_name);
 	empty = empty && errno == 0;
 	if (dir)
 		(void)closedir(dir);
@@ -529,7 +528,7 @@ static bool walk_has_own_time(const struct walk *w, const struct cow_entry *e)
 	marks = walk_read_marks(w, upper);
 	marks.opaque = marks.opaque || e->hides;
 	while (own && (errno = 0, d = readdir(dir)))
-		own = walk_is_dots(d->d_name) ||
+		own = path_is_dots(d->d_name) ||
 		      (!marks.opaque && !walk_is_made(w, upper, host, &marks, d->d_name));
 	own = own && errno == 0 && (!marks.opaque || walk_is_empty(host));
 	(void)closedir(dir);

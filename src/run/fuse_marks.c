@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "sbx/base/clock.h"
+#include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/run/fuse_marks.h"
@@ -177,7 +178,7 @@ static int marks_check_entry(struct marks_walk *w, int fd, const struct dirent *
 
 	if (str_starts_with(e->d_name, marks_name))
 		return marks_refuse_name(w, e->d_name);
-	if (str_equal(e->d_name, ".") || str_equal(e->d_name, ".."))
+	if (path_is_dots(e->d_name))
 		return 0;
 	if (e->d_type == DT_UNKNOWN
 		    ? fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)

@@ -424,7 +424,7 @@ static bool mount_source_is_name(const struct run_context *ctx, const struct pla
 	    ctx->plan->protects)
 		return false;
 	name = strrchr(step->source, '/') + 1;
-	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	return *name && !path_is_dots(name);
 }
 
 /*

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "sbx/base/io.h"
+#include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/run/record.h"
 
@@ -89,7 +90,7 @@ static bool record_parse_line(const char *line, struct record_entry *entry)
 	if (!entry->path || entry->path[0] != '/' || strlen(entry->path) >= PATH_MAX)
 		return false;
 	name = strrchr(entry->path, '/') + 1;
-	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	return *name && !path_is_dots(name);
 }
 
 static int record_put(struct arena *arena, struct record *record, const struct record_entry *entry)

@@ -327,7 +327,7 @@ static int filter_find_kept(const struct filter_wanted *wanted, struct sbx_plan 
 {
 	const char *why = filter_cache_obstacle(wanted->host, &plan->arena);
 	struct filter_cache_item kept;
-	int r;
+	int r, found = 0;
 
 	if (why)
 		return plan_add_remark(plan, "seccomp", "the filter is not kept: %s", why) < 0
@@ -335,14 +335,15 @@ static int filter_find_kept(const struct filter_wanted *wanted, struct sbx_plan 
 			       : 0;
 	r = filter_make_key(wanted, &plan->arena, answer);
 	if (r == 0 && answer->keyed)
-		r = filter_cache_find(&answer->key, &plan->arena, &kept);
+		found = filter_cache_find(&answer->key, &plan->arena, &kept);
+	if (r == -ENOMEM || found < 0)
+		return err_oom(err);
 	if (r < 0)
-		return r == -ENOMEM ? err_oom(err)
-				    : err_system(err, -r, wanted->spec->seccomp,
-						 "cannot be read from its beginning");
-	if (r == 0 && answer->keyed)
+		return err_system(err, -r, wanted->spec->seccomp,
+				  "cannot be read from its beginning");
+	if (found == 0 && answer->keyed)
 		filter_hold_profile(answer);
-	if (r == 0)
+	if (found == 0)
 		return 0;
 	*ret = kept.program;
 	answer->text = arena_dup(&plan->arena, kept.text);

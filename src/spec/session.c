@@ -333,7 +333,7 @@ static const char *session_rest(const char *path, const char *dir)
 {
 	if (!path_is_below(path, dir) || str_equal(path, dir))
 		return NULL;
-	return path + (path_is_root(dir) ? 1 : strlen(dir) + 1);
+	return path_rest(path, dir) + 1;
 }
 
 static int session_find_covers(struct sbx_plan *plan, const struct session_view *view,

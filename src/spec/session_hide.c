@@ -124,14 +124,6 @@ static const struct mountinfo_entry *hide_find_mount(const struct hide *hide, co
 	return NULL;
 }
 
-/* What of a path lies below a directory, with the slash before it; "": it is that. */
-static const char *hide_rest(const char *path, const char *dir)
-{
-	if (str_equal(path, dir))
-		return "";
-	return path + (path_is_root(dir) ? 0 : strlen(dir));
-}
-
 /* @path: absolute. Return: false: there is no such place, or no memory. */
 static bool hide_find_place(const struct hide *hide, const char *path, struct hide_place *ret)
 {
@@ -143,7 +135,7 @@ static bool hide_find_place(const struct hide *hide, const char *path, struct hi
 		place.device = mount->device;
 		place.inside =
 			arena_printf(arena, "%s%s", path_is_root(mount->root) ? "" : mount->root,
-				     hide_rest(place.path, mount->point));
+				     path_rest(place.path, mount->point));
 		if (place.inside && !place.inside[0])
 			place.inside = "/";
 	}
@@ -243,10 +235,10 @@ int session_hide_from_view(const struct probe_host *host, struct sbx_plan *plan,
 	for (size_t i = 0; i < hide.n_places; i++) {
 		const struct hide_place *place = &hide.places[i];
 		const char *by_path = path_is_below(place->path, shown.path)
-					      ? hide_rest(place->path, shown.path) + 1
+					      ? path_rest(place->path, shown.path) + 1
 					      : NULL;
 		const char *by_mount = hide_is_in_mount(place, &shown)
-					       ? hide_rest(place->inside, shown.inside) + 1
+					       ? path_rest(place->inside, shown.inside) + 1
 					       : NULL;
 
 		if (by_path)
@@ -312,11 +304,11 @@ static int hide_below(struct hide *hide, const struct hide_place *shown,
 		    str_equal(mount->point, shown->path) ||
 		    !str_equal(mount->device, place->device))
 			continue;
-		at = hide_rest(mount->point, shown->path);
+		at = path_rest(mount->point, shown->path);
 		if (path_is_below(mount->root, place->inside))
 			r = hide_mask(hide, dest, at, "", err);
 		else if (path_is_below(place->inside, mount->root))
-			r = hide_mask(hide, dest, at, hide_rest(place->inside, mount->root), err);
+			r = hide_mask(hide, dest, at, path_rest(place->inside, mount->root), err);
 	}
 	return r;
 }
@@ -347,10 +339,10 @@ static int hide_source(struct hide *hide, const struct plan_step *step, const ch
 		const struct hide_place *place = &hide->places[i];
 
 		if (path_is_below(place->path, shown.path))
-			r = hide_mask(hide, step->dest, hide_rest(place->path, shown.path), "",
+			r = hide_mask(hide, step->dest, path_rest(place->path, shown.path), "",
 				      err);
 		if (r == 0 && hide_is_in_mount(place, &shown))
-			r = hide_mask(hide, step->dest, hide_rest(place->inside, shown.inside), "",
+			r = hide_mask(hide, step->dest, path_rest(place->inside, shown.inside), "",
 				      err);
 		if (r == 0 && whole)
 			r = hide_below(hide, &shown, place, step->dest, err);

@@ -234,7 +234,7 @@ static int walk_entry(struct walk *k, const struct walk_dir *dir, int dir_fd, de
 	unsigned char type;
 	const char *path;
 
-	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+	if (path_is_dots(e->d_name))
 		return 0;
 	type = walk_type(dir_fd, e);
 	if (type != DT_DIR && type != DT_SOCK)

@@ -7,6 +7,7 @@
 
 int dirs_open_own(const char *path);
 int dirs_open_own_at(int dir_fd, const char *name);
+int dirs_make(const char *path);
 int dirs_make_own(const char *path);
 int dirs_check_own(const char *path);
 int dirs_lock(int fd, int timeout_ms);

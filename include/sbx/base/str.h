@@ -27,8 +27,8 @@ struct str_buf {
 void str_buf_puts(struct str_buf *buf, const char *text);
 void str_buf_write(struct str_buf *buf, const char *text, size_t len);
 void str_buf_printf(struct str_buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
-size_t str_character_len(const char *text, size_t len);
-uint32_t str_character_code(const char *text, size_t len);
+size_t str_character_len(const char *bytes, size_t len);
+uint32_t str_character_code(const char *bytes, size_t len);
 size_t str_plain_len(const char *text, size_t len);
 void str_buf_escape(struct str_buf *buf, const char *text, size_t len);
 
