@@ -457,99 +457,6 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 	return r < 0 ? r : walk_compare_attributes(w, e);
 }
 
-/* ---- the time of a directory ---- */
-
-/*
- * Does a name of the layer tell why its directory was changed? Then something was added,
- * removed or replaced. Of what was there before and only changed both drivers note
- * where it is from, but for what has no attributes.
- */
-static bool walk_is_made(const struct walk *w, int upper_fd, int host_fd,
-			 const struct walk_marks *marks, const char *name)
-{
-	struct stat upper, host;
-	const char *real;
-
-	if (w->root->fuse || fstatat(upper_fd, name, &upper, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    walk_mark(w, upper_fd, marks->by_xattr, name, &upper, &real) != WALK_PLAIN ||
-	    fstatat(host_fd, name, &host, AT_SYMLINK_NOFOLLOW) < 0)
-		return true;
-	if (S_ISDIR(upper.st_mode)) {
-		char opaque = '\0';
-
-		return !S_ISDIR(host.st_mode) ||
-		       (cow_xattr_has(upper_fd, name, "user.overlay.opaque", &opaque) &&
-			opaque == 'y');
-	}
-	return !S_ISREG(upper.st_mode) || !S_ISREG(host.st_mode) ||
-	       !cow_xattr_has(upper_fd, name, "user.overlay.origin", NULL);
-}
-
-static bool walk_is_empty(int dir_fd)
-{
-	DIR *dir = walk_open_dir(dir_fd);
-	const struct dirent *d;
-	bool empty = dir != NULL;
-
-	while (empty && (errno = 0, d = readdir(dir)))
-		empty = path_is_dots(d->d_name);
-	empty = empty && errno == 0;
-	if (dir)
-		(void)closedir(dir);
-	return empty;
-}
-
-/*
- * Is a directory's time one that the command has set, and no consequence? overlayfs gives a
- * directory its time back where it copies something into it. fuse-overlayfs does not: there only
- * that of one with nothing in its layer is known. One that was made anew, where both are empty, has
- * nothing else that tells it. Where the host's directory was changed later,
- * or is another's, nothing is known or done either (apply_finishes()).
- */
-static bool walk_has_own_time(const struct walk *w, const struct cow_entry *e)
-{
-	const struct timespec *began = &w->session->began, *changed = &e->host.st_ctim;
-	_autoclose_ int upper = -1, host = -1;
-	struct walk_marks marks;
-	const struct dirent *d;
-	bool own = true;
-	DIR *dir;
-
-	if (e->changes != COW_TIME || !S_ISDIR(e->upper.st_mode) || !S_ISDIR(e->host.st_mode) ||
-	    changed->tv_sec > began->tv_sec ||
-	    (changed->tv_sec == began->tv_sec && changed->tv_nsec > began->tv_nsec) ||
-	    (geteuid() != 0 && e->host.st_uid != geteuid()) || (e->depth == 0 && !w->base_time))
-		return false;
-	upper = cow_open(e->upper_dir, e->name, O_RDONLY | O_DIRECTORY);
-	host = cow_open(e->host_dir, e->name, O_RDONLY | O_DIRECTORY);
-	dir = upper < 0 || host < 0 ? NULL : walk_open_dir(upper);
-	if (!dir)
-		return false;
-	marks = walk_read_marks(w, upper);
-	marks.opaque = marks.opaque || e->hides;
-	while (own && (errno = 0, d = readdir(dir)))
-		own = path_is_dots(d->d_name) ||
-		      (!marks.opaque && !walk_is_made(w, upper, host, &marks, d->d_name));
-	own = own && errno == 0 && (!marks.opaque || walk_is_empty(host));
-	(void)closedir(dir);
-	return own;
-}
-
-/* Not for the host: see cow/xattr.c. */
-static void walk_find_planted(const struct walk *w, struct cow_entry *e)
-{
-	e->plants = cow_xattr_plants(e->upper_dir, e->name, e->has_host ? e->host_dir : -1, e->name,
-				     w->root->fuse);
-	if (!e->plants || (e->changes & (COW_ADDED | COW_TYPE | COW_XATTRS)))
-		return;
-	e->only_plants = true;
-	e->changes |= COW_XATTRS;
-}
-
-/* ---- directories ---- */
-
-static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_t depth);
-
 /*
  * What the host has under a name. What cannot be looked at is not taken for nothing: a removal
  * would be forgotten, and what is changed taken for new.
@@ -571,6 +478,140 @@ static int walk_look_at_host(const struct walk *w, int host_fd, const char *name
 		       ? 0
 		       : err_system(w->err, errno, name, "cannot look at the host's");
 }
+
+/* ---- the time of a directory ---- */
+
+/* Return: its descriptor, or -errno with *err filled. */
+static int walk_open_host(const struct walk *w, const struct cow_entry *e)
+{
+	int fd = cow_open(e->host_dir, e->name, O_RDONLY | O_DIRECTORY);
+
+	return fd >= 0 ? fd
+		       : err_system(w->err, errno, w->path,
+				    errno == EXDEV ? "is a mount of the host's by now"
+						   : "cannot open the host's directory");
+}
+
+/*
+ * Does a name of the layer tell why its directory was changed? Then something was added,
+ * removed or replaced. Of what was there before and only changed both drivers note
+ * where it is from, but for what has no attributes.
+ *
+ * Return: 1, 0, or -errno with *err filled.
+ */
+static int walk_is_made(const struct walk *w, int upper_fd, int host_fd,
+			const struct walk_marks *marks, const char *name)
+{
+	struct stat upper, host;
+	const char *real;
+	int r;
+
+	if (w->root->fuse)
+		return 1;
+	if (fstatat(upper_fd, name, &upper, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_system(w->err, errno, w->path, "cannot look at the changed directory");
+	if (walk_mark(w, upper_fd, marks->by_xattr, name, &upper, &real) != WALK_PLAIN)
+		return 1;
+	r = walk_look_at_host(w, host_fd, name, &host);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	if (S_ISDIR(upper.st_mode)) {
+		char opaque = '\0';
+
+		return !S_ISDIR(host.st_mode) ||
+		       (cow_xattr_has(upper_fd, name, "user.overlay.opaque", &opaque) &&
+			opaque == 'y');
+	}
+	return !S_ISREG(upper.st_mode) || !S_ISREG(host.st_mode) ||
+	       !cow_xattr_has(upper_fd, name, "user.overlay.origin", NULL);
+}
+
+/* Is there nothing in a directory? Return: 1, 0, or -errno with *err filled. */
+static int walk_is_empty(const struct walk *w, int dir_fd)
+{
+	DIR *dir = walk_open_dir(dir_fd);
+	const struct dirent *d;
+	int r = 1;
+
+	if (!dir)
+		return err_system(w->err, errno, w->path, "cannot read the directory");
+	while (r == 1 && (errno = 0, d = readdir(dir)))
+		r = path_is_dots(d->d_name);
+	if (r == 1 && errno)
+		r = err_system(w->err, errno, w->path, "cannot read the directory");
+	(void)closedir(dir);
+	return r;
+}
+
+/* Does no name of the layer tell it? Return: 1, 0, or -errno with *err filled. */
+static int walk_is_untold(const struct walk *w, const struct cow_entry *e, int upper_fd,
+			  int host_fd)
+{
+	struct walk_marks marks = walk_read_marks(w, upper_fd);
+	DIR *dir = walk_open_dir(upper_fd);
+	const struct dirent *d;
+	int made = 0;
+
+	if (!dir)
+		return err_system(w->err, errno, w->path, "cannot read the changed directory");
+	marks.opaque = marks.opaque || e->hides;
+	while (made == 0 && (errno = 0, d = readdir(dir)))
+		if (!path_is_dots(d->d_name))
+			made = marks.opaque ? 1
+					    : walk_is_made(w, upper_fd, host_fd, &marks, d->d_name);
+	if (made == 0 && errno)
+		made = err_system(w->err, errno, w->path, "cannot read the changed directory");
+	(void)closedir(dir);
+	if (made != 0)
+		return made < 0 ? made : 0;
+	return marks.opaque ? walk_is_empty(w, host_fd) : 1;
+}
+
+/*
+ * Is a directory's time one that the command has set, and no consequence? overlayfs gives a
+ * directory its time back where it copies something into it. fuse-overlayfs does not: there only
+ * that of one with nothing in its layer is known. One that was made anew, where both are empty, has
+ * nothing else that tells it. Where the host's directory was changed later,
+ * or is another's, nothing is known or done either (apply_finishes()).
+ *
+ * Return: 0, with e->own_time; or -errno with *err filled.
+ */
+static int walk_find_own_time(const struct walk *w, struct cow_entry *e)
+{
+	const struct timespec *began = &w->session->began, *changed = &e->host.st_ctim;
+	_autoclose_ int upper = -1, host = -1;
+	int r;
+
+	if (e->changes != COW_TIME || !S_ISDIR(e->upper.st_mode) || !S_ISDIR(e->host.st_mode) ||
+	    changed->tv_sec > began->tv_sec ||
+	    (changed->tv_sec == began->tv_sec && changed->tv_nsec > began->tv_nsec) ||
+	    (geteuid() != 0 && e->host.st_uid != geteuid()) || (e->depth == 0 && !w->base_time))
+		return 0;
+	upper = cow_open(e->upper_dir, e->name, O_RDONLY | O_DIRECTORY);
+	if (upper < 0)
+		return err_system(w->err, errno, w->path, "cannot open the changed directory");
+	host = walk_open_host(w, e);
+	if (host < 0)
+		return host;
+	r = walk_is_untold(w, e, upper, host);
+	e->own_time = r == 1;
+	return r < 0 ? r : 0;
+}
+
+/* Not for the host: see cow/xattr.c. */
+static void walk_find_planted(const struct walk *w, struct cow_entry *e)
+{
+	e->plants = cow_xattr_plants(e->upper_dir, e->name, e->has_host ? e->host_dir : -1, e->name,
+				     w->root->fuse);
+	if (!e->plants || (e->changes & (COW_ADDED | COW_TYPE | COW_XATTRS)))
+		return;
+	e->only_plants = true;
+	e->changes |= COW_XATTRS;
+}
+
+/* ---- directories ---- */
+
+static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_t depth);
 
 static int walk_removed(struct walk *w, int upper_fd, int host_fd, const char *name, size_t depth)
 {
@@ -612,11 +653,9 @@ static int walk_into(struct walk *w, struct cow_entry *e)
 	if (upper < 0)
 		return err_system(w->err, errno, w->path, "cannot open the changed directory");
 	if (host < 0 && e->has_host && S_ISDIR(e->host.st_mode)) {
-		host = cow_open(e->host_dir, e->name, flags);
+		host = walk_open_host(w, e);
 		if (host < 0)
-			return err_system(w->err, errno, w->path,
-					  errno == EXDEV ? "is a mount of the host's by now"
-							 : "cannot open the host's directory");
+			return host;
 	}
 	r = walk_dir(w, upper, host, e->hides, e->depth);
 	if (r == 0)
@@ -656,7 +695,8 @@ static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk
 		r = walk_check_marks(w, upper_fd, name);
 	if (r == 0)
 		r = walk_compare(w, &e);
-	e.own_time = r == 0 && walk_has_own_time(w, &e);
+	if (r == 0)
+		r = walk_find_own_time(w, &e);
 	if (r == 0)
 		walk_find_planted(w, &e);
 	if (r == 0)
@@ -765,7 +805,8 @@ int cow_walk(const struct cow_session *session, size_t root, const struct cow_vi
 	if (base >= 0)
 		w.base_time = !walk_same_time(&e.upper.st_mtim, &st.st_mtim);
 	r = walk_compare(&w, &e);
-	e.own_time = r == 0 && walk_has_own_time(&w, &e);
+	if (r == 0)
+		r = walk_find_own_time(&w, &e);
 	if (r == 0)
 		r = walk_into(&w, &e);
 	return r;
