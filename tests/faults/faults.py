@@ -12,6 +12,9 @@ import time
 MUST_RUN = os.environ.get("SBX_TEST_MUST_RUN") == "1"
 DEADLINE_S = 20
 PR_SET_CHILD_SUBREAPER = 36
+# A layer of a few files. fuse-overlayfs's layers are looked through before it starts: of a large
+# one every launch would take seconds, and no test of a moment would hit any other.
+LAYER = os.path.dirname(os.path.abspath(__file__))
 
 
 class Tap:

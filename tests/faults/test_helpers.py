@@ -83,7 +83,7 @@ while True:
 
 # sbx itself waits ten seconds and more for a helper.
 AT_ONCE_S = 8
-FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "--tmp-overlay", "/x"]
+FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", faults.LAYER, "--tmp-overlay", "/x"]
 NET = ["--map=single", "--net=user"]
 SHARED = ["--map=single", "--net=hangs,user"]
 

@@ -23,7 +23,7 @@ USR = ["--ro-bind", "/usr", "/usr"]
 # What helpers are started for, and the error when one is lost before the command has begun.
 RANGE = ["--map=range", *USR]
 BUS = ["--map=single", "--dbus-session", *USR]
-FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", "/usr/lib", "--tmp-overlay", "/x", *USR]
+FUSE = ["--map=single", "--overlay-driver=fuse", "--overlay-src", faults.LAYER, "--tmp-overlay", "/x", *USR]
 NET = ["--net=user", "--map=single", "-p", "0:80", *USR]
 # A network that sandboxes share, in which this one is alone.
 SHARED = ["--net=faults,user", "--map=single", *USR]
