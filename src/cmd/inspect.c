@@ -40,6 +40,7 @@ static void inspect_process(struct json_out *json, const char *key, pid_t pid, s
 	json_close(json);
 }
 
+/* An object is begun only when nothing of it can fail any more. */
 static int inspect_facts(struct json_out *json, const struct control_facts *facts,
 			 struct arena *arena, struct sbx_err *err)
 {
@@ -51,6 +52,7 @@ static int inspect_facts(struct json_out *json, const struct control_facts *fact
 	if (r < 0)
 		return r;
 	freeze_look(facts, &procs, arena, &look);
+	json_open_object(json, NULL);
 	json_add_string(json, "id", facts->id);
 	json_add_string(json, "name", facts->name[0] ? facts->name : NULL);
 	json_add_string(json, "status",
@@ -94,7 +96,6 @@ static int inspect_one(const struct box *box, struct json_out *json, struct aren
 	if (r < 0 || len == 0)
 		return err_system(err, r < 0 ? -r : EPROTO, box->label.id,
 				  "cannot read the plan from its monitor");
-	json_open_object(json, NULL);
 	r = inspect_facts(json, &reply.facts, arena, err);
 	if (r < 0)
 		return r;
@@ -170,22 +171,21 @@ int cmd_inspect(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	_autoboxes_ struct boxes boxes;
 	struct cmd_words words;
 	struct box_list list = {.n_boxes = 0};
-	int r = boxes_begin(argc, argv, &boxes, &words, err);
+	int r = boxes_begin(argc, argv, &boxes, &words, err), written;
 
 	if (r == 0)
 		r = boxes_choose(&boxes, &words, BOX_ANY, &list, err);
 	if (r < 0)
 		return r;
 	json_open_array(&json, NULL);
-	for (size_t i = 0; i < list.n_boxes; i++) {
+	for (size_t i = 0; i < list.n_boxes && r == 0; i++)
 		r = inspect_box(&list.boxes[i], &json, boxes.arena, err);
-		if (r < 0)
-			return r;
-	}
+	/* What an error ends is whole JSON all the same. */
 	json_close(&json);
-	r = json_finish(&json);
-	if (r < 0)
-		return err_system(err, -r, "stdout", "cannot write");
-	*ret_exit_code = 0;
-	return 0;
+	written = json_finish(&json);
+	if (r == 0 && written < 0)
+		return err_system(err, -written, "stdout", "cannot write");
+	if (r == 0)
+		*ret_exit_code = 0;
+	return r;
 }

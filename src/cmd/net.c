@@ -100,7 +100,13 @@ static int net_list(struct net_verb *net, int dir_fd, const char **ret_names, si
 		defs_cleanup_fd(&copy);
 		return r;
 	}
-	while (r == 0 && n < NET_NETWORKS_MAX && (e = readdir(dir))) {
+	while (r == 0 && n < NET_NETWORKS_MAX) {
+		errno = 0;
+		e = readdir(dir);
+		if (!e) {
+			r = -errno;
+			break;
+		}
 		if (!share_sweep(dir_fd, e->d_name))
 			continue;
 		ret_names[n] = arena_dup(net->arena, e->d_name);
@@ -180,8 +186,10 @@ static int net_show_dir(struct net_verb *net, const char *path, struct sbx_err *
 	size_t n = 0;
 	int r;
 
-	if (dir_fd < 0)
+	if (dir_fd == -ENOENT)
 		return 0;
+	if (dir_fd < 0)
+		return err_system(err, -dir_fd, path, "cannot look for networks");
 	if (!names)
 		return err_oom(err);
 	r = net_list(net, dir_fd, names, &n);
@@ -198,7 +206,7 @@ static int net_ls(struct net_verb *net, struct sbx_err *err)
 	struct sink sink = SINK_TO_FD(STDOUT_FILENO, room);
 	struct str_buf head = STR_BUF_ON_STACK(line_room);
 	struct json_out json = JSON_OUT(&sink);
-	int r = 0;
+	int r = 0, written;
 
 	if (net->words.value[CMD_OPT_JSON]) {
 		net->json = &json;
@@ -211,14 +219,13 @@ static int net_ls(struct net_verb *net, struct sbx_err *err)
 	for (size_t i = 0; i < PLAN_RECORD_DIRS && r == 0; i++)
 		if (net->dirs[i])
 			r = net_show_dir(net, net->dirs[i], err);
-	if (r < 0 || !net->json) {
-		net->json = NULL;
+	if (!net->json)
 		return r;
-	}
+	/* What an error ends is whole JSON all the same. */
 	net->json = NULL;
 	json_close(&json);
-	r = json_finish(&json);
-	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
+	written = json_finish(&json);
+	return r == 0 && written < 0 ? err_system(err, -written, "stdout", "cannot write") : r;
 }
 
 /* ---- rm ---- */

@@ -98,6 +98,36 @@ Test(kept, can_be_looked_into)
 	expect_out(inspect, "web exited 3 True /bin/sh 1\n");
 }
 
+/* One that cannot be told of does not cut off what is told of another. */
+Test(kept, inspect_ends_whole_where_a_record_is_damaged)
+{
+	_autoplace_ struct place p;
+
+	place_start(&p);
+	_autorun_ struct run_result good = keep_in(&p, "good", SH("exit 0"));
+	_autorun_ struct run_result bad = keep_in(&p, "bad", SH("exit 0"));
+
+	expect_success(good);
+	expect_success(bad);
+	cr_assert(wait_until(none_runs, &p));
+	_autorun_ struct run_result damage = run_argv(
+		&((struct run_options){.env = p.env}),
+		(const char *const[]){SH("for f in \"$XDG_RUNTIME_DIR\"/sbx/boxes/*=bad+kept; do "
+					 ": >\"$f\"; done"),
+				      NULL});
+	_autorun_ struct run_result inspect = sbx_in(&p, "inspect", "good", "bad");
+	_autorun_ struct run_result names =
+		run_argv(&((struct run_options){.env = p.env}),
+			 (const char *const[]){
+				 SH("$0 inspect good bad 2>/dev/null | python3 -c 'import json,sys;"
+				    "print([b[\"name\"] for b in json.load(sys.stdin)])'"),
+				 sbx_program(), NULL});
+
+	expect_success(damage);
+	expect_failure(inspect, 1, "what was kept of it is not what sbx has written");
+	expect_out(names, "['good']\n");
+}
+
 /* What of the record, as Python prints it; @expression is of `b`. */
 static struct run_result inspect_in(const struct place *p, const char *expression)
 {
