@@ -87,6 +87,7 @@ static int session_choose(const struct sbx_spec *spec, const struct probe_host *
 	r = session_choose_name(spec, &plan->arena, &session->id, err);
 	if (r < 0)
 		return r;
+	session->base = base;
 	session->dir = arena_printf(&plan->arena, "%s/%s", base, session->id);
 	return session->dir ? 0 : err_oom(err);
 }
