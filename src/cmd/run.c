@@ -132,9 +132,9 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	sigset_t mask;
 	int r = signals_block(&mask);
 
+	arena_init(&arena);
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
-	arena_init(&arena);
 	cow_session_init(&session);
 	r = cow_session_start(&wanted, &arena, &session, err);
 	with_session.sigmask = &mask;

@@ -267,14 +267,19 @@ static int cow_session_refuse_gone(const struct cow_session *s, struct sbx_err *
 	return err_refuse(err, ENOENT, s->id, "is gone: another command has just removed it");
 }
 
-/* Is the lock that is held the session's? One may have been removed, and another made. */
-bool cow_session_has_lock(const struct cow_session *s)
+/*
+ * Is the lock that is held the session's? One may have been removed, and another made.
+ * Return: 1, 0 or -errno.
+ */
+int cow_session_has_lock(const struct cow_session *s)
 {
 	struct stat held, there;
 
-	return fstat(s->lock_fd, &held) == 0 &&
-	       fstatat(s->dir_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+	if (fstat(s->lock_fd, &held) < 0)
+		return -errno;
+	if (fstatat(s->dir_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
 /* Return: as openat(2). */
@@ -293,7 +298,7 @@ static int cow_open_lock(struct cow_session *s)
 /* Return: 0; *ret_busy: somebody else has it. -ENOENT: the session's directory was removed. */
 int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct sbx_err *err)
 {
-	int r = -EBUSY;
+	int r;
 
 	for (int i = 0; i < COW_LOCK_TRIES; i++) {
 		defs_cleanup_fd(&s->lock_fd);
@@ -306,12 +311,14 @@ int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct s
 		r = reads ? (flock(s->lock_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0)
 			  : dirs_lock(s->lock_fd, COW_LOCK_MS);
 		*ret_busy = r == -EWOULDBLOCK || r == -ETIMEDOUT || r == -EBUSY;
-		if (*ret_busy || (r == 0 && cow_session_has_lock(s)))
+		if (*ret_busy)
 			return 0;
-		if (r < 0)
-			break;
+		if (r == 0)
+			r = cow_session_has_lock(s);
+		if (r != 0)
+			return r > 0 ? 0 : err_system(err, -r, s->dir, "cannot lock the session");
 	}
-	return err_system(err, r < 0 ? -r : EBUSY, s->dir, "cannot lock the session");
+	return cow_session_refuse_gone(s, err);
 }
 
 int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
@@ -524,7 +531,7 @@ static void cow_session_remove_last(struct cow_session *session)
 		defs_cleanup_fd(&session->lock_fd);
 		session->lock_fd = openat(session->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 		if (session->lock_fd < 0 || dirs_lock(session->lock_fd, COW_LOCK_MS) < 0 ||
-		    !cow_session_has_lock(session) ||
+		    cow_session_has_lock(session) <= 0 ||
 		    faccessat(session->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return;
 	}

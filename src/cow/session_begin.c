@@ -48,39 +48,41 @@ enum cow_place {
 
 static const char *const cow_root_parts[] = {"base", "upper", "work"};
 
-/* What can be told: is there an entry that @is_known does not know? Return: 1, 0 or -errno. */
-static int cow_place_has_other(int dir_fd, const char *name,
-			       bool (*is_known)(int dir_fd, const char *name))
+/* Does an entry belong there? Return: 1, 0 or -errno. */
+typedef int cow_knows(int dir_fd, const char *name);
+
+/* Has a directory nothing but what belongs there? Return: 1, 0 or -errno. */
+static int cow_has_only(int dir_fd, const char *name, cow_knows *knows)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 1;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 
 	if (!dir) {
-		r = -errno;
+		r = errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
 		defs_cleanup_fd(&fd);
 		return r;
 	}
-	while (r == 0 && (errno = 0, e = readdir(dir)))
-		if (!path_is_dots(e->d_name) && !is_known(dirfd(dir), e->d_name))
-			r = 1;
-	if (r == 0 && errno)
+	while (r == 1 && (errno = 0, e = readdir(dir)))
+		if (!path_is_dots(e->d_name))
+			r = knows(dirfd(dir), e->d_name);
+	if (r == 1 && errno)
 		r = -errno;
 	(void)closedir(dir);
 	return r;
 }
 
-static bool cow_knows_nothing(int dir_fd, const char *name)
+static int cow_knows_nothing(int dir_fd, const char *name)
 {
 	(void)dir_fd, (void)name;
-	return false;
+	return 0;
 }
 
 /* The driver has something in a work directory as soon as there is an overlay. */
-static bool cow_knows_root_part(int dir_fd, const char *name)
+static int cow_knows_root_part(int dir_fd, const char *name)
 {
 	if (str_equal(name, "work"))
-		return cow_place_has_other(dir_fd, name, cow_knows_nothing) == 0;
+		return cow_has_only(dir_fd, name, cow_knows_nothing);
 	return str_equal(name, "upper") || str_equal(name, "base");
 }
 
@@ -96,7 +98,7 @@ static bool cow_is_root_name(const char *name)
 }
 
 /* A record that is being written. */
-static bool cow_knows_record(int dir_fd, const char *name)
+static int cow_knows_record(int dir_fd, const char *name)
 {
 	static const char begin[] = "sbx-session=1";
 	_autoclose_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -104,22 +106,25 @@ static bool cow_knows_record(int dir_fd, const char *name)
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	n = read(fd, text, sizeof(text));
-	return n >= 0 && memcmp(text, begin, (size_t)n) == 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ELOOP ? 0 : -errno;
+	n = S_ISREG(st.st_mode) ? read(fd, text, sizeof(text)) : 0;
+	return n < 0 ? -errno : S_ISREG(st.st_mode) && memcmp(text, begin, (size_t)n) == 0;
 }
 
-static bool cow_knows_part(int dir_fd, const char *name)
+static int cow_knows_part(int dir_fd, const char *name)
 {
 	struct stat st;
 
 	if (cow_is_root_name(name))
-		return cow_place_has_other(dir_fd, name, cow_knows_root_part) == 0;
+		return cow_has_only(dir_fd, name, cow_knows_root_part);
+	if (str_equal(name, "meta.new"))
+		return cow_knows_record(dir_fd, name);
+	if (!str_equal(name, "lock"))
+		return 0;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT;
-	return (str_equal(name, "lock") && S_ISREG(st.st_mode) && st.st_size == 0) ||
-	       (str_equal(name, "meta.new") && cow_knows_record(dir_fd, name));
+		return -errno;
+	return S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
 /* Return: enum cow_place, or -errno. */
@@ -132,14 +137,14 @@ static int cow_place_look(int dir_fd)
 		return COW_PLACE_SESSION;
 	if (errno != ENOENT)
 		return -errno;
-	r = cow_place_has_other(dir_fd, ".", cow_knows_nothing);
-	if (r <= 0)
+	r = cow_has_only(dir_fd, ".", cow_knows_nothing);
+	if (r != 0)
 		return r < 0 ? r : COW_PLACE_EMPTY;
 	/* The lock is made first. */
 	if (fstatat(dir_fd, "lock", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? COW_PLACE_OTHER : -errno;
-	r = cow_place_has_other(dir_fd, ".", cow_knows_part);
-	return r < 0 ? r : r > 0 ? COW_PLACE_OTHER : COW_PLACE_BEGUN;
+	r = cow_has_only(dir_fd, ".", cow_knows_part);
+	return r < 0 ? r : r > 0 ? COW_PLACE_BEGUN : COW_PLACE_OTHER;
 }
 
 /* ---- what was made, and is not wanted ---- */
@@ -158,16 +163,30 @@ static int cow_unmake_root(int dir_fd, size_t index)
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* The last first: where this is killed, there are still those from the first on. */
+static int cow_unmake_roots(int dir_fd, size_t n)
+{
+	int r = 0;
+
+	while (r == 0 && n-- > 0)
+		r = cow_unmake_root(dir_fd, n);
+	return r;
+}
+
 /* All but the lock, which is held. Return: 0 or -errno. */
 static int cow_unmake_begun(int dir_fd)
 {
-	for (size_t i = 0; i < COW_ROOTS_MAX; i++) {
-		int r = cow_unmake_root(dir_fd, i);
+	size_t n = 0;
+	char name[32];
+	int r;
 
-		if (r < 0)
-			return r;
-	}
-	return unlinkat(dir_fd, "meta.new", 0) < 0 && errno != ENOENT ? -errno : 0;
+	do
+		(void)snprintf(name, sizeof(name), "%zu", n);
+	while (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && ++n < COW_ROOTS_MAX);
+	if (n < COW_ROOTS_MAX && errno != ENOENT)
+		return -errno;
+	r = cow_unmake_roots(dir_fd, n);
+	return r == 0 && unlinkat(dir_fd, "meta.new", 0) < 0 && errno != ENOENT ? -errno : r;
 }
 
 /**
@@ -188,7 +207,7 @@ bool cow_session_remove_begun(int dir_fd, const char *name)
 	if (place == COW_PLACE_BEGUN)
 		left.lock_fd = openat(left.dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (left.lock_fd >= 0 && flock(left.lock_fd, LOCK_EX | LOCK_NB) == 0 &&
-	    cow_session_has_lock(&left) && cow_place_look(left.dir_fd) == COW_PLACE_BEGUN)
+	    cow_session_has_lock(&left) > 0 && cow_place_look(left.dir_fd) == COW_PLACE_BEGUN)
 		gone = cow_unmake_begun(left.dir_fd) == 0 &&
 		       unlinkat(left.dir_fd, "lock", 0) == 0 &&
 		       unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
@@ -491,8 +510,7 @@ static int cow_begin_refuse_place(const struct cow_session *s, int place, struct
 /* What this process has made for it goes; the record has not come to be there. */
 static void cow_begin_undo(struct cow_session *s)
 {
-	for (size_t i = 0; i < s->n_roots; i++)
-		(void)cow_unmake_root(s->dir_fd, i);
+	(void)cow_unmake_roots(s->dir_fd, s->n_roots);
 	(void)unlinkat(s->dir_fd, "meta.new", 0);
 	if (s->lock_made)
 		(void)unlinkat(s->dir_fd, "lock", 0);
