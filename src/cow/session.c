@@ -245,9 +245,13 @@ static int cow_meta_give_up(struct cow_session *s, struct arena *arena, int r,
 {
 	char room[256];
 	struct str_buf why = STR_BUF_ON_STACK(room);
-	struct stat st;
+	struct stat st, lock;
 
 	if (r == -ENOMEM || fstatat(s->dir_fd, "meta", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return r;
+	/* A file of that name alone does not make it one. */
+	if (fstatat(s->dir_fd, "lock", &lock, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(lock.st_mode) ||
+	    lock.st_size > 0)
 		return r;
 	err_describe(err, &why);
 	s->damaged = arena_dup(arena, room);
@@ -256,6 +260,25 @@ static int cow_meta_give_up(struct cow_session *s, struct arena *arena, int r,
 	s->n_roots = 0;
 	s->made = 1;
 	s->command = "";
+	s->began = st.st_mtim;
+	return 0;
+}
+
+/*
+ * One that has no record any more is shown to who lists sessions, and is for nobody else: what is
+ * in it can be looked at by hand.
+ * Return: 0, or @r.
+ */
+static int cow_meta_lose(struct cow_session *s, int r)
+{
+	struct stat st;
+
+	if (cow_session_is_root(s->dir_fd, "0") != 1 ||
+	    faccessat(s->dir_fd, "lock", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fstatat(s->dir_fd, "0/upper", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return r;
+	s->damaged = "its record is gone; see 0/upper there, and remove it by hand";
+	s->lost = true;
 	s->began = st.st_mtim;
 	return 0;
 }
@@ -329,15 +352,24 @@ int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
 	return r;
 }
 
-int cow_session_refuse_open(int number, const char *dir, struct sbx_err *err)
+int cow_session_refuse_open(const char *dir, const char *id, int number, struct sbx_err *err)
 {
-	int r = number == ENOENT ? err_refuse(err, ENOENT, dir, "there is no such session")
-				 : err_system(err, number, dir, "cannot open the session");
+	struct stat st;
 
+	if (number == ENOENT)
+		return err_refuse(err, ENOENT, id, "there is no such session");
+	if (number == ENOTDIR && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode)) {
+		(void)err_refuse(err, ELOOP, id, "is a symbolic link, and those are not followed");
+		err_hint(err, "name the directory itself");
+		return -ELOOP;
+	}
+	if (number == ENOTDIR)
+		return err_refuse(err, ENOTDIR, id, "is no directory, and so no session");
+	(void)err_system(err, number, id, "cannot open the session");
 	if (number == EACCES)
 		err_hint(err,
 			 "it must be yours, and others must not be able to enter it: chmod 700");
-	return r;
+	return -number;
 }
 
 /* Is there such a name in the work directory of a root? Return: 1, 0 or -errno with *err filled. */
@@ -393,9 +425,11 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->dir = dir;
 	ret->dir_fd = dirs_open_own(dir);
 	if (ret->dir_fd < 0)
-		return cow_session_refuse_open(-ret->dir_fd, id, err);
+		return cow_session_refuse_open(dir, id, -ret->dir_fd, err);
 	r = cow_meta_read(ret, arena, err);
-	if (r < 0 && (lock == COW_LOCK_ASK || lock == COW_LOCK_REMOVE))
+	if (r == -ENOENT && lock == COW_LOCK_ASK)
+		r = cow_meta_lose(ret, r);
+	else if (r < 0 && (lock == COW_LOCK_ASK || lock == COW_LOCK_REMOVE))
 		r = cow_meta_give_up(ret, arena, r, err);
 	else if (r < 0 && r != -ENOENT && r != -ENOMEM)
 		err_hint(err, "nothing can be done with it but: sbx discard");
@@ -406,8 +440,11 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 		return r;
 	if (busy && lock != COW_LOCK_ASK)
 		return cow_session_refuse_busy(ret, err);
+	/* One is being begun. */
+	if (busy && ret->lost)
+		return cow_session_refuse_gone(ret, err);
 	/* Who had the lock may have removed it all; who removes it does that with the lock. */
-	if (!busy && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!busy && !ret->lost && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? cow_session_refuse_gone(ret, err)
 				       : err_system(err, errno, dir, "cannot look at the session");
 	ret->in_use = busy;
@@ -553,6 +590,8 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 		int r;
 
 		(void)snprintf(name, sizeof(name), "%zu", i);
+		if (session->damaged && cow_session_is_root(session->dir_fd, name) == 0)
+			continue;
 		r = cow_remove_tree(session->dir_fd, name);
 		/* Not empty is what cannot be looked into. */
 		if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY) {

@@ -78,12 +78,17 @@ static int cow_knows_nothing(int dir_fd, const char *name)
 	return 0;
 }
 
+static int cow_knows_root_name(int dir_fd, const char *name)
+{
+	(void)dir_fd;
+	return str_equal(name, "work") || str_equal(name, "upper") || str_equal(name, "base");
+}
+
 /* The driver has something in a work directory as soon as there is an overlay. */
 static int cow_knows_root_part(int dir_fd, const char *name)
 {
-	if (str_equal(name, "work"))
-		return cow_has_only(dir_fd, name, cow_knows_nothing);
-	return str_equal(name, "upper") || str_equal(name, "base");
+	return str_equal(name, "work") ? cow_has_only(dir_fd, name, cow_knows_nothing)
+				       : cow_knows_root_name(dir_fd, name);
 }
 
 static bool cow_is_root_name(const char *name)
@@ -125,6 +130,12 @@ static int cow_knows_part(int dir_fd, const char *name)
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+/* Is it a directory as sbx makes one for a root? Return: 1, 0 or -errno. */
+int cow_session_is_root(int dir_fd, const char *name)
+{
+	return cow_has_only(dir_fd, name, cow_knows_root_name);
 }
 
 /* Return: enum cow_place, or -errno. */
@@ -411,23 +422,91 @@ static int cow_session_check_above(const char *dir, struct sbx_err *err)
 	return 0;
 }
 
+static bool cow_session_knows_root(const struct cow_session *s, const char *path)
+{
+	for (size_t i = 0; i < s->n_roots; i++)
+		if (str_equal(s->roots[i].path, path))
+			return true;
+	return false;
+}
+
+static bool cow_wanted_knows_root(const struct cow_wanted *wanted, const char *path)
+{
+	for (size_t i = 0; i < wanted->n_roots; i++)
+		if (str_equal(wanted->roots[i], path))
+			return true;
+	return false;
+}
+
+/* The first directory of a view comes before the mounts below it. */
+static bool cow_wanted_has_above(const struct cow_wanted *wanted, const char *path)
+{
+	for (size_t i = 0; i < wanted->n_roots; i++)
+		if (path_is_below(path, wanted->roots[i]) && !str_equal(path, wanted->roots[i]))
+			return true;
+	return false;
+}
+
+/* It has other roots: other directories were named, or mounts below them have come or gone. */
+static int cow_begin_refuse_roots(const struct cow_session *s, const struct cow_wanted *wanted,
+				  struct sbx_err *err)
+{
+	const char *gone = NULL, *new = NULL;
+	int r;
+
+	for (size_t i = 0; i < s->n_roots && !gone; i++)
+		if (!cow_wanted_knows_root(wanted, s->roots[i].path))
+			gone = s->roots[i].path;
+	for (size_t i = 0; i < wanted->n_roots && !new; i++)
+		if (!cow_session_knows_root(s, wanted->roots[i]))
+			new = wanted->roots[i];
+	if (gone && cow_wanted_has_above(wanted, gone)) {
+		r = err_refuse(err, EINVAL, s->id,
+			       "was begun with what was mounted at %s, and nothing is by now",
+			       gone);
+		err_hint(err, "mount it again, or begin another session");
+	} else if (new &&cow_wanted_has_above(wanted, new)) {
+		r = err_refuse(err, EINVAL, s->id, "was begun without what is mounted at %s by now",
+			       new);
+		err_hint(err, "unmount it, or begin another session");
+	} else {
+		r = err_refuse(err, EINVAL, s->id, "was begun with other directories, %s first",
+			       s->roots[0].path);
+		err_hint(err, "give the same --cow in the same order, or begin another session");
+	}
+	err_set_option(err, "--session");
+	return r;
+}
+
+/* What was changed in one directory means nothing in another that has its name by now. */
+static int cow_begin_check_root(const struct cow_session *s, size_t index, struct sbx_err *err)
+{
+	const struct cow_root *root = &s->roots[index];
+	struct stat st;
+	int r, number = 0;
+
+	if (stat(root->path, &st) < 0)
+		number = errno;
+	else if (!S_ISDIR(st.st_mode) || st.st_ino != root->ino)
+		number = S_ISDIR(st.st_mode) ? ESTALE : ENOTDIR;
+	if (number == 0)
+		return 0;
+	r = cow_session_refuse_root(s, root->path, number, err);
+	err_set_option(err, "--cow");
+	return r;
+}
+
 static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wanted,
 			     struct arena *arena, struct sbx_err *err)
 {
-	int r = 0;
+	int r = s->n_roots == wanted->n_roots ? 0 : cow_begin_refuse_roots(s, wanted, err);
 
-	if (s->n_roots != wanted->n_roots)
-		r = -EINVAL;
 	for (size_t i = 0; r == 0 && i < s->n_roots; i++)
-		if (!str_equal(s->roots[i].path, wanted->roots[i]))
-			r = -EINVAL;
-	if (r < 0) {
-		(void)err_refuse(err, EINVAL, s->id, "was begun with other directories, %s first",
-				 s->roots[0].path);
-		err_set_option(err, "--session");
-		err_hint(err, "give the same --cow in the same order, or begin another session");
+		r = str_equal(s->roots[i].path, wanted->roots[i])
+			    ? cow_begin_check_root(s, i, err)
+			    : cow_begin_refuse_roots(s, wanted, err);
+	if (r < 0)
 		return r;
-	}
 	/* Without ids but the caller's nothing of nobody's is made; with them it may be from now.
 	 */
 	if (s->uids.nobody == 0 && wanted->uids.nobody) {
@@ -450,7 +529,7 @@ static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wan
 /* What could not be opened, as a directory for a session. */
 static int cow_begin_refuse_open(int number, const char *dir, struct sbx_err *err)
 {
-	int r = cow_session_refuse_open(number, dir, err);
+	int r = cow_session_refuse_open(dir, dir, number, err);
 
 	err_set_option(err, "--session");
 	err_hint(err, "name a directory of yours, or one that is to be made: --session DIR");

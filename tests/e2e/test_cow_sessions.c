@@ -232,7 +232,10 @@ Test(cow_sessions, one_that_has_lost_its_record_is_left_alone)
 			    "sh", site.place.home);
 	_autorun_ struct run_result again = cow_run(&site, "echo m >m");
 	_autorun_ struct run_result prune = cow_verb(&site, "prune", "--older-than", "0s");
+	_autorun_ struct run_result list = cow_verb(&site, "sessions");
 
+	cr_expect(strstr(list.out, "\ns        damaged "), "%s", list.out);
+	cr_expect(strstr(list.out, "its record is gone"), "%s", list.out);
 	expect_success(run);
 	expect_success(lost);
 	expect_is_no_session(&again);
@@ -357,5 +360,128 @@ Test(cow_sessions, a_file_beside_a_session_outlives_it)
 		cr_assert_eq(unlinkat(site.place.tree, "home/D/mine", 0), 0);
 		cr_assert_eq(unlinkat(site.place.tree, "home/D", AT_REMOVEDIR), 0);
 	}
+	cow_finish(&site);
+}
+
+/* What was changed in the one means nothing in the other. */
+Test(cow_sessions, one_of_a_directory_that_was_replaced_is_not_gone_on_with)
+{
+	static const char *const now[] = {"mkdir k", "echo file >k", "ln -s old k"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(now); i++) {
+		char script[128];
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "k/a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		_autofree_ char *k = tree_path(site.tree, "k");
+		_autorun_ struct run_result run =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", k, "--session",
+				     "s", "--", "/bin/sh", "-c", "echo n >\"$1/n\"", "sh", k);
+		snprintf(script, sizeof(script), "cd \"$1\"; mv k old; %s", now[i]);
+		_autorun_ struct run_result moved =
+			run_program("/bin/sh", "-ec", script, "sh", site.path);
+		_autorun_ struct run_result again =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", k, "--session",
+				     "s", "--", "/usr/bin/true");
+
+		expect_success(run);
+		expect_success(moved);
+		cr_expect_eq(again.status, 125, "%zu", i);
+		cr_expect(i > 0 || strstr(again.err, "is another directory than when the session "
+						     "began"),
+			  "%s", again.err);
+		cow_finish(&site);
+	}
+}
+
+/* The option, the cause, and what to do. */
+Test(cow_sessions, what_can_be_none_is_told)
+{
+	static const char letters[] =
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct cow_site site;
+	char name[260], dir[sizeof(name) + 8];
+
+	cow_start(&site, "kernel", "a=a\n");
+	memset(name, 'a', sizeof(name) - 1);
+	name[256] = '\0';
+	snprintf(dir, sizeof(dir), "/tmp/%s", name);
+	_autofree_ char *link = tree_path(site.place.tree, "home/link");
+	cr_assert_eq(symlinkat(".", site.place.tree, "home/link"), 0);
+	const char *const wrong[][3] = {
+		{"/dev/null", "--session: /dev/null: is no directory", "name a directory of yours"},
+		{link, "is a symbolic link, and those are not followed",
+		 "name the directory itself"},
+		{letters, "is too long for a session's name: at most 63", "--session"},
+		{dir, "is too long for a directory, or a name in it is", "at most 255 bytes"},
+		{site.path, "is the session itself", "put the session elsewhere"},
+		{"/tmp/", "would hold what is shown, ", "put the session elsewhere"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		_autorun_ struct run_result run = run_in_dir(&site, wrong[i][0], "true");
+
+		cr_expect_eq(run.status, 125, "%zu", i);
+		cr_expect(strstr(run.err, "--session"), "%s", run.err);
+		cr_expect(strstr(run.err, wrong[i][1]), "%s", run.err);
+		cr_expect(strstr(run.err, wrong[i][2]), "%s", run.err);
+	}
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "/dev/null");
+
+	cr_expect(strstr(diff.err, "/dev/null: is no directory, and so no session"), "%s",
+		  diff.err);
+	cow_finish(&site);
+}
+
+/* What is made for a session is the caller's whatever else he shuts. */
+Test(cow_sessions, any_umask_will_do)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int writes = 0; writes < 2; writes++) {
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run =
+			run_argv(&options,
+				 (const char *const[]){"/bin/sh", "-c",
+						       "umask 777; exec \"$1\" --ro-bind /usr /usr "
+						       "--cow \"$2\" --session s "
+						       "--chdir \"$2\" -- /bin/sh -c \"umask; $3\"",
+						       "sh", sbx_program(), site.path,
+						       writes ? "umask 22; echo n >n" : ":", NULL});
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		expect_success(run);
+		cr_expect_str_eq(run.out, "0777\n");
+		cr_expect_eq(discard.status, !writes, "%s", discard.err);
+		cr_expect(!tree_exists(site.place.tree, "home/.local/state/sbx/sessions/s"));
+	}
+	cow_finish(&site);
+}
+
+/* A file that is called as a record is does not make a directory a session. */
+Test(cow_sessions, a_file_called_meta_is_no_record)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *dir = tree_path(site.place.tree, "home/D");
+	_autorun_ struct run_result made = run_program(
+		"/bin/sh", "-ec",
+		"umask 077; mkdir -p \"$1/0/src\"; echo >\"$1/0/src/f\"; echo mine >\"$1/meta\"",
+		"sh", dir);
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
+	bool is_left = tree_exists(site.place.tree, "home/D/meta");
+	_autorun_ struct run_result locked =
+		run_program("/bin/sh", "-ec", ": >\"$1/lock\"", "sh", dir);
+	_autorun_ struct run_result again = cow_verb(&site, "discard", dir);
+
+	expect_success(made);
+	cr_expect_eq(discard.status, 1);
+	cr_expect(is_left);
+	/* With a lock it is taken for one; what none has made stays all the same. */
+	expect_success(locked);
+	cr_expect(tree_exists(site.place.tree, "home/D/0/src/f"));
 	cow_finish(&site);
 }

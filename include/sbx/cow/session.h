@@ -54,6 +54,7 @@ struct cow_session {
 	bool in_use; /* somebody else has it locked */
 	const char
 		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
+	bool lost;	  /* there is no record: it is only to be shown (damaged) */
 	struct timespec began;
 	const char *command; /* "" where it is not known */
 	struct cow_root *roots;
