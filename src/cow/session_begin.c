@@ -148,12 +148,13 @@ static int cow_place_look(int dir_fd)
 		return COW_PLACE_SESSION;
 	if (errno != ENOENT)
 		return -errno;
-	r = cow_has_only(dir_fd, ".", cow_knows_nothing);
-	if (r != 0)
-		return r < 0 ? r : COW_PLACE_EMPTY;
 	/* The lock is made first. */
-	if (fstatat(dir_fd, "lock", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? COW_PLACE_OTHER : -errno;
+	if (fstatat(dir_fd, "lock", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return -errno;
+		r = cow_has_only(dir_fd, ".", cow_knows_nothing);
+		return r < 0 ? r : r > 0 ? COW_PLACE_EMPTY : COW_PLACE_OTHER;
+	}
 	r = cow_has_only(dir_fd, ".", cow_knows_part);
 	return r < 0 ? r : r > 0 ? COW_PLACE_BEGUN : COW_PLACE_OTHER;
 }
