@@ -330,6 +330,9 @@ static int layers_check_mark(struct layers *l)
 {
 	int r = l->out->upper ? layers_is_marked(l->out->upper) : 0;
 
+	/* The command may have closed its root; of a session the work directory tells too. */
+	if (r == -EACCES && l->wanted->lower)
+		r = l->wanted->began == SPEC_OVERLAY_DRIVER_FUSE;
 	l->upper_is_marked = r > 0;
 	return r >= 0 ? 0
 		      : layers_refuse(l, layers_describe_unknown_mark(l, l->out->upper, -r),

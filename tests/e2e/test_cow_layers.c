@@ -455,3 +455,84 @@ Test(cow_layers, a_session_in_memory_is_for_who_can_keep_it)
 	cr_expect_eq(rmdir(memory), 0, "%m");
 	cow_finish(&site);
 }
+
+/* The view, seen from the root directory: its own may be closed. */
+static struct run_result from_above(const struct cow_site *site, const char *root,
+				    const char *script)
+{
+	return run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			    "/usr", root, "--cow", site->path, "--session", "s", "--chdir", "/",
+			    "--overlay-driver", site->sbx_driver, "--setenv", "P", site->path, "--",
+			    "/bin/sh", "-ec", script);
+}
+
+/* The command may shut everybody out of the directory itself. */
+Test(cow_layers, a_closed_root_is_read)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run =
+			from_above(&site, "--verbose", "touch $P/z; chmod 0 $P");
+		_autorun_ struct run_result again =
+			from_above(&site, "--verbose", "chmod 300 $P; echo new >$P/y; chmod 0 $P");
+		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "1 added, 1 changed, 0 deleted: see"), "%s", run.err);
+		expect_success(again);
+		cr_expect(strstr(names.out, "/y\n") && strstr(names.out, "/z\n"), "%s: %s %s",
+			  driver, names.out, names.err);
+		expect_success(apply);
+		cr_assert_eq(fstat(site.tree, &st), 0);
+		cr_expect_eq(st.st_mode & 07777, 0);
+		cr_assert_eq(chmod(site.path, 0700), 0);
+		cr_expect(tree_exists(site.tree, "z") && tree_exists(site.tree, "y"));
+		cow_finish(&site);
+	}
+}
+
+/* Or give it to another id of the sandbox's. */
+Test(cow_layers, a_root_of_another_id_is_read)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run = from_above(
+			&site, "--root", "touch $P/z; chown 1 $P/z $P; chmod 700 $P/z $P");
+		_autorun_ struct run_result again =
+			from_above(&site, "--root", "touch $P/y; cat $P/a");
+		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "1 added, 1 changed, 0 deleted: see"), "%s", run.err);
+		expect_out(again, "a\n");
+		cr_expect(strstr(names.out, "/y\n") && strstr(names.out, "/z\n"), "%s: %s %s",
+			  driver, names.out, names.err);
+		cow_finish(&site);
+	}
+}
+
+/* What its owner can only go through can be a view, and what he cannot read at all too. */
+Test(cow_layers, a_closed_directory_of_the_callers_is_shown)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n");
+	cr_assert_eq(chmod(site.path, 0311), 0);
+	_autorun_ struct run_result run = from_above(&site, "--verbose", "cat $P/a; touch $P/z");
+	_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+
+	expect_out(run, "a\n");
+	cr_expect(strstr(run.err, "1 added, 0 changed, 0 deleted: see"), "%s", run.err);
+	cr_expect(strstr(names.out, "/z\n"), "%s", names.err);
+	cow_finish(&site);
+}
