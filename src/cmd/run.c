@@ -14,6 +14,7 @@
 #include "sbx/cli/bwrap.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/cow/held.h"
 #include "sbx/cow/session.h"
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
@@ -106,6 +107,16 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 	run->told = true;
 }
 
+/* What --protect has of the views. A session that was begun for nothing goes. */
+static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
+{
+	int r = cow_held_make(session, plan, err);
+
+	if (r < 0)
+		cow_session_abandon(session);
+	return r;
+}
+
 /* With --cow: the session is there before the sandbox, and locked as long as that is. */
 static int run_cow(const struct sbx_plan *plan, const struct launch_caller *caller,
 		   int *ret_exit_code, struct sbx_err *err)
@@ -129,6 +140,8 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	arena_init(&arena);
 	cow_session_init(&session);
 	r = cow_session_start(&wanted, &arena, &session, err);
+	if (r == 0)
+		r = run_hold(plan, &session, err);
 	with_session.session_fds[0] = session.dir_fd;
 	with_session.session_fds[1] = session.lock_fd;
 	with_session.tell_end = run_tell_session;

@@ -134,8 +134,8 @@ static int fuse_check_lower(const struct fuse_maker *m, const int *trees, struct
 
 	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
 		if (layers->is_session || !fuse_is_marked(trees[i]))
-			r = fuse_check_marks(m, layers->lower[i], trees[i], layers->n_lower > 1,
-					     err);
+			r = fuse_check_marks(m, layers->lower[i], trees[i],
+					     !layers->is_session && layers->n_lower > 1, err);
 	return r;
 }
 
@@ -498,7 +498,7 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 		r = fuse_furnish(place, name, trees[i], err);
 	}
 	for (size_t i = 0; i < layers->n_covers && r == 0; i++)
-		r = fuse_cover(place, trees[0], layers->covers[i], err);
+		r = fuse_cover(place, trees[layers->n_lower - 1], layers->covers[i], err);
 	if (r == 0)
 		r = fuse_check_lower(m, trees, err);
 	if (r == 0 && kind == PLAN_LAYERS_HOST)

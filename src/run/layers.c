@@ -128,8 +128,8 @@ static int layers_stow(struct run_context *ctx, int mount, struct sbx_err *err)
 }
 
 /*
- * A view of the only lower layer that is a filesystem of its own, in the place of that: an overlay
- * with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
+ * A view of the topmost lower layer that is a filesystem of its own, in the place of that: an
+ * overlay with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
  *
  * The kernel takes no upper layer that lies below a lower one, which it looks for in the filesystem
  * of that. What the sandbox could find there of the session a mask hides (spec/session.c).
@@ -144,7 +144,8 @@ static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
 	_autoclose_ int empty = -1, view = -1;
 	int r = layers_make_dir(ctx, &empty, err);
 
-	assert(open->n_lower == 1);
+	/* The second is what a session holds, see spec/layers.c. */
+	assert(open->n_lower == 1 || open->n_lower == 2);
 	if (r < 0)
 		return r;
 	const int lower[] = {open->lower[0], empty};

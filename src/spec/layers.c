@@ -22,6 +22,7 @@
 #include <limits.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -265,7 +266,7 @@ static int layers_refuse(const struct layers *l, const char *what, const char *h
 /* One directory, and what a session has put on top of it. */
 static int layers_take_session(const struct layers *l)
 {
-	const char **lower = arena_alloc(&l->plan->arena, sizeof(*lower));
+	const char **lower = arena_alloc(&l->plan->arena, 2 * sizeof(*lower)); /* layers_hold() */
 
 	if (!lower)
 		return err_oom(l->err);
@@ -274,6 +275,7 @@ static int layers_take_session(const struct layers *l)
 	l->out->n_lower = 1;
 	l->out->upper = l->wanted->upper;
 	l->out->work = l->wanted->work;
+	l->out->held_dir = l->wanted->held;
 	l->out->top = PLAN_LAYERS_HOST;
 	l->out->covers = l->wanted->covers;
 	l->out->n_covers = l->wanted->n_covers;
@@ -508,4 +510,68 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 	step->layers = out;
 	r = layers_remark_choice(&l, step->dest);
 	return r < 0 ? r : layers_remark_owners(&l);
+}
+
+/* ---- names that are held ---- */
+
+/* The view of a session that has a place; NULL: none. */
+static const struct plan_step *layers_find_view(const struct sbx_plan *plan, const char *dest)
+{
+	const struct plan_step *best = NULL;
+
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const struct plan_step *step = &plan->steps[i];
+
+		if (step->layers && step->layers->is_session && path_is_below(dest, step->dest) &&
+		    (!best || strlen(step->dest) >= strlen(best->dest)))
+			best = step;
+	}
+	return best;
+}
+
+/* Is the name missing on the host, and its directory there, if it has to be? */
+static bool layers_lacks(const struct plan_layers *layers, const char *rest, bool in_directory)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int n = snprintf(path, sizeof(path), "%s/%s", layers->lower[layers->n_lower - 1], rest);
+
+	if (n < 0 || (size_t)n >= sizeof(path) || lstat(path, &st) == 0)
+		return false;
+	*strrchr(path, '/') = '\0';
+	return !in_directory || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+/**
+ * Where a step protects a name of a session's view that is not there, the view has it, from a
+ * lowest layer: a placeholder in the upper one would be a change of the command's.
+ * @dest:  of a protect step of the plan's, normalised
+ * @flags: its flags
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err)
+{
+	const struct plan_step *view = layers_find_view(plan, dest);
+	struct plan_layers *layers;
+	struct plan_held *held;
+	const char *rest;
+
+	if (!view || (flags & PLAN_STEP_TRY) || str_equal(dest, view->dest))
+		return 0;
+	layers = (struct plan_layers *)(uintptr_t)view->layers;
+	rest = path_rest(dest, view->dest) + 1;
+	if (!layers_lacks(layers, rest, flags & PLAN_STEP_NO_PARENTS))
+		return 0;
+	held = arena_grow(&plan->arena, layers->held, layers->n_held, sizeof(*held));
+	if (!held)
+		return err_oom(err);
+	held[layers->n_held++] =
+		(struct plan_held){rest, flags & (PLAN_STEP_DIRECTORY | PLAN_STEP_DOT)};
+	layers->held = held;
+	if (layers->n_lower > 1)
+		return 0;
+	layers->lower[layers->n_lower++] = layers->lower[0];
+	layers->lower[0] = layers->held_dir;
+	return 0;
 }

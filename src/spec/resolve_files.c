@@ -238,6 +238,14 @@ static int resolve_check_read(struct resolve *r, size_t index)
 	return 0;
 }
 
+static bool resolve_has_dots(const char *path)
+{
+	size_t len = strlen(path);
+
+	return strstr(path, "/../") || str_starts_with(path, "../") ||
+	       (len >= 3 && str_equal(path + len - 3, "/..")) || str_equal(path, "..");
+}
+
 /* A path as typed, so that ".." behind a link means what it says; made absolute if need be. */
 static int resolve_protect(struct resolve *r, size_t index)
 {
@@ -255,10 +263,15 @@ static int resolve_protect(struct resolve *r, size_t index)
 	step->dest = op->dest[0] == '/' ? op->dest
 					: arena_printf(r->arena, "%s/%s", r->host->cwd, op->dest);
 	step->flags = op->dest[len - 1] == '/' ? PLAN_STEP_DIRECTORY : 0;
-	return step->dest ? 0 : err_oom(r->err);
+	if (!step->dest)
+		return err_oom(r->err);
+	/* Dots behind a link lead elsewhere than they seem to. */
+	return resolve_has_dots(step->dest)
+		       ? 0
+		       : layers_hold(r->plan, r->dests[index], step->flags, r->err);
 }
 
-/* --protect=dev, for a bind that can be written. */
+/* --protect=dev, for a bind that can be written, or a view that can. */
 static int resolve_preset(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
@@ -266,15 +279,19 @@ static int resolve_preset(struct resolve *r, size_t index)
 	size_t n = r->plan->n_steps;
 	int e;
 
-	if (!r->preset || op->kind != SPEC_OP_BIND || (op->flags & SPEC_OP_RO) ||
-	    (op->mount_opts & SPEC_MOUNT_RO))
+	if (!r->preset || (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_COW) ||
+	    (op->flags & SPEC_OP_RO) || (op->mount_opts & SPEC_MOUNT_RO))
 		return 0;
 	if (!source)
 		source = arena_printf(r->arena, "/proc/self/fd/%lld", (long long)op->fd);
 	e = source ? protect_add_preset(r->host, source, r->dests[index], r->plan, r->err)
 		   : err_oom(r->err);
-	for (; n < r->plan->n_steps; n++)
+	for (; n < r->plan->n_steps; n++) {
 		r->plan->steps[n].origin = r->preset->origin;
+		if (e == 0 && op->kind == SPEC_OP_COW)
+			e = layers_hold(r->plan, r->plan->steps[n].dest, r->plan->steps[n].flags,
+					r->err);
+	}
 	return e;
 }
 
@@ -301,14 +318,6 @@ static int resolve_mask_listed(struct resolve *r, const char *source, const char
 			return e;
 	}
 	return 0;
-}
-
-static bool resolve_has_dots(const char *path)
-{
-	size_t len = strlen(path);
-
-	return strstr(path, "/../") || str_starts_with(path, "../") ||
-	       (len >= 3 && str_equal(path + len - 3, "/..")) || str_equal(path, "..");
 }
 
 /*
@@ -574,8 +583,11 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->attrs &= ~resolve_hardening(step);
 	if (op->kind == SPEC_OP_PROC)
 		return resolve_proc_cover(r, op);
-	if (op->kind == SPEC_OP_COW)
-		return resolve_cow(r, index, step);
+	if (op->kind == SPEC_OP_COW) {
+		int e = resolve_cow(r, index, step);
+
+		return e < 0 ? e : resolve_preset(r, index);
+	}
 	if (layers_is_overlay(op))
 		return resolve_layers(r, index, step);
 	if (op->fd >= 0) {

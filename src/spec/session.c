@@ -388,7 +388,8 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 	wanted->lower = root;
 	wanted->upper = arena_printf(&plan->arena, "%s/%zu/upper", session->dir, session->n_roots);
 	wanted->work = arena_printf(&plan->arena, "%s/%zu/work", session->dir, session->n_roots);
-	if (!wanted->upper || !wanted->work)
+	wanted->held = arena_printf(&plan->arena, "%s/%zu/held", session->dir, session->n_roots);
+	if (!wanted->upper || !wanted->work || !wanted->held)
 		return err_oom(err);
 	r = session_find_covers(plan, view, root, wanted, err);
 	if (r < 0)

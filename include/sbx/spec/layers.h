@@ -16,7 +16,7 @@ struct layers_wanted {
 	const struct spec_defaults *defaults;
 	size_t op; /* of the spec: the overlay; its layers stand in front of it */
 	/* Of a session, whose layers no operation names; else NULL. Paths of the host. */
-	const char *lower, *upper, *work;
+	const char *lower, *upper, *work, *held;
 	int64_t driver;	     /* enum spec_overlay_driver: the one asked for */
 	int64_t began;	     /* who has kept what the session has; AUTO: nobody yet */
 	const char **covers; /* see struct plan_layers */
@@ -33,3 +33,4 @@ void layers_describe_drivers(uint32_t drivers, struct str_buf *out);
 bool layers_is_overlay(const struct spec_op *op);
 int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, struct plan_step *step,
 		  struct sbx_err *err);
+int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err);

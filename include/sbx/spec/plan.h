@@ -150,6 +150,12 @@ enum plan_layers_driver {
 
 enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
 
+/* A name that is missing and nobody is to make: it is shown, and covered by a protect step. */
+struct plan_held {
+	const char *path; /* below the layers' place, relative */
+	uint32_t flags;	  /* PLAN_STEP_DIRECTORY, PLAN_STEP_DOT */
+};
+
 struct plan_layers {
 	const char **lower; /* paths of the host; the lowest first */
 	size_t n_lower;
@@ -163,7 +169,11 @@ struct plan_layers {
 	 */
 	const char **covers;
 	size_t n_covers;
-	bool is_session;    /* the upper layer is one's */
+	bool is_session; /* the upper layer is one's */
+	/* Of a session: names that are to be there, empty, where nothing else is (--protect). */
+	const char *held_dir; /* the lowest layer, which has them, where there are any */
+	struct plan_held *held;
+	size_t n_held;
 	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
 	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
