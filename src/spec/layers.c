@@ -351,6 +351,13 @@ static bool layers_maps_owner(const struct plan_map *map, uint32_t outside)
 	return false;
 }
 
+/* Have both the owner and the group of a file an id inside? */
+bool layers_maps(const struct sbx_plan *plan, const struct stat *st)
+{
+	return layers_maps_owner(&plan->uid_map, st->st_uid) &&
+	       layers_maps_owner(&plan->gid_map, st->st_gid);
+}
+
 /* A file is copied up with its owner. Whoever has no id inside cannot be given one. */
 static int layers_remark_owners(const struct layers *l)
 {

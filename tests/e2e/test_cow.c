@@ -383,6 +383,18 @@ Test(cow, what_cannot_be_a_view_is_refused)
 	expect_failure(twice, 125, "has a view too");
 	expect_failure(lone, 125, "there is no --cow");
 	cr_expect(!tree_exists(site.tree, "s") && !tree_exists(site.tree, "open/s"));
+	_autorun_ struct run_result theirs =
+		in_usr_with(&options, "--cow", "/root", "--", "/bin/true");
+	const char *const made_up[] = {"/proc", "/sys", "/dev", "/dev/pts", "/proc/sys"};
+
+	if (access("/root", R_OK | X_OK) < 0)
+		expect_failure(theirs, 125, "--cow: /root: cannot be read: Permission denied");
+	for (size_t i = 0; i < ARRAY_SIZE(made_up); i++) {
+		_autorun_ struct run_result run =
+			in_usr_with(&options, "--cow", made_up[i], "--", "/bin/true");
+
+		expect_failure(run, 125, "has no files to keep changes of");
+	}
 	_autorun_ struct run_result list = cow_verb(&site, "sessions", "--json");
 
 	expect_out(list, "[]\n");

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "sbx/base/str.h"
 #include "sbx/spec/defaults.h"
 #include "sbx/spec/plan.h"
@@ -30,6 +32,7 @@ struct layers_wanted {
 	"host's is found again; see sbx-cow(7)"
 
 void layers_describe_drivers(uint32_t drivers, struct str_buf *out);
+bool layers_maps(const struct sbx_plan *plan, const struct stat *st);
 bool layers_is_overlay(const struct spec_op *op);
 int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, struct plan_step *step,
 		  struct sbx_err *err);
