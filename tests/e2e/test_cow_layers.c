@@ -160,7 +160,8 @@ Test(cow_layers, what_is_mounted_and_deleted_is_passed_over)
 	_autorun_ struct run_result run =
 		below_binds(&site, "echo 2 >new; mv new a; rm -r d/in; "
 				   "/sbx --ro-bind /usr /usr --cow . --session s -- /bin/sh -c "
-				   "'cat a b c; ls other; echo 3 >c' 2>err; "
+				   "'cat a b c; ls other; echo 3 >c; test -f b || echo no file; "
+				   "(echo 4 >b) && echo lost' 2>err; "
 				   "sed -n 's,/[^ ]*/,,g;s/a mount below.*, is/is/p' err; "
 				   "/sbx diff --name-only s | sed 's,.*/,,'");
 

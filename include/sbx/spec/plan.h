@@ -128,6 +128,7 @@ enum plan_step_flag {
 	PLAN_STEP_WRITE_LAST = 1 << 14, /* bind_data: the mode is set before it is written to */
 	PLAN_STEP_IF_IN_REACH =
 		1 << 11, /* mask, filter_cover: what PID 1 cannot get at skips the step */
+	PLAN_STEP_EMPTY = 1 << 15, /* mask: a file by an empty one, not by /dev/null */
 };
 
 /* What is on top of the layers of an overlay, and takes what is written. */
