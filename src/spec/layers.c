@@ -69,6 +69,27 @@ void layers_describe_drivers(uint32_t drivers, struct str_buf *out)
 	}
 }
 
+/* What is not held where fuse-overlayfs keeps what is written, and what to do about it. */
+void layers_describe_loss(const struct plan_layers *layers, struct str_buf *out)
+{
+	static const char *const remedies[2][2] = {
+		{"; RWSRC on another filesystem does without", "; another RWSRC does without"},
+		{"; --session DIR on another filesystem does without",
+		 "; another session does without"},
+	};
+	const char *remedy = layers->top == PLAN_LAYERS_TMP
+				     ? ""
+				     : remedies[layers->is_session][layers->is_fuses];
+
+	str_buf_printf(out,
+		       "fuse-overlayfs keeps what is written, which loses a removal now and then: "
+		       "a name of the host's is found again. It is used as %s%s: see sbx-cow(7)",
+		       layers->alone_why
+			       ? layers->alone_why
+			       : "the kernel does not take the filesystem of what is written",
+		       remedy);
+}
+
 bool layers_is_overlay(const struct spec_op *op)
 {
 	return op->kind == SPEC_OP_OVERLAY || op->kind == SPEC_OP_TMP_OVERLAY ||
@@ -464,17 +485,17 @@ static int layers_choose_best(const struct layers *l)
 
 static int layers_remark_choice(const struct layers *l, const char *dest)
 {
-	char room[128];
-	struct str_buf names = STR_BUF_ON_STACK(room);
+	char room[128], text[1024];
+	struct str_buf names = STR_BUF_ON_STACK(room), loss = STR_BUF_ON_STACK(text);
 
 	layers_describe_drivers(l->out->drivers, &names);
 	if (plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names.data, l->out->why) < 0)
 		return err_oom(l->err);
 	if (l->out->drivers != PLAN_LAYERS_FUSE || l->out->top == PLAN_LAYERS_RO)
 		return 0;
-	return plan_add_remark(l->plan, "layers", "%s: " LAYERS_ALONE_TEXT, dest) < 0
-		       ? err_oom(l->err)
-		       : 0;
+	layers_describe_loss(l->out, &loss);
+	return plan_add_remark(l->plan, "layers", "%s: %s", dest, loss.data) < 0 ? err_oom(l->err)
+										 : 0;
 }
 
 /**
@@ -507,7 +528,11 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 		    : layers_choose_asked(&l, driver == SPEC_OVERLAY_DRIVER_KERNEL);
 	if (r < 0)
 		return r;
+	out->is_fuses = wanted->began == SPEC_OVERLAY_DRIVER_FUSE || l.upper_is_marked;
 	if (out->drivers & (PLAN_LAYERS_FUSE | PLAN_LAYERS_OVER_FUSE)) {
+		out->alone_why = wanted->began == SPEC_OVERLAY_DRIVER_FUSE
+					 ? "it has begun the session by itself"
+					 : layers_top_obstacle(&l);
 		/* Where it is among the drivers it has refused by then. */
 		out->kernel_may = !(out->drivers & PLAN_LAYERS_KERNEL) &&
 				  !layers_began_obstacle(&l, SPEC_OVERLAY_DRIVER_KERNEL) &&

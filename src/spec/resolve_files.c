@@ -512,10 +512,9 @@ static int resolve_cow_mount(struct resolve *r, size_t index, const struct sessi
 	step->attrs = cow->attrs;
 	if (mount->kind == SESSION_MOUNT_ROOT)
 		return resolve_cow_root(r, index, view, mount->path, step);
-	step->flags =
-		mount->kind == SESSION_MOUNT_PASSED
-			? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH | PLAN_STEP_EMPTY
-			: 0;
+	step->flags = mount->kind == SESSION_MOUNT_PASSED
+			      ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH | PLAN_STEP_EMPTY
+			      : 0;
 	step->source = mount->kind == SESSION_MOUNT_FILE ? mount->path : NULL;
 	step->attrs |= mount->kind == SESSION_MOUNT_FILE ? MOUNT_ATTR_RDONLY : 0;
 	return 0;

@@ -218,6 +218,8 @@ Test(cow, who_has_kept_a_session_goes_on_with_it)
 
 	expect_out(alone, "");
 	cr_expect(strstr(alone.err, ": fuse-overlayfs keeps what is written"), "%s", alone.err);
+	cr_expect(strstr(alone.err, "it has begun the session by itself; another session does "),
+		  "%s", alone.err);
 	site.sbx_driver = "auto";
 	_autorun_ struct run_result automatic = cow_run(&site, "ls");
 

@@ -537,3 +537,45 @@ Test(cow_layers, a_closed_directory_of_the_callers_is_shown)
 	cr_expect(strstr(names.out, "/z\n"), "%s", names.err);
 	cow_finish(&site);
 }
+
+/* Which of the drivers it was; where that is one that loses something, why, and what helps. */
+Test(cow_layers, what_it_has_become_is_told)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "auto", "a=a\n", "work/", "over/");
+	_autofree_ char *over = tree_path(site.tree, "over");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result kernel = run_sbx_with(&options, "-v", "--ro-bind", "/usr",
+							  "/usr", "--cow", over, "--", "/bin/true");
+	_autorun_ struct run_result fuse =
+		run_sbx_with(&options, "-v", "--ro-bind", "/usr", "/usr", "--overlay-driver=fuse",
+			     "--cow", over, "--", "/bin/true");
+	/* The kernel takes no overlay as the upper layer of another. */
+	_autorun_ struct run_result alone =
+		run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--allow-userns", "--dev-bind",
+			     "/dev/fuse", "/dev/fuse", "--ro-bind", sbx_program(), "/sbx", "--bind",
+			     site.path, site.path, "--overlay-src", over, "--tmp-overlay", over,
+			     "--chdir", site.path, "--", "/bin/sh", "-c",
+			     "mkdir over/up; L='--ro-bind /usr /usr'; "
+			     "/sbx -v $L --cow work --session over/s -- /bin/true 2>&1; "
+			     "/sbx $L --overlay-src work --overlay over/up work /m -- /bin/true "
+			     "2>&1 | grep -c keeps");
+
+	if (tmpfs_has_attributes()) {
+		cr_expect(strstr(kernel.err, "over is put together by the kernel\n"), "%s",
+			  kernel.err);
+		cr_expect(strstr(fuse.err,
+				 "over is put together by the kernel over fuse-overlayfs\n"),
+			  "%s", fuse.err);
+		cr_expect(strstr(alone.out, "work is put together by fuse-overlayfs"), "%s",
+			  alone.out);
+		cr_expect(strstr(alone.out, "does not take the filesystem of what is written; "
+					    "--session DIR on another filesystem does without"),
+			  "%s", alone.out);
+	}
+	cr_expect(strstr(alone.out, "\n0\n"), "of what fails nothing is lost: %s", alone.out);
+	cow_finish(&site);
+}

@@ -26,11 +26,7 @@ struct layers_wanted {
 	bool holds_session;
 };
 
-/* What is not held where fuse-overlayfs keeps what is written. */
-#define LAYERS_ALONE_TEXT                                                                          \
-	"fuse-overlayfs keeps what is written, which loses a removal now and then: a name of the " \
-	"host's is found again; see sbx-cow(7)"
-
+void layers_describe_loss(const struct plan_layers *layers, struct str_buf *out);
 void layers_describe_drivers(uint32_t drivers, struct str_buf *out);
 bool layers_maps(const struct sbx_plan *plan, const struct stat *st);
 bool layers_is_overlay(const struct spec_op *op);

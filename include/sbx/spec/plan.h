@@ -127,7 +127,7 @@ enum plan_step_flag {
 	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
 	PLAN_STEP_WRITE_LAST = 1 << 14, /* bind_data: the mode is set before it is written to */
 	PLAN_STEP_IF_IN_REACH =
-		1 << 11, /* mask, filter_cover: what PID 1 cannot get at skips the step */
+		1 << 11,	   /* mask, filter_cover: what PID 1 cannot get at skips the step */
 	PLAN_STEP_EMPTY = 1 << 15, /* mask: a file by an empty one, not by /dev/null */
 };
 
@@ -164,6 +164,7 @@ struct plan_layers {
 	const char *upper, *work; /* of PLAN_LAYERS_HOST, paths of the host; else NULL */
 	uint32_t drivers;	  /* enum plan_layers_driver; the first that does not refuse */
 	const char *why;	  /* those */
+	const char *alone_why;	  /* why fuse-overlayfs keeps what is written; NULL: not planned */
 	/*
 	 * Of a session: below the only lower layer, relative to it, places that are not
 	 * to be seen through it: other mounts, and where sessions are.
@@ -171,6 +172,7 @@ struct plan_layers {
 	const char **covers;
 	size_t n_covers;
 	bool is_session; /* the upper layer is one's */
+	bool is_fuses;	 /* fuse-overlayfs has kept by itself what it has */
 	/* Of a session: names that are to be there, empty, where nothing else is (--protect). */
 	const char *held_dir; /* the lowest layer, which has them, where there are any */
 	struct plan_held *held;
