@@ -80,9 +80,10 @@ static int layers_open_top(struct run_context *ctx, const struct plan_layers *la
 		r = layers_make_dir(ctx, &open->upper, err);
 		return r < 0 ? r : layers_make_dir(ctx, &open->work, err);
 	}
-	r = overlay_open_layer(ctx->host_root_fd, layers->upper, &open->upper, err);
+	r = overlay_open_layer(ctx->host_root_fd, layers->upper, OVERLAY_UPPER, &open->upper, err);
 	if (r == 0)
-		r = overlay_open_layer(ctx->host_root_fd, layers->work, &open->work, err);
+		r = overlay_open_layer(ctx->host_root_fd, layers->work, OVERLAY_WORK, &open->work,
+				       err);
 	/* As bubblewrap, whose callers are left to what the kernel takes. */
 	if (r < 0 || ctx->plan->bwrap_words)
 		return r;
@@ -103,7 +104,7 @@ static int layers_open_all(struct run_context *ctx, const struct plan_layers *la
 {
 	assert(layers->n_lower <= OVERLAY_LOWER_MAX);
 	for (size_t i = layers->n_lower; i > 0; i--) {
-		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1],
+		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1], OVERLAY_LOWER,
 					   &open->lower[open->n_lower], err);
 
 		if (r < 0)

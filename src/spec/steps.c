@@ -495,7 +495,8 @@ void step_describe_cause(const struct plan_step *step, struct str_buf *out)
 		str_buf_printf(out, " %d", step->fd);
 	if (step->kind == PLAN_STEP_CHMOD)
 		str_buf_printf(out, " %04o", (unsigned)step->mode);
-	if (step->layers && step->layers->upper)
+	/* Those of a session nobody has typed. */
+	if (step->layers && step->layers->upper && !step->layers->is_session)
 		str_buf_printf(out, " %s %s", step->layers->upper, step->layers->work);
 	if (step->source && step->kind != PLAN_STEP_DEV)
 		str_buf_printf(out, " %s", step->source);

@@ -562,7 +562,12 @@ Test(cow_layers, what_it_has_become_is_told)
 			     "mkdir over/up; L='--ro-bind /usr /usr'; "
 			     "/sbx -v $L --cow work --session over/s -- /bin/true 2>&1; "
 			     "/sbx $L --overlay-src work --overlay over/up work /m -- /bin/true "
-			     "2>&1 | grep -c keeps");
+			     "2>&1 | grep -c keeps; "
+			     "/sbx $L --overlay-driver=kernel --cow work --session over/t -- "
+			     "/bin/true 2>&1");
+	_autofree_ char *error = NULL;
+
+	cr_assert(asprintf(&error, "sbx: --cow %s/work: the kernel cannot", site.path) > 0);
 
 	if (tmpfs_has_attributes()) {
 		cr_expect(strstr(kernel.err, "over is put together by the kernel\n"), "%s",
@@ -572,6 +577,8 @@ Test(cow_layers, what_it_has_become_is_told)
 			  "%s", fuse.err);
 		cr_expect(strstr(alone.out, "work is put together by fuse-overlayfs"), "%s",
 			  alone.out);
+		/* Of the session's directories nobody has typed any. */
+		cr_expect(strstr(alone.out, error), "%s", alone.out);
 		cr_expect(strstr(alone.out, "does not take the filesystem of what is written; "
 					    "--session DIR on another filesystem does without"),
 			  "%s", alone.out);
