@@ -538,6 +538,27 @@ static int resolve_cow(struct resolve *r, size_t index, struct plan_step *step)
 	return e;
 }
 
+/*
+ * Is it a view that is there already, as where a profile has it too? Not where it would be placed
+ * over something else by now, or be another kind of mount.
+ */
+static bool resolve_repeats_cow(const struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+
+	for (size_t i = index; op->kind == SPEC_OP_COW && i-- > r->first_op;) {
+		const struct spec_op *before = &r->spec->ops[i];
+
+		if (before->kind == SPEC_OP_COW && r->dests[i] &&
+		    str_equal(r->dests[i], r->dests[index]))
+			return before->flags == op->flags && before->mount_opts == op->mount_opts;
+		if (r->dests[i] && resolve_op_makes(before) &&
+		    path_is_below(r->dests[i], r->dests[index]))
+			return false;
+	}
+	return false;
+}
+
 static int resolve_op(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
@@ -547,6 +568,8 @@ static int resolve_op(struct resolve *r, size_t index)
 
 	if (op->kind == SPEC_OP_PROTECT)
 		return resolve_protect(r, index);
+	if (resolve_repeats_cow(r, index))
+		return 0;
 	if (op->kind == SPEC_OP_LOCK || op->kind == SPEC_OP_OVERLAY_SRC)
 		return 0; /* see resolve_locks(), resolve_layers() */
 	step = resolve_add(r, resolve_ops[op->kind].kind, op->option);
