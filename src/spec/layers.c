@@ -397,8 +397,8 @@ static int layers_remark_owners(const struct layers *l)
 		if (!user && layers_maps_owner(&l->plan->gid_map, st.st_gid))
 			continue;
 		if (plan_add_remark(l->plan, "layers",
-				    "%s belongs to %s %u, who has no id inside: what is theirs can "
-				    "be read and not changed",
+				    "%s belongs to %s %u, who has no id inside: what is theirs in "
+				    "it can be read and not changed",
 				    l->out->lower[i], user ? "user" : "group",
 				    user ? st.st_uid : st.st_gid) < 0)
 			return err_oom(l->err);
