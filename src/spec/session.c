@@ -199,9 +199,9 @@ static int session_check_driver(const struct sbx_spec *spec, struct layers_wante
 static bool session_is_made_up(const char *type)
 {
 	static const char *const types[] = {
-		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",    "mqueue",
-		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",   "bpf",
-		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs",  "hugetlbfs",
+		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",   "mqueue",
+		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",  "bpf",
+		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs", "hugetlbfs",
 		"rpc_pipefs", "nsfs",	  "selinuxfs",	"nfsd",
 	};
 
@@ -215,8 +215,9 @@ static bool session_is_made_up(const char *type)
 static bool session_passes_over(const struct mountinfo_entry *entry)
 {
 	return session_is_made_up(entry->type) || str_equal(entry->type, "fuse") ||
-	       str_equal(entry->type, "fuseblk") || str_starts_with(entry->type, "fuse.") || path_is_below(entry->point, "/proc") ||
-	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
+	       str_equal(entry->type, "fuseblk") || str_starts_with(entry->type, "fuse.") ||
+	       path_is_below(entry->point, "/proc") || path_is_below(entry->point, "/sys") ||
+	       path_is_below(entry->point, "/dev");
 }
 
 /* A directory that is root's alone, as systemd mounts credentials, cannot be a layer. */
