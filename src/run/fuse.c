@@ -216,12 +216,13 @@ static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, 
 }
 
 /* In any case: what is not held is not found out by whoever relies on it. */
-static void fuse_warn_of_losses(const struct plan_step *step)
+static void fuse_warn_of_losses(const struct sbx_plan *plan, const struct plan_step *step)
 {
 	char room[1024];
 	struct str_buf text = STR_BUF_ON_STACK(room);
 
-	str_buf_puts(&text, "sbx: ");
+	str_buf_printf(&text, "%s%s: ", plan->level_prefix ? "<4>" : "",
+		       plan->bwrap_words ? "bwrap" : "sbx");
 	str_buf_escape(&text, step->dest, strlen(step->dest));
 	str_buf_puts(&text, ": " LAYERS_ALONE_TEXT "\n");
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
@@ -249,7 +250,7 @@ int fuse_start(struct fuse_jobs *jobs, int step, bool alone, int init_pidfd, str
 	helper->step = &plan->steps[step];
 	jobs->n_helpers++;
 	if (alone && helper->step->layers->top != PLAN_LAYERS_RO)
-		fuse_warn_of_losses(helper->step);
+		fuse_warn_of_losses(plan, helper->step);
 	r = fuse_start_maker(jobs, helper, alone, init_pidfd);
 	return r < 0 ? err_system(err, -r, plan->fuse_overlayfs, "cannot start") : 0;
 }
