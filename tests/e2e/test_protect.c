@@ -592,6 +592,30 @@ Test(protect, an_overlay_that_cannot_be_is_refused)
 	cr_expect_not(tree_exists(p.tree, "p/name"));
 }
 
+/* The directory to work in may not lie in what the overlay is over, as a home has both. */
+Test(protect, an_overlay_that_has_to_work_in_itself_is_refused)
+{
+	_autoplace_ struct place p;
+	_autofree_ char *home = NULL, *name = NULL;
+
+	place_make(&p);
+	skip_unless(can_overlay(&p), "no overlay can be mounted over a directory of the tests");
+	cr_assert(asprintf(&home, "HOME=%s", p.path) > 0);
+	cr_assert(asprintf(&name, "%s/name", p.path) > 0);
+	{
+		const char *const env[] = {p.env[0], home, NULL};
+		const struct run_options options = {.env = env};
+		_autorun_ struct run_result r =
+			in_usr_with(&options, "--rw", p.path, "--chdir", p.path,
+				    "--protect-by=overlay", "--protect", name, "--", "true");
+
+		expect_failure(r, 125, "needs a place to work in outside of that");
+		cr_expect(strstr(r.err, "set XDG_STATE_HOME to"), "%s", r.err);
+	}
+	cr_expect_not(tree_exists(p.tree, "p/name"));
+	cr_expect_not(tree_exists(p.tree, "p/.local/state/sbx/overlays"));
+}
+
 /* ---- layers ---- */
 
 static const char *const drivers[] = {"kernel", "fuse"};
