@@ -61,6 +61,11 @@ static int session_choose_name(const struct sbx_spec *spec, struct arena *arena,
 		*ret = arena_dup(arena, label.id);
 		return *ret ? 0 : err_oom(err);
 	}
+	if (strlen(spec->session) > LABEL_NAME_MAX)
+		return err_usage(err, "--session",
+				 "%s is too long for a session's name: at most %d characters; a "
+				 "directory has a slash in it",
+				 spec->session, LABEL_NAME_MAX);
 	if (!label_name_is_good(spec->session))
 		return err_usage(err, "--session",
 				 "%s can be no session's name: letters, digits, and . _ - behind "
@@ -68,6 +73,25 @@ static int session_choose_name(const struct sbx_spec *spec, struct arena *arena,
 				 spec->session);
 	*ret = spec->session;
 	return 0;
+}
+
+/* Names that the system does not take are told here, or each that is made in it would fail. */
+static int session_check_length(const char *dir, struct sbx_err *err)
+{
+	static const char below[] = "/63/work/" SESSION_FUSE_MARK;
+	bool too_long = strlen(dir) + sizeof(below) > PATH_MAX;
+	int r;
+
+	for (const char *name = dir; *name && !too_long; name += strcspn(name, "/")) {
+		name += strspn(name, "/");
+		too_long = strcspn(name, "/") > NAME_MAX;
+	}
+	if (!too_long)
+		return 0;
+	r = err_refuse(err, ENAMETOOLONG, dir, "is too long for a directory, or a name in it is");
+	err_set_option(err, "--session");
+	err_hint(err, "a name has at most %d bytes, and a path about %d", NAME_MAX, PATH_MAX);
+	return r;
 }
 
 static int session_choose(const struct sbx_spec *spec, const struct probe_host *host,
@@ -79,7 +103,7 @@ static int session_choose(const struct sbx_spec *spec, const struct probe_host *
 	if (spec->session && session_name_is_path(spec->session)) {
 		session->dir = path_normalise(&plan->arena, host->cwd, spec->session);
 		session->id = session->dir;
-		return session->dir ? 0 : err_oom(err);
+		return session->dir ? session_check_length(session->dir, err) : err_oom(err);
 	}
 	base = session_get_base(host, &plan->arena);
 	if (!base)
@@ -87,8 +111,9 @@ static int session_choose(const struct sbx_spec *spec, const struct probe_host *
 	r = session_choose_name(spec, &plan->arena, &session->id, err);
 	if (r < 0)
 		return r;
+	session->base = base;
 	session->dir = arena_printf(&plan->arena, "%s/%s", base, session->id);
-	return session->dir ? 0 : err_oom(err);
+	return session->dir ? session_check_length(session->dir, err) : err_oom(err);
 }
 
 static int session_begin(const struct sbx_spec *spec, const struct probe_host *host,
@@ -112,9 +137,9 @@ static int session_begin(const struct sbx_spec *spec, const struct probe_host *h
 
 /* ---- roots ---- */
 
-static int session_refuse_root(const char *hint, struct sbx_err *err)
+static int session_refuse_root(const char *option, const char *hint, struct sbx_err *err)
 {
-	err_set_option(err, "--cow");
+	err_set_option(err, option);
 	err_hint(err, "%s", hint);
 	return -EINVAL;
 }
@@ -136,7 +161,8 @@ int session_check_view(const struct sbx_spec *spec, const struct probe_host *hos
 			continue;
 		(void)err_refuse(err, EINVAL, view->root,
 				 "is in one tree with %s, which has a view too", other);
-		return session_refuse_root("one --cow of the upper directory has both", err);
+		return session_refuse_root("--cow", "one --cow of the upper directory has both",
+					   err);
 	}
 	return r;
 }
@@ -176,8 +202,8 @@ static int session_find_driver(const char *work, int64_t *ret_driver, struct sbx
 }
 
 /* What the kernel has kept it goes on with, whoever shows it what is read. */
-static int session_check_driver(const struct sbx_spec *spec, struct layers_wanted *wanted,
-				struct sbx_err *err)
+static int session_check_driver(const struct sbx_spec *spec, const struct plan_session *session,
+				struct layers_wanted *wanted, struct sbx_err *err)
 {
 	int r = session_find_driver(wanted->work, &wanted->began, err);
 
@@ -186,30 +212,38 @@ static int session_check_driver(const struct sbx_spec *spec, struct layers_wante
 	if (wanted->began != SPEC_OVERLAY_DRIVER_FUSE ||
 	    spec->overlay_driver != SPEC_OVERLAY_DRIVER_KERNEL)
 		return 0;
-	(void)err_refuse(err, EINVAL, wanted->upper, "was begun with the driver fuse");
+	(void)err_refuse(err, EINVAL, session->id,
+			 "was begun by fuse-overlayfs alone, whose marks the kernel does not know");
 	err_set_option(err, "--overlay-driver");
-	err_hint(err,
-		 "the two keep different marks; go on with the same, or begin another session");
+	err_hint(err, "go on with --overlay-driver=fuse, or begin another session");
 	return -EINVAL;
 }
 
 /* ---- mounts below ---- */
 
-/* Nothing of it is a file that could be kept, or it is served by a process of its own. */
-static bool session_passes_over(const struct mountinfo_entry *entry)
+/* Nothing on such a filesystem is a file that could be kept: the kernel makes it up. */
+static bool session_is_made_up(const char *type)
 {
 	static const char *const types[] = {
-		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",    "mqueue",
-		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",   "bpf",
-		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs",  "hugetlbfs",
-		"rpc_pipefs", "nsfs",	  "fuse",	"fuseblk",     "selinuxfs", "nfsd",
+		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",   "mqueue",
+		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",  "bpf",
+		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs", "hugetlbfs",
+		"rpc_pipefs", "nsfs",	  "selinuxfs",	"nfsd",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (str_equal(entry->type, types[i]))
+		if (str_equal(type, types[i]))
 			return true;
-	return str_starts_with(entry->type, "fuse.") || path_is_below(entry->point, "/proc") ||
-	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
+	return false;
+}
+
+/* Or it is served by a process of its own. */
+static bool session_passes_over(const struct mountinfo_entry *entry)
+{
+	return session_is_made_up(entry->type) || str_equal(entry->type, "fuse") ||
+	       str_equal(entry->type, "fuseblk") || str_starts_with(entry->type, "fuse.") ||
+	       path_is_below(entry->point, "/proc") || path_is_below(entry->point, "/sys") ||
+	       path_is_below(entry->point, "/dev");
 }
 
 /* A directory that is root's alone, as systemd mounts credentials, cannot be a layer. */
@@ -296,6 +330,63 @@ static int session_find_mounts(const struct probe_host *host, struct arena *aren
 	return 0;
 }
 
+/* What a directory is on; NULL: that is not known. */
+static const char *session_find_type(const struct probe_host *host, struct arena *arena,
+				     const char *path)
+{
+	const char *table = probe_text(host, "/proc/self/mountinfo");
+	char *text = table ? arena_dup(arena, table) : NULL;
+	struct mountinfo_entry entry;
+	struct sys_mount what;
+
+	if (!text || sys_statx_mount(AT_FDCWD, path, &what) < 0)
+		return NULL;
+	while (mountinfo_next_entry(&text, &entry))
+		if (entry.id == what.mount_id)
+			return entry.type;
+	return NULL;
+}
+
+/*
+ * /proc, /sys and /dev, what lies below the first two, and whatever else the kernel makes up. What
+ * of /dev is a filesystem with files is one of its own.
+ */
+static int session_check_kind(const struct probe_host *host, struct arena *arena, const char *root,
+			      struct sbx_err *err)
+{
+	const char *type = session_find_type(host, arena, root);
+
+	if (!path_is_below(root, "/proc") && !path_is_below(root, "/sys") &&
+	    !str_equal(root, "/dev") && !(type && session_is_made_up(type)))
+		return 0;
+	(void)err_refuse(err, EINVAL, root,
+			 "has no files to keep changes of: what is there the kernel makes up");
+	return session_refuse_root("--cow",
+				   "the sandbox has a /proc and a /dev of its own; a directory of "
+				   "/dev that has files,\n/dev/shm, can be given by itself",
+				   err);
+}
+
+/*
+ * Can it be a layer? What is closed to the caller is not to those who make the layers, where its
+ * owner has an id inside (or is the caller).
+ */
+static int session_check_root(const struct sbx_plan *plan, const char *root, struct sbx_err *err)
+{
+	struct stat st;
+	int r = 0;
+
+	if (stat(root, &st) < 0)
+		r = err_system(err, errno, root, "cannot be looked at");
+	else if (!S_ISDIR(st.st_mode))
+		r = err_refuse(err, ENOTDIR, root, "is not a directory");
+	else if (access(root, R_OK | X_OK) < 0 && st.st_uid != geteuid() && !layers_maps(plan, &st))
+		r = err_system(err, EACCES, root, "cannot be read");
+	if (r < 0)
+		err_set_option(err, "--cow");
+	return r;
+}
+
 /**
  * Look at a directory that is to be shown, and at the mounts below it.
  * @source: as typed
@@ -320,7 +411,11 @@ int session_find_view(const struct probe_host *host, struct sbx_plan *plan, cons
 	view.root = arena_dup(&plan->arena, real);
 	if (!view.root)
 		return err_oom(err);
-	r = session_find_mounts(host, &plan->arena, &view, err);
+	r = session_check_root(plan, view.root, err);
+	if (r == 0)
+		r = session_check_kind(host, &plan->arena, view.root, err);
+	if (r == 0)
+		r = session_find_mounts(host, &plan->arena, &view, err);
 	if (r == 0)
 		*ret_view = view;
 	return r;
@@ -383,16 +478,18 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 				 SESSION_ROOTS_MAX);
 	if (str_equal(session->dir, root)) {
 		(void)err_refuse(err, EINVAL, root, "is the session itself");
-		return session_refuse_root("put the session elsewhere: --session DIR", err);
+		return session_refuse_root("--session", "put the session elsewhere: --session DIR",
+					   err);
 	}
 	wanted->lower = root;
 	wanted->upper = arena_printf(&plan->arena, "%s/%zu/upper", session->dir, session->n_roots);
 	wanted->work = arena_printf(&plan->arena, "%s/%zu/work", session->dir, session->n_roots);
-	if (!wanted->upper || !wanted->work)
+	wanted->held = arena_printf(&plan->arena, "%s/%zu/held", session->dir, session->n_roots);
+	if (!wanted->upper || !wanted->work || !wanted->held)
 		return err_oom(err);
 	r = session_find_covers(plan, view, root, wanted, err);
 	if (r < 0)
 		return r;
 	session->roots[session->n_roots++] = root;
-	return session_check_driver(spec, wanted, err);
+	return session_check_driver(spec, session, wanted, err);
 }

@@ -30,6 +30,7 @@ struct hide_place {
 	const char *path;   /* without links; it need not exist */
 	const char *device; /* the filesystem that it lies in; NULL: not known */
 	const char *inside; /* the path there */
+	bool is_session;    /* of this launch, by --session DIR */
 };
 
 struct hide {
@@ -86,8 +87,13 @@ static bool hide_follow(const char *real, const char *rest, char next[PATH_MAX])
 	return !text.cut;
 }
 
-/* The real path of a place that need not exist; NULL: it has none, or no memory. */
-static const char *hide_real_place(struct arena *arena, const char *path)
+/**
+ * Where a path leads.
+ * @path: absolute; what it names need not exist
+ *
+ * Return: that without links, of the arena; NULL: nowhere, or no memory.
+ */
+const char *session_find_real(struct arena *arena, const char *path)
 {
 	char real[PATH_MAX], look[PATH_MAX], next[PATH_MAX];
 
@@ -128,7 +134,7 @@ static const struct mountinfo_entry *hide_find_mount(const struct hide *hide, co
 static bool hide_find_place(const struct hide *hide, const char *path, struct hide_place *ret)
 {
 	struct arena *arena = &hide->plan->arena;
-	struct hide_place place = {.path = hide_real_place(arena, path)};
+	struct hide_place place = {.path = session_find_real(arena, path)};
 	const struct mountinfo_entry *mount = place.path ? hide_find_mount(hide, place.path) : NULL;
 
 	if (mount && path_is_below(place.path, mount->point)) {
@@ -175,7 +181,7 @@ static int hide_begin(struct hide *hide, const struct probe_host *host, struct s
 		if (!dirs[i])
 			continue;
 		if (hide_find_place(hide, dirs[i], &hide->places[hide->n_places])) {
-			hide->n_places++;
+			hide->places[hide->n_places++].is_session = i == 1;
 			continue;
 		}
 		r = err_refuse(err, ELOOP, dirs[i], "cannot be found, and so not be hidden");
@@ -204,6 +210,21 @@ static bool hide_lies_hidden(const struct hide *hide, const struct hide_place *p
 	return false;
 }
 
+/* In the session's own directory, and not in that of all sessions. */
+static bool hide_lies_in_session(const struct hide *hide, const struct hide_place *place)
+{
+	bool lies = false;
+
+	for (size_t i = 0; i < hide->n_places; i++) {
+		if (!hide_is_in(place, &hide->places[i]))
+			continue;
+		if (!hide->places[i].is_session)
+			return false;
+		lies = true;
+	}
+	return lies;
+}
+
 /* ---- views ---- */
 
 /**
@@ -226,6 +247,13 @@ int session_hide_from_view(const struct probe_host *host, struct sbx_plan *plan,
 		return r;
 	if (!hide_find_place(&hide, root, &shown))
 		return err_oom(err);
+	if (hide_lies_in_session(&hide, &shown)) {
+		r = err_refuse(err, EINVAL, plan->session->dir, "would hold what is shown, %s",
+			       root);
+		err_set_option(err, "--session");
+		err_hint(err, "put the session elsewhere: --session DIR");
+		return r;
+	}
 	if (hide_lies_hidden(&hide, &shown)) {
 		r = err_refuse(err, EINVAL, root, "is or lies in what sessions are kept in");
 		err_set_option(err, "--cow");
@@ -369,7 +397,7 @@ static int hide_layers(struct hide *hide, const struct plan_step *step, struct s
 	bool is_view = layers->covers != NULL;
 	int r = 0;
 
-	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
+	for (size_t i = is_view ? layers->n_lower - 1 : 0; i < layers->n_lower && r == 0; i++)
 		r = hide_source(hide, step, layers->lower[i], false, err);
 	if (r == 0 && layers->upper && !is_view)
 		r = hide_source(hide, step, layers->upper, false, err);
