@@ -342,6 +342,10 @@ static const struct hint hints[] = {
 	 "make the protected path before. With --protect-by=overlay: the kernel takes no "
 	 "directory\n"
 	 "with mounts below it and not every filesystem"},
+	{PLAN_STEP_PROTECT, ENOTDIR, NULL,
+	 "a name in front of the last is that of a file; protect the file, or correct the path"},
+	{PLAN_STEP_PROTECT, ELOOP, NULL,
+	 "the links lead in a circle; protect another path, or remove the link"},
 	{PLAN_STEP_PROTECT, EXDEV, NULL,
 	 "set XDG_STATE_HOME to a directory on the same filesystem, or leave --protect-by=overlay "
 	 "out"},
