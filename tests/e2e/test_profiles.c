@@ -142,6 +142,19 @@ Test(profiles, a_directory_that_has_the_home_is_warned_about)
 	cr_expect_str_eq(typed.err, "");
 }
 
+/* Nix finds its programs by links in the state directory. */
+Test(profiles, agent_finds_what_nix_has_installed)
+{
+	PLACE("home/.nix-profile -> .local/state/nix/profile",
+	      "home/.local/state/nix/profile/bin/tool=tool\n",
+	      "home/.local/state/nvim/shada=typed\n");
+	_autorun_ struct run_result r =
+		in_place("--profile=agent", SH("cat home/.nix-profile/bin/tool; cat "
+					       "home/.local/state/nvim/shada 2>/dev/null || true"));
+
+	expect_out(r, "tool\n");
+}
+
 Test(profiles, own_ones_include_others_and_explain_names_the_line)
 {
 	PLACE("home/.config/sbx/profiles/mine=# what it is\ninclude shell\n\nro-bind ~/data /data\n"
