@@ -523,23 +523,23 @@ static int line_words(struct cutter *cut, struct arena *arena, struct profile_wo
 }
 
 /* Bytes that no line can hold: they would show something else than is read. */
-static int check_bytes(const char *line, const char *end, const char *path, struct sbx_err *err)
+static int check_bytes(const char *line, const char *end, struct sbx_err *err)
 {
-	for (; line < end; line++) {
-		unsigned char byte = (unsigned char)*line;
-
-		if (byte >= ' ' || byte == '\t')
-			continue;
-		(void)err_usage(err, NULL, "a control character (byte 0x%02x) stands here",
-				(unsigned)byte);
-		if (byte == '\r' && path)
-			err_hint(err,
-				 "lines end in carriage returns, as on Windows; take them "
-				 "out: sed -i 's/\\r$//' %s",
-				 path);
-		return -EINVAL;
-	}
+	for (; line < end; line++)
+		if ((unsigned char)*line < ' ' && *line != '\t')
+			return err_usage(err, NULL, "a control character (byte 0x%02x) stands here",
+					 (unsigned)(unsigned char)*line);
 	return 0;
+}
+
+/* A file that was written on Windows has such a byte at the end of every line. */
+static void hint_line_ends(const struct profile *profile, const char *end, struct sbx_err *err)
+{
+	if (end[-1] == '\r' && profile->path)
+		err_hint(err,
+			 "lines end in carriage returns, as on Windows; take them out: "
+			 "sed -i 's/\\r$//' %s",
+			 profile->path);
 }
 
 /**
@@ -557,8 +557,10 @@ int profile_next(struct profile *profile, struct arena *arena, struct profile_wo
 		const char *newline = memchr(profile->rest, '\n', left);
 		const char *end = newline ? newline : profile->end;
 		struct cutter cut = {.at = profile->rest, .end = end, .err = err};
-		int r = check_bytes(cut.at, end, profile->path, err);
+		int r = check_bytes(cut.at, end, err);
 
+		if (r < 0)
+			hint_line_ends(profile, end, err);
 		profile->line++;
 		profile->rest = newline ? newline + 1 : end;
 		if (r == 0)
