@@ -44,11 +44,12 @@ static int run_print_remark(const struct plan_remark *remark)
 	return io_write_all(STDERR_FILENO, line.data, line.len);
 }
 
-/* What is not shown is told in any case: -v has done so. */
-static void run_tell_passed(const struct sbx_plan *plan)
+/* What is not shown, and what is bound without being meant, is told in any case: -v has done so. */
+static void run_tell_unasked(const struct sbx_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_remarks; i++)
-		if (str_equal(plan->remarks[i].topic, PLAN_REMARK_PASSED))
+		if (str_equal(plan->remarks[i].topic, PLAN_REMARK_PASSED) ||
+		    str_equal(plan->remarks[i].topic, PLAN_REMARK_WIDE))
 			(void)run_print_remark(&plan->remarks[i]);
 }
 
@@ -187,7 +188,7 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 	if (r < 0)
 		return r;
 	if (!run->verbose)
-		run_tell_passed(plan);
+		run_tell_unasked(plan);
 	return plan->session ? run_cow(plan, caller, ret_exit_code, err)
 			     : launch_run(plan, caller, ret_exit_code, err);
 }

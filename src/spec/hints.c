@@ -340,6 +340,10 @@ static const struct hint hints[] = {
 	 "the filesystem cannot rename a file without replacing another, which a placeholder "
 	 "needs;\n"
 	 "make the protected path before"},
+	{PLAN_STEP_PROTECT, ENOTDIR, NULL,
+	 "a name in front of the last is that of a file; protect the file, or correct the path"},
+	{PLAN_STEP_PROTECT, ELOOP, NULL,
+	 "the links lead in a circle; protect another path, or remove the link"},
 	{PLAN_STEP_PROTECT, EXDEV, NULL,
 	 "set XDG_STATE_HOME to a directory on the same filesystem, or leave --protect-by=overlay "
 	 "out"},

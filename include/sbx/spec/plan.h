@@ -363,8 +363,9 @@ struct plan_limits {
 	const char *without; /* then: why there are none; else NULL */
 };
 
-/* The topic of what is said without being asked. */
+/* The topics of what is said without being asked. */
 #define PLAN_REMARK_PASSED "passed over"
+#define PLAN_REMARK_WIDE "warning"
 
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {
