@@ -95,7 +95,8 @@ int net_find_helper(const struct sbx_spec *spec, const struct probe_host *host, 
 		return 0;
 	(void)err_refuse(err, ENOENT, name, "is not installed");
 	remedy = probe_helper_remedy(host, name);
-	if (remedy && str_equal(name, "nft"))
+	/* What is asked of a network with these takes nft in any case. */
+	if (remedy && str_equal(name, "nft") && spec->n_net_rules == 0)
 		err_hint(err,
 			 "%s; --net=user,unfiltered does without, and leaves the\n"
 			 "host and its network within reach",
