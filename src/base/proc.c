@@ -191,6 +191,25 @@ int proc_wait(pid_t pid, int *ret_status)
 	return 0;
 }
 
+/* Is it stopped, as a job of a shell is? What cannot be looked at is not. */
+bool proc_is_stopped(pid_t pid)
+{
+	char text[256], path[64];
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* The name before the state may hold anything, a parenthesis too. */
+	end = strrchr(text, ')');
+	return end && (str_starts_with(end, ") T ") || str_starts_with(end, ") t "));
+}
+
 /**
  * The number that a process has here: "Pid:" in what /proc says of its pidfd (proc(5)).
  *
