@@ -350,8 +350,10 @@ static int check_net(const struct arg_place *at, const char *text, uint64_t *ret
 	if (is_word(at->option, text))
 		return check_word(at, text, ret);
 	if (str_starts_with(text, NET_FD)) {
+		const struct arg_place number = {at->option, "N of " NET_FD "N", at->err};
+
 		*ret = SPEC_NS_SHARE;
-		return check_fd(at, text + strlen(NET_FD), &fd);
+		return check_fd(&number, text + strlen(NET_FD), &fd);
 	}
 	*ret = SPEC_NS_NEW;
 	return net_read(text, at->option->name, &words, at->err);

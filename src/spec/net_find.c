@@ -18,8 +18,13 @@
 
 static int net_refuse_many(struct sbx_err *err)
 {
-	return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
-			  NET_HOST_MAX);
+	int r = err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
+			   NET_HOST_MAX);
+
+	err_hint(err,
+		 "remove some of \"ip address\" and \"ip route show table local\"; or do without "
+		 "refusing them:\n--net=user,unfiltered without --allow-net and --deny-net");
+	return r;
 }
 
 int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *err)

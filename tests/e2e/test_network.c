@@ -430,6 +430,22 @@ Test(network, new_addresses_that_cannot_be_refused_end_the_sandbox)
 		  "%s", r.err);
 }
 
+Test(network, addresses_that_cannot_be_refused_are_told_with_a_remedy)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		MANY "$S --net=user -- echo ran; echo $?; $S --net=user,unfiltered -- echo ran; "
+		     "$S --net=user,unfiltered --deny-net lan -- echo ran; echo $?");
+
+	expect_out(r, "125\nran\n125\n");
+	cr_expect(strstr(r.err, "--net=user: the host has more than 1024 addresses to refuse\n"
+				"     hint:  remove some of \"ip address\""),
+		  "%s", r.err);
+	cr_expect(strstr(r.err, "unfiltered without --allow-net and --deny-net\n"), "%s", r.err);
+}
+
 Test(network, or_close_its_network)
 {
 	world_skip();

@@ -474,7 +474,7 @@ Test(shared, what_is_wrong_is_refused)
 		{"--net=lab,", "behind the name of a network there can be user"},
 		{"--net=lab,user,lann", "no such word"},
 		{"--net=fd:", "must be a descriptor's number"},
-		{"--net=fd:x", "must be a descriptor's number"},
+		{"--net=fd:x", "--net: N of fd:N must be a descriptor's number, not \"x\""},
 		{"--net=fd:99", "no such descriptor"},
 	};
 
