@@ -486,6 +486,35 @@ Test(shared, what_is_wrong_is_refused)
 	}
 }
 
+/* Said with the directory, what it is for, and what helps; in a sandbox of its own it is read-only.
+ */
+Test(shared, where_it_cannot_be_recorded_is_told_with_a_remedy)
+{
+	in_world("inner() { $SBX --map=single --ro-bind / / --allow-userns --env XDG_RUNTIME_DIR "
+		 "--env HOME -- $S --net=lab -- echo ran; echo $?; }; "
+		 "inner; mkdir -p -m 700 $D/sbx/networks; inner; echo here $D >&2; "
+		 "XDG_RUNTIME_DIR=/nowhere HOME=/nowhere $S --net=lab -- echo ran; echo $?");
+	const char *here = strstr(r.err, "here ");
+	_autofree_ char *says = NULL;
+	const char *twice;
+
+	expect_out(r, "125\n125\n125\n");
+	cr_assert_not_null(here, "%s", r.err);
+	here += strlen("here ");
+	cr_assert_gt(
+		asprintf(&says,
+			 "sbx: --net=lab: %.*s/sbx/networks: cannot record the network here: "
+			 "Read-only file system\n     hint:  give sbx a directory of yours that "
+			 "can be written to, with XDG_RUNTIME_DIR\n",
+			 (int)strcspn(here, "\n"), here),
+		0);
+	twice = strstr(r.err, says);
+	cr_assert_not_null(twice, "no %s in %s", says, r.err);
+	cr_expect(strstr(twice + 1, says), "no second %s in %s", says, r.err);
+	cr_expect(strstr(here, "sbx: --net=lab: /nowhere/sbx/networks: cannot record the network"),
+		  "%s", r.err);
+}
+
 /* ---- --net=fd:N ---- */
 
 #define OTHER                                                                                      \
