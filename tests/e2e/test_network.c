@@ -283,6 +283,21 @@ Test(network, a_device_that_is_closed_is_named_with_a_remedy)
 	cr_expect(strstr(r.err, "modprobe tun"), "%s", r.err);
 }
 
+/* What is missing there is not the helper. */
+Test(network, without_dev_null_that_is_what_is_missing)
+{
+	in_world("inner=\"${S%% *} --map=single --no-base --ro-bind /usr /usr\"; "
+		 "${S%% *} --map=single --ro-bind / / --tmpfs /dev --dev-bind /dev/net /dev/net "
+		 "--allow-userns --cap-add NET_ADMIN -- $inner --net=user -- /usr/bin/true; echo "
+		 "$?");
+
+	expect_out(r, "125\n");
+	cr_expect(strstr(r.err, "sbx: --net=user: /dev/null: cannot open, which takes starting "
+				"/usr/bin/slirp4netns: No such file or directory\n"),
+		  "%s", r.err);
+	cr_expect(strstr(r.err, "hint:  as root: mknod -m 666 /dev/null c 1 3;"), "%s", r.err);
+}
+
 /* It has said that it is ready, and ends at its time: when the command says so. */
 Test(network, a_helper_that_dies_later_ends_the_sandbox)
 {
