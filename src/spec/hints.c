@@ -200,8 +200,8 @@ static const char hint_nft_refused[] =
 static const char hint_nft[] =
 	"see that nftables works here (\"sbx doctor nft\"); as root: modprobe -a nf_tables "
 	"nft_chain_nat\n"
-	"nf_conntrack. --net=user,unfiltered does without, and leaves the host and its network "
-	"within reach";
+	"nf_conntrack. --net=user,unfiltered without --allow-net and --deny-net does without, and "
+	"leaves\nthe host and its network within reach";
 
 static const char hint_ipv6[] = "see that the kernel has IPv6 and it is not off: sysctl "
 				"net.ipv6.conf.default.disable_ipv6; "
@@ -291,6 +291,10 @@ static const struct hint hints[] = {
 	 "which there are"},
 	{HINT_SHARE_IN_USE, HINT_NUMBERS, NULL,
 	 "end them first (sbx net ls --json names them), or have --force end them"},
+	{HINT_SHARE_NAME, HINT_NUMBERS, NULL,
+	 "choose another; sbx net ls --json names the members"},
+	{HINT_SHARE_HOST, HINT_NUMBERS, NULL,
+	 "choose another; sbx net ls --json names the members"},
 	{HINT_NO_IDS, HINT_NUMBERS, NULL, "--map=single does with the caller's own id"},
 	{HINT_NETNS, 0, NULL, hint_netns},
 	{HINT_NETNS, EPERM, NULL, hint_netns},
@@ -469,6 +473,8 @@ static const struct {
 	{HINT_NAME, "--name"},
 	{HINT_PUBLISH, "--publish"},
 	{HINT_KEPT, "--keep-record"},
+	{HINT_SHARE_NAME, "--name"},
+	{HINT_SHARE_HOST, "--hostname"},
 };
 
 /* Return: "" where no single option stands for the place. */

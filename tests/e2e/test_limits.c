@@ -202,6 +202,25 @@ Test(limits, without_controllers_are_an_error_or_a_warning)
 	cr_expect(strstr(ran, "sbx: no limits are set: "), "%s", tried.err);
 }
 
+/* A program that asked for them reads it where it reads the rest. */
+Test(limits, the_status_says_that_there_are_none)
+{
+	_autorun_ struct run_result tried =
+		in_usr("--memory", "64M", "--limits=try", "--json-status-fd", "1", "--", "true");
+	const char *start = strstr(tried.out, "\"child-pid\"");
+	const char *said = strstr(tried.out, "\n{\"no-limits\":{");
+
+	expect_success(tried);
+	cr_expect_eq(said != NULL, strstr(tried.err, "sbx: no limits are set") != NULL, "%s%s",
+		     tried.out, tried.err);
+	if (!said)
+		return;
+	cr_expect_lt(start, said, "%s", tried.out);
+	cr_expect(strstr(said, "\"message\":\""), "%s", tried.out);
+	cr_expect(strstr(said, "there is no cgroup"), "%s", tried.out);
+	cr_expect(strstr(said, "\"exit-code\": 0"), "%s", tried.out);
+}
+
 Test(limits, stats_tell_what_is_known_without_limits)
 {
 	_autorun_ struct run_result r = in_usr("--stats", "--", "true");

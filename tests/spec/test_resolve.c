@@ -943,3 +943,31 @@ Test(resolve, without_a_base_there_is_what_was_asked_for)
 			 "execute true [default]\n",
 			 "%s", planning_steps(&p, true));
 }
+
+/* What is said to do without nft must do without. */
+Test(resolve, without_nft_rules_cannot_be_had_by_another_word)
+{
+	static const struct {
+		const char *options;
+		bool without;
+	} rows[] = {
+		{"--net=lab --deny-net any", false},
+		{"--net=user,unfiltered --helper slirp4netns=/bin/true --deny-net any", false},
+		{"--net=user --helper slirp4netns=/bin/true --allow-net any", false},
+		{"--net=user --helper slirp4netns=/bin/true", true},
+	};
+
+	skip_unless(access("/dev/net/tun", R_OK | W_OK) == 0, "/dev/net/tun is needed");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+		const char *error;
+
+		planning_init(&p);
+		cr_expect_lt(planning_make(&p, rows[i].options), 0, "%s", rows[i].options);
+		error = planning_error(&p);
+		cr_expect(strstr(error, "nft: is not installed"), "%s", error);
+		cr_expect(strstr(error, "nftables"), "%s", error);
+		cr_expect_eq(strstr(error, "unfiltered does without") != NULL, rows[i].without,
+			     "%s: %s", rows[i].options, error);
+	}
+}

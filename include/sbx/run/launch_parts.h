@@ -161,6 +161,8 @@ int launch_on_helpers(struct monitor *m, const struct pollfd pfds[LAUNCH_SOURCE_
 		      struct sbx_err *err);
 bool launch_awaits_helper(const struct monitor *m);
 int launch_on_timeout(const struct monitor *m, struct sbx_err *err);
+int64_t launch_port_deadline_ms(const struct monitor *m);
+void launch_on_port_timeout(struct monitor *m);
 
 /* ---- launch_end.c: how it ended, and who is told ---- */
 

@@ -285,6 +285,7 @@ enum { PLAN_NET_ARGS_MAX = 16 };
 struct plan_share {
 	const char *name;
 	const char *key;    /* what all must have asked for alike; "": no internet */
+	const char *host;   /* --hostname of the member; "": none */
 	const char *helper; /* absolute path of slirp4netns; NULL: no internet */
 	const char *dirs[PLAN_RECORD_DIRS]; /* where such networks are recorded, see box_dirs */
 	struct plan_map uid_map, gid_map;   /* of the user namespace above its members */
