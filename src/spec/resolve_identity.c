@@ -60,7 +60,8 @@ static bool resolve_is_alone(struct resolve *r)
 	       strchr(text, '\n') == text + len - 1;
 }
 
-/* The first id that is in nobody's range, in neither file: that of another user is not given away. */
+/* The first id that is in nobody's range, in neither file: that of another user is not given away.
+ */
 static uint32_t resolve_find_free_ids(struct resolve *r)
 {
 	static const char *const files[] = {"/etc/subuid", "/etc/subgid"};
@@ -104,8 +105,8 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 			     uint32_t own_inside, uint32_t own_outside, struct plan_map *map,
 			     struct resolve_obstacle *obstacle)
 {
-	const char *user = r->host->user ? r->host->user
-					 : arena_printf(r->arena, "uid %u", r->host->uid);
+	const char *user =
+		r->host->user ? r->host->user : arena_printf(r->arena, "uid %u", r->host->uid);
 	struct probe_range *ranges = NULL;
 	size_t n_ranges = 0;
 	bool replaced = false;

@@ -557,7 +557,8 @@ static const struct {
 	 "            see subuid(5)\n"},
 	{"no name", no_name, "/etc/subuid has no range for uid 1000",
 	 "sbx: --map=range: /etc/subuid: has no range for uid 1000\n"
-	 "     hint:  newuidmap does nothing for a user without a name; as root: useradd --uid 1000 "
+	 "     hint:  newuidmap does nothing for a user without a name; as root: useradd --uid "
+	 "1000 "
 	 "NAME,\n"
 	 "            and see again: sbx doctor id-ranges\n"},
 	{"no newgidmap", no_helper, "newgidmap is not installed",
