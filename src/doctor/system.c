@@ -42,7 +42,7 @@ static int system_ask_manager(struct doctor *d, const struct doctor_probe *probe
 	argv[1] = arena_printf(&d->arena, "--address=%s", manager.address);
 	if (!argv[1])
 		return err_oom(err);
-	r = doctor_capture(d, argv, &text, err);
+	r = doctor_capture(d, argv, answer, &text, err);
 	if (r < 0)
 		return r;
 	/* s "252.22-1" */
