@@ -8,7 +8,8 @@
  * kernel means by it, a namespace that was made says that it can be made. So a probe that
  * can, does: in a child, which makes namespaces, mounts, filters and processes, and
  * leaves one struct doctor_answer in memory that is the parent's too. All that it made is its own
- * and goes with it. Nothing is made that has a name on the host.
+ * and goes with it. Nothing is made that has a name on the host, but where records are to be kept:
+ * a directory, for a moment.
  *
  * A child that does not answer in time is killed; its own children ask for a signal at
  * its death, as everything does that sbx starts.
