@@ -761,20 +761,42 @@ Test(doctor, a_read_only_place_for_records_is_named)
 
 /* ---- limits ---- */
 
-/* Where no systemd runs, and nobody has a cgroup: what only that reads is no remedy. */
+/* What they do where they can be set, test_cgroup_limits.c shows. */
 Test(doctor, limits_are_told_as_a_launch_does)
 {
 	_autorun_ struct run_result doctor = run_sbx("doctor", "cgroup", "systemd");
 	_autorun_ struct run_result launch = in_usr("--pids", "100", "--", "true");
-	struct stat st;
 
 	if (doctor.status == 0)
-		return; /* they can be set: test_cgroup_limits.c */
-	expect_failure(launch, 125, "sbx: --pids: there is no cgroup to set it on: ");
+		return;
+	cr_expect_eq(count_of(doctor.out, "fails  "), 2, "%s", doctor.out);
 	cr_expect_eq(count_of(doctor.out, "mend  "), 2, "%s", doctor.out);
-	if (stat("/run/systemd/system", &st) < 0) {
-		cr_expect(strstr(doctor.out, "this system does not run systemd"), "%s", doctor.out);
-		cr_expect_null(strstr(doctor.out, "systemd.unified"), "%s", doctor.out);
-		cr_expect_null(strstr(launch.err, "systemd.unified"), "%s", launch.err);
+	expect_failure(launch, 125, "sbx: --pids: there is no cgroup to set it on: ");
+	expect_failure(launch, 125, "     hint:  ");
+}
+
+#define without_systemd(...)                                                                       \
+	run_program("unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /run && exec \"$@\"",      \
+		    "sh", sbx_program(), __VA_ARGS__)
+
+/* What only systemd reads helps nobody who has none. */
+Test(doctor, without_systemd_its_boot_option_is_no_remedy)
+{
+	_autorun_ struct run_result doctor = without_systemd("doctor", "cgroup", "systemd");
+	_autorun_ struct run_result launch =
+		without_systemd("--ro-bind", "/usr", "/usr", "--pids", "100", "--", "true");
+	_autorun_ struct run_result tried = without_systemd("--ro-bind", "/usr", "/usr", "--pids",
+							    "100", "--limits=try", "--", "true");
+	const struct run_result *all[] = {&doctor, &launch, &tried};
+
+	if (doctor.status == 0)
+		return; /* somebody has delegated a cgroup */
+	expect_same(doctor, launch, "this system does not run systemd", "");
+	cr_expect_eq(count_of(doctor.out, "mend  "), 2, "%s", doctor.out);
+	expect_success(tried);
+	cr_expect(strstr(tried.err, "     hint:  "), "%s", tried.err);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		cr_expect_null(strstr(all[i]->out, "systemd.unified"), "%s", all[i]->out);
+		cr_expect_null(strstr(all[i]->err, "systemd.unified"), "%s", all[i]->err);
 	}
 }
