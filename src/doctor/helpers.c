@@ -92,15 +92,13 @@ static int helpers_ask_version(struct doctor *d, const struct doctor_probe *prob
 }
 
 /* What was found already is that it is there. */
-static void helpers_mend(struct doctor *d, const char *name, struct doctor_finding *ret)
+static void helpers_mend(const char *name, struct doctor_finding *ret)
 {
-	const char *install = probe_helper_remedy(&d->host, name);
-
 	if (!ret->remedy[0])
 		doctor_mend(ret,
-			    "see what it says when it is run by hand; %s, anew, or name one that "
-			    "works: --helper %s=PATH",
-			    install ? install : "install it", name);
+			    "see what it says when it is run by hand; install it anew, or name one "
+			    "that works: --helper %s=PATH",
+			    name);
 }
 
 /* @text: what it says of itself */
@@ -139,7 +137,7 @@ DOCTOR_PROBE(helper)
 	if (doctor_try(d, probe, 0, helpers_ask_version, &answer, ret))
 		helpers_say_version(probe, path, answer.text, ret);
 	else
-		helpers_mend(d, probe->name, ret);
+		helpers_mend(probe->name, ret);
 }
 
 /* ---- slirp4netns ---- */
@@ -239,7 +237,7 @@ DOCTOR_PROBE(slirp)
 		 doctor_try(d, probe, 0, helpers_use_slirp, &answer, ret))
 		helpers_say_version(probe, path, version.text, ret);
 	else
-		helpers_mend(d, probe->name, ret);
+		helpers_mend(probe->name, ret);
 }
 
 /* ---- nft ---- */
@@ -275,5 +273,5 @@ DOCTOR_PROBE(nft)
 	if (doctor_try(d, probe, CLONE_NEWUSER | CLONE_NEWNET, helpers_use_nft, &answer, ret))
 		doctor_say(ret, DOCTOR_WORKS, "%s has set a rule in a network of its own", path);
 	else
-		helpers_mend(d, probe->name, ret);
+		helpers_mend(probe->name, ret);
 }
