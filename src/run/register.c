@@ -211,16 +211,6 @@ static int register_claim_name(struct register_entry *entry, struct label *ret_r
 	return r;
 }
 
-/* What the record is for. */
-static int register_blame(const struct sbx_plan *plan, int r, struct sbx_err *err)
-{
-	if (plan->name)
-		err_set_option(err, "--name");
-	else if (plan->detach)
-		err_set_option(err, "--detach");
-	return r;
-}
-
 /**
  * Have an id, and the name where one is asked for. Without a name it can wait until
  * PID 1 is at work.
@@ -235,12 +225,12 @@ int register_claim(struct register_entry *entry, const struct sbx_plan *plan, st
 	entry->plan = plan;
 	r = register_open_dir(entry);
 	if (r < 0)
-		return register_blame(plan, records_refuse(plan->box_dirs[0], -r, err), err);
+		return records_blame(plan, records_refuse(plan->box_dirs[0], -r, err), err);
 	do {
 		r = plan->name ? register_claim_name(entry, &rival) : register_make_claim(entry);
 	} while (r == -EEXIST && ++tries < REGISTER_TRIES);
 	if (r < 0)
-		return register_blame(
+		return records_blame(
 			plan, register_fail(entry, -r, "cannot record the sandbox", err), err);
 	return plan->name && r == 0 ? register_refuse_name(entry, &rival, err) : 0;
 }

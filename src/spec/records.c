@@ -87,3 +87,13 @@ int records_refuse(const char *dir, int number, struct sbx_err *err)
 	err_hint(err, "%s", records_remedy(dir, number));
 	return r;
 }
+
+/* Name the option that the record is for, if there is one. Return: @r. */
+int records_blame(const struct sbx_plan *plan, int r, struct sbx_err *err)
+{
+	if (plan->name)
+		err_set_option(err, "--name");
+	else if (plan->detach)
+		err_set_option(err, "--detach");
+	return r;
+}
