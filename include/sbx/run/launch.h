@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "sbx/base/err.h"
@@ -24,6 +25,7 @@ struct launch_caller {
 	bool again;	    /* after LAUNCH_WITHOUT_RANGE: what is said at the start has been */
 	int notify_fd;	    /* with --detach: who is told of the start (detach.h); -1: nobody */
 	int session_fds[2]; /* with --cow: what the monitor keeps open, and nobody else; -1: none */
+	const sigset_t *sigmask; /* what it had blocked, if signals are blocked already; or NULL */
 	/*
 	 * With --detach: called when all is over and what is printed still comes to the log; NULL:
 	 * not.
