@@ -270,7 +270,7 @@ int doctor_open_null(struct sbx_err *err)
 	if (fd >= 0)
 		return fd;
 	r = err_system(err, errno, "/dev/null", "cannot open");
-	err_hint(err, "as root: mknod -m 0666 /dev/null c 1 3; in a sandbox of sbx: start that "
+	err_hint(err, "as root: mknod -m 666 /dev/null c 1 3; in a sandbox of sbx: start that "
 		      "with --dev /dev");
 	return r;
 }

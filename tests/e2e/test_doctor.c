@@ -447,7 +447,7 @@ Test(doctor, a_missing_dev_null_is_told_as_that)
 	cr_expect_eq(result.status, 1, "%d: %s", result.status, result.err);
 	cr_expect_eq(count_of(result.out, "/dev/null: cannot open: No such file"), 4, "%s",
 		     result.out);
-	cr_expect_eq(count_of(result.out, "mend  as root: mknod -m 0666 /dev/null c 1 3"), 4, "%s",
+	cr_expect_eq(count_of(result.out, "mend  as root: mknod -m 666 /dev/null c 1 3"), 4, "%s",
 		     result.out);
 	cr_expect_null(strstr(result.out, "modprobe"), "%s", result.out);
 }
