@@ -661,6 +661,21 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 	return r;
 }
 
+/*
+ * As openat2(2), with that access where it takes it: the command may have closed its root, and the
+ * host's may be one that its owner can only go through.
+ */
+static int cow_session_open_dir(int dir_fd, const char *path, uint64_t how)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int fd = sys_openat2(dir_fd, path, (uint64_t)flags, how);
+
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	cow_gain_access();
+	return sys_openat2(dir_fd, path, (uint64_t)flags, how);
+}
+
 /**
  * The upper directory of a root, and the root itself, which must be what it was.
  *
@@ -670,16 +685,15 @@ int cow_session_open_root(const struct cow_session *session, size_t index, int *
 			  int *ret_host, struct sbx_err *err)
 {
 	const struct cow_root *root = &session->roots[index];
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	_autoclose_ int upper = -1, host = -1;
 	char name[32];
 	struct stat st;
 
 	(void)snprintf(name, sizeof(name), "%zu/upper", index);
-	upper = sys_openat2(session->dir_fd, name, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	upper = cow_session_open_dir(session->dir_fd, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (upper < 0)
 		return err_system(err, errno, session->dir, "cannot open the changes");
-	host = sys_openat2(AT_FDCWD, root->path, flags, RESOLVE_NO_SYMLINKS);
+	host = cow_session_open_dir(AT_FDCWD, root->path, RESOLVE_NO_SYMLINKS);
 	if (host < 0 || fstat(host, &st) < 0)
 		return cow_session_refuse_root(session, root->path, errno, err);
 	if (st.st_ino != root->ino)

@@ -65,6 +65,34 @@ Test(cow_apply, all_that_a_file_has_is_kept)
 }
 
 /* Also attributes and time of the directory that is shown. */
+/* What fuse-overlayfs shows has no holes; in a file that had none they are not made. */
+Test(cow_apply, holes_of_the_hosts_files_are_kept)
+{
+	static const char make[] =
+		"cd \"$1\"; truncate -s 20M same sparse; printf x | dd of=sparse bs=1 seek=10M "
+		"conv=notrunc status=none; head -c 1M /dev/zero >dense; "
+		"for f in sparse dense; do { cat $f; echo end; } >$f.want; done";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		on_host(&site, make);
+		_autorun_ struct run_result run =
+			cow_run(&site, "echo end >>sparse; echo end >>dense; chmod 600 same");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_out(apply, "applied: 0 added, 3 changed, 0 deleted\n");
+		on_host(&site, "cd \"$1\"; cmp sparse sparse.want; cmp dense dense.want");
+		cr_expect_lt(look(&site, "sparse").st_blocks, 100, "%s", driver);
+		cr_expect_lt(look(&site, "same").st_blocks, 100, "%s", driver);
+		cr_expect_gt(look(&site, "dense").st_blocks, 2000, "%s", driver);
+		cow_finish(&site);
+	}
+}
+
 Test(cow_apply, the_directory_itself_is_changed)
 {
 	EACH_DRIVER(driver)
