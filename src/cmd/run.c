@@ -239,6 +239,7 @@ static int run_plan(const struct cli_run *run, const struct launch_caller *calle
 		    int *ret_exit_code, struct sbx_err *err)
 {
 	struct cli_run single = *run; /* the arena stays the original's */
+	struct launch_caller again = *caller;
 	char why[sizeof(err->path) + sizeof(err->what)];
 	struct str_buf text = STR_BUF_ON_STACK(why);
 	int r = run_try(run, caller, NULL, ret_exit_code, err);
@@ -247,7 +248,8 @@ static int run_plan(const struct cli_run *run, const struct launch_caller *calle
 		return r;
 	str_buf_printf(&text, "%s %s", err->path, err->what);
 	single.spec.map = SPEC_MAP_SINGLE;
-	return run_try(&single, caller, text.data, ret_exit_code, err);
+	again.again = true;
+	return run_try(&single, &again, text.data, ret_exit_code, err);
 }
 
 /* To who listens; main prints it for people. */

@@ -113,6 +113,12 @@ static bool probe_netfilter_refused(void)
 	return fd < 0;
 }
 
+/* Whose process 1 is sbx's: what is missing here, that sandbox can be given. */
+static bool probe_in_sandbox(void)
+{
+	return hint_file_says("/proc/1/comm", "sbx");
+}
+
 /* Is something mounted inside the caller's /proc? Then the kernel refuses a new one. */
 static bool probe_proc_covered(void)
 {
@@ -180,6 +186,10 @@ static const char hint_fuse[] =
 	"see that fuse-overlayfs works: it needs /dev/fuse, and a WORKDIR on the filesystem of "
 	"RWSRC;\n"
 	"--overlay-driver=kernel does without";
+static const char hint_fuse_inside[] =
+	"in a sandbox of sbx: start that with --dev-bind /dev/fuse /dev/fuse";
+static const char hint_tun_inside[] =
+	"in a sandbox of sbx: start that with --dev-bind /dev/net/tun /dev/net/tun";
 static const char hint_overlay[] =
 	"the kernel takes no layer with mounts below it, no RWSRC on an overlay or on some other\n"
 	"filesystems, and WORKDIR only on the same mount as RWSRC; --overlay-driver=fuse, or fewer "
@@ -265,6 +275,12 @@ static const struct hint hints[] = {
 	{HINT_CGROUP, EPERM, NULL, hint_cgroup},
 	{HINT_CGROUP, ENOENT, NULL, hint_cgroup},
 	{HINT_BUS, 0, NULL, hint_bus},
+	{HINT_FUSE, ENOENT, probe_in_sandbox, hint_fuse_inside},
+	{HINT_FUSE, 0, probe_in_sandbox, hint_fuse_inside},
+	{HINT_FUSE, EACCES, probe_in_sandbox,
+	 "in a sandbox of sbx: start that with --dev-bind /dev/fuse /dev/fuse; and on the host, "
+	 "as\n"
+	 "root: chmod 0666 /dev/fuse"},
 	{HINT_FUSE, ENOENT, NULL,
 	 "as root: modprobe fuse; in a container: start that with --device /dev/fuse"},
 	{HINT_FUSE, ENXIO, NULL, "as root: modprobe fuse"},
@@ -272,6 +288,12 @@ static const struct hint hints[] = {
 	{HINT_FUSE, EACCES, NULL, "as root: chmod 0666 /dev/fuse"},
 	{HINT_FUSE, EPERM, NULL, "in a container: start that with --device /dev/fuse"},
 	{HINT_FUSE, 0, NULL, "in a container: start that with --device /dev/fuse"},
+	{HINT_TUN, ENOENT, probe_in_sandbox, hint_tun_inside},
+	{HINT_TUN, 0, probe_in_sandbox, hint_tun_inside},
+	{HINT_TUN, EACCES, probe_in_sandbox,
+	 "in a sandbox of sbx: start that with --dev-bind /dev/net/tun /dev/net/tun; and on the "
+	 "host, as\n"
+	 "root: chmod 0666 /dev/net/tun"},
 	{HINT_TUN, ENOENT, NULL,
 	 "as root: modprobe tun; in a container: start that with --device /dev/net/tun"},
 	{HINT_TUN, ENXIO, NULL, "as root: modprobe tun"},

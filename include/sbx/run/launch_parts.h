@@ -168,7 +168,7 @@ void launch_on_port_timeout(struct monitor *m);
 
 bool launch_tells_used(const struct sbx_plan *plan);
 bool launch_begins_anew(const struct monitor *m);
-void launch_warn_of_no_limits(const struct monitor *m);
+void launch_warn_of_no_limits(const struct monitor *m, bool at_end);
 void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err);
 int launch_conclude(const struct monitor *m, int *ret_exit_code, struct sbx_err *err);
 void launch_have_caller_tell(struct monitor *m, int r);

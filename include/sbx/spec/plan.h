@@ -359,7 +359,7 @@ struct plan_limits {
 	const char *busctl;  /* SCOPE: absolute path */
 	const char *address; /* SCOPE: of its bus */
 	const char *not_own; /* SCOPE: why the first way is not gone */
-	const char *remedy;  /* SCOPE: where that fails, too */
+	const char *remedy;  /* SCOPE: where that fails, too; NONE: what to do, or NULL */
 	bool try;	     /* --limits=try: what cannot be had is done without */
 	const char *without; /* then: why there are none; else NULL */
 };
