@@ -14,6 +14,7 @@
 #include "sbx/cli/bwrap.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/cow/held.h"
 #include "sbx/cow/session.h"
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
@@ -107,6 +108,16 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 	run->told = true;
 }
 
+/* What --protect has of the views. A session that was begun for nothing goes. */
+static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
+{
+	int r = cow_held_make(session, plan, err);
+
+	if (r < 0)
+		cow_session_abandon(session);
+	return r;
+}
+
 /*
  * With --cow: the session is there before the sandbox, and locked as long as that is. A signal
  * that ends sbx waits until that can tell what is to become of it.
@@ -137,6 +148,8 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 		return err_system(err, -r, NULL, "cannot block signals");
 	cow_session_init(&session);
 	r = cow_session_start(&wanted, &arena, &session, err);
+	if (r == 0)
+		r = run_hold(plan, &session, err);
 	with_session.sigmask = &mask;
 	with_session.session_fds[0] = session.dir_fd;
 	with_session.session_fds[1] = session.lock_fd;

@@ -77,7 +77,7 @@ int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg, struc
 				  m->pidfd, err);
 	}
 	if (msg->type == HANDSHAKE_LAYERS_DONE) {
-		fuse_note_done(&m->fuse);
+		fuse_note_done(&m->fuse, msg->number);
 		return 0;
 	}
 	*err = msg->err;

@@ -80,9 +80,10 @@ static int layers_open_top(struct run_context *ctx, const struct plan_layers *la
 		r = layers_make_dir(ctx, &open->upper, err);
 		return r < 0 ? r : layers_make_dir(ctx, &open->work, err);
 	}
-	r = overlay_open_layer(ctx->host_root_fd, layers->upper, &open->upper, err);
+	r = overlay_open_layer(ctx->host_root_fd, layers->upper, OVERLAY_UPPER, &open->upper, err);
 	if (r == 0)
-		r = overlay_open_layer(ctx->host_root_fd, layers->work, &open->work, err);
+		r = overlay_open_layer(ctx->host_root_fd, layers->work, OVERLAY_WORK, &open->work,
+				       err);
 	/* As bubblewrap, whose callers are left to what the kernel takes. */
 	if (r < 0 || ctx->plan->bwrap_words)
 		return r;
@@ -103,7 +104,7 @@ static int layers_open_all(struct run_context *ctx, const struct plan_layers *la
 {
 	assert(layers->n_lower <= OVERLAY_LOWER_MAX);
 	for (size_t i = layers->n_lower; i > 0; i--) {
-		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1],
+		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1], OVERLAY_LOWER,
 					   &open->lower[open->n_lower], err);
 
 		if (r < 0)
@@ -128,8 +129,8 @@ static int layers_stow(struct run_context *ctx, int mount, struct sbx_err *err)
 }
 
 /*
- * A view of the only lower layer that is a filesystem of its own, in the place of that: an overlay
- * with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
+ * A view of the topmost lower layer that is a filesystem of its own, in the place of that: an
+ * overlay with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
  *
  * The kernel takes no upper layer that lies below a lower one, which it looks for in the filesystem
  * of that. What the sandbox could find there of the session a mask hides (spec/session.c).
@@ -144,7 +145,8 @@ static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
 	_autoclose_ int empty = -1, view = -1;
 	int r = layers_make_dir(ctx, &empty, err);
 
-	assert(open->n_lower == 1);
+	/* The second is what a session holds, see spec/layers.c. */
+	assert(open->n_lower == 1 || open->n_lower == 2);
 	if (r < 0)
 		return r;
 	const int lower[] = {open->lower[0], empty};

@@ -238,6 +238,14 @@ static int resolve_check_read(struct resolve *r, size_t index)
 	return 0;
 }
 
+static bool resolve_has_dots(const char *path)
+{
+	size_t len = strlen(path);
+
+	return strstr(path, "/../") || str_starts_with(path, "../") ||
+	       (len >= 3 && str_equal(path + len - 3, "/..")) || str_equal(path, "..");
+}
+
 /* A path as typed, so that ".." behind a link means what it says; made absolute if need be. */
 static int resolve_protect(struct resolve *r, size_t index)
 {
@@ -255,10 +263,15 @@ static int resolve_protect(struct resolve *r, size_t index)
 	step->dest = op->dest[0] == '/' ? op->dest
 					: arena_printf(r->arena, "%s/%s", r->host->cwd, op->dest);
 	step->flags = op->dest[len - 1] == '/' ? PLAN_STEP_DIRECTORY : 0;
-	return step->dest ? 0 : err_oom(r->err);
+	if (!step->dest)
+		return err_oom(r->err);
+	/* Dots behind a link lead elsewhere than they seem to. */
+	return resolve_has_dots(step->dest)
+		       ? 0
+		       : layers_hold(r->plan, r->dests[index], step->flags, r->err);
 }
 
-/* --protect=dev, for a bind that can be written. */
+/* --protect=dev, for a bind that can be written, or a view that can. */
 static int resolve_preset(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
@@ -266,15 +279,19 @@ static int resolve_preset(struct resolve *r, size_t index)
 	size_t n = r->plan->n_steps;
 	int e;
 
-	if (!r->preset || op->kind != SPEC_OP_BIND || (op->flags & SPEC_OP_RO) ||
-	    (op->mount_opts & SPEC_MOUNT_RO))
+	if (!r->preset || (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_COW) ||
+	    (op->flags & SPEC_OP_RO) || (op->mount_opts & SPEC_MOUNT_RO))
 		return 0;
 	if (!source)
 		source = arena_printf(r->arena, "/proc/self/fd/%lld", (long long)op->fd);
 	e = source ? protect_add_preset(r->host, source, r->dests[index], r->plan, r->err)
 		   : err_oom(r->err);
-	for (; n < r->plan->n_steps; n++)
+	for (; n < r->plan->n_steps; n++) {
 		r->plan->steps[n].origin = r->preset->origin;
+		if (e == 0 && op->kind == SPEC_OP_COW)
+			e = layers_hold(r->plan, r->plan->steps[n].dest, r->plan->steps[n].flags,
+					r->err);
+	}
 	return e;
 }
 
@@ -301,14 +318,6 @@ static int resolve_mask_listed(struct resolve *r, const char *source, const char
 			return e;
 	}
 	return 0;
-}
-
-static bool resolve_has_dots(const char *path)
-{
-	size_t len = strlen(path);
-
-	return strstr(path, "/../") || str_starts_with(path, "../") ||
-	       (len >= 3 && str_equal(path + len - 3, "/..")) || str_equal(path, "..");
 }
 
 /*
@@ -503,8 +512,9 @@ static int resolve_cow_mount(struct resolve *r, size_t index, const struct sessi
 	step->attrs = cow->attrs;
 	if (mount->kind == SESSION_MOUNT_ROOT)
 		return resolve_cow_root(r, index, view, mount->path, step);
-	step->flags =
-		mount->kind == SESSION_MOUNT_PASSED ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH : 0;
+	step->flags = mount->kind == SESSION_MOUNT_PASSED
+			      ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH | PLAN_STEP_EMPTY
+			      : 0;
 	step->source = mount->kind == SESSION_MOUNT_FILE ? mount->path : NULL;
 	step->attrs |= mount->kind == SESSION_MOUNT_FILE ? MOUNT_ATTR_RDONLY : 0;
 	return 0;
@@ -528,6 +538,27 @@ static int resolve_cow(struct resolve *r, size_t index, struct plan_step *step)
 	return e;
 }
 
+/*
+ * Is it a view that is there already, as where a profile has it too? Not where it would be placed
+ * over something else by now, or be another kind of mount.
+ */
+static bool resolve_repeats_cow(const struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+
+	for (size_t i = index; op->kind == SPEC_OP_COW && i-- > r->first_op;) {
+		const struct spec_op *before = &r->spec->ops[i];
+
+		if (before->kind == SPEC_OP_COW && r->dests[i] &&
+		    str_equal(r->dests[i], r->dests[index]))
+			return before->flags == op->flags && before->mount_opts == op->mount_opts;
+		if (r->dests[i] && resolve_op_makes(before) &&
+		    path_is_below(r->dests[i], r->dests[index]))
+			return false;
+	}
+	return false;
+}
+
 static int resolve_op(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
@@ -537,6 +568,8 @@ static int resolve_op(struct resolve *r, size_t index)
 
 	if (op->kind == SPEC_OP_PROTECT)
 		return resolve_protect(r, index);
+	if (resolve_repeats_cow(r, index))
+		return 0;
 	if (op->kind == SPEC_OP_LOCK || op->kind == SPEC_OP_OVERLAY_SRC)
 		return 0; /* see resolve_locks(), resolve_layers() */
 	step = resolve_add(r, resolve_ops[op->kind].kind, op->option);
@@ -574,8 +607,11 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->attrs &= ~resolve_hardening(step);
 	if (op->kind == SPEC_OP_PROC)
 		return resolve_proc_cover(r, op);
-	if (op->kind == SPEC_OP_COW)
-		return resolve_cow(r, index, step);
+	if (op->kind == SPEC_OP_COW) {
+		int e = resolve_cow(r, index, step);
+
+		return e < 0 ? e : resolve_preset(r, index);
+	}
 	if (layers_is_overlay(op))
 		return resolve_layers(r, index, step);
 	if (op->fd >= 0) {

@@ -392,7 +392,7 @@ static int hide_layers(struct hide *hide, const struct plan_step *step, struct s
 	bool is_view = layers->covers != NULL;
 	int r = 0;
 
-	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
+	for (size_t i = is_view ? layers->n_lower - 1 : 0; i < layers->n_lower && r == 0; i++)
 		r = hide_source(hide, step, layers->lower[i], false, err);
 	if (r == 0 && layers->upper && !is_view)
 		r = hide_source(hide, step, layers->upper, false, err);

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "attack.h"
 
@@ -409,6 +410,61 @@ Test(protect, the_preset_holds_what_runs_later)
 	}
 	cr_expect_not(tree_exists(p.tree, "p/.bashrc"));
 	cr_expect_not(tree_exists(p.tree, "p/.config"));
+}
+
+/*
+ * The same in a copy-on-write view: what is there stays, what is missing is not made, and what
+ * holds its place is no change.
+ * @beside: the session lies in another directory than the view, which is the home
+ */
+static void expect_view_is_held(const char *driver, bool beside)
+{
+	static const char script[] =
+		"exec 2>/dev/null; cd $HOME; put() { case $1 in */*) mkdir -p ${1%/*};; esac; "
+		"echo x >> $1 && echo $1; }; for f in .bashrc .ssh/authorized_keys my/own .vimrc "
+		".config/autostart/x.desktop .config/systemd/user/x.service "
+		".git/hooks/pre-commit .git/hooks/post-commit .git/config .git/commondir "
+		"; do put $f; done; mv .git g && echo git; rm -r .git/hooks && echo gone; "
+		"mv .config c && echo config; echo x >src/file; cat .git/commondir";
+	_autoproject_ struct project p;
+
+	project_make(&p);
+	{
+		_autofree_ char *state = NULL, *mine = tree_path(p.tree, "p/my");
+		const char *env[] = {p.env[0], p.env[1], p.env[2], NULL, NULL};
+		const struct run_options options = {.env = env};
+
+		cr_assert(asprintf(&state, "XDG_STATE_HOME=%s", p.runtime) > 0);
+		env[3] = beside ? state : NULL;
+		for (int again = 0; again < 2; again++) {
+			_autorun_ struct run_result run = in_usr_with(
+				&options, "--cow", p.path, "--session", "s", "--overlay-driver",
+				driver, "--protect=dev", "--protect", mine, SH(script));
+			_autorun_ struct run_result names =
+				run_sbx_with(&options, "diff", "--name-only", "s");
+			_autofree_ char *file = tree_path(p.tree, "p/src/file\n");
+
+			expect_out(run, ".");
+			expect_out(names, file);
+		}
+		_autorun_ struct run_result apply = run_sbx_with(&options, "apply", "s");
+
+		expect_out(apply, "applied: 0 added, 1 changed, 0 deleted\n");
+		cr_expect_not(tree_exists(p.tree, "p/.bashrc"));
+		cr_expect_not(tree_exists(p.tree, "p/.config"));
+		cr_expect_not(tree_exists(p.tree, "p/my"));
+		cr_expect_not(tree_exists(p.tree, "p/.git/commondir"));
+	}
+}
+
+Test(protect, the_preset_holds_views_too)
+{
+	expect_view_is_held("kernel", true);
+	expect_view_is_held("kernel", false);
+	if (access("/dev/fuse", R_OK | W_OK) == 0) {
+		expect_view_is_held("fuse", true);
+		expect_view_is_held("fuse", false);
+	}
 }
 
 /* A submodule: its checkout must not be led to another repository, which has hooks. */

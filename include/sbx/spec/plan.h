@@ -127,7 +127,8 @@ enum plan_step_flag {
 	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
 	PLAN_STEP_WRITE_LAST = 1 << 14, /* bind_data: the mode is set before it is written to */
 	PLAN_STEP_IF_IN_REACH =
-		1 << 11, /* mask, filter_cover: what PID 1 cannot get at skips the step */
+		1 << 11,	   /* mask, filter_cover: what PID 1 cannot get at skips the step */
+	PLAN_STEP_EMPTY = 1 << 15, /* mask: a file by an empty one, not by /dev/null */
 };
 
 /* What is on top of the layers of an overlay, and takes what is written. */
@@ -150,6 +151,12 @@ enum plan_layers_driver {
 
 enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
 
+/* A name that is missing and nobody is to make: it is shown, and covered by a protect step. */
+struct plan_held {
+	const char *path; /* below the layers' place, relative */
+	uint32_t flags;	  /* PLAN_STEP_DIRECTORY, PLAN_STEP_DOT */
+};
+
 struct plan_layers {
 	const char **lower; /* paths of the host; the lowest first */
 	size_t n_lower;
@@ -157,13 +164,19 @@ struct plan_layers {
 	const char *upper, *work; /* of PLAN_LAYERS_HOST, paths of the host; else NULL */
 	uint32_t drivers;	  /* enum plan_layers_driver; the first that does not refuse */
 	const char *why;	  /* those */
+	const char *alone_why;	  /* why fuse-overlayfs keeps what is written; NULL: not planned */
 	/*
 	 * Of a session: below the only lower layer, relative to it, places that are not
 	 * to be seen through it: other mounts, and where sessions are.
 	 */
 	const char **covers;
 	size_t n_covers;
-	bool is_session;    /* the upper layer is one's */
+	bool is_session; /* the upper layer is one's */
+	bool is_fuses;	 /* fuse-overlayfs has kept by itself what it has */
+	/* Of a session: names that are to be there, empty, where nothing else is (--protect). */
+	const char *held_dir; /* the lowest layer, which has them, where there are any */
+	struct plan_held *held;
+	size_t n_held;
 	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
 	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
