@@ -361,7 +361,8 @@ static int session_check_kind(const struct probe_host *host, struct arena *arena
 		return 0;
 	(void)err_refuse(err, EINVAL, root,
 			 "has no files to keep changes of: what is there the kernel makes up");
-	return session_refuse_root("the sandbox has a /proc and a /dev of its own; a directory of "
+	return session_refuse_root("--cow",
+				   "the sandbox has a /proc and a /dev of its own; a directory of "
 				   "/dev that has files,\n/dev/shm, can be given by itself",
 				   err);
 }
