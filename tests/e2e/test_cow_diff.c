@@ -272,6 +272,44 @@ Test(cow_diff, few_lines_and_many)
 	cow_finish(&site);
 }
 
+/* What diff(1) would compare for minutes is shown whole, and what comes behind it too. */
+Test(cow_diff, long_texts_that_have_nothing_in_common)
+{
+	static const char digits[] = "python3 -c 'import random, sys\n"
+				     "random.seed(int(sys.argv[1]))\n"
+				     "for _ in range(600000): print(random.randrange(10))\n"
+				     "print(end=sys.argv[2])' ";
+	struct cow_site site;
+	_autofree_ char *copy = NULL, *make = NULL, *edit = NULL;
+
+	skip_unless(access("/usr/bin/git", X_OK) == 0, "there is no git");
+	cow_start(&site, "kernel", "z=z\n");
+	cr_assert(asprintf(&copy, "%s/copy", site.place.home + strlen("HOME=")) > 0);
+	cr_assert(asprintf(&make, "cd \"$1\"; %s 1 end >digits; cp -r . \"$2\"", digits) > 0);
+	cr_assert(asprintf(&edit, "%s 2 '' >digits; echo 2 >z", digits) > 0);
+	_autorun_ struct run_result before =
+		run_program("/bin/sh", "-ec", make, "sh", site.path, copy);
+	_autorun_ struct run_result run = cow_run(&site, edit);
+
+	expect_success(before);
+	expect_success(run);
+	_autorun_ struct run_result patch =
+		run_argv(&((struct run_options){.env = site.place.env}),
+			 (const char *const[]){"sh", "-ec",
+					       "$0 diff --patch s >\"$1.p\"; grep -c ^@@ \"$1.p\"",
+					       sbx_program(), copy, NULL});
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result same =
+		run_program("/bin/sh", "-ec",
+			    "cd \"$2\"; git apply --whitespace=nowarn \"$2.p\"; diff -r . \"$1\"",
+			    "sh", site.path, copy);
+
+	expect_out(patch, "2\n");
+	expect_success(apply);
+	expect_out(same, "");
+	cow_finish(&site);
+}
+
 /* Many files, with lines that look like what diff(1) says of files. One cannot be read. */
 Test(cow_diff, many_files_at_once)
 {

@@ -7,6 +7,7 @@
  *     --report FILE                   what was seen, see below
  *     --fail ROLE:CALL:N:ERRNO        the N-th CALL of ROLE fails; 0: each of them does
  *     --kill VICTIM:ROLE:CALL:N       SIGKILL for VICTIM when ROLE gets to its N-th CALL
+ *     --signal NUMBER                 another one than SIGKILL
  *     --timeout SECONDS               10 unless said
  *
  * Theory of operation
@@ -113,6 +114,7 @@ struct tracee {
 struct tracer {
 	struct target fail, kill;
 	int error;
+	int signal; /* for the victim */
 	enum role victim;
 	FILE *report;
 	int timeout;
@@ -220,7 +222,7 @@ static void kill_role(struct tracer *t, enum role role)
 {
 	for (int i = 0; i < TRACEES_MAX; i++)
 		if (t->tracees[i].pid > 0 && t->tracees[i].role == role)
-			(void)kill(t->tracees[i].pid, SIGKILL);
+			(void)kill(t->tracees[i].pid, t->signal);
 }
 
 /* ---- calls ---- */
@@ -512,6 +514,8 @@ static void parse_option(struct tracer *t, const char *name, char *value)
 			die(value);
 	} else if (strcmp(name, "--timeout") == 0) {
 		t->timeout = atoi(value);
+	} else if (strcmp(name, "--signal") == 0) {
+		t->signal = atoi(value);
 	} else if (strcmp(name, "--fail") == 0) {
 		const char *rest = parse_target(value, &t->fail);
 
@@ -532,7 +536,7 @@ static void parse_option(struct tracer *t, const char *name, char *value)
 
 int main(int argc, char **argv)
 {
-	struct tracer t = {.timeout = 10, .report = stderr};
+	struct tracer t = {.timeout = 10, .signal = SIGKILL, .report = stderr};
 	int i = 1;
 
 	t.tracees = calloc(TRACEES_MAX, sizeof(*t.tracees));
