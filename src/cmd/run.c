@@ -202,6 +202,7 @@ static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct 
 	if (r == 0)
 		r = resolve_plan(&run->spec, &host, plan, err);
 	plan->verbose = run->verbose;
+	plan->level_prefix = run->level_prefix;
 	if (r == 0 && (run->action != CLI_RUN || run->verbose))
 		r = exposure_add_remarks(&host,
 					 run->action != CLI_RUN &&

@@ -575,19 +575,18 @@ static void cow_session_remove_last(struct cow_session *session)
 }
 
 /**
- * Remove a session, which is locked. Its record goes last: what is left of one that could not
- * be removed is still found. What is not the session's stays, and with it the directory.
+ * Remove the directories of a session, with all that was changed. What other ids own may take this
+ * process into a user namespace, for good: cow_gain_access().
  *
- * Return: 0, or -errno with *err filled.
+ * Return: 0 or -errno.
  */
-int cow_session_remove(struct cow_session *session, struct sbx_err *err)
+int cow_session_remove_roots(const struct cow_session *session)
 {
-	static const char *const files[] = {"journal", "applied", "meta.new", "meta"};
 	const size_t n_roots = session->damaged ? COW_ROOTS_MAX : session->n_roots;
+	int r = 0;
 
-	for (size_t i = 0; i < n_roots; i++) {
+	for (size_t i = 0; i < n_roots && r == 0; i++) {
 		char name[32];
-		int r;
 
 		(void)snprintf(name, sizeof(name), "%zu", i);
 		if (session->damaged && cow_session_is_root(session->dir_fd, name) == 0)
@@ -598,14 +597,35 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 			cow_gain_access();
 			r = cow_remove_tree(session->dir_fd, name);
 		}
-		if (r < 0 && r != -ENOENT) {
-			r = err_system(err, -r, session->dir, "cannot remove all of the session");
-			if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY)
-				err_hint(err, "what other ids of the sandbox own is removed by: "
-					      "podman unshare rm -r, or as root");
-			return r;
-		}
+		r = r == -ENOENT ? 0 : r;
 	}
+	return r;
+}
+
+/* Those directories could not be removed. */
+int cow_session_refuse_removal(const struct cow_session *session, int number, struct sbx_err *err)
+{
+	int r = err_system(err, number, session->dir, "cannot remove all of the session");
+
+	if (number == EACCES || number == EPERM || number == ENOTEMPTY)
+		err_hint(err, "what other ids of the sandbox own is removed by: "
+			      "podman unshare rm -r, or as root");
+	return r;
+}
+
+/**
+ * Remove a session, which is locked. Its record goes last: what is left of one that could not
+ * be removed is still found. What is not the session's stays, and with it the directory.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_remove(struct cow_session *session, struct sbx_err *err)
+{
+	static const char *const files[] = {"journal", "applied", "meta.new", "meta"};
+	int r = cow_session_remove_roots(session);
+
+	if (r < 0)
+		return cow_session_refuse_removal(session, -r, err);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (unlinkat(session->dir_fd, files[i], 0) < 0 && errno != ENOENT)
 			return err_system(err, errno, session->dir, "cannot be removed");

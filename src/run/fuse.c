@@ -215,14 +215,20 @@ static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, 
 	return r;
 }
 
+static void fuse_put_prefix(const struct sbx_plan *plan, struct str_buf *text)
+{
+	str_buf_printf(text, "%s%s: ", plan->level_prefix ? "<4>" : "",
+		       plan->bwrap_words ? "bwrap" : "sbx");
+}
+
 /* In any case: what is not held is not found out by whoever relies on it. */
-static void fuse_warn_of_losses(const struct plan_step *step)
+static void fuse_warn_of_losses(const struct sbx_plan *plan, const struct plan_step *step)
 {
 	char room[2048], why[1024];
 	struct str_buf text = STR_BUF_ON_STACK(room), loss = STR_BUF_ON_STACK(why);
 
 	layers_describe_loss(step->layers, &loss);
-	str_buf_puts(&text, "sbx: ");
+	fuse_put_prefix(plan, &text);
 	str_buf_escape(&text, step->dest, strlen(step->dest));
 	str_buf_puts(&text, ": ");
 	str_buf_escape(&text, loss.data, loss.len);
@@ -239,7 +245,7 @@ static void fuse_tell_driver(const struct fuse_jobs *jobs, const struct plan_ste
 
 	if (!jobs->plan->verbose || step->layers->drivers == driver)
 		return;
-	str_buf_puts(&text, "sbx: ");
+	fuse_put_prefix(jobs->plan, &text);
 	str_buf_escape(&text, step->dest, strlen(step->dest));
 	str_buf_puts(&text, " is put together by ");
 	layers_describe_drivers(driver, &text);
@@ -405,7 +411,7 @@ int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
 		fuse_tell_driver(jobs, helper->step,
 				 helper->alone ? PLAN_LAYERS_FUSE : PLAN_LAYERS_OVER_FUSE);
 		if (helper->alone && helper->step->layers->top != PLAN_LAYERS_RO)
-			fuse_warn_of_losses(helper->step);
+			fuse_warn_of_losses(jobs->plan, helper->step);
 		return 0;
 	}
 	/* A helper that has failed is the cause of what the maker says, if it says anything. */

@@ -376,6 +376,8 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	terminal_restore(&m.terminal);
 	if (told)
 		stats_read_children(&m.stats, clock_now_ms());
+	/* What holds names in a session's layer is no change to be told. */
+	placeholder_finish(&m.placeholders);
 	launch_have_caller_tell(&m, r);
 	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	launch_tell_end(&m, r, err);

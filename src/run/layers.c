@@ -313,6 +313,25 @@ static int layers_make(struct run_context *ctx, const struct plan_step *step, in
 	return r < 0 ? err_system(err, -r, NULL, "cannot tell the monitor") : 0;
 }
 
+/* Where what is written is found on the host, for what holds a missing name. */
+static int layers_note(struct run_context *ctx, const struct plan_layers *layers, int mount,
+		       struct sbx_err *err)
+{
+	_autoclose_ int upper = -1;
+	int r = 0;
+
+	if (!ctx->plan->protects)
+		return 0;
+	if (layers->top == PLAN_LAYERS_HOST)
+		r = overlay_open_layer(ctx->host_root_fd, layers->upper, OVERLAY_UPPER, &upper,
+				       err);
+	if (r == 0)
+		r = mount_note_bind(ctx, mount, upper, err);
+	if (r == 0)
+		ctx->binds[ctx->n_binds - 1].is_layered = upper >= 0;
+	return r;
+}
+
 int step_run_layers(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int mount = -1;
@@ -320,8 +339,10 @@ int step_run_layers(struct run_context *ctx, const struct plan_step *step, struc
 
 	if (r < 0)
 		return r;
-	if (path_is_root(step->dest))
-		return mount_become_root(ctx, &mount, err);
+	if (path_is_root(step->dest)) {
+		r = mount_become_root(ctx, &mount, err);
+		return r < 0 ? r : layers_note(ctx, step->layers, ctx->root_fd, err);
+	}
 	r = mount_place(ctx, mount, step, MOUNT_TARGET_DIR, err);
-	return r < 0 ? r : mount_note_bind(ctx, mount, -1, err);
+	return r < 0 ? r : layers_note(ctx, step->layers, mount, err);
 }

@@ -22,7 +22,6 @@
 #include <limits.h>
 #include <linux/mount.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +32,7 @@
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/spec/layers.h"
+#include "sbx/spec/session.h"
 
 enum {
 	LAYERS_MAX = 64, /* of one overlay */
@@ -546,56 +546,45 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 
 /* ---- names that are held ---- */
 
-/* The view of a session that has a place; NULL: none. */
-static const struct plan_step *layers_find_view(const struct sbx_plan *plan, const char *dest)
+/* The view that shows a place of the host; NULL: none. */
+static const struct plan_step *layers_find_view(const struct sbx_plan *plan, const char *path)
 {
 	const struct plan_step *best = NULL;
+	size_t best_len = 0;
 
 	for (size_t i = 0; i < plan->n_steps; i++) {
-		const struct plan_step *step = &plan->steps[i];
+		const struct plan_layers *layers = plan->steps[i].layers;
+		const char *root =
+			layers && layers->is_session ? layers->lower[layers->n_lower - 1] : NULL;
 
-		if (step->layers && step->layers->is_session && path_is_below(dest, step->dest) &&
-		    (!best || strlen(step->dest) >= strlen(best->dest)))
-			best = step;
+		if (root && path_is_below(path, root) && (!best || strlen(root) >= best_len)) {
+			best = &plan->steps[i];
+			best_len = strlen(root);
+		}
 	}
 	return best;
 }
 
 /* Is the name missing on the host, and its directory there, if it has to be? */
-static bool layers_lacks(const struct plan_layers *layers, const char *rest, bool in_directory)
+static bool layers_lacks(const char *real, bool in_directory)
 {
 	char path[PATH_MAX];
 	struct stat st;
-	int n = snprintf(path, sizeof(path), "%s/%s", layers->lower[layers->n_lower - 1], rest);
 
-	if (n < 0 || (size_t)n >= sizeof(path) || lstat(path, &st) == 0)
+	if (strlen(real) >= sizeof(path) || lstat(real, &st) == 0)
 		return false;
+	str_copy(path, sizeof(path), real);
 	*strrchr(path, '/') = '\0';
 	return !in_directory || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
-/**
- * Where a step protects a name of a session's view that is not there, the view has it, from a
- * lowest layer: a placeholder in the upper one would be a change of the command's.
- * @dest:  of a protect step of the plan's, normalised
- * @flags: its flags
- *
- * Return: 0, or -errno with *err filled.
- */
-int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err)
+static int layers_hold_name(struct sbx_plan *plan, const struct plan_step *view, const char *rest,
+			    uint32_t flags, struct sbx_err *err)
 {
-	const struct plan_step *view = layers_find_view(plan, dest);
-	struct plan_layers *layers;
-	struct plan_held *held;
-	const char *rest;
+	struct plan_layers *layers = (struct plan_layers *)(uintptr_t)view->layers;
+	struct plan_held *held =
+		arena_grow(&plan->arena, layers->held, layers->n_held, sizeof(*held));
 
-	if (!view || (flags & PLAN_STEP_TRY) || str_equal(dest, view->dest))
-		return 0;
-	layers = (struct plan_layers *)(uintptr_t)view->layers;
-	rest = path_rest(dest, view->dest) + 1;
-	if (!layers_lacks(layers, rest, flags & PLAN_STEP_NO_PARENTS))
-		return 0;
-	held = arena_grow(&plan->arena, layers->held, layers->n_held, sizeof(*held));
 	if (!held)
 		return err_oom(err);
 	held[layers->n_held++] =
@@ -606,4 +595,30 @@ int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct 
 	layers->lower[layers->n_lower++] = layers->lower[0];
 	layers->lower[0] = layers->held_dir;
 	return 0;
+}
+
+/**
+ * Where a step protects a name of a session's view that is not there, the view has it, from a
+ * lowest layer: a placeholder in the upper one would be a change of the command's. It is held where
+ * the links of the host lead, as views are where the host has what they show. What the session has
+ * of its own is not looked at here: see run/protect.c.
+ * @dest:  of a protect step of the plan's, absolute
+ * @flags: its flags
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err)
+{
+	bool holds = plan->session && !(flags & PLAN_STEP_TRY);
+	const char *real = holds ? session_find_real(&plan->arena, dest) : NULL;
+	/* A path that leads nowhere is an error of its step's. */
+	const struct plan_step *view = real ? layers_find_view(plan, real) : NULL;
+	const char *root;
+
+	if (!view || !layers_lacks(real, flags & PLAN_STEP_NO_PARENTS))
+		return 0;
+	root = view->layers->lower[view->layers->n_lower - 1];
+	if (str_equal(real, root))
+		return 0;
+	return layers_hold_name(plan, view, path_rest(real, root) + 1, flags, err);
 }

@@ -206,11 +206,23 @@ static const char *protect_join(struct arena *arena, const char *dir, const char
 	return arena_printf(arena, "%s/%s", path_is_root(dir) ? "" : dir, name);
 }
 
+/* Is there such a step already? The layers of an overlay have much in common. */
+static bool protect_has(const struct sbx_plan *plan, const char *dest, uint32_t flags)
+{
+	for (size_t i = plan->n_steps; i-- > 0 && plan->steps[i].kind == PLAN_STEP_PROTECT;)
+		if (plan->steps[i].flags == flags && str_equal(plan->steps[i].dest, dest))
+			return true;
+	return false;
+}
+
 static int protect_add(const struct protect_bind *b, const char *dest,
 		       const struct protect_row *row)
 {
-	struct plan_step *step = plan_add_step(b->plan, PLAN_STEP_PROTECT, protect_cause);
+	struct plan_step *step;
 
+	if (dest && protect_has(b->plan, dest, row->flags))
+		return 0;
+	step = plan_add_step(b->plan, PLAN_STEP_PROTECT, protect_cause);
 	if (!step || !dest)
 		return err_oom(b->err);
 	step->dest = dest;

@@ -312,6 +312,12 @@ int resolve_command(struct resolve *r)
 		if (!argv[0])
 			return err_oom(r->err);
 	}
+	/*
+	 * Which of the two programs sbx is, its name alone tells: this leads to it, and has
+	 * another.
+	 */
+	if (!spec->argv0 && r->defaults->runs_magic && str_equal(argv[0], "/proc/self/exe"))
+		argv[0] = r->defaults->name;
 	e = env_build(spec, r->host, r->arena, &r->plan->envp, &r->plan->pwd_at, r->err);
 	if (e < 0)
 		return e;

@@ -238,14 +238,6 @@ static int resolve_check_read(struct resolve *r, size_t index)
 	return 0;
 }
 
-static bool resolve_has_dots(const char *path)
-{
-	size_t len = strlen(path);
-
-	return strstr(path, "/../") || str_starts_with(path, "../") ||
-	       (len >= 3 && str_equal(path + len - 3, "/..")) || str_equal(path, "..");
-}
-
 /* A path as typed, so that ".." behind a link means what it says; made absolute if need be. */
 static int resolve_protect(struct resolve *r, size_t index)
 {
@@ -263,35 +255,52 @@ static int resolve_protect(struct resolve *r, size_t index)
 	step->dest = op->dest[0] == '/' ? op->dest
 					: arena_printf(r->arena, "%s/%s", r->host->cwd, op->dest);
 	step->flags = op->dest[len - 1] == '/' ? PLAN_STEP_DIRECTORY : 0;
-	if (!step->dest)
-		return err_oom(r->err);
-	/* Dots behind a link lead elsewhere than they seem to. */
-	return resolve_has_dots(step->dest)
-		       ? 0
-		       : layers_hold(r->plan, r->dests[index], step->flags, r->err);
+	return step->dest ? layers_hold(r->plan, step->dest, step->flags, r->err) : err_oom(r->err);
 }
 
-/* --protect=dev, for a bind that can be written, or a view that can. */
+/* --protect=dev, for a directory of the host that a step shows at `dest`. */
+static int resolve_add_preset(struct resolve *r, const char *source, const char *dest)
+{
+	size_t n = r->plan->n_steps;
+	int e = protect_add_preset(r->host, source, dest, r->plan, r->err);
+
+	for (; n < r->plan->n_steps; n++) {
+		struct plan_step *step = &r->plan->steps[n];
+
+		step->origin = r->preset->origin;
+		if (e == 0)
+			e = layers_hold(r->plan, step->dest, step->flags, r->err);
+	}
+	return e;
+}
+
+/* For a bind that can be written, or a view of --cow. */
 static int resolve_preset(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
 	const char *source = op->source;
-	size_t n = r->plan->n_steps;
-	int e;
 
 	if (!r->preset || (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_COW) ||
 	    (op->flags & SPEC_OP_RO) || (op->mount_opts & SPEC_MOUNT_RO))
 		return 0;
 	if (!source)
 		source = arena_printf(r->arena, "/proc/self/fd/%lld", (long long)op->fd);
-	e = source ? protect_add_preset(r->host, source, r->dests[index], r->plan, r->err)
-		   : err_oom(r->err);
-	for (; n < r->plan->n_steps; n++) {
-		r->plan->steps[n].origin = r->preset->origin;
-		if (e == 0 && op->kind == SPEC_OP_COW)
-			e = layers_hold(r->plan, r->plan->steps[n].dest, r->plan->steps[n].flags,
-					r->err);
-	}
+	return source ? resolve_add_preset(r, source, r->dests[index]) : err_oom(r->err);
+}
+
+/*
+ * For an overlay whose upper layer is the host's. What only a lower one has comes into that as
+ * soon as it is changed.
+ */
+static int resolve_preset_layers(struct resolve *r, size_t index, const struct plan_layers *layers)
+{
+	int e;
+
+	if (!r->preset || layers->top != PLAN_LAYERS_HOST)
+		return 0;
+	e = resolve_add_preset(r, layers->upper, r->dests[index]);
+	for (size_t i = layers->n_lower; i > 0 && e == 0; i--)
+		e = resolve_add_preset(r, layers->lower[i - 1], r->dests[index]);
 	return e;
 }
 
@@ -318,6 +327,14 @@ static int resolve_mask_listed(struct resolve *r, const char *source, const char
 			return e;
 	}
 	return 0;
+}
+
+static bool resolve_has_dots(const char *path)
+{
+	size_t len = strlen(path);
+
+	return strstr(path, "/../") || str_starts_with(path, "../") ||
+	       (len >= 3 && str_equal(path + len - 3, "/..")) || str_equal(path, "..");
 }
 
 /*
@@ -454,9 +471,11 @@ static int resolve_layers(struct resolve *r, size_t index, struct plan_step *ste
 		.op = index,
 		.driver = r->spec->overlay_driver,
 	};
+	int e;
 
 	step->source = NULL;
-	return layers_choose(&wanted, r->plan, step, r->err);
+	e = layers_choose(&wanted, r->plan, step, r->err);
+	return e < 0 ? e : resolve_preset_layers(r, index, step->layers);
 }
 
 /* One more root of the session: the view's own, or that of a mount below it. */

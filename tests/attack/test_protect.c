@@ -467,6 +467,81 @@ Test(protect, the_preset_holds_views_too)
 	}
 }
 
+/* An overlay whose upper layer is the host's: what is changed is changed there, at once. */
+static void expect_overlay_is_held(const char *driver, bool lower)
+{
+	static const char script[] =
+		"exec 2>/dev/null; cd /p; put() { case $1 in */*) mkdir -p ${1%/*};; esac; "
+		"echo x >> $1 && echo $1; }; for f in .bashrc .ssh/authorized_keys "
+		".config/git/config "
+		".git/hooks/pre-commit .git/hooks/post-commit .git/config .git/commondir "
+		".vscode/tasks.json; do put $f; done; mv .git g && echo git; rm -r .git/hooks && "
+		"echo "
+		"gone; mv .config c && echo config; echo x > src/file; echo end";
+	_autoproject_ struct project p;
+	_autofree_ char *work = NULL, *other = NULL;
+
+	project_make(&p);
+	work = tree_path(p.tree, "work");
+	other = tree_path(p.tree, "other");
+	cr_assert(mkdirat(p.tree, "work", 0700) == 0 && mkdirat(p.tree, "other", 0700) == 0);
+	{
+		_autorun_ struct run_result r =
+			in_usr_with(&p.options, "--overlay-driver", driver, "--overlay-src",
+				    lower ? p.path : other, "--overlay", lower ? other : p.path,
+				    work, "/p", "--protect=dev", SH(script));
+		_autorun_ struct run_result left = run_program(
+			"sh", "-c", "cd \"$1\"; find . ! -type d; find . -type d -empty", "sh",
+			other);
+		_autofree_ char *kept = tree_read(p.tree, "p/.git/config");
+
+		expect_out(r, "end\n");
+		cr_expect_str_eq(kept, "kept\n");
+		cr_expect_str_eq(left.out, lower ? "./src/file\n./.git\n" : ".\n");
+	}
+	cr_expect_not(tree_exists(p.tree, "p/.bashrc"));
+	cr_expect_not(tree_exists(p.tree, "p/.config"));
+	cr_expect_not(tree_exists(p.tree, "p/.vscode"));
+	cr_expect_not(tree_exists(p.tree, "p/.git/hooks/post-commit"));
+	cr_expect_not(tree_exists(p.tree, "p/.git/commondir"));
+}
+
+Test(protect, the_preset_holds_overlays_too)
+{
+	for (int lower = 0; lower < 2; lower++) {
+		expect_overlay_is_held("kernel", lower);
+		if (access("/dev/fuse", R_OK | W_OK) == 0)
+			expect_overlay_is_held("fuse", lower);
+	}
+}
+
+/* Where an overlay is the root of the sandbox, the names in it are the host's: they are pinned too.
+ */
+Test(protect, an_overlay_that_is_the_root_is_no_way_round)
+{
+	static const char script[] =
+		"exec 2>/dev/null; mv /.git /g && mkdir -p /.git/hooks && echo renamed; "
+		"echo end";
+
+	for (int open = 0; open < 2; open++) {
+		_autoproject_ struct project p;
+		_autofree_ char *work = NULL, *other = NULL;
+
+		project_make(&p);
+		work = tree_path(p.tree, "work");
+		other = tree_path(p.tree, "other");
+		cr_assert(mkdirat(p.tree, "work", 0700) == 0 &&
+			  mkdirat(p.tree, "other", 0700) == 0);
+		_autorun_ struct run_result r = run_sbx_with(
+			&p.options, "--overlay-src", other, "--overlay", p.path, work, "/",
+			"--overlay-driver", "kernel", "--ro-bind", "/usr", "/usr", "--symlink",
+			"usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64",
+			"/lib64", "--protect", open ? "/src/file" : "/.git/hooks", SH(script));
+
+		expect_out(r, open ? "renamed\nend\n" : "end\n");
+	}
+}
+
 /* A submodule: its checkout must not be led to another repository, which has hooks. */
 Test(protect, the_preset_holds_submodules_too)
 {

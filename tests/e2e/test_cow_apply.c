@@ -665,6 +665,40 @@ Test(cow_apply, of_its_own_temporary_names_nothing_is_said)
 	}
 }
 
+/* What was applied is the host's, and is not brought back by going on. */
+Test(cow_apply, what_was_applied_is_not_applied_again)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "f=v1\n", "k=keep\n");
+		_autorun_ struct run_result first =
+			cow_run(&site, "echo layer >f; rm k; mkdir d; echo 1 >d/x; chmod 700 .");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result host =
+			run_program("/bin/sh", "-ec",
+				    "cd \"$1\"; echo host >f; echo again >k; rm -r d; chmod 750 .",
+				    "sh", site.path);
+		_autorun_ struct run_result second =
+			cow_run(&site, "cat f; echo *; stat -c %a .; echo g >g");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result after =
+			run_program("/bin/sh", "-ec", "cd \"$1\"; cat f k g; echo *; stat -c %a .",
+				    "sh", site.path);
+
+		expect_success(first);
+		expect_success(apply);
+		expect_success(host);
+		expect_out(second, "host\nf k\n750\n");
+		cr_expect(strstr(diff.out, "/g\n") && !strstr(diff.out, "/f\n"), "%s", diff.out);
+		expect_out(rest, "applied: 1 added, 0 changed, 0 deleted\n");
+		expect_out(after, "host\nagain\ng\nf g k\n750\n");
+		cow_finish(&site);
+	}
+}
+
 /* As README has it: again and again, with no name. Those that were applied are not meant. */
 Test(cow_apply, the_one_that_was_not_applied_is_meant)
 {

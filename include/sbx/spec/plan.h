@@ -377,6 +377,7 @@ struct sbx_plan {
 	const struct sbx_spec *spec; /* borrowed; what it was made from, for who explains it */
 
 	bool bwrap_words;     /* errors are in bubblewrap's words */
+	bool level_prefix;    /* warnings begin with their level */
 	uint64_t namespaces;  /* CLONE_NEW* flags; CLONE_NEWNS always */
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */
