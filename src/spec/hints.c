@@ -339,7 +339,9 @@ static const struct hint hints[] = {
 	{PLAN_STEP_PROTECT, EINVAL, NULL,
 	 "the filesystem cannot rename a file without replacing another, which a placeholder "
 	 "needs;\n"
-	 "make the protected path before"},
+	 "make the protected path before. With --protect-by=overlay: the kernel takes no "
+	 "directory\n"
+	 "with mounts below it and not every filesystem"},
 	{PLAN_STEP_PROTECT, EXDEV, NULL,
 	 "set XDG_STATE_HOME to a directory on the same filesystem, or leave --protect-by=overlay "
 	 "out"},
