@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sbx/base/json.h"
@@ -141,6 +142,8 @@ static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_
 {
 	static const char *const rests[] = {
 		[PATCH_PART] = "",
+		[PATCH_NO_MODE] = ")",
+		[PATCH_NO_XATTRS] = ", attributes)",
 		[PATCH_BINARY] = "  binary, not shown",
 		[PATCH_TOO_LARGE] = "  too large to be shown",
 	};
@@ -153,6 +156,9 @@ static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_
 	sink_puts(d->patch.sink, "# ");
 	diff_put_list(d, &line, e);
 	line.len -= d->colour ? strlen("\033[m\n") : 1;
+	if (rest == PATCH_NO_MODE ||
+	    rest == PATCH_NO_XATTRS) /* the list does not say it of new ones */
+		str_buf_printf(&line, " (mode %o", e->upper.st_mode & 07777);
 	str_buf_puts(&line, rests[rest]);
 	str_buf_puts(&line, d->colour ? "\033[m\n" : "\n");
 	sink_write(d->patch.sink, line.data, line.len);
@@ -311,8 +317,10 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	struct diff d = {.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line};
 	struct sbx_err other; /* what went wrong first is told */
 	struct pager pager;
+	mode_t mask = umask(0);
 	int shown, r = cow_cmd_begin(argc, argv, &cow, err);
 
+	(void)umask(mask);
 	if (r == 0)
 		r = diff_choose_form(&cow.words, &d.form, err);
 	if (r == 0)
@@ -328,6 +336,7 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 				 .out = &d.sink,
 				 .colour = d.colour,
 				 .terminal = d.terminal,
+				 .umask = mask,
 				 .room = line,
 				 .spool = SINK_TO_FD(-1, spool_room)};
 	pager_start(&pager);

@@ -14,8 +14,9 @@
  * name of the host has what it had, or what it is to have.
  *
  * What has a change time later than the beginning of the session was changed by somebody
- * else, except what equals the layer already, which is an earlier try's work, and directories
- * in the journal. A new directory is in the journal before it has its name.
+ * else, except what equals the layer already, which is an earlier try's work, and what the journal
+ * has as an earlier try has left it: directories, and files with several names (journal.c). A
+ * new directory is in the journal before it has its name.
  *
  * Which entries are meant is in apply_choose.c, how they are made in apply_make.c, and how what was
  * made gets its name, many at once, in apply_place.c.
@@ -188,8 +189,10 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	r = cow_journal_hold(&a->journal, &st);
+	cow_journal_note(&a->journal, &st);
 	if (r == 0)
 		r = apply_later(a, APPLY_PLACE, e, -1);
+	apply_note(a, e->host_dir);
 	if (r == 0)
 		*host_fd = take_fd(&fd);
 	return r;
@@ -306,9 +309,10 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 static int apply_refuse_conflicts(const struct apply *a, struct sbx_err *err)
 {
 	int r = err_refuse(err, EBUSY, a->session->id,
-			   "%llu of the entries have changed on the host since the session began; "
+			   "%llu of the entries %s changed on the host since the session began; "
 			   "nothing was applied",
-			   (unsigned long long)a->applied->conflicts);
+			   (unsigned long long)a->applied->conflicts,
+			   a->applied->conflicts == 1 ? "has" : "have");
 
 	err_hint(err, "leave them out with --exclude, or overwrite them with --force");
 	return r;
@@ -317,9 +321,10 @@ static int apply_refuse_conflicts(const struct apply *a, struct sbx_err *err)
 static int apply_refuse_mounted(const struct apply *a, struct sbx_err *err)
 {
 	int r = err_refuse(err, EBUSY, a->session->id,
-			   "%llu of the entries cannot be replaced, as they are mounted; nothing "
-			   "was applied",
-			   (unsigned long long)a->applied->mounted);
+			   "%llu of the entries cannot be replaced, as %s mounted; nothing was "
+			   "applied",
+			   (unsigned long long)a->applied->mounted,
+			   a->applied->mounted == 1 ? "it is" : "they are");
 
 	err_hint(err, "unmount them, and mount them again afterwards, or leave them out with "
 		      "--exclude");
@@ -373,7 +378,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		.session = session, .options = options, .applied = ret_applied, .root_fd = -1};
 	_autoarena_ struct arena arena;
 	sigset_t before;
-	int r;
+	int r, closed;
 
 	arena_init(&arena);
 	r = cow_mounts_read(session, &arena, &a.mounts);
@@ -402,9 +407,11 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		r = apply_walk(&a, true, err);
 		apply_release_signals(&a, &before);
 	}
+	closed = cow_journal_close(&a.journal);
+	if (r == 0 && closed < 0)
+		r = err_system(err, -closed, session->dir, "cannot write the journal");
 	if (r == 0 && !options->dry_run)
 		r = apply_mark_done(&a, err);
-	cow_journal_close(&a.journal);
 	cow_sync_close(&a.sync);
 	apply_links_finish(&a);
 	return r;

@@ -30,18 +30,6 @@ static int apply_exchange(int dir_fd, const char *one, const char *other)
 	return syscall(SYS_renameat2, dir_fd, one, dir_fd, other, RENAME_EXCHANGE) < 0 ? -errno : 0;
 }
 
-/* What lies under the temporary name: a killed try's, or what was replaced. */
-int apply_clear(const struct apply *a, int dir_fd)
-{
-	struct stat st;
-
-	if (fstatat(dir_fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (S_ISDIR(st.st_mode))
-		return cow_remove_tree(dir_fd, a->name);
-	return unlinkat(dir_fd, a->name, 0) < 0 ? -errno : 0;
-}
-
 /* Return: 0, or -errno where names can be neither made nor removed in a directory of the host. */
 int apply_check_dir(int dir_fd)
 {
@@ -66,34 +54,44 @@ int apply_prepare(struct apply *a, int dir_fd)
 	return r < 0 ? r : apply_clear(a, dir_fd);
 }
 
+static int apply_place_over(const struct apply *a, const struct cow_entry *e)
+{
+	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+}
+
 /* What has come to be there since it was looked at stays. */
 static int apply_place_new(const struct apply *a, const struct cow_entry *e)
 {
 	if (sys_rename_noreplace(e->host_dir, a->name, e->host_dir, e->name) == 0)
 		return 0;
-	if (errno != EINVAL) /* not every filesystem can */
-		return -errno;
-	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+	/* Not every filesystem can. */
+	return errno == EINVAL ? apply_place_over(a, e) : -errno;
 }
 
 /* From the temporary name to its own; a directory there is taken away. */
-static int apply_place(const struct apply *a, const struct cow_entry *e)
+static int apply_place(struct apply *a, const struct cow_entry *e)
 {
+	_autoclose_ int old = e->has_host ? apply_watch(a, e->host_dir, e->name, &e->host) : -1;
 	int r;
 
 	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode))) {
 		r = apply_exchange(e->host_dir, a->name, e->name);
-		return r < 0 ? r : apply_clear(a, e->host_dir);
+		if (r == 0)
+			r = apply_clear(a, e->host_dir);
+	} else if (!e->has_host && !a->options->force) {
+		r = apply_place_new(a, e);
+	} else {
+		r = apply_place_over(a, e);
 	}
-	if (!e->has_host && !a->options->force)
-		return apply_place_new(a, e);
-	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+	apply_note(a, old);
+	apply_note_name(a, e->host_dir, e->name);
+	return r;
 }
 
-static int apply_remove(const struct apply *a, const struct cow_entry *e)
+static int apply_remove(struct apply *a, const struct cow_entry *e)
 {
 	if (!S_ISDIR(e->host.st_mode))
-		return unlinkat(e->host_dir, e->name, 0) < 0 ? -errno : 0;
+		return apply_unlink(a, e->host_dir, e->name, &e->host);
 	if (renameat(e->host_dir, e->name, e->host_dir, a->name) < 0)
 		return -errno;
 	return apply_clear(a, e->host_dir);
@@ -166,7 +164,7 @@ static int apply_look_again(const struct apply *a, const struct cow_entry *e)
 	if (fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return st.st_ino == e->host.st_ino && st.st_dev == e->host.st_dev &&
-			       (!apply_is_later(a, &st) || cow_journal_has(&a->journal, &st) ||
+			       (!apply_is_others(a, &st) ||
 				(st.st_ctim.tv_sec == e->host.st_ctim.tv_sec &&
 				 st.st_ctim.tv_nsec == e->host.st_ctim.tv_nsec))
 		       ? 0
@@ -201,8 +199,9 @@ static int apply_do_finish(struct apply *a, struct apply_op *op)
 		r = cow_journal_add(&a->journal, &st);
 		if (r == 0)
 			r = apply_set_all(a, &op->entry, op->fd);
+		apply_note(a, op->fd);
 	}
-	if (r == 0 && !cow_journal_has(&a->journal, &st)) {
+	if (r == 0 && !cow_journal_knows(&a->journal, &st)) {
 		defs_cleanup_fd(&op->fd);
 		op->fd = -1;
 	}
@@ -219,9 +218,12 @@ static int apply_do(struct apply *a, struct apply_op *op)
 	switch (op->kind) {
 	case APPLY_PLACE:
 		r = apply_place(a, e);
+		apply_note(a, e->host_dir);
 		return r < 0 ? r : apply_note_link(a, e);
 	case APPLY_REMOVE:
-		return apply_remove(a, e);
+		r = apply_remove(a, e);
+		apply_note(a, e->host_dir);
+		return r;
 	case APPLY_FINISH:
 		return apply_do_finish(a, op);
 	}
@@ -268,7 +270,7 @@ static size_t apply_do_all(struct apply *a, int *ret_failure)
  */
 int apply_flush(struct apply *a, struct sbx_err *err)
 {
-	int results[APPLY_OPS_MAX] = {0}, r = 0;
+	int results[APPLY_OPS_MAX] = {0}, r = 0, settled;
 	size_t done = a->n_ops ? apply_do_all(a, &r) : 0;
 
 	if (r < 0)
@@ -284,6 +286,9 @@ int apply_flush(struct apply *a, struct sbx_err *err)
 	for (size_t i = 0; i < done && r == 0; i++)
 		if (results[i] < 0)
 			r = apply_fail(a, &a->ops[i].entry, -results[i], err);
+	settled = cow_journal_settle(&a->journal);
+	if (r == 0 && settled < 0 && a->n_ops)
+		r = apply_fail(a, &a->ops[a->n_ops - 1].entry, -settled, err);
 	for (size_t i = 0; i < a->n_ops; i++)
 		apply_op_finish(&a->ops[i]);
 	a->n_ops = 0;
@@ -320,9 +325,8 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 	if (r < 0)
 		return r;
 	r = apply_prepare(a, e->host_dir);
-	/* To take a name away changes the file that has others. */
-	if (r == 0 && e->has_host && !S_ISDIR(e->host.st_mode) && e->host.st_nlink > 1)
-		r = cow_journal_add(&a->journal, &e->host);
+	if (r == 0)
+		r = apply_hold_file(a, e);
 	if (r == 0 && (e->changes & COW_REMOVED)) {
 		r = apply_later(a, APPLY_REMOVE, e, -1);
 	} else if (r == 0) {
@@ -331,6 +335,7 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 			r = apply_later(a, APPLY_PLACE, e, take_fd(&fd));
 		if (r < 0)
 			(void)apply_clear(a, e->host_dir);
+		apply_note(a, e->host_dir);
 	}
 	return r < 0 ? apply_fail(a, e, -r, err) : 0;
 }

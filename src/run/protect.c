@@ -321,7 +321,7 @@ static int protect_pass(struct protect *p, const char *name, bool is_last, int *
 	if (!S_ISDIR(file.mode)) {
 		if (p->step->within)
 			return PROTECT_SKIP;
-		return err_refuse(err, ENOTDIR, p->step->dest, "something above is no directory");
+		return err_system(err, ENOTDIR, p->step->dest, "cannot be followed");
 	}
 	r = protect_pin(p, &file, fd);
 	if (r == 0)

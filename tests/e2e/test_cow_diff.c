@@ -453,6 +453,64 @@ Test(cow_diff, colours_and_pager_on_a_terminal)
 	cow_finish(&site);
 }
 
+/* What git would not give a new file is said, and a name that ends in a space stays one. */
+Test(cow_diff, what_a_patch_lacks_of_new_files_is_named)
+{
+	struct cow_site site;
+	char expected[2048];
+
+	cow_start(&site, "kernel", "a=a\n", "to -> a");
+	_autorun_ struct run_result run = cow_run(
+		&site,
+		"umask 022; echo 1 >plain; echo 1 >run; chmod 755 run; echo 1 >secret; "
+		"chmod 600 secret; echo 1 >su; chmod 4755 su; echo 1 >x; python3 -c 'import os; "
+		"os.setxattr(\"x\", \"user.x\", b\"1\")'; echo 1 >'end '; rm to; echo 1 >to; "
+		"chmod 640 to");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result said = run_argv(
+		&options,
+		(const char *const[]){"/bin/sh", "-c",
+				      "umask 022; \"$1\" diff --patch s | grep -E '^# |/end '",
+				      "sh", sbx_program(), NULL});
+	const char *p = site.path;
+
+	expect_success(run);
+	snprintf(expected, sizeof(expected),
+		 "diff --git \"a/end \" \"b/end \"\n+++ \"b/end \"\t\n"
+		 "# A  %s/secret (mode 600)\n# A  %s/su (mode 4755)\n"
+		 "# T  %s/to (link -> file) (mode 640)\n# A  %s/x (mode 644, attributes)\n",
+		 p, p, p, p);
+	expect_out(said, expected);
+	cow_finish(&site);
+}
+
+/* Ctrl-C is for the pager, which is waited for. */
+Test(cow_diff, a_pager_that_is_interrupted_is_waited_for)
+{
+	static const char pager[] = "SBX_PAGER=trap 'echo interrupted' INT; cat >/dev/null; "
+				    "echo shown; while ! read x </dev/tty; do :; done; echo out:$x";
+	struct cow_site site;
+	struct session session;
+	struct run_result r;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+	const char *env[] = {
+		site.place.env[0], site.place.env[1], site.place.env[2], "TERM=xterm", pager, NULL};
+
+	expect_success(run);
+	session_sbx(&session, &((struct run_options){.env = env, .pty = true}), "diff", "s");
+	cr_expect(session_expect(&session, "shown"));
+	session_send(&session, "\003");
+	cr_expect(session_expect(&session, "interrupted"));
+	session_send(&session, "x\n");
+	cr_expect(session_expect(&session, "out:x"));
+	r = session_finish(&session);
+	expect_success(r);
+	run_result_finish(&r);
+	cow_finish(&site);
+}
+
 /* Who reads a part has had enough: that is no failure. */
 Test(cow_diff, a_reader_that_leaves)
 {
@@ -470,6 +528,28 @@ Test(cow_diff, a_reader_that_leaves)
 
 	expect_success(run);
 	expect_out(head, "1\n");
+	cow_finish(&site);
+}
+
+/* Where nobody can read there is a failure. */
+Test(cow_diff, a_closed_standard_output)
+{
+	static const char *const verbs[] = {"diff",	"diff --patch", "diff --json",
+					    "apply -n", "sessions",	"prune --older-than 0"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct run_options options = {.env = site.place.env};
+		const char *const argv[] = {"/bin/sh", "-c", "\"$1\" $2 >&-", "sh", sbx_program(),
+					    verbs[i],  NULL};
+		_autorun_ struct run_result r = run_argv(&options, argv);
+
+		expect_failure(r, 1, "stdout: cannot write");
+	}
 	cow_finish(&site);
 }
 
