@@ -142,7 +142,8 @@ static int protect_check_deleted(const struct protect *p, const char *name, int 
 	r = err_refuse(err, EEXIST, p->step->dest,
 		       "is deleted in the layer that is written to, and what holds its name would "
 		       "undo that");
-	err_hint(err, "make it again, in a launch without --protect, or leave --protect out");
+	err_hint(err,
+		 "make it again, in a launch that does not protect it, or leave it unprotected");
 	return r;
 }
 
@@ -157,7 +158,7 @@ static int protect_check_layered(const struct protect *p, const char *name, int 
 	r = err_refuse(err, EINVAL, p->step->dest,
 		       "does not exist, and no overlay can be put over its directory, which is one "
 		       "already");
-	err_hint(err, "leave --protect-by=overlay out, or make the protected path before");
+	err_hint(err, "make the protected path before, or have a placeholder hold it");
 	return r;
 }
 

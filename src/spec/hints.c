@@ -365,7 +365,9 @@ static const struct hint hints[] = {
 	{PLAN_STEP_PROTECT, EINVAL, NULL,
 	 "the filesystem cannot rename a file without replacing another, which a placeholder "
 	 "needs;\n"
-	 "make the protected path before"},
+	 "make the protected path before. With --protect-by=overlay: the kernel takes no "
+	 "directory\n"
+	 "with mounts below it and not every filesystem"},
 	{PLAN_STEP_PROTECT, ENOTDIR, NULL,
 	 "a name in front of the last is that of a file; protect the file, or correct the path"},
 	{PLAN_STEP_PROTECT, ELOOP, NULL,
