@@ -444,9 +444,13 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	if (busy && ret->lost)
 		return cow_session_refuse_gone(ret, err);
 	/* Who had the lock may have removed it all; who removes it does that with the lock. */
-	if (!busy && !ret->lost && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? cow_session_refuse_gone(ret, err)
-				       : err_system(err, errno, dir, "cannot look at the session");
+	if (!busy && !ret->lost && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+		r = errno == ENOENT ? cow_session_refuse_gone(ret, err)
+				    : err_system(err, errno, dir, "cannot look at the session");
+		if (r == -ENOENT && ret->lock_made)
+			(void)unlinkat(ret->dir_fd, "lock", 0);
+		return r;
+	}
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
@@ -561,16 +565,23 @@ int cow_remove_tree(int dir_fd, const char *name)
  */
 static void cow_session_remove_last(struct cow_session *session)
 {
+	bool has_lock = true;
+
 	for (int i = 0; i < COW_REMOVE_TRIES; i++) {
-		(void)unlinkat(session->dir_fd, "lock", 0);
+		if (has_lock)
+			(void)unlinkat(session->dir_fd, "lock", 0);
 		if (dirs_unmake(session->dir, session->made))
 			return;
 		defs_cleanup_fd(&session->lock_fd);
 		session->lock_fd = openat(session->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		if (session->lock_fd < 0 || dirs_lock(session->lock_fd, COW_LOCK_MS) < 0 ||
-		    cow_session_has_lock(session) <= 0 ||
+		if (session->lock_fd < 0) { /* he may have removed it by now */
+			(void)dirs_unmake(session->dir, session->made);
+			return;
+		}
+		if (dirs_lock(session->lock_fd, COW_LOCK_MS) < 0 ||
 		    faccessat(session->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return;
+		has_lock = cow_session_has_lock(session) > 0;
 	}
 }
 

@@ -134,10 +134,16 @@ static int cow_knows_part(int dir_fd, const char *name)
 	return S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
+/* And what is there only with a record (cow/held.c). */
+static int cow_knows_root_entry(int dir_fd, const char *name)
+{
+	return cow_knows_root_name(dir_fd, name) || str_equal(name, "held");
+}
+
 /* Is it a directory as sbx makes one for a root? Return: 1, 0 or -errno. */
 int cow_session_is_root(int dir_fd, const char *name)
 {
-	return cow_has_only(dir_fd, name, cow_knows_root_name);
+	return cow_has_only(dir_fd, name, cow_knows_root_entry);
 }
 
 /* Return: enum cow_place, or -errno. */

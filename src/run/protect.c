@@ -142,7 +142,8 @@ static int protect_check_deleted(const struct protect *p, const char *name, int 
 	r = err_refuse(err, EEXIST, p->step->dest,
 		       "is deleted in the layer that is written to, and what holds its name would "
 		       "undo that");
-	err_hint(err, "make it again, in a launch without --protect, or leave --protect out");
+	err_hint(err,
+		 "make it again, in a launch that does not protect it, or leave it unprotected");
 	return r;
 }
 
@@ -157,7 +158,7 @@ static int protect_check_layered(const struct protect *p, const char *name, int 
 	r = err_refuse(err, EINVAL, p->step->dest,
 		       "does not exist, and no overlay can be put over its directory, which is one "
 		       "already");
-	err_hint(err, "leave --protect-by=overlay out, or make the protected path before");
+	err_hint(err, "make the protected path before, or have a placeholder hold it");
 	return r;
 }
 
@@ -320,7 +321,7 @@ static int protect_pass(struct protect *p, const char *name, bool is_last, int *
 	if (!S_ISDIR(file.mode)) {
 		if (p->step->within)
 			return PROTECT_SKIP;
-		return err_refuse(err, ENOTDIR, p->step->dest, "something above is no directory");
+		return err_system(err, ENOTDIR, p->step->dest, "cannot be followed");
 	}
 	r = protect_pin(p, &file, fd);
 	if (r == 0)

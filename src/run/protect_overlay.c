@@ -179,7 +179,7 @@ static int overlay_refuse_work(const struct protect *p, bool within, const char 
 		       "outside of that");
 	err_hint(err,
 		 "set XDG_STATE_HOME to a directory on the same filesystem that is not in %s,\n"
-		 "make the protected path before, or leave --protect-by=overlay out",
+		 "make the protected path before, or have a placeholder hold it",
 		 host);
 	return r;
 }
@@ -296,17 +296,6 @@ static int overlay_protect_again(const struct protect *p, struct sbx_err *err)
 	return 0;
 }
 
-static int overlay_refuse_mount(int number, const char *dest, struct sbx_err *err)
-{
-	int r = err_system(err, number, dest, "cannot mount an overlay over its directory");
-
-	if (number == EINVAL)
-		err_hint(err, "the kernel takes no directory with mounts below it, and not every "
-			      "filesystem;\nmake the protected path before, or leave "
-			      "--protect-by=overlay out");
-	return r;
-}
-
 static int overlay_make_layer(const struct protect *p, const char *name, int upper, int *ret_fd)
 {
 	struct run_context *ctx = p->ctx;
@@ -362,7 +351,7 @@ int protect_overlay(struct protect *p, const char *name, const char *host, struc
 	if (r == 0)
 		r = overlay_mount(&layers, attrs, &mount);
 	if (r < 0)
-		return overlay_refuse_mount(-r, dest, err);
+		return err_system(err, -r, dest, "cannot mount an overlay over its directory");
 	if (sys_move_mount(mount, "", p->dir_fd, "",
 			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_system(err, errno, dest, "cannot put the overlay over its directory");

@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
@@ -22,6 +25,7 @@
 #include "sbx/spec/session.h"
 #include "sbx/spec/sockets.h"
 #include "sbx/spec/sockets_walk.h"
+#include "sbx/spec/wide.h"
 
 /* ---- filesystem ---- */
 
@@ -302,6 +306,30 @@ static int resolve_preset_layers(struct resolve *r, size_t index, const struct p
 	for (size_t i = layers->n_lower; i > 0 && e == 0; i--)
 		e = resolve_add_preset(r, layers->lower[i - 1], r->dests[index]);
 	return e;
+}
+
+/*
+ * What may be missing below the home is hidden where it really lies, too: a link on the way may not
+ * be shown inside, when what it leads to is.
+ */
+static int resolve_mask_really(struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+	const char *dest = r->dests[index];
+	char real[PATH_MAX];
+	struct plan_step *step;
+
+	if (!(op->flags & SPEC_OP_TRY) || !r->host->home || !path_is_below(dest, r->host->home) ||
+	    access(dest, F_OK) < 0 || !realpath(dest, real) || str_equal(dest, real) ||
+	    path_is_root(real))
+		return 0;
+	step = resolve_add(r, PLAN_STEP_MASK, op->option);
+	if (!step)
+		return err_oom(r->err);
+	step->origin = op->origin;
+	step->flags = PLAN_STEP_TRY;
+	step->dest = arena_dup(r->arena, real);
+	return step->dest ? 0 : err_oom(r->err);
 }
 
 /* Where PID 1 cannot get at a socket, nor can a command that has no other id than it. */
@@ -645,9 +673,13 @@ static int resolve_op(struct resolve *r, size_t index)
 		if (e < 0)
 			return e;
 	}
+	if (op->kind == SPEC_OP_MASK)
+		return resolve_mask_really(r, index);
 	if (op->kind == SPEC_OP_BIND) {
-		int e = resolve_mask_sockets(r, index, step);
+		int e = wide_check(r->spec, index, r->host, r->plan, r->err);
 
+		if (e == 0)
+			e = resolve_mask_sockets(r, index, step);
 		if (e < 0)
 			return e;
 	}

@@ -542,6 +542,48 @@ Test(protect, an_overlay_that_is_the_root_is_no_way_round)
 	}
 }
 
+/* A variable has moved what is run later: to where it says, and to where it may be looked for too.
+ */
+Test(protect, the_preset_follows_variables)
+{
+	static const char script[] =
+		"exec 2>/dev/null; cd /p; put() { mkdir -p ${1%/*}; echo x >> $1 && echo $1; }; "
+		"for f in cfg/git/config cfg/fish/config.fish cfg/autostart/x.desktop "
+		"cfg/environment.d/x.conf cfg/sbx/profiles/agent data/systemd/user/x.service "
+		"zsh/.zshrc .config/fish/config.fish .local/bin/ls bin/ls; do put $f; done; "
+		"mv cfg c && echo moved; echo end";
+	static const char *const variables[][2] = {
+		{"XDG_CONFIG_HOME", "cfg"}, {"XDG_DATA_HOME", "data"}, {"ZDOTDIR", "zsh"}};
+	_autoproject_ struct project p, q;
+
+	project_make(&p);
+	project_make(&q);
+	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+		_autofree_ char *value = NULL;
+
+		cr_assert(asprintf(&value, "%s/%s", p.path, variables[i][1]) > 0);
+		cr_assert_eq(setenv(variables[i][0], value, 1), 0);
+	}
+	{
+		const struct run_options moved = {.env = NULL};
+		_autorun_ struct run_result open = in_project(&q, SH(script));
+
+		cr_assert_eq(setenv("XDG_RUNTIME_DIR", p.runtime, 1), 0);
+		cr_assert_eq(setenv("HOME", p.path, 1), 0);
+		_autorun_ struct run_result r =
+			in_usr_with(&moved, "--bind", p.path, "/p", "--protect=dev", SH(script));
+
+		expect_out(open,
+			   "cfg/git/config\ncfg/fish/config.fish\ncfg/autostart/x.desktop\n"
+			   "cfg/environment.d/x.conf\ncfg/sbx/profiles/agent\n"
+			   "data/systemd/user/x.service\nzsh/.zshrc\n.config/fish/config.fish\n"
+			   ".local/bin/ls\nbin/ls\nmoved\nend\n");
+		expect_out(r, "end\n");
+	}
+	cr_expect_not(tree_exists(p.tree, "p/cfg"));
+	cr_expect_not(tree_exists(p.tree, "p/bin"));
+}
+
 /* A submodule: its checkout must not be led to another repository, which has hooks. */
 Test(protect, the_preset_holds_submodules_too)
 {

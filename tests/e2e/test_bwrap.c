@@ -320,3 +320,25 @@ Test(bwrap, a_missing_file_is_made_below_a_writable_bind)
 	expect_success(r);
 	cr_expect(tree_exists(tree, "work/.hidden"));
 }
+
+/* A command that is the program itself is bubblewrap to its callers, too. */
+Test(bwrap, is_itself_when_its_command_leads_back_to_it)
+{
+	static const char *const env[] = {"PATH=/usr/bin:/bin", "KEPT=kept", NULL};
+	const struct run_options options = {.env = env};
+	_autorun_ struct run_result version =
+		run_bwrap_with(&options, "--dev-bind", "/", "/", "/proc/self/exe", "--version");
+	_autorun_ struct run_result nested = run_bwrap_with(
+		&options, "--dev-bind", "/", "/", "--", "/proc/self/exe", "--dev-bind", "/", "/",
+		SH("echo $KEPT; grep Seccomp: /proc/$$/status"));
+	_autorun_ struct run_result fails =
+		run_bwrap("--dev-bind", "/", "/", "/proc//self/exe", "--no-such");
+	_autorun_ struct run_result named =
+		run_bwrap("--dev-bind", "/", "/", "--argv0", "sbx", "/proc/self/exe", "version");
+
+	expect_out(version, "bubblewrap 0.11.1\n");
+	expect_out(nested, "kept\nSeccomp:\t0\n");
+	cr_expect_eq(fails.status, 1);
+	cr_expect(strstr(fails.err, "bwrap: "), "%s", fails.err);
+	cr_expect(strstr(named.out, "sbx "), "%s%s", named.out, named.err);
+}

@@ -461,6 +461,24 @@ Test(protect, places_that_are_read_only_or_the_sandboxs_own)
 	cr_expect_not(tree_exists(p.tree, "p/new"));
 }
 
+Test(protect, a_way_that_leads_nowhere_has_a_remedy)
+{
+	_autoplace_ struct place p;
+
+	place_make(&p);
+	cr_assert_eq(symlinkat("loop", p.tree, "p/loop"), 0);
+	{
+		_autorun_ struct run_result file =
+			in_place(&p, "--protect", "/p/old/n", "--", "true");
+		_autorun_ struct run_result loop =
+			in_place(&p, "--protect", "/p/loop", "--", "true");
+
+		expect_failure(file, 125, "Not a directory");
+		expect_failure(file, 125, "protect the file");
+		expect_failure(loop, 125, "lead in a circle");
+	}
+}
+
 Test(protect, a_later_operation_may_not_cover_it)
 {
 	_autoplace_ struct place p;

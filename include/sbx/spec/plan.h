@@ -285,6 +285,7 @@ enum { PLAN_NET_ARGS_MAX = 16 };
 struct plan_share {
 	const char *name;
 	const char *key;    /* what all must have asked for alike; "": no internet */
+	const char *host;   /* --hostname of the member; "": none */
 	const char *helper; /* absolute path of slirp4netns; NULL: no internet */
 	const char *dirs[PLAN_RECORD_DIRS]; /* where such networks are recorded, see box_dirs */
 	struct plan_map uid_map, gid_map;   /* of the user namespace above its members */
@@ -358,13 +359,14 @@ struct plan_limits {
 	const char *busctl;  /* SCOPE: absolute path */
 	const char *address; /* SCOPE: of its bus */
 	const char *not_own; /* SCOPE: why the first way is not gone */
-	const char *remedy;  /* SCOPE: where that fails, too */
+	const char *remedy;  /* SCOPE: where that fails, too; NONE: what to do, or NULL */
 	bool try;	     /* --limits=try: what cannot be had is done without */
 	const char *without; /* then: why there are none; else NULL */
 };
 
-/* The topic of what is said without being asked. */
+/* The topics of what is said without being asked. */
 #define PLAN_REMARK_PASSED "passed over"
+#define PLAN_REMARK_WIDE "warning"
 
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {
