@@ -6,6 +6,7 @@
  *     lock      locked (flock) while a sandbox uses it, or a verb changes something
  *     applied   made when all of it has been applied
  *     journal   of an apply: the directories of the host that it has changed
+ *     removals  of an apply: the directories of the host that it takes away
  *     N/upper   what was changed in root N, as overlayfs or fuse-overlayfs keeps it
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own
@@ -82,6 +83,7 @@ void cow_session_abandon(struct cow_session *session);
 int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
+int cow_remove_found(int found, int dir_fd, const char *name);
 int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
 			  int *ret_host, struct sbx_err *err);
 int cow_session_open_base(const struct cow_session *session, size_t index, int *ret_base,
