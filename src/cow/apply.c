@@ -15,12 +15,13 @@
  *
  * Who else may rename in a directory can exchange what is there at any moment, also with what only
  * the caller may enter. So what was opened counts and not its name: a directory is removed if it
- * is the one that was to go (removals.c) and has nothing later in it when it has lost its name, and of
- * any other only what has a temporary name; and a new one that is not new is not filled.
+ * is the one that was to go (removals.c) and has nothing later in it when it has lost its name, and
+ * of any other only what has a temporary name; and a new one that is not new is not filled.
  *
  * What has a change time later than the beginning of the session was changed by somebody
- * else, except what equals the layer already, which is an earlier try's work, and directories
- * in the journal. A new directory is in the journal before it has its name.
+ * else, except what equals the layer already, which is an earlier try's work, and what the journal
+ * has as an earlier try has left it: directories, and files with several names (journal.c). A
+ * new directory is in the journal before it has its name.
  *
  * Which entries are meant is in apply_choose.c, how they are made in apply_make.c, and how what was
  * made gets its name, many at once, in apply_place.c.
@@ -227,8 +228,10 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 	if (r <= 0)
 		return r < 0 ? r : -ESTALE;
 	r = cow_journal_hold(&a->journal, &a->made);
+	cow_journal_note(&a->journal, &a->made);
 	if (r == 0)
 		r = apply_later(a, APPLY_PLACE, e, -1);
+	apply_note(a, e->host_dir);
 	if (r == 0)
 		*host_fd = take_fd(&fd);
 	return r;
@@ -413,7 +416,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		.session = session, .options = options, .applied = ret_applied, .root_fd = -1};
 	_autoarena_ struct arena arena;
 	sigset_t before;
-	int r;
+	int r, closed;
 
 	arena_init(&arena);
 	r = cow_mounts_read(session, &arena, &a.mounts);
@@ -443,9 +446,11 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		r = apply_walk(&a, true, err);
 		apply_release_signals(&a, &before);
 	}
+	closed = cow_journal_close(&a.journal);
+	if (r == 0 && closed < 0)
+		r = err_system(err, -closed, session->dir, "cannot write the journal");
 	if (r == 0 && !options->dry_run)
 		r = apply_mark_done(&a, err);
-	cow_journal_close(&a.journal);
 	cow_removals_close(&a.removals);
 	cow_sync_close(&a.sync);
 	apply_links_finish(&a);

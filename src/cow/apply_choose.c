@@ -148,14 +148,6 @@ uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
 
 /* ---- what has changed on the host ---- */
 
-bool apply_is_later(const struct apply *a, const struct stat *st)
-{
-	const struct timespec *began = &a->session->began;
-
-	return st->st_ctim.tv_sec > began->tv_sec ||
-	       (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec > began->tv_nsec);
-}
-
 /*
  * Is it a mark of somebody's overlay, which was not shown to the command: a device 0/0, or where
  * the kernel has read the host's files, an empty file with an attribute?
@@ -188,7 +180,7 @@ bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned
 		if (path_is_dots(e->d_name))
 			continue;
 		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			(apply_is_later(a, &st) && !cow_journal_has(&a->journal, &st)) ||
+			apply_is_others(a, &st) ||
 			(a->unshown = apply_is_unshown(a, fd, e->d_name, &st)) ||
 			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
 	}
@@ -197,17 +189,10 @@ bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned
 	return later;
 }
 
-bool apply_is_others(const struct apply *a, const struct stat *st)
-{
-	return apply_is_later(a, st) && !cow_journal_has(&a->journal, st);
-}
-
 static bool apply_entry_is_later(struct apply *a, const struct cow_entry *e)
 {
 	if (!e->has_host)
 		return false;
-	/* A file with several names, one of which was taken away or added by us, is in the journal.
-	 */
 	return apply_is_others(a, &e->host) ||
 	       (a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host)) ||
 	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));

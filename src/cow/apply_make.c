@@ -143,12 +143,15 @@ static int apply_make_link(struct apply *a, const struct cow_entry *e,
 	struct stat st;
 	_autoclose_ int fd = apply_open_link(a, link, &st);
 	char path[32];
+	bool made;
 
 	if (fd < 0 || cow_journal_add(&a->journal, &st) < 0)
 		return 0;
 	a->made = st;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
+	made = linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
+	apply_note(a, fd);
+	return made;
 }
 
 /* ---- make ---- */
@@ -295,11 +298,13 @@ static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int 
 	int r = e->depth > 0 || (e->changes & COW_XATTRS)
 			? cow_xattr_copy(e->upper_dir, e->name, fd, a->options->allow_setid)
 			: 0;
+	struct stat made = *has;
 
 	if (r <= 0)
 		return r;
 	apply_tell_attributes(a, e);
-	return cow_journal_add(&a->journal, has);
+	made.st_mtim = e->upper.st_mtim; /* as it will be */
+	return cow_journal_add(&a->journal, &made);
 }
 
 /* Owner, attributes, permissions, times: in this order, as each may change what was before. */

@@ -34,93 +34,6 @@ static int apply_exchange(int dir_fd, const char *one, const char *other)
 	return syscall(SYS_renameat2, dir_fd, one, dir_fd, other, RENAME_EXCHANGE) < 0 ? -errno : 0;
 }
 
-/*
- * In a new directory that has no name of its own yet everything has a temporary one. What has
- * another is not an apply's.
- */
-static int apply_clear_made(const struct apply *a, int dir_fd, const char *name, unsigned depth)
-{
-	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
-	while (r == 0 && (errno = 0, e = readdir(dir))) {
-		if (!str_starts_with(e->d_name, a->temporary) || unlinkat(fd, e->d_name, 0) == 0)
-			continue;
-		r = errno != EISDIR	       ? -errno
-		    : depth < APPLY_SCAN_DEPTH ? apply_clear_made(a, fd, e->d_name, depth + 1)
-					       : -ELOOP;
-	}
-	if (r == 0)
-		r = -errno;
-	(void)closedir(dir);
-	return r < 0 ? r : unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
-}
-
-/*
- * A directory of the host that was renamed to be removed: nobody comes to what is in it by its name
- * any more, and what somebody has put there before is seen now.
- *
- * Return: 0, -ESTALE there is something later in it, or -errno.
- */
-static int apply_let_go(struct apply *a, int found, const struct cow_removal *removal)
-{
-	if (!removal->goes && !a->options->force && apply_tree_is_later(a, found, ".", 0))
-		return -ESTALE;
-	return removal->goes ? 0 : cow_removals_let_go(&a->removals, removal);
-}
-
-static int apply_find_dir(int dir_fd, const char *name)
-{
-	return cow_open(dir_fd, name, O_PATH | O_DIRECTORY);
-}
-
-/* Under the temporary name: an apply's only where it made it, or has noted that it goes. */
-static int apply_clear_dir(struct apply *a, int dir_fd)
-{
-	_autoclose_ int found = apply_find_dir(dir_fd, a->name);
-	struct cow_removal removal;
-	int r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
-
-	if (r == 0)
-		r = cow_removals_find(&a->removals, &removal);
-	if (r == 0)
-		return apply_clear_made(a, dir_fd, a->name, 0);
-	if (r > 0)
-		r = apply_let_go(a, found, &removal);
-	return r < 0 ? r : cow_remove_found(found, dir_fd, a->name);
-}
-
-/*
- * What lies under the temporary name: a killed try's. In a directory that others may write to it
- * can be anything, by their doing; what is taken away by name is never more than what they could
- * take away themselves, which is no directory with something in it.
- */
-int apply_clear(struct apply *a, int dir_fd)
-{
-	struct stat st;
-
-	if (fstatat(dir_fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (S_ISDIR(st.st_mode))
-		return apply_clear_dir(a, dir_fd);
-	return unlinkat(dir_fd, a->name, 0) < 0 ? -errno : 0;
-}
-
-/* The same before the name is used. */
-int apply_make_way(struct apply *a, int dir_fd)
-{
-	int r = apply_clear(a, dir_fd);
-
-	a->in_the_way = r < 0;
-	return r;
-}
-
 /* Return: 0, or -errno where names can be neither made nor removed in a directory of the host. */
 int apply_check_dir(int dir_fd)
 {
@@ -177,7 +90,7 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 		if (st.st_ino != e->host.st_ino || st.st_dev != e->host.st_dev)
 			return -ESTALE;
 		*ret_goes = true;
-		return unlinkat(e->host_dir, a->name, 0) < 0 ? -errno : 0;
+		return apply_unlink(a, e->host_dir, a->name, &st);
 	}
 	found = apply_find_dir(e->host_dir, a->name);
 	r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
@@ -188,7 +101,7 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 	if (r < 0)
 		return r;
 	*ret_goes = true;
-	return cow_remove_found(found, e->host_dir, a->name);
+	return apply_remove_dir(a, found, e->host_dir);
 }
 
 /* Who may rename there can have put another thing under the temporary name. Return: 0 or -errno. */
@@ -221,15 +134,20 @@ static int apply_place_instead(struct apply *a, const struct apply_op *op)
 static int apply_place(struct apply *a, const struct apply_op *op)
 {
 	const struct cow_entry *e = &op->entry;
+	_autoclose_ int old = e->has_host ? apply_watch(a, e->host_dir, e->name, &e->host) : -1;
 	int r;
 
 	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode)))
-		return apply_place_instead(a, op);
-	if (!e->has_host && !a->options->force)
+		r = apply_place_instead(a, op);
+	else if (!e->has_host && !a->options->force)
 		r = apply_place_new(e->host_dir, a->name, e->name);
 	else
 		r = renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
-	return r < 0 ? r : apply_is_placed(op);
+	if (r == 0)
+		r = apply_is_placed(op);
+	apply_note(a, old);
+	apply_note_name(a, e->host_dir, e->name);
+	return r;
 }
 
 static int apply_remove(struct apply *a, const struct apply_op *op)
@@ -239,12 +157,14 @@ static int apply_remove(struct apply *a, const struct apply_op *op)
 	int r;
 
 	if (!S_ISDIR(e->host.st_mode))
-		return unlinkat(e->host_dir, e->name, 0) < 0 ? -errno : 0;
+		return apply_unlink(a, e->host_dir, e->name, &e->host);
 	if (renameat(e->host_dir, e->name, e->host_dir, a->name) < 0)
 		return -errno;
 	r = apply_take_away(a, op, &goes);
 	if (r < 0 && !goes)
 		(void)apply_place_new(e->host_dir, a->name, e->name);
+	if (r < 0)
+		apply_note_name(a, e->host_dir, e->name);
 	return r;
 }
 
@@ -356,7 +276,7 @@ static int apply_look_again(const struct apply *a, const struct cow_entry *e)
 	if (fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return st.st_ino == e->host.st_ino && st.st_dev == e->host.st_dev &&
-			       (!apply_is_later(a, &st) || cow_journal_has(&a->journal, &st) ||
+			       (!apply_is_others(a, &st) ||
 				(st.st_ctim.tv_sec == e->host.st_ctim.tv_sec &&
 				 st.st_ctim.tv_nsec == e->host.st_ctim.tv_nsec))
 		       ? 0
@@ -391,8 +311,9 @@ static int apply_do_finish(struct apply *a, struct apply_op *op)
 		r = cow_journal_add(&a->journal, &st);
 		if (r == 0)
 			r = apply_set_all(a, &op->entry, op->fd);
+		apply_note(a, op->fd);
 	}
-	if (r == 0 && !cow_journal_has(&a->journal, &st)) {
+	if (r == 0 && !cow_journal_knows(&a->journal, &st)) {
 		defs_cleanup_fd(&op->fd);
 		op->fd = -1;
 	}
@@ -409,9 +330,12 @@ static int apply_do(struct apply *a, struct apply_op *op)
 	switch (op->kind) {
 	case APPLY_PLACE:
 		r = apply_place(a, op);
+		apply_note(a, e->host_dir);
 		return r < 0 ? r : apply_note_link(a, e);
 	case APPLY_REMOVE:
-		return apply_remove(a, op);
+		r = apply_remove(a, op);
+		apply_note(a, e->host_dir);
+		return r;
 	case APPLY_FINISH:
 		return apply_do_finish(a, op);
 	}
@@ -460,7 +384,7 @@ static size_t apply_do_all(struct apply *a, int *ret_failure)
  */
 int apply_flush(struct apply *a, struct sbx_err *err)
 {
-	int results[APPLY_OPS_MAX] = {0}, r = 0;
+	int results[APPLY_OPS_MAX] = {0}, r = 0, settled;
 	size_t done = a->n_ops ? apply_do_all(a, &r) : 0;
 
 	if (r < 0)
@@ -476,6 +400,9 @@ int apply_flush(struct apply *a, struct sbx_err *err)
 	for (size_t i = 0; i < done && r == 0; i++)
 		if (results[i] < 0)
 			r = apply_fail(a, &a->ops[i].entry, -results[i], err);
+	settled = cow_journal_settle(&a->journal);
+	if (r == 0 && settled < 0 && a->n_ops)
+		r = apply_fail(a, &a->ops[a->n_ops - 1].entry, -settled, err);
 	for (size_t i = 0; i < a->n_ops; i++)
 		apply_op_finish(&a->ops[i]);
 	a->n_ops = 0;
@@ -535,9 +462,8 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 	if (r < 0)
 		return r;
 	r = apply_prepare(a, e->host_dir);
-	/* To take a name away changes the file that has others. */
-	if (r == 0 && e->has_host && !S_ISDIR(e->host.st_mode) && e->host.st_nlink > 1)
-		r = cow_journal_add(&a->journal, &e->host);
+	if (r == 0)
+		r = apply_hold_file(a, e);
 	if (r == 0)
 		r = apply_note_removal(a, e);
 	if (r == 0 && (e->changes & COW_REMOVED)) {
@@ -548,6 +474,7 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 			r = apply_later(a, APPLY_PLACE, e, take_fd(&fd));
 		if (r < 0)
 			(void)apply_clear(a, e->host_dir);
+		apply_note(a, e->host_dir);
 	}
 	return r < 0 ? apply_fail(a, e, -r, err) : 0;
 }

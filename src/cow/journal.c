@@ -1,31 +1,76 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * journal: see journal.h. A file of pairs of numbers, each written before its directory is
- * changed. Half a pair at the end is that of a directory that was not changed.
+ * journal: see journal.h. A file of records of one size, behind a head.
  *
- * Each time that it is written a disk is waited for. So a directory takes with it some that will be
- * changed soon after, where it is known which; and new ones, which nobody knows yet, wait for
- * each other.
+ * Theory of operation
+ *
+ * A record says which file of the host it is, and up to which change time (ctime) what is seen of
+ * it is an apply's own work. Whatever has changed it later was somebody else, and so was whoever
+ * made another file with the number of one that is gone: that is later too. A file whose last
+ * name an apply has taken away excuses nothing any more.
+ *
+ * While a file is about to be changed its record says "busy", and the change time that it has
+ * come to is written behind the change. So what a killed apply leaves is busy in few records, those
+ * of what it was at work on, and the next one takes for its work what they are at that moment,
+ * but no more than that; of a file, which gets and loses names only, if its data have the same
+ * time as before. Where the machine has stopped, which another boot id tells, that is so for all
+ * records: what is written to them behind a change waits for no disk. The head says whether an
+ * apply has ended by itself.
+ *
+ * There has to be a record, on disk, of all that is changed, before it is. Each time that one is
+ * written a disk is waited for. So a directory takes with it some that will be changed soon
+ * after, where it is known which; and new ones, which nobody knows yet, wait for each other.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
-#include "sbx/base/io.h"
 #include "sbx/cow/journal.h"
 
-enum { JOURNAL_FIRST_SIZE = 256, JOURNAL_AHEAD = 64, JOURNAL_LOOK = 1024 };
+enum {
+	JOURNAL_FIRST_SIZE = 256,
+	JOURNAL_AHEAD = 64,
+	JOURNAL_LOOK = 1024,
+	JOURNAL_BATCH = 64,
+	JOURNAL_BOOT_BYTES = 36,
+	JOURNAL_TICK_NS = 1000000
+};
+
+enum journal_state { JOURNAL_SETTLED, JOURNAL_BUSY };
+
+struct journal_record {
+	uint64_t dev, ino;
+	int64_t until_sec, modified_sec;
+	uint32_t until_nsec, modified_nsec;
+	uint32_t type;
+	uint32_t state;
+};
+
+struct journal_head {
+	char magic[8];
+	char boot[JOURNAL_BOOT_BYTES]; /* when it was opened */
+	uint32_t open;		       /* an apply is at work, or was until it was killed */
+};
+
+static_assert(sizeof(struct journal_record) == sizeof(struct journal_head), "one size");
+
+static const char journal_magic[] = "sbxjrnl2";
+static const struct timespec journal_never = {.tv_sec = -1};
+
+/* ---- in memory ---- */
 
 static size_t journal_slot(const struct cow_journal *j, uint64_t dev, uint64_t ino)
 {
 	size_t at = (size_t)((ino * UINT64_C(0x9e3779b97f4a7c15)) ^ dev) & (j->size - 1);
 
-	while ((j->dirs[at].dev || j->dirs[at].ino) &&
-	       (j->dirs[at].dev != dev || j->dirs[at].ino != ino))
+	while (j->slots[at] &&
+	       (j->files[j->slots[at] - 1].dev != dev || j->files[j->slots[at] - 1].ino != ino))
 		at = (at + 1) & (j->size - 1);
 	return at;
 }
@@ -34,38 +79,177 @@ static int journal_grow(struct cow_journal *j)
 {
 	struct cow_journal bigger = {.size = j->size ? j->size * 2 : JOURNAL_FIRST_SIZE};
 
-	bigger.dirs = calloc(bigger.size, sizeof(*bigger.dirs));
-	if (!bigger.dirs)
+	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
+	bigger.files = reallocarray(j->files, bigger.size / 2, sizeof(*j->files));
+	if (bigger.files)
+		j->files = bigger.files;
+	if (!bigger.files || !bigger.slots) {
+		free(bigger.slots);
 		return -ENOMEM;
-	for (size_t i = 0; i < j->size; i++)
-		if (j->dirs[i].dev || j->dirs[i].ino)
-			bigger.dirs[journal_slot(&bigger, j->dirs[i].dev, j->dirs[i].ino)] =
-				j->dirs[i];
-	free(j->dirs);
-	j->dirs = bigger.dirs;
+	}
+	for (size_t i = 0; i < j->n; i++)
+		if (j->files[i].dev || j->files[i].ino)
+			bigger.slots[journal_slot(&bigger, j->files[i].dev, j->files[i].ino)] =
+				i + 1;
+	free(j->slots);
+	j->slots = bigger.slots;
 	j->size = bigger.size;
 	return 0;
 }
 
-static int journal_note(struct cow_journal *j, uint64_t dev, uint64_t ino)
+static struct cow_journal_file *journal_find(const struct cow_journal *j, const struct stat *st)
 {
-	struct cow_journal_dir *slot;
+	size_t slot = j->n ? journal_slot(j, st->st_dev, st->st_ino) : 0;
+
+	return j->n && j->slots[slot] ? &j->files[j->slots[slot] - 1] : NULL;
+}
+
+/* One more. With no numbers it only takes its place. Return: 0 or -errno. */
+static int journal_append(struct cow_journal *j, const struct cow_journal_file *file)
+{
 	int r = (j->n + 1) * 2 > j->size ? journal_grow(j) : 0;
 
 	if (r < 0)
 		return r;
-	slot = &j->dirs[journal_slot(j, dev, ino)];
-	j->n += slot->dev || slot->ino ? 0 : 1;
-	*slot = (struct cow_journal_dir){dev, ino};
+	j->files[j->n] = *file;
+	if (file->dev || file->ino)
+		j->slots[journal_slot(j, file->dev, file->ino)] = j->n + 1;
+	j->n++;
 	return 0;
 }
 
-/* Return: 1 a whole pair, 0 the end, or -errno. */
-static int journal_read(int fd, struct cow_journal_dir *ret)
+static bool journal_is_later(const struct timespec *a, const struct timespec *b)
 {
-	ssize_t n = read(fd, ret, sizeof(*ret));
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
 
-	return n < 0 ? -errno : n == (ssize_t)sizeof(*ret);
+/* ---- the file ---- */
+
+static int journal_write_at(const struct cow_journal *j, const void *data, size_t len, off_t at)
+{
+	const char *rest = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(j->fd, rest, len, at);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		rest += n;
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The records from one up to another. */
+static int journal_write(const struct cow_journal *j, size_t from, size_t end)
+{
+	struct journal_record records[JOURNAL_BATCH] = {0};
+	int r = 0;
+
+	while (from < end && r == 0) {
+		size_t n = end - from < JOURNAL_BATCH ? end - from : JOURNAL_BATCH;
+
+		for (size_t i = 0; i < n; i++) {
+			const struct cow_journal_file *file = &j->files[from + i];
+
+			records[i] = (struct journal_record){
+				.dev = file->dev,
+				.ino = file->ino,
+				.until_sec = file->until.tv_sec,
+				.until_nsec = (uint32_t)file->until.tv_nsec,
+				.modified_sec = file->modified.tv_sec,
+				.modified_nsec = (uint32_t)file->modified.tv_nsec,
+				.type = file->type,
+				.state = file->busy ? JOURNAL_BUSY : JOURNAL_SETTLED,
+			};
+		}
+		r = journal_write_at(j, records, n * sizeof(*records),
+				     (off_t)((from + 1) * sizeof(*records)));
+		from += n;
+	}
+	return r;
+}
+
+/* Return: is it known? */
+static bool journal_read_boot(char boot[JOURNAL_BOOT_BYTES])
+{
+	_autoclose_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	memset(boot, 0, JOURNAL_BOOT_BYTES);
+	return fd >= 0 && read(fd, boot, JOURNAL_BOOT_BYTES) == JOURNAL_BOOT_BYTES;
+}
+
+static int journal_write_head(const struct cow_journal *j, bool open)
+{
+	struct journal_head head = {.open = open};
+
+	memcpy(head.magic, journal_magic, sizeof(head.magic));
+	(void)journal_read_boot(head.boot);
+	return journal_write_at(j, &head, sizeof(head), 0);
+}
+
+static int journal_sync(const struct cow_journal *j)
+{
+	return fdatasync(j->fd) < 0 ? -errno : 0;
+}
+
+/* An apply begins to change something. */
+static int journal_begin(struct cow_journal *j)
+{
+	int r = j->open ? 0 : journal_write_head(j, true);
+
+	j->open = j->open || r == 0;
+	return r;
+}
+
+/* ---- what earlier ones have left ---- */
+
+/* What is seen of a file whose change was not noted is taken for that change, as it is now. */
+static void journal_excuse_now(struct cow_journal *j, bool all)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	for (size_t i = 0; i < j->n; i++) {
+		if (all || j->files[i].busy)
+			j->files[i].until = now;
+		j->files[i].busy = false;
+	}
+}
+
+/* Return: 0 or -errno; what is no journal has no records, and half of one at the end is none. */
+static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
+{
+	struct journal_head head;
+	char boot[JOURNAL_BOOT_BYTES];
+	ssize_t n = read(fd, &head, sizeof(head));
+	struct journal_record record;
+
+	if (n != (ssize_t)sizeof(head) ||
+	    memcmp(head.magic, journal_magic, sizeof(head.magic)) != 0)
+		return n < 0 ? -errno : 0;
+	while ((n = read(fd, &record, sizeof(record))) == (ssize_t)sizeof(record)) {
+		const struct cow_journal_file file = {
+			.dev = record.dev,
+			.ino = record.ino,
+			.until = {record.until_sec, record.until_nsec},
+			.modified = {record.modified_sec, record.modified_nsec},
+			.type = record.type,
+			.busy = record.state == JOURNAL_BUSY,
+		};
+		int r = journal_append(j, &file);
+
+		if (r < 0)
+			return r;
+	}
+	if (n < 0)
+		return -errno;
+	*ret_open = head.open;
+	if (head.open)
+		journal_excuse_now(j, !journal_read_boot(boot) ||
+					      memcmp(boot, head.boot, sizeof(boot)) != 0);
+	return 0;
 }
 
 /**
@@ -79,88 +263,127 @@ int cow_journal_open(struct cow_journal *journal, int dir_fd, bool write)
 {
 	const int flags = write ? O_RDWR | O_CREAT : O_RDONLY;
 	_autoclose_ int fd = openat(dir_fd, "journal", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-	struct cow_journal_dir dir;
-	off_t whole;
+	bool open = false;
 	int r;
 
 	*journal = (struct cow_journal){.fd = -1};
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	while ((r = journal_read(fd, &dir)) == 1 && r > 0) {
-		r = journal_note(journal, dir.dev, dir.ino);
-		if (r < 0)
-			return r;
-	}
+	r = journal_load(journal, fd, &open);
 	if (r < 0 || !write)
 		return r;
-	whole = lseek(fd, 0, SEEK_CUR);
-	whole -= whole % (off_t)sizeof(dir);
-	if (whole < 0 || ftruncate(fd, whole) < 0 || lseek(fd, whole, SEEK_SET) < 0)
+	if (journal->n == 0 && ftruncate(fd, 0) < 0)
 		return -errno;
 	journal->fd = take_fd(&fd);
-	return 0;
+	journal->n_written = journal->n;
+	/* What is excused now is so from now on, whatever becomes of this try. */
+	if (open)
+		r = journal_begin(journal);
+	if (open && r == 0)
+		r = journal_write(journal, 0, journal->n);
+	journal->failed = r;
+	return r;
 }
 
-void cow_journal_close(struct cow_journal *journal)
+/* ---- what this one does ---- */
+
+bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st)
 {
-	defs_cleanup_fd(&journal->fd);
-	free(journal->dirs);
-	free(journal->planned);
-	free(journal->held);
-	*journal = (struct cow_journal){.fd = -1};
+	return journal_find(journal, st) != NULL;
 }
 
-bool cow_journal_has(const struct cow_journal *journal, const struct stat *dir)
+/* By what no name that it gets or loses changes. */
+static bool journal_is_same(const struct cow_journal_file *file, const struct stat *st)
 {
-	const struct cow_journal_dir *slot;
-
-	if (!journal->n)
-		return false;
-	slot = &journal->dirs[journal_slot(journal, dir->st_dev, dir->st_ino)];
-	return slot->dev || slot->ino;
+	return file->type == (st->st_mode & S_IFMT) &&
+	       (S_ISDIR(st->st_mode) || (st->st_mtim.tv_sec == file->modified.tv_sec &&
+					 st->st_mtim.tv_nsec == file->modified.tv_nsec));
 }
 
-static int journal_append(struct cow_journal_dir **list, size_t *n, size_t *size,
-			  struct cow_journal_dir pair)
+/* Is all that has changed a file an apply's own work? */
+bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st)
 {
-	if (*n == *size) {
-		size_t more = *size ? *size * 2 : JOURNAL_FIRST_SIZE;
-		struct cow_journal_dir *grown = reallocarray(*list, more, sizeof(*grown));
+	const struct cow_journal_file *file = journal_find(journal, st);
 
-		if (!grown)
-			return -ENOMEM;
-		*list = grown;
-		*size = more;
-	}
-	(*list)[(*n)++] = pair;
-	return 0;
-}
-
-static bool journal_is_same(const struct cow_journal_dir *a, const struct cow_journal_dir *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
+	return file && journal_is_same(file, st) && !journal_is_later(&st->st_ctim, &file->until);
 }
 
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir)
 {
-	const struct cow_journal_dir pair = {dir->st_dev, dir->st_ino};
+	const struct cow_journal_plan plan = {dir->st_dev, dir->st_ino};
+	const struct cow_journal_plan *last =
+		journal->n_planned ? &journal->planned[journal->n_planned - 1] : NULL;
 
-	if (journal->n_planned && journal_is_same(&journal->planned[journal->n_planned - 1], &pair))
+	if (last && last->dev == plan.dev && last->ino == plan.ino)
 		return 0;
-	return journal_append(&journal->planned, &journal->n_planned, &journal->planned_size, pair);
+	if (journal->n_planned == journal->planned_size) {
+		size_t more =
+			journal->planned_size ? journal->planned_size * 2 : JOURNAL_FIRST_SIZE;
+		struct cow_journal_plan *grown =
+			reallocarray(journal->planned, more, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		journal->planned = grown;
+		journal->planned_size = more;
+	}
+	journal->planned[journal->n_planned++] = plan;
+	return 0;
 }
 
-/* Not written yet; it must be before the directory has a name. Return: 0 or -errno. */
-int cow_journal_hold(struct cow_journal *journal, const struct stat *dir)
+static int journal_add_busy(struct cow_journal *j, size_t index)
 {
-	const struct cow_journal_dir pair = {dir->st_dev, dir->st_ino};
-	int r;
+	if (j->n_busy == j->busy_size) {
+		size_t more = j->busy_size ? j->busy_size * 2 : JOURNAL_FIRST_SIZE;
+		size_t *grown = reallocarray(j->busy, more, sizeof(*grown));
 
-	if (cow_journal_has(journal, dir))
+		if (!grown)
+			return -ENOMEM;
+		j->busy = grown;
+		j->busy_size = more;
+	}
+	j->busy[j->n_busy++] = index;
+	j->files[index].busy = true;
+	return 0;
+}
+
+/*
+ * It is about to be changed. Of one that has no record yet that is not written: it has to be, with
+ * cow_journal_flush(), before it is changed, or a new one has a name.
+ *
+ * Return: 0 or -errno.
+ */
+int cow_journal_hold(struct cow_journal *journal, const struct stat *st)
+{
+	struct cow_journal_file *file = journal_find(journal, st);
+	int r = journal->failed;
+
+	if (r < 0 || (file && file->busy))
+		return r;
+	if (!file) {
+		const struct cow_journal_file new = {
+			.dev = st->st_dev, .ino = st->st_ino, .until = journal_never};
+
+		r = journal_append(journal, &new);
+		file = r < 0 ? NULL : &journal->files[journal->n - 1];
+	}
+	if (r == 0)
+		r = journal_add_busy(journal, (size_t)(file - journal->files));
+	if (r < 0)
+		return r;
+	if (!journal_is_same(file, st))
+		journal->synced = false; /* another file with that number, which is to be known */
+	file->type = st->st_mode & S_IFMT;
+	file->modified = st->st_mtim;
+	if ((size_t)(file - journal->files) >= journal->n_written)
 		return 0;
-	r = journal_append(&journal->held, &journal->n_held, &journal->held_size, pair);
-	return r < 0 ? r : journal_note(journal, pair.dev, pair.ino);
+	r = journal_begin(journal);
+	if (r == 0)
+		r = journal_write(journal, (size_t)(file - journal->files),
+				  (size_t)(file - journal->files) + 1);
+	journal->failed = r;
+	return r;
 }
 
 /* Write what is held. Return: 0 or -errno. */
@@ -168,49 +391,126 @@ int cow_journal_flush(struct cow_journal *journal)
 {
 	int r = journal->failed;
 
-	if (r < 0 || journal->n_held == 0)
+	if (r < 0 || (journal->synced && journal->n_written == journal->n))
 		return r;
-	r = io_write_all(journal->fd, (const char *)journal->held,
-			 journal->n_held * sizeof(*journal->held));
-	if (r == 0 && fdatasync(journal->fd) < 0)
-		r = -errno;
-	journal->n_held = 0;
+	r = journal_begin(journal);
+	if (r == 0)
+		r = journal_write(journal, journal->n_written, journal->n);
+	if (r == 0)
+		r = journal_sync(journal);
+	journal->n_written = journal->n;
+	journal->synced = r == 0;
 	journal->failed = r;
 	return r;
 }
 
-/* Some that will be changed next, where this is one of those. */
-static int journal_hold_next(struct cow_journal *journal, const struct cow_journal_dir *pair)
+/* Some that will be changed next, where this is one of those: they get a record, and no more. */
+static int journal_take_next(struct cow_journal *j, const struct stat *st)
 {
-	size_t at = journal->next, end;
+	size_t at = j->next, end;
 	int r = 0;
 
-	while (at < journal->n_planned && at - journal->next < JOURNAL_LOOK &&
-	       !journal_is_same(&journal->planned[at], pair))
+	while (at < j->n_planned && at - j->next < JOURNAL_LOOK &&
+	       (j->planned[at].dev != st->st_dev || j->planned[at].ino != st->st_ino))
 		at++;
-	if (at == journal->n_planned || at - journal->next == JOURNAL_LOOK)
+	if (at == j->n_planned || at - j->next == JOURNAL_LOOK)
 		return 0;
-	end = journal->n_planned - at > JOURNAL_AHEAD ? at + JOURNAL_AHEAD : journal->n_planned;
+	end = j->n_planned - at > JOURNAL_AHEAD ? at + JOURNAL_AHEAD : j->n_planned;
 	for (; at < end && r == 0; at++) {
-		const struct stat dir = {.st_dev = journal->planned[at].dev,
-					 .st_ino = journal->planned[at].ino};
+		const struct stat dir = {.st_dev = j->planned[at].dev,
+					 .st_ino = j->planned[at].ino};
+		const struct cow_journal_file new = {.dev = dir.st_dev,
+						     .ino = dir.st_ino,
+						     .type = S_IFDIR,
+						     .until = journal_never};
 
-		r = cow_journal_hold(journal, &dir);
+		r = journal_find(j, &dir) ? 0 : journal_append(j, &new);
 	}
-	journal->next = end;
+	j->next = end;
 	return r;
 }
 
-/* To be called before the directory is changed. Return: 0 or -errno. */
-int cow_journal_add(struct cow_journal *journal, const struct stat *dir)
+/* To be called before a directory or file is changed. Return: 0 or -errno. */
+int cow_journal_add(struct cow_journal *journal, const struct stat *st)
 {
-	const struct cow_journal_dir pair = {dir->st_dev, dir->st_ino};
-	int r;
+	bool known = cow_journal_knows(journal, st);
+	int r = cow_journal_hold(journal, st);
 
-	if (cow_journal_has(journal, dir))
-		return 0;
-	r = cow_journal_hold(journal, dir);
-	if (r == 0)
-		r = journal_hold_next(journal, &pair);
+	if (r == 0 && !known)
+		r = journal_take_next(journal, st);
 	return r < 0 ? r : cow_journal_flush(journal);
+}
+
+/* What this has changed just now is as it was left. */
+void cow_journal_note(struct cow_journal *journal, const struct stat *st)
+{
+	struct cow_journal_file *file = journal_find(journal, st);
+
+	if (!file || !file->busy)
+		return;
+	file->until = !S_ISDIR(st->st_mode) && st->st_nlink == 0 ? journal_never : st->st_ctim;
+	file->modified = st->st_mtim;
+	if (journal_is_later(&file->until, &journal->latest))
+		journal->latest = file->until;
+}
+
+/* What this has changed just now is not known: it is busy, and stays so for the next one. */
+void cow_journal_fail(struct cow_journal *journal, int number)
+{
+	journal->failed = journal->failed ? journal->failed : number;
+}
+
+/* All that was about to be changed is, or will not be. Return: 0 or -errno. */
+int cow_journal_settle(struct cow_journal *journal)
+{
+	int r = journal->n_busy ? cow_journal_flush(journal) : journal->failed;
+
+	for (size_t i = 0; i < journal->n_busy && r == 0; i++) {
+		journal->files[journal->busy[i]].busy = false;
+		r = journal_write(journal, journal->busy[i], journal->busy[i] + 1);
+	}
+	journal->n_busy = 0;
+	journal->failed = r;
+	return r;
+}
+
+/* Times of files come from a clock that stands still for some milliseconds. */
+static void journal_wait_for_tick(const struct cow_journal *j)
+{
+	const struct timespec tick = {.tv_nsec = JOURNAL_TICK_NS};
+	struct timespec now;
+
+	/* One that is far behind was set back meanwhile. */
+	while (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 &&
+	       !journal_is_later(&now, &j->latest) && j->latest.tv_sec - now.tv_sec <= 1)
+		(void)nanosleep(&tick, NULL);
+}
+
+/* This try has ended by itself. */
+static int journal_end(struct cow_journal *j)
+{
+	int r = cow_journal_settle(j);
+
+	journal_wait_for_tick(j);
+	if (r == 0)
+		r = journal_sync(j);
+	if (r == 0)
+		r = journal_write_head(j, false);
+	return r < 0 ? r : journal_sync(j);
+}
+
+/* Return: 0, or -errno: what is known of this try's work is not on disk. */
+int cow_journal_close(struct cow_journal *journal)
+{
+	int r = journal->failed;
+
+	if (r == 0 && journal->fd >= 0 && journal->open)
+		r = journal_end(journal);
+	defs_cleanup_fd(&journal->fd);
+	free(journal->files);
+	free(journal->slots);
+	free(journal->planned);
+	free(journal->busy);
+	*journal = (struct cow_journal){.fd = -1};
+	return r;
 }

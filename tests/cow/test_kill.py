@@ -30,6 +30,7 @@ for d in 1 2 3 4 5; do
 done
 mkdir -p gone/a/b; for i in 1 2 3 4 5 6 7 8 9; do echo $i >gone/a/b/$i; echo $i >gone/$i; done
 for d in 1 2 3 4 5 6; do mkdir -p many/$d; for i in 1 2 3 4 5 6 7 8 9; do echo $i >many/$d/$i; done; done
+mkdir a; for i in 1 2 3 4 5 6 7 8 9; do echo $i >a/$i; ln a/$i z$i; done
 mkdir todir_; echo x >todir_/x; echo y >tofile; mkdir opaque; for i in 1 2 3 4; do echo $i >opaque/$i; done
 """
 CHANGE = r"""
@@ -38,6 +39,7 @@ for d in 1 2 3 4 5; do
   chmod 700 dir$d; mkdir -p new/$d/deep; seq 1 $((d * 3000)) >new/$d/deep/file; ln new/$d/deep/file new/$d/link
 done
 for d in 1 2 3 4 5 6; do for i in 1 2 3 4 5 6 7 8 9; do echo more >>many/$d/$i; : >many/$d/new$i; done; rm many/$d/[3-5]; done
+rm -r a; for i in 1 2 3 4 5 6 7 8 9; do echo more >>z$i; done
 rm -r gone todir_ opaque; echo file >todir_; rm tofile; mkdir tofile; echo in >tofile/in
 mkdir opaque; echo n >opaque/new; truncate -s 10M hole; echo end >>hole; mkfifo fifo
 """

@@ -9,7 +9,8 @@
  *     --kill VICTIM:ROLE:CALL:N       SIGKILL for VICTIM when ROLE gets to its N-th CALL
  *     --act WHEN:CALL:WORD:SCRIPT     sh(1) runs SCRIPT before or after the first CALL of the
  *                                     monitor with a path that begins with WORD, which is its $1;
- *                                     the monitor waits and is $2. Some may be given
+ *                                     the monitor waits and is $2. If it exits with 99 it is run
+ *                                     at the next such call again. Some may be given
  *     --timeout SECONDS               10 unless said
  *
  * Theory of operation
@@ -72,6 +73,7 @@ enum {
 	CALL_NUMBERS = 1024,
 	TRACEES_MAX = 64,
 	ACTS_MAX = 4,
+	ACT_LATER = 99,
 	GRACE_SECONDS = 3, /* for what the command leaves behind, to end by itself */
 };
 
@@ -321,17 +323,19 @@ static void run_act(struct tracer *t, struct act *act, const struct tracee *trac
 	pid_t pid;
 	int status;
 
-	fprintf(t->report, "act %s %s\n", call_name(act->number), tracee->act_path);
 	fflush(t->report);
 	pid = fork();
 	if (pid == 0)
 		script_main(act->script, tracee->act_path, tracee->pid);
-	act->script = NULL;
 	do
 		errno = 0;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR);
-	if (errno || status != 0)
+	if (errno || (status != 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != ACT_LATER)))
 		die("a script has failed");
+	if (status != 0)
+		return;
+	fprintf(t->report, "act %s %s\n", call_name(act->number), tracee->act_path);
+	act->script = NULL;
 }
 
 static void find_act(struct tracer *t, struct tracee *tracee,

@@ -9,6 +9,7 @@ file is on disk before it has its name. Prints TAP.
 import os
 import stat
 import sys
+import time
 
 import faults
 
@@ -82,9 +83,19 @@ class Site:
         return [name for _, dirs, files in os.walk(self.path) for name in dirs + files
                 if name.startswith(TEMPORARY)]
 
+    def meta(self):
+        return os.path.join(self.scratch.path, ".local/state/sbx/sessions/s/meta")
+
+    def set_began(self, seconds, nanoseconds):
+        with open(self.meta(), encoding="utf-8") as f:
+            fields = f.read().split("\0")
+        with open(self.meta(), "w", encoding="utf-8") as f:
+            f.write("\0".join("began=%d.%d" % (seconds, nanoseconds) if field.startswith("began=") else field
+                              for field in fields))
+
     def temporary(self, index):
         """The name that apply uses, as anybody sees it who looks."""
-        with open(os.path.join(self.scratch.path, ".local/state/sbx/sessions/s/meta"), encoding="utf-8") as f:
+        with open(self.meta(), encoding="utf-8") as f:
             fields = dict(field.split("=", 1) for field in f.read().split("\0") if "=" in field)
         seconds, nanoseconds = fields["began"].split(".")
         return "%s%x-%x-%d" % (TEMPORARY, int(seconds), int(nanoseconds), index)
@@ -188,7 +199,7 @@ def check_squatter(tap, sbx, inject):
             forced = site.apply("--force")
             still = site.read(name, "file")
             site.script("cd '%s' && mv %s precious" % (site.path, name))
-            done = site.apply()
+            done = site.apply("--force")  # the directory was changed
             bad = not acted or code != 137 or refused.code != 1 or kept != "kept\n" or still != "kept\n"
             bad = bad or "is in the way" not in refused.err or done.code != 0 or site.read("file") != "new\n"
             bad = bad or site.left() or "d" in site.names() or site.read("precious", "file") != "kept\n"
@@ -228,10 +239,44 @@ def check_killed(tap, sbx, inject):
 def check_links(tap, sbx, inject):
     """A further name is one of the file that was placed, not of what has its name by then."""
     with Site(sbx, inject, "mkdir d && echo private >private", "echo new >a; mkdir n; ln a n/b") as site:
-        code, acted, err = site.apply_with("before:openat2:a", "[ -e a ] && ln -f private a || exit 0")
+        code, acted, err = site.apply_with("before:openat2:a", "{ [ -e a ] || exit 99; } && ln -f private a")
         same = os.path.exists(os.path.join(site.path, "n/b")) and os.path.samefile(
             os.path.join(site.path, "n/b"), os.path.join(site.path, "private"))
         tap.ok(acted and not same, "a name that another file has got is not linked to", [code, acted, err])
+
+
+def check_times(tap, sbx, inject):
+    """More than a second later is later, whatever the parts of a second say."""
+    with Site(sbx, inject, "echo old >file", "echo new >file") as site:
+        site.script("echo mine >'%s/file'" % site.path)
+        site.set_began(int(time.time()) - 5, 999999999)
+        done = site.apply()
+        tap.ok(done.code == 1 and site.read("file") == "mine\n", "a file changed some seconds later", [done])
+
+
+def check_links_out(tap, sbx, inject):
+    """A directory becomes a link at each moment at which it is opened."""
+    swap = ("n=$(cat ../n 2>/dev/null || echo 0); echo $((n + 1)) >../n; [ $n = %d ] || exit 99; "
+            "mv d aside && ln -s ../other d")
+    moments, bad = 0, []
+    for moment in range(20):
+        with Site(sbx, inject, "mkdir d && echo old >d/f && cp -a d ../other", "echo new >d/f; echo new >d/g") as site:
+            code, acted, err = site.apply_with("before:openat2:d", swap % moment)
+            if not acted:
+                break
+            moments += 1
+            if site.read("../other/f") != "old\n" or os.listdir(os.path.join(site.path, "../other")) != ["f"]:
+                bad += [moment, code, err]
+    tap.ok(moments > 1 and not bad, "no link is followed at any of %d moments" % moments, bad)
+
+
+def check_mounts(tap, sbx, inject):
+    """What has been mounted since is not part of the tree."""
+    mounted = "mount --bind \"$1/../other\" \"$1/d\" && exec \"$2\" apply --force s"
+    with Site(sbx, inject, "mkdir d && echo old >d/f && cp -a d ../other", "echo new >d/f") as site:
+        done = faults.run(["unshare", "-Urm", "sh", "-ec", mounted, "sh", site.path, sbx], env=site.env)
+        tap.ok(done.code == 1 and "mount" in done.err and site.read("../other/f") == "old\n" and
+               site.read("d/f") == "old\n", "what was mounted since is not entered", [done])
 
 
 def position(lines, call, path):
@@ -265,12 +310,21 @@ def check_order(tap, sbx, inject):
         noted, renamed = position(lines, "fdatasync", "/removals"), position(lines, "renameat", "gone")
         tap.ok(noted is not None and renamed is not None and noted < renamed,
                "it is on disk that a directory goes before it has gone", [noted, renamed])
+    with Site(sbx, inject, "mkdir d", "echo new >one; echo new >two") as site:
+        faults.run([inject, "--report", site.report, sbx, "apply", "s"], env=site.env, timeout=DEADLINE_S)
+        lines = site.lines()
+        synced = [i for i, line in enumerate(lines) if line.startswith("call monitor io_submit ")]
+        each = [i for i, line in enumerate(lines) if line.startswith("call monitor fsync ") and TEMPORARY in line]
+        placed = position(lines, "renameat2", TEMPORARY)
+        tap.ok(placed is not None and ((synced and synced[0] < placed) or len([i for i in each if i < placed]) == 2),
+               "two files are on disk before the first has its name", [synced, each, placed])
 
 
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_links, check_order):
+    for check in (check_late, check_squatter, check_killed, check_links, check_times, check_links_out, check_mounts,
+                  check_order):
         check(tap, sbx, inject)
     return tap.end()
 

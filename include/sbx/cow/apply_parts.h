@@ -76,10 +76,26 @@ typedef bool (*apply_test)(const struct apply *a, const char *path);
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth);
 uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
-bool apply_is_later(const struct apply *a, const struct stat *st);
-bool apply_is_others(const struct apply *a, const struct stat *st);
 bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth);
 bool apply_conflicts(struct apply *a, const struct cow_entry *e);
+
+/* ---- apply_own.c: what is an apply's own work ---- */
+
+bool apply_is_others(const struct apply *a, const struct stat *st);
+void apply_note(struct apply *a, int fd);
+void apply_note_name(struct apply *a, int dir_fd, const char *name);
+int apply_watch(struct apply *a, int dir_fd, const char *name, const struct stat *st);
+int apply_hold_file(struct apply *a, const struct cow_entry *e);
+int apply_unlink(struct apply *a, int dir_fd, const char *name, const struct stat *st);
+int apply_unlink_shared(struct apply *a, int dir_fd);
+
+/* ---- apply_clear.c: what has a temporary name ---- */
+
+int apply_find_dir(int dir_fd, const char *name);
+int apply_let_go(struct apply *a, int found, const struct cow_removal *removal);
+int apply_remove_dir(struct apply *a, int found, int dir_fd);
+int apply_clear(struct apply *a, int dir_fd);
+int apply_make_way(struct apply *a, int dir_fd);
 
 /* ---- apply_make.c: under a temporary name ---- */
 
@@ -93,9 +109,7 @@ int apply_foresee(struct apply *a, const struct cow_entry *e, const struct stat 
 
 /* ---- apply_place.c: put in place; many entries together ---- */
 
-int apply_clear(struct apply *a, int dir_fd);
 int apply_check_dir(int dir_fd);
-int apply_make_way(struct apply *a, int dir_fd);
 int apply_prepare(struct apply *a, int dir_fd);
 int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err);
 void apply_use_name(struct apply *a, unsigned index);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * journal: the directories of the host that an apply has changed, kept so that the next one
- * does not take its own work for somebody else's. Runs in: the caller's process.
+ * journal: the directories and files of the host that an apply has changed, and what they came to
+ * be, kept so that the next one does not take its own work for somebody else's, nor somebody
+ * else's for its own. Runs in: the caller's process.
  */
 #pragma once
 
@@ -9,26 +10,44 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
-struct cow_journal_dir {
-	uint64_t dev, ino; /* both 0: a free place */
+struct cow_journal_file {
+	uint64_t dev, ino;	  /* both 0: nothing, and its place is lost */
+	struct timespec until;	  /* changes of it up to then are ours; tv_sec -1: none */
+	struct timespec modified; /* of what is no directory: its data */
+	uint32_t type;		  /* S_IFMT */
+	bool busy;		  /* about to be changed */
+};
+
+struct cow_journal_plan {
+	uint64_t dev, ino;
 };
 
 struct cow_journal {
-	int fd;			      /* owned; -1: nothing is written (yet) */
-	struct cow_journal_dir *dirs; /* owned; a hash table */
-	size_t n, size;
-	struct cow_journal_dir *planned; /* owned; in the order in which they will be changed */
+	int fd;				/* owned; -1: nothing is written (yet) */
+	struct cow_journal_file *files; /* owned; in the order of the records */
+	size_t n, n_written;
+	size_t *slots; /* owned; a hash table of numbers in `files`, from 1; 0: a free place */
+	size_t size;
+	struct cow_journal_plan *planned; /* owned; in the order in which they will be changed */
 	size_t n_planned, planned_size, next;
-	struct cow_journal_dir *held; /* owned; not written yet */
-	size_t n_held, held_size;
-	int failed; /* 0, or -errno: nothing more is written */
+	size_t *busy; /* owned; numbers in `files`, from 0 */
+	size_t n_busy, busy_size;
+	struct timespec latest; /* of what was noted */
+	bool open;		/* the head says that this try is at work */
+	bool synced;		/* so it does on disk */
+	int failed;		/* 0, or -errno: nothing more is written */
 };
 
 int cow_journal_open(struct cow_journal *journal, int dir_fd, bool write);
-void cow_journal_close(struct cow_journal *journal);
-bool cow_journal_has(const struct cow_journal *journal, const struct stat *dir);
+int cow_journal_close(struct cow_journal *journal);
+bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st);
+bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st);
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir);
-int cow_journal_add(struct cow_journal *journal, const struct stat *dir);
-int cow_journal_hold(struct cow_journal *journal, const struct stat *dir);
+int cow_journal_hold(struct cow_journal *journal, const struct stat *st);
 int cow_journal_flush(struct cow_journal *journal);
+int cow_journal_add(struct cow_journal *journal, const struct stat *st);
+void cow_journal_note(struct cow_journal *journal, const struct stat *st);
+void cow_journal_fail(struct cow_journal *journal, int number);
+int cow_journal_settle(struct cow_journal *journal);

@@ -5,8 +5,8 @@
  *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON)
  *     lock      locked (flock) while a sandbox uses it, or a verb changes something
  *     applied   made when all of it has been applied
- *     journal   of an apply: the directories of the host that it has changed
- *     removals  of an apply: the directories of the host that it takes away
+ *     journal   of applies: what of the host they have changed, and what that came to be
+ *     removals  of applies: the directories of the host that they take away
  *     N/upper   what was changed in root N, as overlayfs or fuse-overlayfs keeps it
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own

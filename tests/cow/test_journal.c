@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* journal: what an apply has changed excuses that, and nothing that comes later. */
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <criterion/criterion.h>
+
+#include "sbx/cow/journal.h"
+#include "testlib.h"
+
+enum { BOOT_AT = 8, MANY = 1000 };
+
+static struct stat look(int tree, const char *name)
+{
+	struct stat st = {0};
+
+	cr_assert_eq(fstatat(tree, name, &st, AT_SYMLINK_NOFOLLOW), 0, "%s: %m", name);
+	return st;
+}
+
+/* The change time, and nothing else, is another one by then. */
+static void touch(int tree, const char *name)
+{
+	struct stat before = look(tree, name), st = before;
+
+	while (st.st_ctim.tv_sec == before.st_ctim.tv_sec &&
+	       st.st_ctim.tv_nsec == before.st_ctim.tv_nsec) {
+		cr_assert_eq(fchmodat(tree, name, before.st_mode & 07777, 0), 0);
+		st = look(tree, name);
+	}
+}
+
+static bool excuses(const struct cow_journal *j, int tree, const char *name)
+{
+	struct stat st = look(tree, name);
+
+	return cow_journal_excuses(j, &st);
+}
+
+static void begin(struct cow_journal *j, int tree)
+{
+	cr_assert_eq(cow_journal_open(j, tree, true), 0);
+}
+
+static void change(struct cow_journal *j, int tree, const char *name, bool note)
+{
+	struct stat st = look(tree, name);
+
+	cr_assert_eq(cow_journal_add(j, &st), 0);
+	touch(tree, name);
+	st = look(tree, name);
+	if (note)
+		cow_journal_note(j, &st);
+}
+
+/* As SIGKILL ends it: nothing more is written. */
+static void end_killed(struct cow_journal *j)
+{
+	j->open = false;
+	cr_assert_eq(cow_journal_close(j), 0);
+}
+
+Test(journal, what_was_done_is_excused_until_it_is_changed)
+{
+	_autoclose_ int tree = tmp_tree("d/", "f=1\n");
+	struct cow_journal j;
+
+	begin(&j, tree);
+	change(&j, tree, "d", true);
+	change(&j, tree, "f", true);
+	cr_expect(excuses(&j, tree, "d") && excuses(&j, tree, "f") && !excuses(&j, tree, "."));
+	touch(tree, "d");
+	cr_expect(!excuses(&j, tree, "d"), "also while it is at work");
+	change(&j, tree, "d", true);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	begin(&j, tree);
+	cr_expect(excuses(&j, tree, "d") && excuses(&j, tree, "f"));
+	touch(tree, "d");
+	touch(tree, "f");
+	cr_expect(!excuses(&j, tree, "d") && !excuses(&j, tree, "f"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* Of a killed one only what it was at work on is as it is found, once. */
+Test(journal, what_a_killed_one_was_at_is_excused_as_it_is_found)
+{
+	_autoclose_ int tree = tmp_tree("d/", "e/", "f=1\n", "g=1\n");
+	struct cow_journal j;
+
+	begin(&j, tree);
+	change(&j, tree, "e", true);
+	cr_assert_eq(cow_journal_settle(&j), 0);
+	change(&j, tree, "d", false);
+	change(&j, tree, "f", false);
+	change(&j, tree, "g", false);
+	end_killed(&j);
+	touch(tree, "d");
+	touch(tree, "f");
+	touch(tree, "e");
+	cr_assert_eq(utimensat(tree, "g", NULL, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		begin(&j, tree);
+		cr_expect(excuses(&j, tree, "d") && excuses(&j, tree, "f"));
+		cr_expect(!excuses(&j, tree, "e"), "it was not at work on that");
+		cr_expect(!excuses(&j, tree, "g"), "its data have changed");
+		if (i == 0)
+			end_killed(&j);
+		else
+			cr_assert_eq(cow_journal_close(&j), 0);
+	}
+	touch(tree, "d");
+	touch(tree, "f");
+	begin(&j, tree);
+	cr_expect(!excuses(&j, tree, "d") && !excuses(&j, tree, "f"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* Nobody knows which of what was written last has reached the disk. */
+Test(journal, what_was_at_work_when_the_machine_stopped_is_excused_as_it_is_found)
+{
+	_autoclose_ int tree = tmp_tree("d/", "e/", "f=1\n"), file = -1;
+	struct cow_journal j;
+
+	begin(&j, tree);
+	change(&j, tree, "d", true);
+	change(&j, tree, "f", true);
+	cr_assert_eq(cow_journal_settle(&j), 0);
+	end_killed(&j);
+	file = openat(tree, "journal", O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(pwrite(file, "another!", 8, BOOT_AT), 8);
+	touch(tree, "d");
+	touch(tree, "e");
+	touch(tree, "f");
+	begin(&j, tree);
+	cr_expect(excuses(&j, tree, "d") && excuses(&j, tree, "f") && !excuses(&j, tree, "e"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+	touch(tree, "d");
+	begin(&j, tree);
+	cr_expect(!excuses(&j, tree, "d") && excuses(&j, tree, "f"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+Test(journal, a_file_that_is_gone_excuses_nothing)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n"), fd = openat(tree, "f", O_PATH | O_CLOEXEC);
+	struct cow_journal j;
+	struct stat st;
+
+	begin(&j, tree);
+	change(&j, tree, "f", true);
+	cr_assert_eq(unlinkat(tree, "f", 0), 0);
+	cr_assert_eq(fstat(fd, &st), 0);
+	cow_journal_note(&j, &st);
+	cr_expect(!cow_journal_excuses(&j, &st));
+	cr_assert_eq(cow_journal_close(&j), 0);
+	begin(&j, tree);
+	cr_expect(cow_journal_knows(&j, &st) && !cow_journal_excuses(&j, &st));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* Those that are taken along excuse nothing by that; each has one record, however often. */
+Test(journal, many_are_written_together)
+{
+	_autoclose_ int tree = tmp_tree("d/", "e/");
+	struct stat st = look(tree, "e"), d = look(tree, "d");
+	struct cow_journal j;
+
+	begin(&j, tree);
+	cr_assert_eq(cow_journal_plan(&j, &d), 0);
+	cr_assert_eq(cow_journal_plan(&j, &d), 0);
+	cr_assert_eq(cow_journal_plan(&j, &st), 0);
+	change(&j, tree, "d", true);
+	cr_expect_eq(j.n_written, 2);
+	touch(tree, "e");
+	cr_expect(!excuses(&j, tree, "e"));
+	for (int round = 0; round < 2; round++)
+		for (ino_t i = 0; i < MANY; i++) {
+			const struct stat one = {.st_dev = 77, .st_ino = i + 1, .st_mode = S_IFDIR};
+
+			cr_assert_eq(cow_journal_hold(&j, &one), 0);
+			cow_journal_note(&j, &one);
+		}
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_expect_eq(look(tree, "journal").st_size, (MANY + 3) * 48);
+	begin(&j, tree);
+	cr_expect_eq(j.n, MANY + 2);
+	cr_expect(excuses(&j, tree, "d") && !excuses(&j, tree, "e"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* Nor is half of a record at its end one, and what is none has none. */
+Test(journal, a_journal_that_is_cut_is_one)
+{
+	_autoclose_ int tree = tmp_tree("d/"), file = -1;
+	struct cow_journal j;
+
+	begin(&j, tree);
+	change(&j, tree, "d", true);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	file = openat(tree, "journal", O_RDWR | O_CLOEXEC);
+	cr_assert_eq(ftruncate(file, look(tree, "journal").st_size + 7), 0);
+	begin(&j, tree);
+	cr_expect(j.n == 1 && excuses(&j, tree, "d"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_assert_eq(pwrite(file, "other", 5, 0), 5);
+	begin(&j, tree);
+	cr_expect(j.n == 0 && !excuses(&j, tree, "d"));
+	change(&j, tree, "d", true);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_expect_eq(look(tree, "journal").st_size, 2 * 48);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* A session that is applied in parts, and what somebody does on the host between two of them. */
+
+#include "cow.h"
+
+/* What one apply did, what happened on the host, and what the next one says. */
+struct parts {
+	const char *name, *inside, *option, *glob, *host, *conflict, *stays;
+};
+
+static void run_on_host(const struct cow_site *site, const char *script)
+{
+	const struct run_options options = {.cwd = site->path};
+	const char *const argv[] = {"/bin/sh", "-ec", script ? script : ":", NULL};
+	_autorun_ struct run_result run = run_argv(&options, argv);
+
+	expect_success(run);
+}
+
+static void check_parts(const struct parts *p, const char *driver)
+{
+	struct cow_site site;
+
+	cow_start(&site, driver, "a=one\n", "l1=L\n", "d/", "keepd/k=k\n", "gone/z=z\n");
+	run_on_host(&site, "ln l1 l2; ln l1 l3; ln gone/z zz; chmod 755 d");
+	_autorun_ struct run_result run = cow_run(&site, p->inside);
+	_autorun_ struct run_result part = cow_verb(&site, "apply", p->option, p->glob, "s");
+	run_on_host(&site, p->host);
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+	expect_success(run);
+	expect_success(part);
+	if (!p->conflict) {
+		cr_expect_eq(rest.status, 0, "%s, %s: %s", driver, p->name, rest.err);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		expect_out(diff, "");
+	} else {
+		cr_expect_eq(rest.status, 1, "%s, %s: %s%s", driver, p->name, rest.out, rest.err);
+		cr_expect(strstr(rest.err, p->conflict), "%s, %s: %s", driver, p->name, rest.err);
+		run_on_host(&site, p->stays);
+		_autorun_ struct run_result force = cow_verb(&site, "apply", "--force", "s");
+		expect_success(force);
+	}
+	cow_finish(&site);
+}
+
+static void check_all(const struct parts *parts, size_t n)
+{
+	EACH_DRIVER(driver)
+	for (size_t i = 0; i < n; i++)
+		check_parts(&parts[i], driver);
+}
+
+static const char changed[] = ": has changed on the host since the session began";
+
+/* The numbers of l1 are free then, and sed(1) makes a file anew. */
+Test(cow_parts, a_number_that_is_used_again_is_not_taken_for_our_own)
+{
+	static const struct parts parts[] = {
+		{"all names", "rm l1 l2 l3; echo s >>a", "--exclude", "a", "sed -i s/one/HOST/ a",
+		 changed, "grep -q HOST a"},
+		{"all replaced", "echo 2 >>l1; rm l2 l3; echo s >>a", "--exclude", "a",
+		 "sed -i s/one/HOST/ a", changed, "grep -q HOST a"},
+	};
+
+	for (int i = 0; i < 4; i++)
+		check_all(parts, ARRAY_SIZE(parts));
+}
+
+Test(cow_parts, what_the_host_changed_behind_the_first_part_stays)
+{
+	static const struct parts parts[] = {
+		{"another name", "rm l1; echo w >>l2", "--include", "l1", "echo HOST >>l3", changed,
+		 "grep -q HOST l2"},
+		{"permissions of a file", "rm l1; echo w >>l2", "--include", "l1", "chmod 600 l3",
+		 changed, "test $(stat -c %a l2) = 600"},
+		{"permissions", "echo n >d/new; chmod 711 d", "--include", "d/new", "chmod 700 d",
+		 changed, "test $(stat -c %a d) = 700"},
+		{"removed", "echo k >>keepd/k; echo 2 >keepd/2", "--include", "keepd/2",
+		 "rm keepd/k", changed, "test ! -e keepd/k"},
+		{"added", "rm keepd/k; echo 2 >keepd/2", "--include", "keepd/2", "echo h >keepd/h",
+		 changed, "test -e keepd/k"},
+		{"in a new directory", "mkdir n; echo 1 >n/1; echo 2 >n/2", "--include", "n/1",
+		 "echo h >n/h", changed, "test ! -e n/2"},
+		{"removed with a directory", "rm -r gone; echo w >>zz", "--include", "gone",
+		 "echo HOST >>zz", changed, "grep -q HOST zz"},
+	};
+
+	check_all(parts, ARRAY_SIZE(parts));
+}
+
+/* Also files that have lost a name with a whole directory. */
+Test(cow_parts, own_work_is_not_taken_for_the_hosts)
+{
+	static const struct parts parts[] = {
+		{"names", "rm l1; echo w >>l2; ln l2 l4; rm l3", "--include", "l1", NULL, NULL,
+		 NULL},
+		{"directories",
+		 "echo n >d/new; chmod 711 d; mkdir -p e/f; echo 1 >e/f/1; "
+		 "echo 2 >e/f/2",
+		 "--include", "e/f/1", NULL, NULL, NULL},
+		{"removed with a directory", "rm -r gone; echo w >>zz", "--include", "gone", NULL,
+		 NULL, NULL},
+		{"replaced with a directory", "rm -r gone; echo f >gone; echo w >>zz", "--include",
+		 "gone", NULL, NULL, NULL},
+		{"elsewhere", "echo n >d/new; rm keepd/k", "--include", "d",
+		 "echo h >h; rm h; "
+		 "touch gone/h",
+		 NULL, NULL},
+	};
+
+	check_all(parts, ARRAY_SIZE(parts));
+}
+
+/* More than is put in place together lies between the two. */
+Test(cow_parts, a_name_that_went_with_a_directory_stops_nothing)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a/l=l\n");
+		run_on_host(&site, "ln a/l z");
+		_autorun_ struct run_result run =
+			cow_run(&site, "rm -r a; for i in $(seq 200); do echo $i >b$i; done; "
+				       "echo w >>z");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		cow_finish(&site);
+	}
+}
