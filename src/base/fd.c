@@ -12,7 +12,8 @@
 
 /**
  * Make sure that 0, 1 and 2 are open, so that nothing we open becomes anybody's
- * standard output. What the caller had closed is /dev/null from now on.
+ * standard output. What the caller had closed is /dev/null from now on; writing to standard
+ * output fails nevertheless, as it would have: what is asked for was not shown.
  *
  * Return: 0 or -errno.
  */
@@ -20,7 +21,8 @@ int fd_open_standard(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		/* The lowest free number is the one that is missing. */
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
 			return -errno;
 	}
 	return 0;

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "sbx/base/io.h"
@@ -18,6 +19,7 @@ struct apply_run {
 	bool dry_run;
 	char *line; /* owned, APPLY_LINE_MAX */
 	unsigned n_told;
+	int failed; /* 0, or -errno: standard output */
 };
 
 /* What is not done is said on standard error, what is (or would be) only in a dry run. */
@@ -40,7 +42,10 @@ static void apply_tell(void *arg, size_t root, const struct cow_entry *e, const 
 		str_buf_puts(&line, not_done);
 		str_buf_puts(&line, "\n");
 	}
-	(void)io_write_all(not_done ? STDERR_FILENO : STDOUT_FILENO, line.data, line.len);
+	if (not_done)
+		(void)io_write_all(STDERR_FILENO, line.data, line.len);
+	else if (run->failed == 0)
+		run->failed = io_write_all(STDOUT_FILENO, line.data, line.len);
 }
 
 /* As a shell completes it: "src/", "./src". Return: 0, or -errno with *err filled. */
@@ -107,7 +112,11 @@ static size_t apply_tell_globs(const char *option, const struct cow_glob *globs,
 			continue;
 		str_buf_printf(&line, "sbx: %s ", option);
 		str_buf_escape(&line, globs[i].given, strlen(globs[i].given));
-		str_buf_puts(&line, ": fits nothing that is left to be applied\n");
+		str_buf_puts(&line,
+			     globs[i].within
+				     ? ": lies in a directory that is removed as a whole, and is "
+				       "not removed alone\n"
+				     : ": fits nothing that is left to be applied\n");
 		(void)io_write_all(STDERR_FILENO, line.data, line.len);
 	}
 	return n_fit;
@@ -152,7 +161,9 @@ static int apply_print_end(const struct apply_run *run, const struct cow_applied
 		str_buf_printf(&text,
 			       "%llu names of files with several are files of their own now\n",
 			       (unsigned long long)applied->parted);
-	r = io_write_all(STDOUT_FILENO, text.data, text.len);
+	r = run->failed ? run->failed : io_write_all(STDOUT_FILENO, text.data, text.len);
+	if (r == -EPIPE) /* whoever reads has seen enough */
+		return 0;
 	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
 }
 
@@ -182,6 +193,7 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	options.dry_run = run.dry_run = cow.words.value[CMD_OPT_DRY_RUN];
 	options.force = cow.words.value[CMD_OPT_FORCE];
 	options.allow_setid = cow.words.value[CMD_OPT_ALLOW_SETID];
+	(void)signal(SIGPIPE, SIG_IGN); /* who does not read what is told stops nothing halfway */
 	r = cow_apply(&cow.session, &options, &applied, err);
 	if (r == 0 && applied.names)
 		(void)io_write_all(STDERR_FILENO, names, strlen(names));

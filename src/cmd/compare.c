@@ -19,11 +19,17 @@
  * the texts are counted by what the hunk's first line says, so that none of them is taken for
  * anything else. A diff(1) that prints another thing (BusyBox's has no such line), or cannot look
  * into /proc/PID/fd, shows that before the first pair: then each has a process of its own.
+ *
+ * Long texts without anything in common take diff(1) minutes, and who made one of them may have
+ * wanted that. So each of those is compared alone, and one that is not done in time is told as what
+ * it is in any case: all old lines gone, all new ones come.
  */
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +41,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
@@ -45,7 +52,12 @@ enum {
 	COMPARE_FIRST = 100, /* the number of the first pair */
 	COMPARE_BEHIND = COMPARE_FIRST + COMPARE_PAIRS_MAX,
 	COMPARE_PIECE = 1 << 14,
+	COMPARE_TIME_MS = 5000,
+	COMPARE_TIME_LESS_MS = 500, /* where that was too short for some */
+	COMPARE_PATIENCE = 3,
 };
+
+#define COMPARE_NO_NEWLINE "\\ No newline at end of file"
 
 static_assert(COMPARE_BEHIND <= 1000, "all numbers have three digits");
 
@@ -101,6 +113,7 @@ int compare_add(struct compare *compare, int old_fd, int new_fd)
 		sum += n;
 	}
 	compare->bytes += sum;
+	compare->has_large = sum > COMPARE_SMALL_MAX;
 	compare->n++;
 	return 0;
 }
@@ -109,7 +122,8 @@ int compare_add(struct compare *compare, int old_fd, int new_fd)
 bool compare_is_full(const struct compare *compare, off_t more_bytes)
 {
 	return compare->n == COMPARE_PAIRS_MAX ||
-	       (compare->n > 0 && compare->bytes + more_bytes > COMPARE_BYTES_MAX);
+	       (compare->n > 0 && (compare->bytes + more_bytes > COMPARE_BYTES_MAX ||
+				   compare->has_large || more_bytes > COMPARE_SMALL_MAX));
 }
 
 /* Hold none any more. */
@@ -121,6 +135,7 @@ void compare_clear(struct compare *compare)
 	}
 	compare->n = 0;
 	compare->bytes = 0;
+	compare->has_large = false;
 }
 
 /* ---- what diff(1) prints ---- */
@@ -262,9 +277,31 @@ static int compare_read(struct compare_output *o, FILE *in)
 
 /* ---- diff(1) ---- */
 
-/* Return: 0, or -errno; -EIO: it says itself that it has failed. */
+/* Whatever comes first, a byte or the end. Return: 0, -ETIME, or another -errno. */
+static int compare_wait(int fd, int64_t until_ms)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	for (;;) {
+		int64_t left = until_ms - clock_now_ms();
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0 && left <= 0)
+			return -ETIME;
+	}
+}
+
+/*
+ * @time_ms: until it begins to print; 0: any
+ *
+ * Return: 0, or -errno; -EIO: it says itself that it has failed; -ETIME: it has printed nothing.
+ */
 static int compare_start(const char *const *argv, const int *pass_fds, size_t n_pass_fds,
-			 struct compare_output *o)
+			 int64_t time_ms, struct compare_output *o)
 {
 	struct proc_spawn spawn = {.path = compare_program(),
 				   .argv = argv,
@@ -291,7 +328,9 @@ static int compare_start(const char *const *argv, const int *pass_fds, size_t n_
 		return r;
 	}
 	close(take_fd(&write_fd));
-	r = compare_read(o, in);
+	r = time_ms ? compare_wait(fileno(in), clock_now_ms() + time_ms) : 0;
+	if (r == 0)
+		r = compare_read(o, in);
 	if (r < 0)
 		(void)kill(pid, SIGKILL);
 	(void)fclose(in);
@@ -301,17 +340,90 @@ static int compare_start(const char *const *argv, const int *pass_fds, size_t n_
 	return WIFEXITED(status) && WEXITSTATUS(status) <= 1 ? 0 : -EIO;
 }
 
-static int compare_one(const struct compare *compare, size_t pair,
-		       const struct compare_reader *reader)
+/* Return: how many lines; *ret_whole: the last one has an end. */
+static int compare_count_lines(FILE *text, uint64_t *ret_n, bool *ret_whole)
+{
+	_autofree_ char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	*ret_n = 0;
+	*ret_whole = true;
+	for (; (n = getline(&line, &size, text)) > 0; (*ret_n)++)
+		*ret_whole = line[n - 1] == '\n';
+	return ferror(text) || fseek(text, 0, SEEK_SET) < 0 ? -EIO : 0;
+}
+
+/* All lines of a text, with a sign before each. */
+static int compare_tell_text(FILE *text, char sign, bool whole, struct compare_output *o)
+{
+	_autofree_ char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && (n = getline(&line, &size, text)) > 0) {
+		size_t len = (size_t)n - (line[n - 1] == '\n');
+
+		/* There is room: getline(3) ends it with a NUL. */
+		memmove(line + 1, line, len);
+		line[0] = sign;
+		r = compare_tell(o, line, len + 1);
+	}
+	if (r == 0 && ferror(text))
+		r = -EIO;
+	if (r == 0 && !whole)
+		r = compare_tell(o, COMPARE_NO_NEWLINE, strlen(COMPARE_NO_NEWLINE));
+	return r;
+}
+
+/* The pair without looking for what its texts have in common. */
+static int compare_replace(const struct compare *compare, size_t pair, struct compare_output *o)
+{
+	FILE *texts[2] = {NULL, NULL};
+	uint64_t n[2] = {0, 0};
+	bool whole[2] = {true, true};
+	char hunk[96];
+	int r = 0;
+
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", compare->pairs[pair].fds[i]);
+		texts[i] = fopen(name, "re");
+		r = texts[i] ? compare_count_lines(texts[i], &n[i], &whole[i]) : -errno;
+	}
+	if (r == 0) {
+		o->stopped = o->reader->begin(o->reader->arg, pair) != 0;
+		(void)snprintf(hunk, sizeof(hunk), "@@ -%d,%" PRIu64 " +%d,%" PRIu64 " @@",
+			       n[0] > 0, n[0], n[1] > 0, n[1]);
+		r = o->stopped ? -ECANCELED : compare_tell(o, hunk, strlen(hunk));
+	}
+	for (size_t i = 0; i < 2 && r == 0; i++)
+		r = compare_tell_text(texts[i], "-+"[i], whole[i], o);
+	for (size_t i = 0; i < 2; i++)
+		if (texts[i])
+			(void)fclose(texts[i]);
+	return r;
+}
+
+static int compare_one(struct compare *compare, size_t pair, const struct compare_reader *reader)
 {
 	struct compare_output o = {.reader = reader, .pair = pair, .n_pairs = compare->n};
 	char names[2][32];
 	const char *const argv[] = {"diff", "-u", "-a", "--", names[0], names[1], NULL};
+	int64_t time_ms =
+		compare->given_up < COMPARE_PATIENCE ? COMPARE_TIME_MS : COMPARE_TIME_LESS_MS;
+	int r;
 
 	for (size_t i = 0; i < 2; i++)
 		(void)snprintf(names[i], sizeof(names[i]), "/proc/self/fd/%d",
 			       compare->pairs[pair].fds[i]);
-	return compare_start(argv, compare->pairs[pair].fds, 2, &o);
+	r = compare_start(argv, compare->pairs[pair].fds, 2, time_ms, &o);
+	if (r != -ETIME)
+		return r;
+	compare->given_up++;
+	return compare_replace(compare, pair, &o);
 }
 
 /* ---- many pairs ---- */
@@ -398,7 +510,7 @@ static int compare_all(const struct compare *compare, struct compare_output *o)
 	int r = compare_start_holders(compare, holders), status;
 
 	if (r == 0)
-		r = compare_start(argv, NULL, 0, o);
+		r = compare_start(argv, NULL, 0, 0, o);
 	for (size_t i = 0; i < 2; i++) {
 		if (holders[i].pid < 0)
 			continue;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sbx/base/json.h"
@@ -16,6 +17,7 @@
 #include "sbx/cmd/cow.h"
 #include "sbx/cmd/pager.h"
 #include "sbx/cmd/patch.h"
+#include "sbx/cow/xattr.h"
 #include "sbx/run/status.h"
 
 enum { DIFF_ROOM = 1 << 16 };
@@ -136,11 +138,19 @@ static void diff_put_json(struct diff *d, const struct cow_entry *e)
 
 /* ---- --patch ---- */
 
+/* Of a new file, which the list says nothing more of. */
+static void diff_put_new(const struct cow_entry *e, struct str_buf *line)
+{
+	str_buf_printf(line, " (mode %o%s)", e->upper.st_mode & 07777,
+		       cow_xattr_has_any(e->upper_dir, e->name) ? ", attributes" : "");
+}
+
 /* What a patch has no words for is a comment in it. */
 static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_err *err)
 {
 	static const char *const rests[] = {
 		[PATCH_PART] = "",
+		[PATCH_NO_MODE] = "",
 		[PATCH_BINARY] = "  binary, not shown",
 		[PATCH_TOO_LARGE] = "  too large to be shown",
 	};
@@ -153,6 +163,8 @@ static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_
 	sink_puts(d->patch.sink, "# ");
 	diff_put_list(d, &line, e);
 	line.len -= d->colour ? strlen("\033[m\n") : 1;
+	if (rest == PATCH_NO_MODE)
+		diff_put_new(e, &line);
 	str_buf_puts(&line, rests[rest]);
 	str_buf_puts(&line, d->colour ? "\033[m\n" : "\n");
 	sink_write(d->patch.sink, line.data, line.len);
@@ -311,8 +323,10 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	struct diff d = {.cow = &cow, .sink = SINK_TO_FD(STDOUT_FILENO, room), .line = line};
 	struct sbx_err other; /* what went wrong first is told */
 	struct pager pager;
+	mode_t mask = umask(0);
 	int shown, r = cow_cmd_begin(argc, argv, &cow, err);
 
+	(void)umask(mask);
 	if (r == 0)
 		r = diff_choose_form(&cow.words, &d.form, err);
 	if (r == 0)
@@ -328,6 +342,7 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 				 .out = &d.sink,
 				 .colour = d.colour,
 				 .terminal = d.terminal,
+				 .umask = mask,
 				 .room = line,
 				 .spool = SINK_TO_FD(-1, spool_room)};
 	pager_start(&pager);

@@ -30,8 +30,27 @@ static const char *pager_choose(void)
 	return str_equal(pager, "cat") ? "" : pager;
 }
 
-static noreturn void pager_main(const char *command, int input_fd)
+/*
+ * Ctrl-C is the pager's: who ended by it would leave it to the shell, and both would read from one
+ * terminal. Its own are as they were.
+ */
+static void pager_keep_signals(struct pager *pager)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	(void)sigaction(SIGINT, &ignore, &pager->interrupt);
+	(void)sigaction(SIGQUIT, &ignore, &pager->quit);
+}
+
+static void pager_restore_signals(const struct pager *pager)
+{
+	(void)sigaction(SIGINT, &pager->interrupt, NULL);
+	(void)sigaction(SIGQUIT, &pager->quit, NULL);
+}
+
+static noreturn void pager_main(const struct pager *pager, const char *command, int input_fd)
+{
+	pager_restore_signals(pager);
 	(void)dup2(input_fd, STDIN_FILENO);
 	(void)setenv("LESS", "FRX", 0); /* leaves when it fits, shows colours, no other screen */
 	(void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -48,13 +67,17 @@ void pager_start(struct pager *pager)
 	if (!isatty(STDOUT_FILENO) || !*command || pipe2(fds, O_CLOEXEC) < 0)
 		return;
 	pager->saved_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (pager->saved_fd >= 0)
+		pager_keep_signals(pager);
 	pager->pid = pager->saved_fd < 0 ? -1 : fork();
 	if (pager->pid == 0)
-		pager_main(command, fds[0]);
+		pager_main(pager, command, fds[0]);
 	if (pager->pid > 0) {
 		(void)dup2(fds[1], STDOUT_FILENO);
 		(void)signal(SIGPIPE, SIG_IGN); /* who has seen enough leaves it */
 	} else {
+		if (pager->saved_fd >= 0)
+			pager_restore_signals(pager);
 		pager->pid = 0;
 	}
 	close(fds[0]);
@@ -70,6 +93,7 @@ int pager_finish(struct pager *pager, struct sbx_err *err)
 		return 0;
 	(void)dup2(pager->saved_fd, STDOUT_FILENO);
 	(void)proc_wait(pager->pid, &status);
+	pager_restore_signals(pager);
 	defs_cleanup_fd(&pager->saved_fd);
 	pager->pid = 0;
 	if (!WIFEXITED(status) ||

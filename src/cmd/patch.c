@@ -21,6 +21,7 @@
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/cmd/patch.h"
+#include "sbx/cow/xattr.h"
 
 enum {
 	PATCH_TEXT_MAX = COMPARE_TEXT_MAX, /* bytes of a file that is shown */
@@ -112,7 +113,7 @@ static bool patch_needs_quotes(const char *path)
 		if (n == 0 || path[i] == '"' || path[i] == '\\')
 			return true;
 	}
-	return false;
+	return len > 0 && path[len - 1] == ' '; /* which patch(1) would take off */
 }
 
 /* As git quotes: "a/x\033y", where anything needs it. */
@@ -576,6 +577,15 @@ static bool patch_lacks(const struct cow_entry *e)
 	       ((e->changes & COW_MODE) && (bits & 07666)) || e->changes == COW_TIME;
 }
 
+/* Of a new file git gives the umask's permissions, and the owner alone says if it is executable. */
+static bool patch_lacks_new(const struct patch *p, const struct cow_entry *e)
+{
+	mode_t mode = (e->upper.st_mode & 0100 ? 0777 : 0666) & ~p->umask;
+
+	return S_ISREG(e->upper.st_mode) &&
+	       ((e->upper.st_mode & 07777) != mode || cow_xattr_has_any(e->upper_dir, e->name));
+}
+
 /**
  * Print a change.
  * @ret_rest: what a line of comment is to be about
@@ -600,6 +610,8 @@ int patch_put(struct patch *patch, const struct cow_entry *e, enum patch_rest *r
 	} else if (r == 0 && (again || e->changes & COW_ADDED)) {
 		r = patch_put_one(patch, '+', e->upper_dir, e->name, e->path, &e->upper, ret_rest,
 				  err);
+		if (*ret_rest == PATCH_WHOLE && patch_lacks_new(patch, e))
+			*ret_rest = PATCH_NO_MODE;
 	} else if (r == 0 && S_ISREG(e->upper.st_mode)) {
 		r = patch_put_changed(patch, e, ret_rest, err);
 		if (*ret_rest == PATCH_WHOLE && patch_lacks(e))

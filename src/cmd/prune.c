@@ -35,6 +35,22 @@ static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
 }
 
+/* Who means days and says no unit would lose a week's work. */
+static int prune_read_time(const char *text, int64_t *ret_ms, struct sbx_err *err)
+{
+	static const char option[] = "--older-than";
+	size_t n = strspn(text, "0123456789.");
+
+	if (n > 0 && !text[n] && strspn(text, "0.") < n)
+		return err_usage(err, option,
+				 "TIME needs a unit: %ss, %sm, %sh or %sd are seconds, minutes, "
+				 "hours or days",
+				 text, text, text, text);
+	if (limits_read_duration(text, option, ret_ms, err) == 0)
+		return 0;
+	return err_usage(err, option, "TIME must be like 90s, 5m, 12h or 1.5d, not \"%s\"", text);
+}
+
 int cmd_prune(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 {
 	_autocow_ struct cow_cmd cow = {0};
@@ -46,8 +62,7 @@ int cmd_prune(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	if (r == 0 && !cow.words.value[CMD_OPT_OLDER_THAN])
 		return err_usage(err, NULL, "sbx prune needs --older-than TIME");
 	if (r == 0)
-		r = limits_read_duration(cow.words.value[CMD_OPT_OLDER_THAN], "--older-than",
-					 &age_ms, err);
+		r = prune_read_time(cow.words.value[CMD_OPT_OLDER_THAN], &age_ms, err);
 	if (r == 0)
 		r = cow_cmd_list(&cow, &list, err);
 	(void)clock_gettime(CLOCK_REALTIME, &now);

@@ -87,10 +87,12 @@ int cmd_dispatch(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	verb = find_verb(argv[1]);
 	if (!verb)
 		return refuse_verb(argv[1], err);
-	if (argc > 2 && (str_equal(argv[2], "--help") || str_equal(argv[2], "-h")))
-		return print_help(verb, ret_exit_code, err);
-	cmd_sweep();
-	r = verb->run(argc - 1, argv + 1, ret_exit_code, err);
+	if (argc > 2 && (str_equal(argv[2], "--help") || str_equal(argv[2], "-h"))) {
+		r = print_help(verb, ret_exit_code, err);
+	} else {
+		cmd_sweep();
+		r = verb->run(argc - 1, argv + 1, ret_exit_code, err);
+	}
 	if (r < 0 && !cmd_verb_exits_as_a_run(verb->name, verb->args))
 		err->exit_code = err->usage ? VERB_EXIT_USAGE : VERB_EXIT_FAILED;
 	return r;

@@ -349,9 +349,10 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 static int apply_refuse_conflicts(const struct apply *a, struct sbx_err *err)
 {
 	int r = err_refuse(err, EBUSY, a->session->id,
-			   "%llu of the entries have changed on the host since the session began; "
+			   "%llu of the entries %s changed on the host since the session began; "
 			   "nothing was applied",
-			   (unsigned long long)a->applied->conflicts);
+			   (unsigned long long)a->applied->conflicts,
+			   a->applied->conflicts == 1 ? "has" : "have");
 
 	err_hint(err, "leave them out with --exclude, or overwrite them with --force");
 	return r;
@@ -360,9 +361,10 @@ static int apply_refuse_conflicts(const struct apply *a, struct sbx_err *err)
 static int apply_refuse_mounted(const struct apply *a, struct sbx_err *err)
 {
 	int r = err_refuse(err, EBUSY, a->session->id,
-			   "%llu of the entries cannot be replaced, as they are mounted; nothing "
-			   "was applied",
-			   (unsigned long long)a->applied->mounted);
+			   "%llu of the entries cannot be replaced, as %s mounted; nothing was "
+			   "applied",
+			   (unsigned long long)a->applied->mounted,
+			   a->applied->mounted == 1 ? "it is" : "they are");
 
 	err_hint(err, "unmount them, and mount them again afterwards, or leave them out with "
 		      "--exclude");

@@ -70,18 +70,37 @@ static bool apply_note_excludes(const struct apply *a, const char *path)
 	return apply_note_path(a->options->exclude, a->options->n_exclude, path);
 }
 
+/* Return: do all of them fit something that is removed with its directory? */
+static bool apply_note_within(const struct apply *a, const char *path)
+{
+	const struct cow_apply_options *o = a->options;
+	bool all = true;
+
+	for (size_t i = 0; i < o->n_include; i++) {
+		o->include[i].within =
+			o->include[i].within || apply_fits(o->include[i].pattern, path, 0);
+		all = all && o->include[i].within;
+	}
+	return all;
+}
+
 /* What is left to be applied is looked at for the first time: which patterns are about it? */
 void apply_note_fits(struct apply *a, const struct cow_entry *e)
 {
 	const struct cow_apply_options *o = a->options;
+	bool included, excluded;
 
 	if (a->acts || !cow_is_told(e))
 		return;
-	(void)apply_note_path(o->include, o->n_include, e->path);
+	included = apply_note_path(o->include, o->n_include, e->path);
+	excluded = apply_note_path(o->exclude, o->n_exclude, e->path);
 	/* What is excluded may lie in a directory that goes as a whole. */
-	if (!apply_note_path(o->exclude, o->n_exclude, e->path) && e->has_host &&
-	    S_ISDIR(e->host.st_mode) && (e->changes & (COW_REMOVED | COW_TYPE)))
+	if (!e->has_host || !S_ISDIR(e->host.st_mode) || !(e->changes & (COW_REMOVED | COW_TYPE)))
+		return;
+	if (!excluded)
 		(void)apply_any_below(a, apply_note_excludes, e->host_dir, e->name, e->path, 0);
+	if (!included)
+		(void)apply_any_below(a, apply_note_within, e->host_dir, e->name, e->path, 0);
 }
 
 bool apply_selects(const struct apply *a, const char *path)
@@ -300,7 +319,7 @@ static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 {
 	struct stat dir;
-	bool later = false;
+	bool later = false, beside = false;
 
 	if (apply_is_mounted(a, e)) {
 		a->applied->mounted++;
@@ -320,13 +339,14 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e)
 	else if (!S_ISDIR(e->upper.st_mode) || (e->changes & (COW_REMOVED | COW_TYPE)))
 		later = apply_entry_is_later(a, e);
 	if (!later && (e->changes & (COW_ADDED | COW_REMOVED)) && e->host_dir >= 0)
-		later = fstat(e->host_dir, &dir) < 0 || apply_is_others(a, &dir);
+		later = beside = fstat(e->host_dir, &dir) < 0 || apply_is_others(a, &dir);
 	if (later) {
 		a->applied->conflicts++;
 		str_copy(a->why, sizeof(a->why),
-			 a->unshown ? "has the mark of an overlay on the host, which the command "
-				      "was not shown"
-				    : "has changed on the host since the session began");
+			 beside ? "its directory has changed on the host since the session began"
+			 : a->unshown ? "has the mark of an overlay on the host, which the command "
+					"was not shown"
+				      : "has changed on the host since the session began");
 		a->options->tell(a->options->arg, a->root, e, a->why);
 	}
 	return later;

@@ -328,6 +328,7 @@ int cow_journal_plan(struct cow_journal *journal, const struct stat *dir)
 		journal->planned = grown;
 		journal->planned_size = more;
 	}
+	assert(journal->planned);
 	journal->planned[journal->n_planned++] = plan;
 	return 0;
 }

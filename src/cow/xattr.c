@@ -140,6 +140,15 @@ static bool xattr_has_none(const char *path)
 	return (n < 0 && errno == ENOTSUP) || (n >= 0 && xattr_count(list, n) == 0);
 }
 
+/* Has it any that are compared? Where that cannot be told it has. */
+bool cow_xattr_has_any(int dir_fd, const char *name)
+{
+	char path[320];
+
+	xattr_path(dir_fd, name, path);
+	return !xattr_has_none(path);
+}
+
 /* Return: 1, 0 or -errno. */
 int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *host)
 {

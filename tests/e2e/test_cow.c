@@ -171,7 +171,8 @@ Test(cow, apply_stops_before_what_has_changed)
 	expect_success(host);
 	expect_failure(stopped, 1, "2 of the entries have changed on the host");
 	cr_expect(strstr(stopped.err, "/a: has changed on the host"), "%s", stopped.err);
-	cr_expect(strstr(stopped.err, "/d/e/y: has changed on the host"), "%s", stopped.err);
+	cr_expect(strstr(stopped.err, "/d/e/y: its directory has changed on the host"), "%s",
+		  stopped.err);
 	expect_file(&site, "a", "host\n");
 	cr_expect(!tree_exists(site.tree, "d/x"), "nothing may be applied");
 	_autorun_ struct run_result some =
@@ -298,13 +299,17 @@ Test(cow, old_sessions_are_pruned)
 
 	cow_start(&site, "kernel", TREE);
 	_autorun_ struct run_result run = cow_run(&site, "echo 1 >n");
-	_autorun_ struct run_result young = cow_verb(&site, "prune", "--older-than", "1d");
+	_autorun_ struct run_result young = cow_verb(&site, "prune", "--older-than", "1.5d");
+	_autorun_ struct run_result none_said = cow_verb(&site, "prune", "--older-than", "7");
+	_autorun_ struct run_result wrong = cow_verb(&site, "prune", "--older-than", "7w");
 	_autorun_ struct run_result old = cow_verb(&site, "prune", "--older-than", "0s");
 	_autorun_ struct run_result none = cow_verb(&site, "sessions", "--json");
 	_autorun_ struct run_result how = cow_verb(&site, "prune");
 
 	expect_success(run);
 	expect_out(young, "");
+	expect_failure(none_said, 2, "--older-than: TIME needs a unit: 7s, 7m, 7h or 7d");
+	expect_failure(wrong, 2, "--older-than: TIME must be like 90s, 5m, 12h or 1.5d");
 	expect_out(old, "s\n");
 	expect_out(none, "[]\n");
 	cr_expect_neq(how.status, 0);

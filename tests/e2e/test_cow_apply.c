@@ -325,6 +325,11 @@ Test(cow_apply, a_pattern_that_fits_nothing_is_told)
 		       "sbx: s: no --include fits any of the changes\n");
 	expect_failure(dry, 1, "sbx: --include sorce" FITS_NOTHING);
 	cr_expect_str_eq(before, "1\n");
+	_autorun_ struct run_result part = cow_verb(&site, "apply", "--include", "gone/deep", "s");
+
+	expect_failure(part, 1,
+		       "sbx: --include gone/deep: lies in a directory that is removed as a whole, "
+		       "and is not removed alone\n");
 	_autorun_ struct run_result one = cow_verb(&site, "apply", "--include", "a", "--include",
 						   "sorce", "--exclude", "*.o", "s");
 	/* The same again, as after an interruption: it is done. */
@@ -349,7 +354,7 @@ Test(cow_apply, a_pattern_that_fits_nothing_is_told)
 	on_host(&site, "echo host >\"$1\"/b");
 	_autorun_ struct run_result conflict = cow_verb(&site, "apply", "--exclude", "B", "s");
 
-	expect_failure(conflict, 1, "1 of the entries have changed on the host");
+	expect_failure(conflict, 1, "1 of the entries has changed on the host");
 	cr_expect(strstr(conflict.err, "sbx: --exclude B" FITS_NOTHING), "%s", conflict.err);
 	cow_finish(&site);
 }
@@ -560,6 +565,51 @@ Test(cow_apply, a_full_disk_during_the_run)
 		}
 		cow_finish(&site);
 	}
+}
+
+/* Nobody reads what is said: all is done nevertheless. */
+Test(cow_apply, a_reader_that_leaves_stops_nothing)
+{
+	static const char script[] =
+		"mkfifo \"$2\"; exec 3<>\"$2\" 4>\"$2\" 3>&-; \"$1\" apply s 2>&4 >/dev/null; "
+		"echo $?; \"$1\" apply --dry-run s >&4; echo $?; cat \"$3\"/a; "
+		"find \"$3\" -name '.sbx*'";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *fifo = tree_path(site.place.tree, "fifo");
+	_autorun_ struct run_result run = cow_run(
+		&site, "for i in $(seq 90); do echo $i >f$i; chmod 4755 f$i; done; echo 2 >a");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result apply =
+		run_argv(&options, (const char *const[]){"/bin/bash", "-c", script, "sh",
+							 sbx_program(), fifo, site.path, NULL});
+
+	expect_success(run);
+	expect_out(apply, "0\n0\n2\n");
+	cow_finish(&site);
+}
+
+/* It is not the entry that has changed, which is not there, or still as it was. */
+Test(cow_apply, a_directory_that_has_changed_is_told_as_one)
+{
+	struct cow_site site;
+	char expected[1024];
+
+	cow_start(&site, "kernel", "d/old=o\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 1 >d/new");
+	on_host(&site, "echo 1 >\"$1\"/d/hostnew");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(run);
+	cr_expect_eq(apply.status, 1);
+	snprintf(expected, sizeof(expected),
+		 "sbx: %s/d/new: its directory has changed on the host since the session began\n"
+		 "sbx: s: 1 of the entries has changed on the host since the session began; "
+		 "nothing was applied\n",
+		 site.path);
+	cr_expect(strstr(apply.err, expected) == apply.err, "%s", apply.err);
+	cow_finish(&site);
 }
 
 /* Its own record finds no room: nothing is started, nothing left. */

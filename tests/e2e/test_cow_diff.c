@@ -272,6 +272,44 @@ Test(cow_diff, few_lines_and_many)
 	cow_finish(&site);
 }
 
+/* What diff(1) would compare for minutes is shown whole, and what comes behind it too. */
+Test(cow_diff, long_texts_that_have_nothing_in_common)
+{
+	static const char digits[] = "python3 -c 'import random, sys\n"
+				     "random.seed(int(sys.argv[1]))\n"
+				     "for _ in range(600000): print(random.randrange(10))\n"
+				     "print(end=sys.argv[2])' ";
+	struct cow_site site;
+	_autofree_ char *copy = NULL, *make = NULL, *edit = NULL;
+
+	skip_unless(access("/usr/bin/git", X_OK) == 0, "there is no git");
+	cow_start(&site, "kernel", "z=z\n");
+	cr_assert(asprintf(&copy, "%s/copy", site.place.home + strlen("HOME=")) > 0);
+	cr_assert(asprintf(&make, "cd \"$1\"; %s 1 end >digits; cp -r . \"$2\"", digits) > 0);
+	cr_assert(asprintf(&edit, "%s 2 '' >digits; echo 2 >z", digits) > 0);
+	_autorun_ struct run_result before =
+		run_program("/bin/sh", "-ec", make, "sh", site.path, copy);
+	_autorun_ struct run_result run = cow_run(&site, edit);
+
+	expect_success(before);
+	expect_success(run);
+	_autorun_ struct run_result patch =
+		run_argv(&((struct run_options){.env = site.place.env}),
+			 (const char *const[]){"sh", "-ec",
+					       "$0 diff --patch s >\"$1.p\"; grep -c ^@@ \"$1.p\"",
+					       sbx_program(), copy, NULL});
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result same =
+		run_program("/bin/sh", "-ec",
+			    "cd \"$2\"; git apply --whitespace=nowarn \"$2.p\"; diff -r . \"$1\"",
+			    "sh", site.path, copy);
+
+	expect_out(patch, "2\n");
+	expect_success(apply);
+	expect_out(same, "");
+	cow_finish(&site);
+}
+
 /* Many files, with lines that look like what diff(1) says of files. One cannot be read. */
 Test(cow_diff, many_files_at_once)
 {
@@ -415,6 +453,64 @@ Test(cow_diff, colours_and_pager_on_a_terminal)
 	cow_finish(&site);
 }
 
+/* What git would not give a new file is said, and a name that ends in a space stays one. */
+Test(cow_diff, what_a_patch_lacks_of_new_files_is_named)
+{
+	struct cow_site site;
+	char expected[2048];
+
+	cow_start(&site, "kernel", "a=a\n", "to -> a");
+	_autorun_ struct run_result run = cow_run(
+		&site,
+		"umask 022; echo 1 >plain; echo 1 >run; chmod 755 run; echo 1 >secret; "
+		"chmod 600 secret; echo 1 >su; chmod 4755 su; echo 1 >x; python3 -c 'import os; "
+		"os.setxattr(\"x\", \"user.x\", b\"1\")'; echo 1 >'end '; rm to; echo 1 >to; "
+		"chmod 640 to");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result said = run_argv(
+		&options,
+		(const char *const[]){"/bin/sh", "-c",
+				      "umask 022; \"$1\" diff --patch s | grep -E '^# |/end '",
+				      "sh", sbx_program(), NULL});
+	const char *p = site.path;
+
+	expect_success(run);
+	snprintf(expected, sizeof(expected),
+		 "diff --git \"a/end \" \"b/end \"\n+++ \"b/end \"\t\n"
+		 "# A  %s/secret (mode 600)\n# A  %s/su (mode 4755)\n"
+		 "# T  %s/to (link -> file) (mode 640)\n# A  %s/x (mode 644, attributes)\n",
+		 p, p, p, p);
+	expect_out(said, expected);
+	cow_finish(&site);
+}
+
+/* Ctrl-C is for the pager, which is waited for. */
+Test(cow_diff, a_pager_that_is_interrupted_is_waited_for)
+{
+	static const char pager[] = "SBX_PAGER=trap 'echo interrupted' INT; cat >/dev/null; "
+				    "echo shown; while ! read x </dev/tty; do :; done; echo out:$x";
+	struct cow_site site;
+	struct session session;
+	struct run_result r;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+	const char *env[] = {
+		site.place.env[0], site.place.env[1], site.place.env[2], "TERM=xterm", pager, NULL};
+
+	expect_success(run);
+	session_sbx(&session, &((struct run_options){.env = env, .pty = true}), "diff", "s");
+	cr_expect(session_expect(&session, "shown"));
+	session_send(&session, "\003");
+	cr_expect(session_expect(&session, "interrupted"));
+	session_send(&session, "x\n");
+	cr_expect(session_expect(&session, "out:x"));
+	r = session_finish(&session);
+	expect_success(r);
+	run_result_finish(&r);
+	cow_finish(&site);
+}
+
 /* Who reads a part has had enough: that is no failure. */
 Test(cow_diff, a_reader_that_leaves)
 {
@@ -432,6 +528,28 @@ Test(cow_diff, a_reader_that_leaves)
 
 	expect_success(run);
 	expect_out(head, "1\n");
+	cow_finish(&site);
+}
+
+/* Where nobody can read there is a failure. */
+Test(cow_diff, a_closed_standard_output)
+{
+	static const char *const verbs[] = {"diff",	"diff --patch", "diff --json",
+					    "apply -n", "sessions",	"prune --older-than 0"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct run_options options = {.env = site.place.env};
+		const char *const argv[] = {"/bin/sh", "-c", "\"$1\" $2 >&-", "sh", sbx_program(),
+					    verbs[i],  NULL};
+		_autorun_ struct run_result r = run_argv(&options, argv);
+
+		expect_failure(r, 1, "stdout: cannot write");
+	}
 	cow_finish(&site);
 }
 

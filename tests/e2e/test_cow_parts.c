@@ -51,7 +51,7 @@ static void check_all(const struct parts *parts, size_t n)
 		check_parts(&parts[i], driver);
 }
 
-static const char changed[] = ": has changed on the host since the session began";
+static const char changed[] = " has changed on the host since the session began";
 
 /* The numbers of l1 are free then, and sed(1) makes a file anew. */
 Test(cow_parts, a_number_that_is_used_again_is_not_taken_for_our_own)

@@ -56,6 +56,21 @@ Test(exit, of_an_unknown_verb_shows_the_run_form)
 	cr_expect(strstr(r.err, "-- frobnicate"), "%s", r.err);
 }
 
+/* Also where its standard output is closed. */
+Test(exit, of_a_verb_that_cannot_write_is_its_own)
+{
+	static const char *const scripts[] = {
+		"\"$1\" diff --help >/dev/full", "\"$1\" help diff >/dev/full",
+		"\"$1\" diff --help >&-", "\"$1\" help diff >&-", "\"$1\" sessions --json >&-"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+		_autorun_ struct run_result r =
+			run_program("/bin/sh", "-c", scripts[i], "sh", sbx_program());
+
+		expect_failure(r, 1, "stdout: cannot write");
+	}
+}
+
 Test(exit, of_a_command_not_on_path_is_127)
 {
 	_autorun_ struct run_result r = in_usr("--", "no-such-command");

@@ -15,6 +15,9 @@ enum {
 	COMPARE_PAIRS_MAX = 64,	      /* held at a time */
 	COMPARE_BYTES_MAX = 16 << 20, /* of them all, but that one pair is always held */
 	COMPARE_TEXT_MAX = 8 << 20,   /* of one text */
+	/* A pair with more bytes is compared alone, and until it takes too long. Smaller ones, as
+	   unlike as texts can be, take tenths of a second. */
+	COMPARE_SMALL_MAX = 1 << 16,
 };
 
 /* Who is told. Both return 0, or else all ends there. */
@@ -30,7 +33,9 @@ struct compare {
 	} pairs[COMPARE_PAIRS_MAX];
 	size_t n;
 	off_t bytes;
-	bool one_by_one; /* this diff(1), or this /proc, is not for more */
+	bool has_large;	   /* the one that is held is more than small */
+	bool one_by_one;   /* this diff(1), or this /proc, is not for more */
+	unsigned given_up; /* pairs that took too long */
 };
 
 int compare_add(struct compare *compare, int old_fd, int new_fd);

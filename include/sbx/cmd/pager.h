@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -12,6 +13,7 @@
 struct pager {
 	pid_t pid; /* 0: none */
 	int saved_fd;
+	struct sigaction interrupt, quit; /* as they were */
 };
 
 void pager_start(struct pager *pager);

@@ -25,6 +25,7 @@ struct patch {
 	struct sink *out; /* borrowed */
 	bool colour;
 	bool terminal;	   /* nothing of a file's may command it */
+	mode_t umask;	   /* of who will use it, most likely */
 	char *room;	   /* borrowed, PATCH_ROOM; for names */
 	struct sink spool; /* its descriptor is owned; -1: there is none yet */
 	struct compare compare;
@@ -35,7 +36,7 @@ struct patch {
 };
 
 /* What of a change a patch does not hold. */
-enum patch_rest { PATCH_WHOLE, PATCH_PART, PATCH_BINARY, PATCH_TOO_LARGE };
+enum patch_rest { PATCH_WHOLE, PATCH_PART, PATCH_NO_MODE, PATCH_BINARY, PATCH_TOO_LARGE };
 
 int patch_put(struct patch *patch, const struct cow_entry *entry, enum patch_rest *ret_rest,
 	      struct sbx_err *err);

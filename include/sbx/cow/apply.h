@@ -12,6 +12,7 @@ struct cow_glob {
 	const char *pattern;
 	const char *given; /* the same, as somebody has typed it */
 	bool fits;	   /* cow_apply() found something that is left to be applied and fits */
+	bool within;	   /* of --include: what fits is in a directory that goes as a whole */
 };
 
 struct cow_apply_options {
