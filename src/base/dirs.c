@@ -15,6 +15,7 @@
 
 #include "sbx/base/defs.h"
 #include "sbx/base/dirs.h"
+#include "sbx/base/str.h"
 
 enum { DIRS_LOCK_STEP_MS = 5 };
 
@@ -100,30 +101,64 @@ int dirs_check_own(const char *path)
 }
 
 /**
- * A directory, made with those above it where they are missing, whoever's what is there may be.
- * @path: absolute
+ * Remove what dirs_make() has made, as far as it is empty.
+ * @made: how many: the directory itself, and those above it
  *
- * Return: 0 or -errno.
+ * Return: false where the directory itself is not empty.
  */
-int dirs_make(const char *path)
+bool dirs_unmake(const char *path, unsigned made)
 {
 	char part[PATH_MAX];
+	char *slash;
+
+	str_copy(part, sizeof(part), path);
+	if (made > 0 && rmdir(part) < 0)
+		return errno != ENOTEMPTY && errno != EEXIST;
+	while (made-- > 1 && (slash = strrchr(part, '/'))) {
+		*slash = '\0';
+		if (rmdir(part) < 0)
+			break;
+	}
+	return true;
+}
+
+/**
+ * A directory, made with those above it where they are missing, whoever's what is there may be.
+ * @path:     absolute
+ * @ret_made: how many were made: the directory itself, and those above it
+ *
+ * Return: 0, or -errno; then nothing new is left.
+ */
+int dirs_make(const char *path, unsigned *ret_made)
+{
+	char part[PATH_MAX];
+	unsigned made = 0;
 	int above = 0;
 
-	for (const char *end = strchr(path + 1, '/'); end; end = strchr(end + 1, '/')) {
-		if ((size_t)(end - path) >= sizeof(part))
-			return -ENAMETOOLONG;
+	if (strlen(path) >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (const char *end = path; *end;) {
+		end = strchrnul(end + 1, '/');
 		memcpy(part, path, (size_t)(end - path));
 		part[end - path] = '\0';
-		if (mkdir(part, 0700) == 0 || errno == EEXIST)
+		if (mkdir(part, 0700) == 0) {
+			made++;
 			continue;
-		/* It may be there all the same; if it is not, this is the reason. */
-		if (errno != EACCES && errno != EROFS)
-			return errno == ENOENT && above ? above : -errno;
-		above = -errno;
+		}
+		if (errno != EEXIST) {
+			/* It may be there all the same; if it is not, this is the reason. */
+			if (*end && (errno == EACCES || errno == EROFS)) {
+				above = -errno;
+				continue;
+			}
+			above = errno == ENOENT && above ? above : -errno;
+			*strrchr(part, '/') = '\0';
+			(void)dirs_unmake(part, made);
+			return above;
+		}
+		made = 0;
 	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return errno == ENOENT && above ? above : -errno;
+	*ret_made = made;
 	return 0;
 }
 
@@ -136,12 +171,13 @@ int dirs_make(const char *path)
 int dirs_make_own(const char *path)
 {
 	int r = dirs_open_own(path);
+	unsigned made;
 
 	if (r != -ENOENT)
 		return r;
 	r = dirs_check_above(path);
 	if (r == 0)
-		r = dirs_make(path);
+		r = dirs_make(path, &made);
 	return r < 0 ? r : dirs_open_own(path);
 }
 

@@ -41,20 +41,24 @@ void cow_cmd_finish(struct cow_cmd *cow)
 	arena_finish(&cow->arena);
 }
 
-/* By its name, or a path. Return: 0, or -errno with *err filled. */
+/* Of a session by its name, or a path; NULL: no memory. */
+static const char *cow_cmd_find_dir(struct cow_cmd *cow, const char *name)
+{
+	char cwd[PATH_MAX];
+
+	if (!session_name_is_path(name))
+		return arena_printf(&cow->arena, "%s/%s", cow->base, name);
+	if (!getcwd(cwd, sizeof(cwd)))
+		cwd[0] = '\0';
+	return path_normalise(&cow->arena, cwd[0] ? cwd : NULL, name);
+}
+
+/* Return: 0, or -errno with *err filled. */
 int cow_cmd_open(struct cow_cmd *cow, const char *name, enum cow_lock lock, struct cow_session *ret,
 		 struct sbx_err *err)
 {
-	char cwd[PATH_MAX];
-	const char *dir;
+	const char *dir = cow_cmd_find_dir(cow, name);
 
-	if (session_name_is_path(name)) {
-		if (!getcwd(cwd, sizeof(cwd)))
-			cwd[0] = '\0';
-		dir = path_normalise(&cow->arena, cwd[0] ? cwd : NULL, name);
-	} else {
-		dir = arena_printf(&cow->arena, "%s/%s", cow->base, name);
-	}
 	if (!dir)
 		return err_oom(err);
 	if (path_is_dots(name) || !*name)
@@ -178,6 +182,15 @@ int cow_cmd_choose(struct cow_cmd *cow, bool newest, enum cow_lock lock, struct 
 		return -EINVAL;
 	}
 	return cow_cmd_open(cow, only->name, lock, &cow->session, err);
+}
+
+/* Was the session that is named killed while it began, and is gone now? */
+bool cow_cmd_remove_begun(struct cow_cmd *cow)
+{
+	const char *dir =
+		cow->words.n_operands > 0 ? cow_cmd_find_dir(cow, cow->words.operands[0]) : NULL;
+
+	return dir && cow_session_remove_begun(AT_FDCWD, dir);
 }
 
 /* The whole path of an entry, escaped. */

@@ -3,6 +3,8 @@
  * discard: `sbx discard [SESSION]`: forget the changes of a session.
  */
 
+#include <errno.h>
+
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/cow.h"
 
@@ -15,6 +17,8 @@ int cmd_discard(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = cow_cmd_choose(&cow, false, COW_LOCK_REMOVE, err);
 	if (r == 0)
 		r = cow_session_remove(&cow.session, err);
+	else if (r == -ENOENT && cow_cmd_remove_begun(&cow))
+		r = 0;
 	if (r == 0)
 		*ret_exit_code = 0;
 	return r;

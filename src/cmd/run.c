@@ -18,6 +18,7 @@
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
 #include "sbx/run/launch.h"
+#include "sbx/run/signals.h"
 #include "sbx/run/status.h"
 #include "sbx/spec/defaults.h"
 #include "sbx/spec/explain.h"
@@ -106,7 +107,10 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 	run->told = true;
 }
 
-/* With --cow: the session is there before the sandbox, and locked as long as that is. */
+/*
+ * With --cow: the session is there before the sandbox, and locked as long as that is. A signal
+ * that ends sbx waits until that can tell what is to become of it.
+ */
 static int run_cow(const struct sbx_plan *plan, const struct launch_caller *caller,
 		   int *ret_exit_code, struct sbx_err *err)
 {
@@ -114,6 +118,7 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	const struct cow_wanted wanted = {
 		.id = plan->session->id,
 		.dir = plan->session->dir,
+		.base = plan->session->base,
 		.roots = plan->session->roots,
 		.n_roots = plan->session->n_roots,
 		.argv = plan->argv,
@@ -124,17 +129,22 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	struct launch_caller with_session = *caller;
 	struct cow_session session;
 	struct run_session tell = {&session, false};
-	int r;
+	sigset_t mask;
+	int r = signals_block(&mask);
 
 	arena_init(&arena);
+	if (r < 0)
+		return err_system(err, -r, NULL, "cannot block signals");
 	cow_session_init(&session);
 	r = cow_session_start(&wanted, &arena, &session, err);
+	with_session.sigmask = &mask;
 	with_session.session_fds[0] = session.dir_fd;
 	with_session.session_fds[1] = session.lock_fd;
 	with_session.tell_end = run_tell_session;
 	with_session.tell_arg = &tell;
 	if (r < 0) {
 		cow_session_close(&session);
+		(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 		return r;
 	}
 	r = launch_run(plan, &with_session, ret_exit_code, err);
@@ -143,6 +153,8 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	else
 		run_tell_session(&tell, r < 0, NULL);
 	cow_session_close(&session);
+	if (r == LAUNCH_WITHOUT_RANGE)
+		(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return r;
 }
 

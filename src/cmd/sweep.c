@@ -6,10 +6,12 @@
 
 #include "sbx/box/box.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/cow/session.h"
 #include "sbx/run/placeholder.h"
 #include "sbx/run/share.h"
 #include "sbx/spec/probe.h"
 #include "sbx/spec/records.h"
+#include "sbx/spec/session.h"
 
 extern char **environ;
 
@@ -32,11 +34,18 @@ void cmd_sweep(void)
 	const char *networks[PLAN_RECORD_DIRS] = {NULL};
 	struct probe_host host;
 	struct sbx_plan plan;
+	const char *sessions;
 	struct sbx_err err;
 
 	plan_init(&plan);
-	if (probe_host(&plan.arena, environ, false, &host, &err) == 0 &&
-	    records_add_dirs(&host, &plan, &err) == 0 &&
+	if (probe_host(&plan.arena, environ, false, &host, &err) < 0) {
+		plan_finish(&plan);
+		return;
+	}
+	sessions = session_get_base(&host, &plan.arena);
+	if (sessions)
+		cow_session_sweep(sessions);
+	if (records_add_dirs(&host, &plan, &err) == 0 &&
 	    records_add_networks(&host, &plan, networks) == 0)
 		cmd_sweep_all(&plan, networks);
 	plan_finish(&plan);

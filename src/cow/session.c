@@ -2,10 +2,7 @@
 /*
  * session: see session.h.
  *
- * When it began is compared with the times at which files of the host changed (ctime). Those
- * come from a clock that moves in steps of some milliseconds; so a launch waits until that
- * clock has passed the moment that is recorded. What changed before it has then an earlier
- * time, and what changes while the command runs a later one, without a doubt between.
+ * The record, the lock, opening and removing. How one begins is in session_begin.c.
  */
 
 #include <dirent.h>
@@ -25,12 +22,12 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
-#include "sbx/cow/session.h"
+#include "sbx/cow/session_parts.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 #include "sbx/spec/session.h"
 
-enum { COW_LOCK_MS = 500, COW_COMMAND_MAX = 4096, COW_TICK_NS = 1000000 };
+enum { COW_LOCK_MS = 500, COW_LOCK_TRIES = 100, COW_COMMAND_MAX = 4096 };
 
 void cow_session_init(struct cow_session *session)
 {
@@ -105,6 +102,10 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 		return cow_meta_range(value, &s->uids);
 	} else if (str_equal(key, "gids")) {
 		return cow_meta_range(value, &s->gids);
+	} else if (str_equal(key, "made")) {
+		if (str_parse_u64(value, 10, COW_MADE_MAX, &a) != 0)
+			return false;
+		s->made = (unsigned)a;
 	} else if (str_equal(key, "root")) {
 		if (s->n_roots >= COW_ROOTS_MAX || value[0] != '/')
 			return false;
@@ -130,6 +131,9 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 	bool good = false;
 	int r = 0;
 
+	s->n_roots = 0;
+	s->made = 1; /* an older sbx does not tell */
+	s->uids = s->gids = (struct cow_ids){0};
 	s->roots = arena_alloc(arena, COW_ROOTS_MAX * sizeof(*s->roots));
 	s->uids.has = arena_alloc(arena, COW_IDS_MAX * sizeof(*s->uids.has));
 	s->gids.has = arena_alloc(arena, COW_IDS_MAX * sizeof(*s->gids.has));
@@ -197,8 +201,8 @@ static void cow_meta_put_ids(struct str_buf *out, const char *key, const struct 
 }
 
 /* Written whole, and then there: a session without one is nothing. */
-static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
-			  struct arena *arena, struct sbx_err *err)
+int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
+		   struct arena *arena, struct sbx_err *err)
 {
 	struct str_buf out = {.data = arena_alloc(arena, COW_META_MAX), .size = COW_META_MAX};
 	_autoclose_ int fd = -1;
@@ -213,6 +217,8 @@ static int cow_meta_write(const struct cow_session *s, const struct cow_wanted *
 	cow_meta_put(&out, "began=", pair);
 	(void)snprintf(pair, sizeof(pair), "%u:%u", s->uids.nobody, s->gids.nobody);
 	cow_meta_put(&out, "nobody=", pair);
+	(void)snprintf(pair, sizeof(pair), "%u", s->made);
+	cow_meta_put(&out, "made=", pair);
 	cow_meta_put_ids(&out, "uids=", &s->uids);
 	cow_meta_put_ids(&out, "gids=", &s->gids);
 	cow_meta_put_command(&out, wanted->argv);
@@ -239,16 +245,40 @@ static int cow_meta_give_up(struct cow_session *s, struct arena *arena, int r,
 {
 	char room[256];
 	struct str_buf why = STR_BUF_ON_STACK(room);
-	struct stat st;
+	struct stat st, lock;
 
 	if (r == -ENOMEM || fstatat(s->dir_fd, "meta", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return r;
+	/* A file of that name alone does not make it one. */
+	if (fstatat(s->dir_fd, "lock", &lock, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(lock.st_mode) ||
+	    lock.st_size > 0)
 		return r;
 	err_describe(err, &why);
 	s->damaged = arena_dup(arena, room);
 	if (!s->damaged)
 		return r;
 	s->n_roots = 0;
+	s->made = 1;
 	s->command = "";
+	s->began = st.st_mtim;
+	return 0;
+}
+
+/*
+ * One that has no record any more is shown to who lists sessions, and is for nobody else: what is
+ * in it can be looked at by hand.
+ * Return: 0, or @r.
+ */
+static int cow_meta_lose(struct cow_session *s, int r)
+{
+	struct stat st;
+
+	if (cow_session_is_root(s->dir_fd, "0") != 1 ||
+	    faccessat(s->dir_fd, "lock", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fstatat(s->dir_fd, "0/upper", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return r;
+	s->damaged = "its record is gone; see 0/upper there, and remove it by hand";
+	s->lost = true;
 	s->began = st.st_mtim;
 	return 0;
 }
@@ -260,26 +290,61 @@ static int cow_session_refuse_gone(const struct cow_session *s, struct sbx_err *
 	return err_refuse(err, ENOENT, s->id, "is gone: another command has just removed it");
 }
 
-/* Return: 0; *ret_busy: somebody else has it. */
-static int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct sbx_err *err)
+/*
+ * Is the lock that is held the session's? One may have been removed, and another made.
+ * Return: 1, 0 or -errno.
+ */
+int cow_session_has_lock(const struct cow_session *s)
+{
+	struct stat held, there;
+
+	if (fstat(s->lock_fd, &held) < 0)
+		return -errno;
+	if (fstatat(s->dir_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
+/* Return: as openat(2). */
+static int cow_open_lock(struct cow_session *s)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(s->dir_fd, "lock", flags);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	fd = openat(s->dir_fd, "lock", flags | O_CREAT | O_EXCL, 0600);
+	s->lock_made |= fd >= 0;
+	return fd < 0 && errno == EEXIST ? openat(s->dir_fd, "lock", flags) : fd;
+}
+
+/* Return: 0; *ret_busy: somebody else has it. -ENOENT: the session's directory was removed. */
+int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct sbx_err *err)
 {
 	int r;
 
-	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (s->lock_fd < 0 && errno == ENOENT)
-		return cow_session_refuse_gone(s, err);
-	if (s->lock_fd < 0)
-		return err_system(err, errno, s->dir, "cannot lock the session");
-	/* Who lists sessions has the lock for a moment. */
-	r = reads ? (flock(s->lock_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0)
-		  : dirs_lock(s->lock_fd, COW_LOCK_MS);
-	*ret_busy = r == -EWOULDBLOCK || r == -ETIMEDOUT || r == -EBUSY;
-	if (r < 0 && !*ret_busy)
-		return err_system(err, -r, s->dir, "cannot lock the session");
-	return 0;
+	for (int i = 0; i < COW_LOCK_TRIES; i++) {
+		defs_cleanup_fd(&s->lock_fd);
+		s->lock_fd = cow_open_lock(s);
+		if (s->lock_fd < 0 && errno == ENOENT)
+			return cow_session_refuse_gone(s, err);
+		if (s->lock_fd < 0)
+			return err_system(err, errno, s->dir, "cannot lock the session");
+		/* Who lists sessions has the lock for a moment. */
+		r = reads ? (flock(s->lock_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0)
+			  : dirs_lock(s->lock_fd, COW_LOCK_MS);
+		*ret_busy = r == -EWOULDBLOCK || r == -ETIMEDOUT || r == -EBUSY;
+		if (*ret_busy)
+			return 0;
+		if (r == 0)
+			r = cow_session_has_lock(s);
+		if (r != 0)
+			return r > 0 ? 0 : err_system(err, -r, s->dir, "cannot lock the session");
+	}
+	return cow_session_refuse_gone(s, err);
 }
 
-static int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
+int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
 {
 	int r = err_refuse(err, EBUSY, s->id, "is in use: its sandbox runs, or a verb is at work");
 
@@ -287,15 +352,24 @@ static int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *
 	return r;
 }
 
-static int cow_session_refuse_open(int number, const char *dir, struct sbx_err *err)
+int cow_session_refuse_open(const char *dir, const char *id, int number, struct sbx_err *err)
 {
-	int r = number == ENOENT ? err_refuse(err, ENOENT, dir, "there is no such session")
-				 : err_system(err, number, dir, "cannot open the session");
+	struct stat st;
 
+	if (number == ENOENT)
+		return err_refuse(err, ENOENT, id, "there is no such session");
+	if (number == ENOTDIR && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode)) {
+		(void)err_refuse(err, ELOOP, id, "is a symbolic link, and those are not followed");
+		err_hint(err, "name the directory itself");
+		return -ELOOP;
+	}
+	if (number == ENOTDIR)
+		return err_refuse(err, ENOTDIR, id, "is no directory, and so no session");
+	(void)err_system(err, number, id, "cannot open the session");
 	if (number == EACCES)
 		err_hint(err,
 			 "it must be yours, and others must not be able to enter it: chmod 700");
-	return r;
+	return -number;
 }
 
 /* Is there such a name in the work directory of a root? Return: 1, 0 or -errno with *err filled. */
@@ -351,9 +425,11 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->dir = dir;
 	ret->dir_fd = dirs_open_own(dir);
 	if (ret->dir_fd < 0)
-		return cow_session_refuse_open(-ret->dir_fd, id, err);
+		return cow_session_refuse_open(dir, id, -ret->dir_fd, err);
 	r = cow_meta_read(ret, arena, err);
-	if (r < 0 && (lock == COW_LOCK_ASK || lock == COW_LOCK_REMOVE))
+	if (r == -ENOENT && lock == COW_LOCK_ASK)
+		r = cow_meta_lose(ret, r);
+	else if (r < 0 && (lock == COW_LOCK_ASK || lock == COW_LOCK_REMOVE))
 		r = cow_meta_give_up(ret, arena, r, err);
 	else if (r < 0 && r != -ENOENT && r != -ENOMEM)
 		err_hint(err, "nothing can be done with it but: sbx discard");
@@ -364,8 +440,11 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 		return r;
 	if (busy && lock != COW_LOCK_ASK)
 		return cow_session_refuse_busy(ret, err);
+	/* One is being begun. */
+	if (busy && ret->lost)
+		return cow_session_refuse_gone(ret, err);
 	/* Who had the lock may have removed it all; who removes it does that with the lock. */
-	if (!busy && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!busy && !ret->lost && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? cow_session_refuse_gone(ret, err)
 				       : err_system(err, errno, dir, "cannot look at the session");
 	ret->in_use = busy;
@@ -373,262 +452,6 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	if (!ret->applied && errno != ENOENT)
 		return err_system(err, errno, dir, "cannot tell whether the session was applied");
 	return cow_session_find_drivers(ret, err);
-}
-
-/* ---- start ---- */
-
-/* See the head of this file. */
-static void cow_session_note_time(struct timespec *ret_began)
-{
-	const struct timespec tick = {.tv_nsec = COW_TICK_NS};
-	struct timespec coarse;
-
-	(void)clock_gettime(CLOCK_REALTIME, ret_began);
-	do {
-		(void)nanosleep(&tick, NULL);
-		(void)clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
-	} while (coarse.tv_sec < ret_began->tv_sec ||
-		 (coarse.tv_sec == ret_began->tv_sec && coarse.tv_nsec <= ret_began->tv_nsec));
-}
-
-/*
- * What the upper directory of a root has begun with, to tell later what the command has changed.
- * It is there only where the upper directory has all of the root's attributes: else they are
- * not compared.
- */
-static int cow_session_make_base(const struct cow_session *s, size_t index, int upper_fd,
-				 const struct stat *st)
-{
-	_autoclose_ int fd = -1;
-	char name[32];
-	int lost;
-
-	(void)snprintf(name, sizeof(name), "%zu/base", index);
-	if (mkdirat(s->dir_fd, name, 0700) < 0)
-		return -errno;
-	fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Its permissions are part of an ACL, and are not closed by one for their owner alone. */
-	lost = cow_xattr_give(upper_fd, fd);
-	if (lost < 0)
-		return lost;
-	if (lost > 0)
-		return unlinkat(s->dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
-	return fchmod(fd, st->st_mode & 01777) < 0 ||
-			       futimens(fd, (struct timespec[]){st->st_atim, st->st_mtim}) < 0
-		       ? -errno
-		       : 0;
-}
-
-/* The upper directory is what its root looks like inside, so it begins with the same. */
-static int cow_session_make_root(const struct cow_session *s, size_t index, struct sbx_err *err)
-{
-	const char *root = s->roots[index].path;
-	char name[32];
-	struct stat st;
-	_autoclose_ int fd = -1, host = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int lost, r;
-
-	if (host < 0 || fstat(host, &st) < 0)
-		return err_system(err, errno, root, "cannot be looked at");
-	(void)snprintf(name, sizeof(name), "%zu", index);
-	if (mkdirat(s->dir_fd, name, 0700) < 0)
-		return err_system(err, errno, s->dir, "cannot make a directory for changes");
-	(void)snprintf(name, sizeof(name), "%zu/work", index);
-	if (mkdirat(s->dir_fd, name, 0700) < 0)
-		return err_system(err, errno, s->dir, "cannot make a directory for changes");
-	(void)snprintf(name, sizeof(name), "%zu/upper", index);
-	if (mkdirat(s->dir_fd, name, 0700) < 0)
-		return err_system(err, errno, s->dir, "cannot make a directory for changes");
-	fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_system(err, errno, s->dir, "cannot make a directory for changes");
-	/* A group that the caller is not in stays the host's: walk_compare() does not ask. */
-	if (st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0)
-		errno = 0;
-	lost = cow_xattr_give(host, fd);
-	if (lost < 0)
-		return err_system(err, -lost, root, "its attributes cannot be read");
-	if (fchmod(fd, st.st_mode & 01777) < 0 ||
-	    futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) < 0)
-		return err_system(err, errno, s->dir, "cannot make a directory for changes");
-	r = lost ? 0 : cow_session_make_base(s, index, fd, &st);
-	return r < 0 ? err_system(err, -r, s->dir, "cannot make a directory for changes") : 0;
-}
-
-static int cow_session_fill(struct cow_session *s, const struct cow_wanted *wanted,
-			    struct arena *arena, struct sbx_err *err)
-{
-	s->roots = arena_alloc(arena, (wanted->n_roots + 1) * sizeof(*s->roots));
-	if (!s->roots)
-		return err_oom(err);
-	s->n_roots = wanted->n_roots;
-	s->uids = wanted->uids;
-	s->gids = wanted->gids;
-	for (size_t i = 0; i < wanted->n_roots; i++) {
-		struct stat st;
-		int r;
-
-		if (stat(wanted->roots[i], &st) < 0)
-			return err_system(err, errno, wanted->roots[i], "cannot be looked at");
-		if (!S_ISDIR(st.st_mode)) {
-			r = err_refuse(err, ENOTDIR, wanted->roots[i], "is not a directory");
-			err_set_option(err, "--cow");
-			return r;
-		}
-		s->roots[i] = (struct cow_root){
-			.path = wanted->roots[i], .dev = st.st_dev, .ino = st.st_ino};
-		r = cow_session_make_root(s, i, err);
-		if (r < 0)
-			return r;
-	}
-	cow_session_note_time(&s->began);
-	return cow_meta_write(s, wanted, arena, err);
-}
-
-static int cow_session_refuse_above(const char *above, uint32_t owner, struct sbx_err *err)
-{
-	bool unknown = owner != 0 && owner != geteuid() && trust_owner_is_unknown(owner);
-	int r = err_refuse(err, EPERM, above, "%s",
-			   unknown ? "its owner has no id in this user namespace, so it cannot be "
-				     "told who can replace the session"
-				   : "others can write there, and replace the session");
-
-	err_set_option(err, "--session");
-	err_hint(err, "%s",
-		 unknown ? "begin it outside of the user namespace; sbx --root gives the "
-			   "command the id 0,\nas \"unshare -r\" does"
-			 : "keep sessions where only you can write");
-	return r;
-}
-
-/* Whether others can replace the directory: only root and the caller may write above it. */
-static int cow_session_check_above(const char *dir, struct sbx_err *err)
-{
-	char above[4096];
-	struct stat st;
-	char *slash;
-
-	str_copy(above, sizeof(above), dir);
-	while ((slash = strrchr(above, '/'))) {
-		*slash = '\0';
-		if (stat(above[0] ? above : "/", &st) < 0) {
-			if (errno == ENOENT)
-				continue; /* is made */
-			return err_system(err, errno, above[0] ? above : "/",
-					  "cannot be looked at, above the session");
-		}
-		if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
-		    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
-			return cow_session_refuse_above(above[0] ? above : "/", st.st_uid, err);
-	}
-	return 0;
-}
-
-static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wanted,
-			     struct arena *arena, struct sbx_err *err)
-{
-	int r = 0;
-
-	if (s->n_roots != wanted->n_roots)
-		r = -EINVAL;
-	for (size_t i = 0; r == 0 && i < s->n_roots; i++)
-		if (!str_equal(s->roots[i].path, wanted->roots[i]))
-			r = -EINVAL;
-	if (r < 0) {
-		(void)err_refuse(err, EINVAL, s->id, "was begun with other directories, %s first",
-				 s->roots[0].path);
-		err_set_option(err, "--session");
-		err_hint(err, "give the same --cow in the same order, or begin another session");
-		return r;
-	}
-	/* Without ids but the caller's nothing of nobody's is made; with them it may be from now.
-	 */
-	if (s->uids.nobody == 0 && wanted->uids.nobody) {
-		s->uids = wanted->uids;
-		s->gids = wanted->gids;
-		r = cow_meta_write(s, wanted, arena, err);
-	}
-	if (!s->applied || r < 0)
-		return r;
-	/* What is changed from now on, on either side, is another matter. */
-	cow_session_note_time(&s->began);
-	r = cow_meta_write(s, wanted, arena, err);
-	(void)unlinkat(s->dir_fd, "journal", 0);
-	(void)unlinkat(s->dir_fd, "removals", 0);
-	(void)unlinkat(s->dir_fd, "applied", 0);
-	return r;
-}
-
-/*
- * Where others may make names too, but not change ours (/tmp), a directory that is made is as good
- * as one anywhere else; what was made there by another meanwhile is seen by looking again.
- */
-static int cow_session_make(struct cow_session *s, struct sbx_err *err)
-{
-	int r;
-
-	s->dir_fd = dirs_open_own(s->dir);
-	if (s->dir_fd != -ENOENT)
-		return s->dir_fd < 0 ? cow_session_refuse_open(-s->dir_fd, s->dir, err) : 0;
-	r = dirs_make(s->dir);
-	if (r < 0) {
-		r = err_system(err, -r, s->dir, "cannot make the session's directory");
-		err_set_option(err, "--session");
-		err_hint(err, "name a directory that you can make: --session DIR");
-		return r;
-	}
-	r = cow_session_check_above(s->dir, err);
-	if (r < 0)
-		return r;
-	s->dir_fd = dirs_open_own(s->dir);
-	return s->dir_fd < 0 ? cow_session_refuse_open(-s->dir_fd, s->dir, err) : 0;
-}
-
-/**
- * Begin a session, or go on with one that is there; it is locked until it is closed.
- *
- * Return: 0, or -errno with *err filled; then nothing new is left.
- */
-int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,
-		      struct sbx_err *err)
-{
-	bool busy = false, there;
-	struct stat st;
-	int r = cow_session_check_above(wanted->dir, err);
-
-	if (r < 0)
-		return r;
-	/* What there is must not be taken for new, and removed if the launch comes to nothing. */
-	there = lstat(wanted->dir, &st) == 0 || errno != ENOENT;
-	ret->id = wanted->id;
-	ret->dir = wanted->dir;
-	r = cow_session_make(ret, err);
-	if (r < 0)
-		return r;
-	if (there && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		cow_session_close(ret);
-		r = cow_session_open(wanted->dir, wanted->id, COW_LOCK_WRITE, arena, ret, err);
-		return r < 0 ? r : cow_session_go_on(ret, wanted, arena, err);
-	}
-	if (there && errno != ENOENT)
-		return err_system(err, errno, wanted->dir, "cannot look at the session");
-	r = cow_session_lock(ret, false, &busy, err);
-	if (r == 0 && busy)
-		r = cow_session_refuse_busy(ret, err);
-	/* What was made just now, where there are no locks to be had, say. */
-	if (r < 0 && !busy && !there) {
-		(void)unlinkat(ret->dir_fd, "lock", 0);
-		(void)rmdir(wanted->dir);
-	}
-	if (r < 0)
-		return r;
-	ret->fresh = true;
-	r = cow_session_fill(ret, wanted, arena, err);
-	if (r < 0)
-		cow_session_abandon(ret);
-	return r;
 }
 
 /* ---- remove ---- */
@@ -761,22 +584,29 @@ int cow_remove_tree(int dir_fd, const char *name)
 	return found < 0 ? -errno : cow_remove_found(found, dir_fd, name);
 }
 
-/* Somebody who has found the record makes a lock anew, and then finds that it is gone. */
-static int cow_session_remove_last(const struct cow_session *session, struct sbx_err *err)
+/*
+ * The lock, and the directories that were made for the session. Somebody who has found the record
+ * before makes a lock anew, and then finds that it is gone: he is waited for. Where there is a
+ * record again another session has begun, and what else is there is not ours: it stays.
+ */
+static void cow_session_remove_last(struct cow_session *session)
 {
 	for (int i = 0; i < COW_REMOVE_TRIES; i++) {
 		(void)unlinkat(session->dir_fd, "lock", 0);
-		if (rmdir(session->dir) == 0)
-			return 0;
-		if (errno != ENOTEMPTY)
-			break;
+		if (dirs_unmake(session->dir, session->made))
+			return;
+		defs_cleanup_fd(&session->lock_fd);
+		session->lock_fd = openat(session->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		if (session->lock_fd < 0 || dirs_lock(session->lock_fd, COW_LOCK_MS) < 0 ||
+		    cow_session_has_lock(session) <= 0 ||
+		    faccessat(session->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return;
 	}
-	return err_system(err, errno, session->dir, "cannot be removed");
 }
 
 /**
  * Remove a session, which is locked. Its record goes last: what is left of one that could not
- * be removed is still found.
+ * be removed is still found. What is not the session's stays, and with it the directory.
  *
  * Return: 0, or -errno with *err filled.
  */
@@ -790,6 +620,8 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 		int r;
 
 		(void)snprintf(name, sizeof(name), "%zu", i);
+		if (session->damaged && cow_session_is_root(session->dir_fd, name) == 0)
+			continue;
 		r = cow_remove_tree(session->dir_fd, name);
 		/* Not empty is what cannot be looked into. */
 		if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY) {
@@ -805,23 +637,15 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 		}
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		(void)unlinkat(session->dir_fd, files[i], 0);
-	return cow_session_remove_last(session, err);
-}
-
-/* The launch came to nothing: what was made for it goes. */
-void cow_session_abandon(struct cow_session *session)
-{
-	struct sbx_err ignored;
-
-	if (!session->fresh)
-		return;
-	(void)cow_session_remove(session, &ignored);
+		if (unlinkat(session->dir_fd, files[i], 0) < 0 && errno != ENOENT)
+			return err_system(err, errno, session->dir, "cannot be removed");
+	cow_session_remove_last(session);
+	return 0;
 }
 
 /* The directory of the host is not what it was. */
-static int cow_session_refuse_root(const struct cow_session *session, const char *path, int number,
-				   struct sbx_err *err)
+int cow_session_refuse_root(const struct cow_session *session, const char *path, int number,
+			    struct sbx_err *err)
 {
 	int r;
 

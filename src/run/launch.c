@@ -390,7 +390,7 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	}
 	if (r < 0 && launch_begins_anew(&m)) {
 		control_conclude(&m.control, -1);
-		launch_give_back(&ctx);
+		launch_give_back(&ctx, caller);
 		return LAUNCH_WITHOUT_RANGE;
 	}
 	control_conclude(&m.control, r < 0 ? err->exit_code : *ret_exit_code);

@@ -84,9 +84,10 @@ static void launch_raise_nofile(struct run_context *ctx)
 }
 
 /* Undo what the start changed of this process, for another try. */
-void launch_give_back(const struct run_context *ctx)
+void launch_give_back(const struct run_context *ctx, const struct launch_caller *caller)
 {
-	(void)sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL);
+	if (!caller->sigmask)
+		(void)sigprocmask(SIG_SETMASK, &ctx->caller_sigmask, NULL);
 	if (ctx->nofile_raised)
 		(void)setrlimit(RLIMIT_NOFILE, &ctx->caller_nofile);
 }
@@ -332,6 +333,8 @@ int launch_start(struct monitor *m, struct run_context *ctx, const struct launch
 
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
+	if (caller->sigmask)
+		ctx->caller_sigmask = *caller->sigmask;
 	m->end_ms = m->plan->timeout_ms ? clock_now_ms() + m->plan->timeout_ms : INT64_MAX;
 	launch_raise_nofile(ctx);
 	r = launch_watch_parent(m, caller->parent, err);

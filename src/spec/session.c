@@ -61,6 +61,11 @@ static int session_choose_name(const struct sbx_spec *spec, struct arena *arena,
 		*ret = arena_dup(arena, label.id);
 		return *ret ? 0 : err_oom(err);
 	}
+	if (strlen(spec->session) > LABEL_NAME_MAX)
+		return err_usage(err, "--session",
+				 "%s is too long for a session's name: at most %d characters; a "
+				 "directory has a slash in it",
+				 spec->session, LABEL_NAME_MAX);
 	if (!label_name_is_good(spec->session))
 		return err_usage(err, "--session",
 				 "%s can be no session's name: letters, digits, and . _ - behind "
@@ -68,6 +73,25 @@ static int session_choose_name(const struct sbx_spec *spec, struct arena *arena,
 				 spec->session);
 	*ret = spec->session;
 	return 0;
+}
+
+/* Names that the system does not take are told here, or each that is made in it would fail. */
+static int session_check_length(const char *dir, struct sbx_err *err)
+{
+	static const char below[] = "/63/work/" SESSION_FUSE_MARK;
+	bool too_long = strlen(dir) + sizeof(below) > PATH_MAX;
+	int r;
+
+	for (const char *name = dir; *name && !too_long; name += strcspn(name, "/")) {
+		name += strspn(name, "/");
+		too_long = strcspn(name, "/") > NAME_MAX;
+	}
+	if (!too_long)
+		return 0;
+	r = err_refuse(err, ENAMETOOLONG, dir, "is too long for a directory, or a name in it is");
+	err_set_option(err, "--session");
+	err_hint(err, "a name has at most %d bytes, and a path about %d", NAME_MAX, PATH_MAX);
+	return r;
 }
 
 static int session_choose(const struct sbx_spec *spec, const struct probe_host *host,
@@ -79,7 +103,7 @@ static int session_choose(const struct sbx_spec *spec, const struct probe_host *
 	if (spec->session && session_name_is_path(spec->session)) {
 		session->dir = path_normalise(&plan->arena, host->cwd, spec->session);
 		session->id = session->dir;
-		return session->dir ? 0 : err_oom(err);
+		return session->dir ? session_check_length(session->dir, err) : err_oom(err);
 	}
 	base = session_get_base(host, &plan->arena);
 	if (!base)
@@ -87,8 +111,9 @@ static int session_choose(const struct sbx_spec *spec, const struct probe_host *
 	r = session_choose_name(spec, &plan->arena, &session->id, err);
 	if (r < 0)
 		return r;
+	session->base = base;
 	session->dir = arena_printf(&plan->arena, "%s/%s", base, session->id);
-	return session->dir ? 0 : err_oom(err);
+	return session->dir ? session_check_length(session->dir, err) : err_oom(err);
 }
 
 static int session_begin(const struct sbx_spec *spec, const struct probe_host *host,
@@ -112,9 +137,9 @@ static int session_begin(const struct sbx_spec *spec, const struct probe_host *h
 
 /* ---- roots ---- */
 
-static int session_refuse_root(const char *hint, struct sbx_err *err)
+static int session_refuse_root(const char *option, const char *hint, struct sbx_err *err)
 {
-	err_set_option(err, "--cow");
+	err_set_option(err, option);
 	err_hint(err, "%s", hint);
 	return -EINVAL;
 }
@@ -136,7 +161,8 @@ int session_check_view(const struct sbx_spec *spec, const struct probe_host *hos
 			continue;
 		(void)err_refuse(err, EINVAL, view->root,
 				 "is in one tree with %s, which has a view too", other);
-		return session_refuse_root("one --cow of the upper directory has both", err);
+		return session_refuse_root("--cow", "one --cow of the upper directory has both",
+					   err);
 	}
 	return r;
 }
@@ -176,8 +202,8 @@ static int session_find_driver(const char *work, int64_t *ret_driver, struct sbx
 }
 
 /* What the kernel has kept it goes on with, whoever shows it what is read. */
-static int session_check_driver(const struct sbx_spec *spec, struct layers_wanted *wanted,
-				struct sbx_err *err)
+static int session_check_driver(const struct sbx_spec *spec, const struct plan_session *session,
+				struct layers_wanted *wanted, struct sbx_err *err)
 {
 	int r = session_find_driver(wanted->work, &wanted->began, err);
 
@@ -186,10 +212,10 @@ static int session_check_driver(const struct sbx_spec *spec, struct layers_wante
 	if (wanted->began != SPEC_OVERLAY_DRIVER_FUSE ||
 	    spec->overlay_driver != SPEC_OVERLAY_DRIVER_KERNEL)
 		return 0;
-	(void)err_refuse(err, EINVAL, wanted->upper, "was begun with the driver fuse");
+	(void)err_refuse(err, EINVAL, session->id,
+			 "was begun by fuse-overlayfs alone, whose marks the kernel does not know");
 	err_set_option(err, "--overlay-driver");
-	err_hint(err,
-		 "the two keep different marks; go on with the same, or begin another session");
+	err_hint(err, "go on with --overlay-driver=fuse, or begin another session");
 	return -EINVAL;
 }
 
@@ -383,7 +409,8 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 				 SESSION_ROOTS_MAX);
 	if (str_equal(session->dir, root)) {
 		(void)err_refuse(err, EINVAL, root, "is the session itself");
-		return session_refuse_root("put the session elsewhere: --session DIR", err);
+		return session_refuse_root("--session", "put the session elsewhere: --session DIR",
+					   err);
 	}
 	wanted->lower = root;
 	wanted->upper = arena_printf(&plan->arena, "%s/%zu/upper", session->dir, session->n_roots);
@@ -394,5 +421,5 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 	if (r < 0)
 		return r;
 	session->roots[session->n_roots++] = root;
-	return session_check_driver(spec, wanted, err);
+	return session_check_driver(spec, session, wanted, err);
 }

@@ -30,6 +30,7 @@ struct hide_place {
 	const char *path;   /* without links; it need not exist */
 	const char *device; /* the filesystem that it lies in; NULL: not known */
 	const char *inside; /* the path there */
+	bool is_session;    /* of this launch, by --session DIR */
 };
 
 struct hide {
@@ -175,7 +176,7 @@ static int hide_begin(struct hide *hide, const struct probe_host *host, struct s
 		if (!dirs[i])
 			continue;
 		if (hide_find_place(hide, dirs[i], &hide->places[hide->n_places])) {
-			hide->n_places++;
+			hide->places[hide->n_places++].is_session = i == 1;
 			continue;
 		}
 		r = err_refuse(err, ELOOP, dirs[i], "cannot be found, and so not be hidden");
@@ -204,6 +205,21 @@ static bool hide_lies_hidden(const struct hide *hide, const struct hide_place *p
 	return false;
 }
 
+/* In the session's own directory, and not in that of all sessions. */
+static bool hide_lies_in_session(const struct hide *hide, const struct hide_place *place)
+{
+	bool lies = false;
+
+	for (size_t i = 0; i < hide->n_places; i++) {
+		if (!hide_is_in(place, &hide->places[i]))
+			continue;
+		if (!hide->places[i].is_session)
+			return false;
+		lies = true;
+	}
+	return lies;
+}
+
 /* ---- views ---- */
 
 /**
@@ -226,6 +242,13 @@ int session_hide_from_view(const struct probe_host *host, struct sbx_plan *plan,
 		return r;
 	if (!hide_find_place(&hide, root, &shown))
 		return err_oom(err);
+	if (hide_lies_in_session(&hide, &shown)) {
+		r = err_refuse(err, EINVAL, plan->session->dir, "would hold what is shown, %s",
+			       root);
+		err_set_option(err, "--session");
+		err_hint(err, "put the session elsewhere: --session DIR");
+		return r;
+	}
 	if (hide_lies_hidden(&hide, &shown)) {
 		r = err_refuse(err, EINVAL, root, "is or lies in what sessions are kept in");
 		err_set_option(err, "--cow");

@@ -70,3 +70,38 @@ Test(dirs, a_check_says_what_making_would_and_makes_nothing)
 	if (geteuid() != 0)
 		cr_expect_eq(dirs_check_own(shut), -EACCES);
 }
+
+Test(dirs, what_was_made_is_told_and_only_that_is_unmade)
+{
+	_autoclose_ int tree = tmp_tree("there/");
+	_autofree_ char *path = tree_path(tree, "there/a/b/c"), *there = tree_path(tree, "there");
+	unsigned made = 9;
+
+	cr_assert_eq(dirs_make(path, &made), 0);
+	cr_expect_eq(made, 3, "%u", made);
+	cr_assert_eq(dirs_make(path, &made), 0);
+	cr_expect_eq(made, 0, "what was there is not told as made: %u", made);
+	cr_assert_eq(mkdirat(tree, "there/a/x", 0700), 0);
+	cr_expect(dirs_unmake(path, 3));
+	cr_expect(!tree_exists(tree, "there/a/b"));
+	cr_expect(tree_exists(tree, "there/a/x"), "what is not empty stays");
+	cr_expect(!dirs_unmake(there, 1), "which is told of the first");
+	cr_expect(dirs_unmake(there, 0));
+}
+
+/* A name that is too long comes behind two that are not. */
+Test(dirs, what_cannot_be_made_leaves_nothing)
+{
+	_autoclose_ int tree = tmp_tree("there/", "file=");
+	_autofree_ char *there = tree_path(tree, "there"), *file = tree_path(tree, "file/a");
+	char path[512];
+	unsigned made = 9;
+
+	(void)snprintf(path, sizeof(path), "%s/a/b/%0300d", there, 0);
+	cr_expect_eq(dirs_make(path, &made), -ENAMETOOLONG);
+	cr_expect_eq(made, 9, "untouched on failure");
+	cr_expect(!tree_exists(tree, "there/a"));
+	cr_expect(tree_exists(tree, "there"));
+	cr_expect_eq(dirs_make(file, &made), -ENOTDIR);
+	cr_expect(tree_exists(tree, "file"));
+}

@@ -213,7 +213,7 @@ Test(cow, who_has_kept_a_session_goes_on_with_it)
 	close(cow_forge(&site, true));
 	_autorun_ struct run_result refused = cow_run(&site, "true");
 
-	expect_failure(refused, 125, "was begun with the driver fuse");
+	expect_failure(refused, 125, "--overlay-driver: s: was begun by fuse-overlayfs alone");
 	site.sbx_driver = "fuse";
 	_autorun_ struct run_result alone = cow_run(&site, "rm a");
 

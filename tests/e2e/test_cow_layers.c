@@ -88,6 +88,32 @@ Test(cow_layers, mounts_below_are_layers_of_their_own)
 	cow_finish(&site);
 }
 
+/* Its part of the session would be without a place, or it without a part. */
+Test(cow_layers, a_mount_that_came_or_went_is_named)
+{
+	for (int came = 0; came < 2; came++) {
+		char script[1024];
+		struct cow_site site;
+
+		if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+			return;
+		cow_start(&site, "fuse", "a=a\n", "m/", "p/", "f=f\n");
+		(void)snprintf(script, sizeof(script), "%s -- /bin/sh -c 'echo b >b'", below);
+		_autorun_ struct run_result first =
+			came ? cow_run(&site, "echo b >b") : below_mounts(&site, script);
+		_autorun_ struct run_result then =
+			came ? below_mounts(&site, script) : cow_run(&site, "echo c >c");
+
+		expect_success(first);
+		cr_expect_eq(then.status, 125);
+		cr_expect(strstr(then.err, came ? "/m by now" : "/m, and nothing is by now"), "%s",
+			  then.err);
+		cr_expect(strstr(then.err, came ? "unmount it, or" : "mount it again, or"), "%s",
+			  then.err);
+		cow_finish(&site);
+	}
+}
+
 /* By name, with the reason, and with nothing left. */
 Test(cow_layers, the_kernel_shows_nothing_with_mounts_below)
 {

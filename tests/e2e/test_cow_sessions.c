@@ -33,7 +33,7 @@ Test(cow_sessions, a_directory_where_all_can_write_will_do)
 
 		expect_success(discard);
 	}
-	cr_expect_eq(rmdir(above), 0);
+	cr_expect_eq(access(above, F_OK), -1, "what was made above it is left");
 	cr_assert_eq(fchmodat(all, ".", 0777, 0), 0);
 	_autofree_ char *open = tree_path(all, "t");
 	_autorun_ struct run_result refused =
@@ -171,5 +171,317 @@ Test(cow_sessions, a_detached_end_is_told_in_the_log)
 		  "%s%s", logs.out, logs.err);
 	cr_expect(strstr(inspect.out, "1 added, 0 changed, 0 deleted: see sbx diff s"), "%s",
 		  inspect.out);
+	cow_finish(&site);
+}
+
+/* A session in a directory of the test's, beneath the home. */
+#define run_in_dir(site, dir, script)                                                              \
+	run_sbx_with(&((struct run_options){.env = (site)->place.env}), "--ro-bind", "/usr",       \
+		     "/usr", "--cow", (site)->path, "--session", (dir), "--chdir", (site)->path,   \
+		     "--", "/bin/sh", "-ec", (script))
+
+static void expect_is_no_session(const struct run_result *run)
+{
+	cr_expect_eq(run->status, 125);
+	cr_expect(strstr(run->err, "is not empty, and no session"), "%s", run->err);
+	cr_expect(strstr(run->err, "--session"), "%s", run->err);
+}
+
+/* Whatever it is called: only what sbx has made is removed. */
+Test(cow_sessions, what_lies_in_a_directory_is_not_taken_for_its_own)
+{
+	static const char *const names[] = {"0/file", "other",	  "0/upper/file",
+					    "lock",   "meta.new", "1/work/work/f"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		_autofree_ char *dir = tree_path(site.place.tree, "home/D");
+		_autorun_ struct run_result made =
+			run_program("/bin/sh", "-ec",
+				    "umask 077; mkdir \"$1\"; : >\"$1/lock\"\n"
+				    "mkdir -p \"$(dirname \"$1/$2\")\"; echo precious >\"$1/$2\"",
+				    "sh", dir, names[i]);
+		_autorun_ struct run_result run = run_in_dir(&site, dir, "echo n >n");
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
+		_autofree_ char *path = tree_path(site.place.tree, "home/D");
+		char file[64];
+
+		snprintf(file, sizeof(file), "home/D/%s", names[i]);
+		expect_success(made);
+		expect_is_no_session(&run);
+		cr_expect_eq(discard.status, 1);
+		cr_expect(strstr(discard.err, "is no session"), "%s", discard.err);
+		_autofree_ char *text = tree_read(site.place.tree, file);
+
+		cr_expect_str_eq(text, "precious\n", "%s", names[i]);
+		cow_finish(&site);
+	}
+}
+
+/* Without its record it is no session; what was changed is still the caller's. */
+Test(cow_sessions, one_that_has_lost_its_record_is_left_alone)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo n >n");
+	_autorun_ struct run_result lost =
+		run_program("/bin/sh", "-ec", "rm \"${1#HOME=}\"/.local/state/sbx/sessions/s/meta",
+			    "sh", site.place.home);
+	_autorun_ struct run_result again = cow_run(&site, "echo m >m");
+	_autorun_ struct run_result prune = cow_verb(&site, "prune", "--older-than", "0s");
+	_autorun_ struct run_result list = cow_verb(&site, "sessions");
+
+	cr_expect(strstr(list.out, "\ns        damaged "), "%s", list.out);
+	cr_expect(strstr(list.out, "its record is gone"), "%s", list.out);
+	expect_success(run);
+	expect_success(lost);
+	expect_is_no_session(&again);
+	expect_success(prune);
+	cr_expect(tree_exists(site.place.tree, "home/.local/state/sbx/sessions/s/0/upper/n"));
+	cow_finish(&site);
+}
+
+/* The second goes on with what the first has begun, or is told that it is in use. */
+Test(cow_sessions, two_that_begin_one_lose_nothing)
+{
+	static const char script[] =
+		"for i in 1 2; do\n"
+		"\"$1\" --ro-bind /usr /usr --cow \"$2\" --chdir \"$2\" --session s -- "
+		"/bin/sh -c \"echo >r$i\" & done; wait\n"
+		"\"$1\" diff --name-only s; \"$1\" discard s";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int i = 0; i < 10; i++) {
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result both =
+			run_argv(&options, (const char *const[]){"/bin/sh", "-c", script, "sh",
+								 sbx_program(), site.path, NULL});
+		bool busy = strstr(both.err, "is in use") != NULL;
+		bool first = strstr(both.out, "/r1\n") != NULL;
+		bool second = strstr(both.out, "/r2\n") != NULL;
+
+		expect_success(both);
+		cr_expect(busy ? first || second : first && second, "%s%s", both.out, both.err);
+		cr_expect(!strstr(both.err, "cannot"), "%s", both.err);
+	}
+	cow_finish(&site);
+}
+
+/* The one removes what it has begun and not used, and the other begins it meanwhile. */
+Test(cow_sessions, one_that_is_removed_can_be_begun_at_once)
+{
+	static const char script[] =
+		"for i in 1 2 3; do\n"
+		"\"$1\" --ro-bind /usr /usr --cow \"$2\" --session s -- /usr/bin/true & done; wait";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int i = 0; i < 10; i++) {
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result all =
+			run_argv(&options, (const char *const[]){"/bin/sh", "-c", script, "sh",
+								 sbx_program(), site.path, NULL});
+
+		expect_success(all);
+		cr_expect(strstr(all.err, "nothing was changed") ||
+				  strstr(all.err, "0 added, 0 changed"),
+			  "%s", all.err);
+		cr_expect(!strstr(all.err, "cannot"), "%s", all.err);
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		cr_expect(!tree_exists(site.place.tree, "home/.local/state/sbx/sessions/s"));
+	}
+	cow_finish(&site);
+}
+
+/* With a directory go those above it that were made for it; one that was there stays. */
+Test(cow_sessions, only_directories_that_were_made_are_removed)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int is_there = 0; is_there < 2; is_there++)
+		for (int writes = 0; writes < 2; writes++) {
+			const char *script = writes ? "echo n >n" : ":";
+			_autofree_ char *dir = tree_path(site.place.tree, "home/x/y/D");
+			_autorun_ struct run_result made = run_program(
+				"/bin/sh", "-ec", is_there ? "umask 077; mkdir -p \"$1\"" : ":",
+				"sh", dir);
+			_autorun_ struct run_result run = run_in_dir(&site, dir, script);
+			_autorun_ struct run_result again = run_in_dir(&site, dir, script);
+			_autorun_ struct run_result discard =
+				writes ? cow_verb(&site, "discard", dir)
+				       : run_program("/usr/bin/true");
+
+			expect_success(made);
+			expect_success(run);
+			expect_success(again);
+			expect_success(discard);
+			cr_expect_eq(tree_exists(site.place.tree, "home/x"), is_there);
+			cr_expect_eq(tree_exists(site.place.tree, "home/x/y/D"), is_there);
+			cr_expect(!tree_exists(site.place.tree, "home/x/y/D/lock"));
+			cr_expect(tree_exists(site.place.tree, "home"));
+		}
+	cow_finish(&site);
+}
+
+/* What is not the session's stays, and it is not said that there is a session still. */
+Test(cow_sessions, a_file_beside_a_session_outlives_it)
+{
+	static const char script[] =
+		"cd \"$HOME\"; mkfifo go\n"
+		"\"$1\" --ro-bind /usr /usr --cow \"$2\" --session ./D --chdir \"$2\" -- "
+		"/bin/sh -c \"read go; $3\" <go &\n"
+		"exec 3>go; until test -e D/meta; do :; done\n"
+		"echo mine >D/mine; echo go >&3; wait; rm go";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int writes = 0; writes < 2; writes++) {
+		const struct run_options options = {.env = site.place.env};
+		_autofree_ char *dir = tree_path(site.place.tree, "home/D");
+		_autorun_ struct run_result run =
+			run_argv(&options, (const char *const[]){"/bin/sh", "-c", script, "sh",
+								 sbx_program(), site.path,
+								 writes ? "echo n >n" : ":", NULL});
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
+
+		expect_success(run);
+		cr_expect(strstr(run.err, writes ? "1 added" : "nothing was changed"), "%s",
+			  run.err);
+		cr_expect_eq(discard.status, !writes, "%s", discard.err);
+		cr_expect(tree_exists(site.place.tree, "home/D/mine"));
+		cr_expect(!tree_exists(site.place.tree, "home/D/0"));
+		cr_expect(!tree_exists(site.place.tree, "home/D/meta"));
+		cr_assert_eq(unlinkat(site.place.tree, "home/D/mine", 0), 0);
+		cr_assert_eq(unlinkat(site.place.tree, "home/D", AT_REMOVEDIR), 0);
+	}
+	cow_finish(&site);
+}
+
+/* What was changed in the one means nothing in the other. */
+Test(cow_sessions, one_of_a_directory_that_was_replaced_is_not_gone_on_with)
+{
+	static const char *const now[] = {"mkdir k", "echo file >k", "ln -s old k"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(now); i++) {
+		char script[128];
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "k/a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		_autofree_ char *k = tree_path(site.tree, "k");
+		_autorun_ struct run_result run =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", k, "--session",
+				     "s", "--", "/bin/sh", "-c", "echo n >\"$1/n\"", "sh", k);
+		snprintf(script, sizeof(script), "cd \"$1\"; mv k old; %s", now[i]);
+		_autorun_ struct run_result moved =
+			run_program("/bin/sh", "-ec", script, "sh", site.path);
+		_autorun_ struct run_result again =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", k, "--session",
+				     "s", "--", "/usr/bin/true");
+
+		expect_success(run);
+		expect_success(moved);
+		cr_expect_eq(again.status, 125, "%zu", i);
+		cr_expect(i > 0 || strstr(again.err, "is another directory than when the session "
+						     "began"),
+			  "%s", again.err);
+		cow_finish(&site);
+	}
+}
+
+/* The option, the cause, and what to do. */
+Test(cow_sessions, what_can_be_none_is_told)
+{
+	static const char letters[] =
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct cow_site site;
+	char name[260], dir[sizeof(name) + 8];
+
+	cow_start(&site, "kernel", "a=a\n");
+	memset(name, 'a', sizeof(name) - 1);
+	name[256] = '\0';
+	snprintf(dir, sizeof(dir), "/tmp/%s", name);
+	_autofree_ char *link = tree_path(site.place.tree, "home/link");
+	cr_assert_eq(symlinkat(".", site.place.tree, "home/link"), 0);
+	const char *const wrong[][3] = {
+		{"/dev/null", "--session: /dev/null: is no directory", "name a directory of yours"},
+		{link, "is a symbolic link, and those are not followed",
+		 "name the directory itself"},
+		{letters, "is too long for a session's name: at most 63", "--session"},
+		{dir, "is too long for a directory, or a name in it is", "at most 255 bytes"},
+		{site.path, "is the session itself", "put the session elsewhere"},
+		{"/tmp/", "would hold what is shown, ", "put the session elsewhere"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		_autorun_ struct run_result run = run_in_dir(&site, wrong[i][0], "true");
+
+		cr_expect_eq(run.status, 125, "%zu", i);
+		cr_expect(strstr(run.err, "--session"), "%s", run.err);
+		cr_expect(strstr(run.err, wrong[i][1]), "%s", run.err);
+		cr_expect(strstr(run.err, wrong[i][2]), "%s", run.err);
+	}
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "/dev/null");
+
+	cr_expect(strstr(diff.err, "/dev/null: is no directory, and so no session"), "%s",
+		  diff.err);
+	cow_finish(&site);
+}
+
+/* What is made for a session is the caller's whatever else he shuts. */
+Test(cow_sessions, any_umask_will_do)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int writes = 0; writes < 2; writes++) {
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run =
+			run_argv(&options,
+				 (const char *const[]){"/bin/sh", "-c",
+						       "umask 777; exec \"$1\" --ro-bind /usr /usr "
+						       "--cow \"$2\" --session s "
+						       "--chdir \"$2\" -- /bin/sh -c \"umask; $3\"",
+						       "sh", sbx_program(), site.path,
+						       writes ? "umask 22; echo n >n" : ":", NULL});
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		expect_success(run);
+		cr_expect_str_eq(run.out, "0777\n");
+		cr_expect_eq(discard.status, !writes, "%s", discard.err);
+		cr_expect(!tree_exists(site.place.tree, "home/.local/state/sbx/sessions/s"));
+	}
+	cow_finish(&site);
+}
+
+/* A file that is called as a record is does not make a directory a session. */
+Test(cow_sessions, a_file_called_meta_is_no_record)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *dir = tree_path(site.place.tree, "home/D");
+	_autorun_ struct run_result made = run_program(
+		"/bin/sh", "-ec",
+		"umask 077; mkdir -p \"$1/0/src\"; echo >\"$1/0/src/f\"; echo mine >\"$1/meta\"",
+		"sh", dir);
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
+	bool is_left = tree_exists(site.place.tree, "home/D/meta");
+	_autorun_ struct run_result locked =
+		run_program("/bin/sh", "-ec", ": >\"$1/lock\"", "sh", dir);
+	_autorun_ struct run_result again = cow_verb(&site, "discard", dir);
+
+	expect_success(made);
+	cr_expect_eq(discard.status, 1);
+	cr_expect(is_left);
+	/* With a lock it is taken for one; what none has made stays all the same. */
+	expect_success(locked);
+	cr_expect(tree_exists(site.place.tree, "home/D/0/src/f"));
 	cow_finish(&site);
 }

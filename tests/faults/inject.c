@@ -11,6 +11,7 @@
  *                                     monitor with a path that begins with WORD, which is its $1;
  *                                     the monitor waits and is $2. If it exits with 99 it is run
  *                                     at the next such call again. Some may be given
+ *     --signal NUMBER                 another one than SIGKILL
  *     --timeout SECONDS               10 unless said
  *
  * Theory of operation
@@ -133,6 +134,7 @@ struct tracer {
 	struct act acts[ACTS_MAX];
 	int n_acts;
 	int error;
+	int signal; /* for the victim */
 	enum role victim;
 	FILE *report;
 	int timeout;
@@ -240,7 +242,7 @@ static void kill_role(struct tracer *t, enum role role)
 {
 	for (int i = 0; i < TRACEES_MAX; i++)
 		if (t->tracees[i].pid > 0 && t->tracees[i].role == role)
-			(void)kill(t->tracees[i].pid, SIGKILL);
+			(void)kill(t->tracees[i].pid, t->signal);
 }
 
 /* ---- calls ---- */
@@ -616,6 +618,8 @@ static void parse_option(struct tracer *t, const char *name, char *value)
 			die(value);
 	} else if (strcmp(name, "--timeout") == 0) {
 		t->timeout = atoi(value);
+	} else if (strcmp(name, "--signal") == 0) {
+		t->signal = atoi(value);
 	} else if (strcmp(name, "--fail") == 0) {
 		const char *rest = parse_target(value, &t->fail);
 
@@ -638,7 +642,7 @@ static void parse_option(struct tracer *t, const char *name, char *value)
 
 int main(int argc, char **argv)
 {
-	struct tracer t = {.timeout = 10, .report = stderr};
+	struct tracer t = {.timeout = 10, .signal = SIGKILL, .report = stderr};
 	int i = 1;
 
 	t.tracees = calloc(TRACEES_MAX, sizeof(*t.tracees));

@@ -7,6 +7,7 @@ and the session can be shown, gone on with and discarded, or is not there at all
 """
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import test_kill
 
 ROUNDS = 12
 LAUNCH_S = 0.05
+START_ROUNDS, START_S = 20, 0.015
 WRITES = ("i=0; echo up; while :; do i=$((i+1)); mkdir -p d$((i%7)); echo $i >d$((i%7))/f; "
           "rm -rf d$(((i+3)%7)) low; mkdir low; echo $i >>old; mv d$((i%7))/f e$((i%5)); done")
 
@@ -23,10 +25,10 @@ WRITES = ("i=0; echo up; while :; do i=$((i+1)); mkdir -p d$((i%7)); echo $i >d$
 class View:
     """A directory and the home with the sessions; `inside` has the one in the other."""
 
-    def __init__(self, scratch, sbx, driver, inside):
+    def __init__(self, scratch, sbx, driver, inside, name="home"):
         self.env = scratch.env()
         self.sbx, self.driver = sbx, driver
-        self.home = os.path.join(scratch.path, "home-%s-%d" % (driver, inside))
+        self.home = os.path.join(scratch.path, "%s-%s-%d" % (name, driver, inside))
         self.path = self.home if inside else os.path.join(self.home, "tree")
         self.env["HOME"] = self.home
         self.env.pop("XDG_STATE_HOME", None)
@@ -97,6 +99,29 @@ def check(tap, view, victim, inside, rng):
     tap.ok(not bad, "%s killed, %s%s" % (victim, view.driver, ", session inside" * inside), bad)
 
 
+def check_start(tap, view, number, rng):
+    """What is asked to end while it begins leaves no session; of a killed one there is a record."""
+    sessions = os.path.join(view.home, ".local/state/sbx/sessions")
+    options = [word for word in view.options() if word not in ("--session", "s")]
+    bad = []
+    for _ in range(START_ROUNDS):
+        child = subprocess.Popen([view.sbx, *options, "--", "/usr/bin/true"], env=view.env,
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        delay = rng.uniform(0, START_S)
+        time.sleep(delay)
+        child.send_signal(number)
+        child.wait()
+        if number == signal.SIGKILL:
+            view.verb("version")
+        left = os.listdir(sessions) if os.path.exists(sessions) else []
+        records = [os.path.join(sessions, one, "meta") for one in left]
+        if number != signal.SIGKILL and left or not all(map(os.path.exists, records)):
+            bad.append("after %.6f s: %s" % (delay, faults.snapshot(sessions)))
+        for one in left:
+            view.verb("discard", one)
+    tap.ok(not bad, "signal %d while a session begins" % number, bad)
+
+
 def main():
     sbx = os.path.abspath(sys.argv[1])
     tap = faults.Tap()
@@ -114,6 +139,9 @@ def main():
                 view = View(scratch, sbx, driver, inside)
                 for victim in test_kill.VICTIMS:
                     check(tap, view, victim, inside, rng)
+        view = View(scratch, sbx, "kernel", False, "start")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
+            check_start(tap, view, number, rng)
         tap.ok(faults.host_mounts(scratch.path) == mounts, "the host's mounts are as before")
     return tap.end()
 

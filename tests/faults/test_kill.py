@@ -233,6 +233,32 @@ def check_placeholders(tap, sbx, program, scratch, victim, how):
            (victim, len(calls), how), bad)
 
 
+def check_sessions(tap, sbx, program, scratch, number):
+    """
+    Whenever sbx is asked to end, nothing is left of a session in which nothing was changed. Where
+    it is killed the next sbx leaves none that has no record.
+    """
+    project = os.path.dirname(scratch.file("view/rc", "kept\n"))
+    sessions = os.path.join(scratch.state, "sbx/sessions")
+    launch = [sbx, "--map=single", "--overlay-driver=kernel", *USR, "--cow", project, "--",
+              "/usr/bin/true"]
+    calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
+             if line.startswith("call monitor ")]
+    bad = []
+    for role, name, n in calls:
+        where = "monitor:%s:%s:%s" % (role, name, n)
+        inject(program, scratch, "--signal", str(int(number)), "--kill", where, *launch)
+        if number == signal.SIGKILL:
+            faults.run([sbx, "version"], env=scratch.env())
+        left = os.listdir(sessions)
+        records = [os.path.join(sessions, one, "meta") for one in left]
+        if number != signal.SIGKILL and left or not all(map(os.path.exists, records)):
+            bad.append("%s: %s" % (where, faults.snapshot(sessions)))
+        faults.run([sbx, "prune", "--older-than", "0s"], env=scratch.env())
+    tap.ok(not bad and calls, "signal %d at each of %d system calls: no session is left" %
+           (number, len(calls)), bad)
+
+
 def check_with_net(tap, sbx, program, rng):
     """The same with slirp4netns, which ends with the sandbox."""
     if not faults.can_have_network():
@@ -350,6 +376,9 @@ def main():
             if program and victim in ("monitor", "init"):
                 for how in ("placeholder", "overlay"):
                     check_placeholders(tap, sbx, program, scratch, victim, how)
+        if program:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                check_sessions(tap, sbx, program, scratch, number)
         check_with_bus(tap, sbx, program, bus, rng)
         check_with_fuse(tap, sbx, program, scratch, rng)
         check_with_net(tap, sbx, program, rng)

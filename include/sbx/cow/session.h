@@ -3,7 +3,7 @@
  * session: the directory in which the changes of a copy-on-write view are kept.
  *
  *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON)
- *     lock      locked (flock) while a sandbox uses it, or a verb changes something
+ *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first
  *     applied   made when all of it has been applied
  *     journal   of applies: what of the host they have changed, and what that came to be
  *     removals  of applies: the directories of the host that they take away
@@ -22,7 +22,7 @@
 #include "sbx/base/arena.h"
 #include "sbx/base/err.h"
 
-enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128 };
+enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128, COW_MADE_MAX = 4096 };
 
 /* With ASK and REMOVE, one whose record cannot be read is opened too (damaged). */
 enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE, COW_LOCK_REMOVE };
@@ -48,11 +48,14 @@ struct cow_ids {
 struct cow_session {
 	const char *id, *dir;
 	int dir_fd, lock_fd; /* owned; -1: none */
-	bool fresh;	     /* made by this process */
+	bool fresh;	     /* begun by this process */
+	bool lock_made;	     /* and so was the lock */
+	unsigned made;	     /* how many directories were made for it: its own, and those above */
 	bool applied;
 	bool in_use; /* somebody else has it locked */
 	const char
 		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
+	bool lost;	  /* there is no record: it is only to be shown (damaged) */
 	struct timespec began;
 	const char *command; /* "" where it is not known */
 	struct cow_root *roots;
@@ -70,6 +73,7 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 /* What a launch begins or goes on with. */
 struct cow_wanted {
 	const char *id, *dir;
+	const char *base; /* of sessions with names, if it is one; else NULL */
 	const char *const *roots;
 	size_t n_roots;
 	const char *const *argv; /* NULL-terminated */
@@ -80,6 +84,8 @@ bool cow_ids_have(const struct cow_ids *ids, uint32_t id);
 int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, struct cow_session *ret,
 		      struct sbx_err *err);
 void cow_session_abandon(struct cow_session *session);
+bool cow_session_remove_begun(int dir_fd, const char *name);
+void cow_session_sweep(const char *base);
 int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);

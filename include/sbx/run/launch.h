@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "sbx/base/err.h"
@@ -23,6 +24,7 @@ struct launch_caller {
 	pid_t parent;	    /* 0: in another pid namespace */
 	int notify_fd;	    /* with --detach: who is told of the start (detach.h); -1: nobody */
 	int session_fds[2]; /* with --cow: what the monitor keeps open, and nobody else; -1: none */
+	const sigset_t *sigmask; /* what it had blocked, if signals are blocked already; or NULL */
 	/*
 	 * With --detach: called when all is over and what is printed still comes to the log; NULL:
 	 * not.

@@ -126,7 +126,7 @@ struct monitor {
 
 int launch_start(struct monitor *m, struct run_context *ctx, const struct launch_caller *caller,
 		 struct sbx_err *err);
-void launch_give_back(const struct run_context *ctx);
+void launch_give_back(const struct run_context *ctx, const struct launch_caller *caller);
 void launch_close_others(const struct monitor *m);
 
 /* ---- launch_signals.c: what is sent to the command, and that it has stopped ---- */

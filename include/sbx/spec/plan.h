@@ -175,6 +175,7 @@ struct plan_layers {
 struct plan_session {
 	const char *id;	    /* what the verbs know it by: a name, or an absolute path */
 	const char *dir;    /* absolute */
+	const char *base;   /* of sessions with names, if it is one; else NULL */
 	const char **roots; /* without links, absolute */
 	size_t n_roots;
 };
