@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -78,8 +79,19 @@ static int dirs_check_above(const char *path)
 	return st.st_uid == geteuid() ? 0 : -EACCES;
 }
 
+/* Make something there, and remove it: no look at a filesystem tells what it will take. */
+static int dirs_try(const char *dir)
+{
+	char path[PATH_MAX];
+	int len = snprintf(path, sizeof(path), "%s/.sbx-try-%d", dir, getpid());
+
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return -ENAMETOOLONG;
+	return mkdir(path, 0700) < 0 || rmdir(path) < 0 ? -errno : 0;
+}
+
 /**
- * Would dirs_make_own() succeed? Nothing is made.
+ * Would dirs_make_own() succeed, and what is made in it then? Nothing is left.
  *
  * Return: 0, or -errno.
  */
@@ -91,13 +103,13 @@ int dirs_check_own(const char *path)
 	int r;
 
 	if (fd != -ENOENT)
-		return fd < 0 ? fd : 0;
+		return fd < 0 ? fd : dirs_try(path);
 	r = dirs_check_above(path);
 	if (r == 0)
 		r = dirs_find_above(path, part, &st);
 	if (r < 0)
 		return r;
-	return faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+	return dirs_try(part);
 }
 
 /**

@@ -182,6 +182,26 @@ int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid)
 	return 0;
 }
 
+/**
+ * Say that a program could not be started. That is rarely its own fault: that the program cannot
+ * be executed shows later.
+ * @number: errno of proc_start()
+ * @what:   as "cannot start"
+ *
+ * Return: -errno with *err filled.
+ */
+int proc_refuse(const char *path, int number, const char *what, struct sbx_err *err)
+{
+	int r;
+
+	if (access("/dev/null", R_OK | W_OK) == 0)
+		return err_system(err, number, path, "%s", what);
+	r = err_system(err, errno, "/dev/null", "cannot open, which takes starting %s", path);
+	err_hint(err, "as root: mknod -m 666 /dev/null c 1 3; in a sandbox of sbx: start that with "
+		      "--dev /dev");
+	return r;
+}
+
 /* Wait for the end of a child. Return: 0, or -errno. @ret_status: as wait(2) has it. */
 int proc_wait(pid_t pid, int *ret_status)
 {
@@ -189,6 +209,25 @@ int proc_wait(pid_t pid, int *ret_status)
 		if (errno != EINTR)
 			return -errno;
 	return 0;
+}
+
+/* Is it stopped, as a job of a shell is? What cannot be looked at is not. */
+bool proc_is_stopped(pid_t pid)
+{
+	char text[256], path[64];
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* The name before the state may hold anything, a parenthesis too. */
+	end = strrchr(text, ')');
+	return end && (str_starts_with(end, ") T ") || str_starts_with(end, ") t "));
 }
 
 /**
@@ -277,7 +316,7 @@ int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes,
 	spawn.error_fd = write_fd;
 	r = proc_capture(&spawn, max_bytes, arena, ret_text, &len, &status);
 	if (r < 0)
-		return err_system(err, -r, argv[0], "cannot run");
+		return proc_refuse(argv[0], -r, "cannot run", err);
 	if (status == 0)
 		return 0;
 	n = read(read_fd, complaint, sizeof(complaint) - 1);

@@ -200,7 +200,7 @@ int str_parse_u64(const char *text, int base, uint64_t max, uint64_t *ret_value)
 }
 
 /**
- * A size in bytes: a number, optionally followed by K, M, G or T (powers of 1024).
+ * A size in bytes: a decimal number, optionally followed by K, M, G or T (powers of 1024).
  *
  * Return: 0; -EINVAL if it is no size; -ERANGE if it is too large.
  */
@@ -223,7 +223,7 @@ int str_parse_size(const char *text, uint64_t max, uint64_t *ret_bytes)
 			break;
 		}
 	}
-	r = str_parse_u64(digits, shift ? 10 : 0, UINT64_MAX, &value);
+	r = str_parse_u64(digits, 10, UINT64_MAX, &value);
 	if (r < 0)
 		return r;
 	if (value > max >> shift)

@@ -206,6 +206,26 @@ static int ask_read(const struct ask *ask, struct control_reply *reply, int fds[
 	return n < 0 ? -errno : n == 0 ? -ESRCH : -EPROTO;
 }
 
+/*
+ * One that is stopped will not answer, however long the time is; but who waits for the end of a
+ * sandbox has no time. Return: as poll(2).
+ */
+static int ask_await(const struct ask *ask, int timeout_ms)
+{
+	struct pollfd pfd = {.fd = ask->sock_fd, .events = POLLIN};
+	int r;
+
+	do {
+		int step_ms = timeout_ms > ASK_TIMEOUT_MS ? ASK_TIMEOUT_MS : timeout_ms;
+
+		r = poll(&pfd, 1, step_ms);
+		if (r == 0)
+			timeout_ms -= step_ms;
+	} while ((r < 0 && errno == EINTR && timeout_ms < 0) ||
+		 (r == 0 && timeout_ms > 0 && !ask_is_stopped(ask)));
+	return r;
+}
+
 /**
  * Wait for the answer.
  * @ret_fds: what came beside it, owned by the caller; -1: none
@@ -216,12 +236,8 @@ static int ask_read(const struct ask *ask, struct control_reply *reply, int fds[
 int ask_receive(const struct ask *ask, int timeout_ms, struct control_reply *ret_reply,
 		int ret_fds[CONTROL_FDS_MAX], struct sbx_err *err)
 {
-	struct pollfd pfd = {.fd = ask->sock_fd, .events = POLLIN};
-	int r;
+	int r = ask_await(ask, timeout_ms);
 
-	do {
-		r = poll(&pfd, 1, timeout_ms);
-	} while (r < 0 && errno == EINTR && timeout_ms < 0);
 	if (r == 0)
 		return ask_refuse_silent(ask, err);
 	r = r < 0 ? -errno : ask_read(ask, ret_reply, ret_fds);

@@ -87,7 +87,10 @@ static int check_size(const struct arg_place *at, const char *text, uint64_t *re
 {
 	uint64_t bytes = 0;
 
-	if (str_parse_size(text, size_max, &bytes) < 0 || bytes == 0)
+	/* bubblewrap takes 0x1000 and 010 as C does; what has a unit is sbx's own. */
+	if ((str_parse_u64(text, 0, size_max, &bytes) < 0 &&
+	     str_parse_size(text, size_max, &bytes) < 0) ||
+	    bytes == 0)
 		return err_usage(at->err, at->option->name,
 				 "%s must be a size above 0, as 4096, 64K or 2G, not \"%s\"",
 				 at->metavar, text);
@@ -347,8 +350,10 @@ static int check_net(const struct arg_place *at, const char *text, uint64_t *ret
 	if (is_word(at->option, text))
 		return check_word(at, text, ret);
 	if (str_starts_with(text, NET_FD)) {
+		const struct arg_place number = {at->option, "N of " NET_FD "N", at->err};
+
 		*ret = SPEC_NS_SHARE;
-		return check_fd(at, text + strlen(NET_FD), &fd);
+		return check_fd(&number, text + strlen(NET_FD), &fd);
 	}
 	*ret = SPEC_NS_NEW;
 	return net_read(text, at->option->name, &words, at->err);

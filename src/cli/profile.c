@@ -532,6 +532,16 @@ static int check_bytes(const char *line, const char *end, struct sbx_err *err)
 	return 0;
 }
 
+/* A file that was written on Windows has such a byte at the end of every line. */
+static void hint_line_ends(const struct profile *profile, const char *end, struct sbx_err *err)
+{
+	if (end[-1] == '\r' && profile->path)
+		err_hint(err,
+			 "lines end in carriage returns, as on Windows; take them out: "
+			 "sed -i 's/\\r$//' %s",
+			 profile->path);
+}
+
 /**
  * Read lines up to the next that says something.
  * @ret_words: its words; a count of 0 is the end of the profile
@@ -549,6 +559,8 @@ int profile_next(struct profile *profile, struct arena *arena, struct profile_wo
 		struct cutter cut = {.at = profile->rest, .end = end, .err = err};
 		int r = check_bytes(cut.at, end, err);
 
+		if (r < 0)
+			hint_line_ends(profile, end, err);
 		profile->line++;
 		profile->rest = newline ? newline + 1 : end;
 		if (r == 0)

@@ -17,7 +17,6 @@
 #include "sbx/cmd/cow.h"
 #include "sbx/cmd/pager.h"
 #include "sbx/cmd/patch.h"
-#include "sbx/cow/xattr.h"
 #include "sbx/run/status.h"
 
 enum { DIFF_ROOM = 1 << 16 };
@@ -138,19 +137,13 @@ static void diff_put_json(struct diff *d, const struct cow_entry *e)
 
 /* ---- --patch ---- */
 
-/* Of a new file, which the list says nothing more of. */
-static void diff_put_new(const struct cow_entry *e, struct str_buf *line)
-{
-	str_buf_printf(line, " (mode %o%s)", e->upper.st_mode & 07777,
-		       cow_xattr_has_any(e->upper_dir, e->name) ? ", attributes" : "");
-}
-
 /* What a patch has no words for is a comment in it. */
 static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_err *err)
 {
 	static const char *const rests[] = {
 		[PATCH_PART] = "",
-		[PATCH_NO_MODE] = "",
+		[PATCH_NO_MODE] = ")",
+		[PATCH_NO_XATTRS] = ", attributes)",
 		[PATCH_BINARY] = "  binary, not shown",
 		[PATCH_TOO_LARGE] = "  too large to be shown",
 	};
@@ -163,8 +156,9 @@ static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_
 	sink_puts(d->patch.sink, "# ");
 	diff_put_list(d, &line, e);
 	line.len -= d->colour ? strlen("\033[m\n") : 1;
-	if (rest == PATCH_NO_MODE)
-		diff_put_new(e, &line);
+	if (rest == PATCH_NO_MODE ||
+	    rest == PATCH_NO_XATTRS) /* the list does not say it of new ones */
+		str_buf_printf(&line, " (mode %o", e->upper.st_mode & 07777);
 	str_buf_puts(&line, rests[rest]);
 	str_buf_puts(&line, d->colour ? "\033[m\n" : "\n");
 	sink_write(d->patch.sink, line.data, line.len);

@@ -34,6 +34,8 @@ struct net_verb {
 	struct cmd_words words;
 	struct arena *arena;
 	struct json_out *json; /* NULL: for people */
+	struct sbx_err silent; /* of the first network that does not answer */
+	int silent_number;     /* 0: all do */
 	const char *dirs[PLAN_RECORD_DIRS];
 };
 
@@ -119,6 +121,21 @@ static int net_list(struct net_verb *net, int dir_fd, const char **ret_names, si
 	return r;
 }
 
+/* One that does not answer. @pid: 0: not known */
+static void net_put_silent_json(struct json_out *json, const char *name, int pid)
+{
+	json_open_object(json, NULL);
+	json_add_string(json, "name", name);
+	if (pid > 0)
+		json_add_int(json, "pid", pid);
+	else
+		json_add_string(json, "pid", NULL);
+	json_add_string(json, "internet", NULL);
+	json_add_string(json, "created", NULL);
+	json_add_string(json, "members", NULL);
+	json_close(json);
+}
+
 static void net_put_json(struct json_out *json, const char *name, const struct share_reply *reply,
 			 const struct share_members *members)
 {
@@ -151,6 +168,29 @@ static int net_write(const struct str_buf *text, struct sbx_err *err)
 	return r < 0 ? err_system(err, -r, "stdout", "cannot write") : 0;
 }
 
+/* That one does not answer is an error of the verb, once the others are shown. */
+static int net_show_silent(struct net_verb *net, const char *name, int pid, struct sbx_err *err)
+{
+	char room[256];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	if (net->silent_number == 0) {
+		net->silent = *err;
+		net->silent_number = -ETIMEDOUT;
+	}
+	if (net->json) {
+		net_put_silent_json(net->json, name, pid);
+		return 0;
+	}
+	if (net->words.value[CMD_OPT_QUIET])
+		str_buf_printf(&line, "%s\n", name);
+	else if (pid > 0)
+		str_buf_printf(&line, "%-20s %7s  %-8s %-7s %7d\n", name, "?", "?", "?", pid);
+	else
+		str_buf_printf(&line, "%-20s %7s  %-8s %-7s %7s\n", name, "?", "?", "?", "?");
+	return net_write(&line, err);
+}
+
 /* One that ends at that moment is not shown. */
 static int net_show(struct net_verb *net, int dir_fd, const char *name, struct sbx_err *err)
 {
@@ -163,6 +203,8 @@ static int net_show(struct net_verb *net, int dir_fd, const char *name, struct s
 
 	if (r == -ENOENT || r == -ECONNRESET)
 		return 0;
+	if (r == -ETIMEDOUT)
+		return net_show_silent(net, name, reply.pid, err);
 	if (r < 0)
 		return r;
 	if (net->json) {
@@ -219,6 +261,10 @@ static int net_ls(struct net_verb *net, struct sbx_err *err)
 	for (size_t i = 0; i < PLAN_RECORD_DIRS && r == 0; i++)
 		if (net->dirs[i])
 			r = net_show_dir(net, net->dirs[i], err);
+	if (r == 0 && net->silent_number < 0) {
+		*err = net->silent;
+		r = net->silent_number;
+	}
 	if (!net->json)
 		return r;
 	/* What an error ends is whole JSON all the same. */

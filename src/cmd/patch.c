@@ -577,13 +577,27 @@ static bool patch_lacks(const struct cow_entry *e)
 	       ((e->changes & COW_MODE) && (bits & 07666)) || e->changes == COW_TIME;
 }
 
-/* Of a new file git gives the umask's permissions, and the owner alone says if it is executable. */
-static bool patch_lacks_new(const struct patch *p, const struct cow_entry *e)
+/*
+ * Of a new file git gives the umask's permissions, and the owner alone says if it is executable.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+static int patch_look_at_new(const struct patch *p, const struct cow_entry *e,
+			     enum patch_rest *ret_rest, struct sbx_err *err)
 {
 	mode_t mode = (e->upper.st_mode & 0100 ? 0777 : 0666) & ~p->umask;
+	int r;
 
-	return S_ISREG(e->upper.st_mode) &&
-	       ((e->upper.st_mode & 07777) != mode || cow_xattr_has_any(e->upper_dir, e->name));
+	if (!S_ISREG(e->upper.st_mode))
+		return 0;
+	r = cow_xattr_has_any(e->upper_dir, e->name);
+	if (r < 0)
+		return err_system(err, -r, e->path, "cannot look at its attributes");
+	if (r == 1)
+		*ret_rest = PATCH_NO_XATTRS;
+	else if ((e->upper.st_mode & 07777) != mode)
+		*ret_rest = PATCH_NO_MODE;
+	return 0;
 }
 
 /**
@@ -610,8 +624,8 @@ int patch_put(struct patch *patch, const struct cow_entry *e, enum patch_rest *r
 	} else if (r == 0 && (again || e->changes & COW_ADDED)) {
 		r = patch_put_one(patch, '+', e->upper_dir, e->name, e->path, &e->upper, ret_rest,
 				  err);
-		if (*ret_rest == PATCH_WHOLE && patch_lacks_new(patch, e))
-			*ret_rest = PATCH_NO_MODE;
+		if (r == 0 && *ret_rest == PATCH_WHOLE)
+			r = patch_look_at_new(patch, e, ret_rest, err);
 	} else if (r == 0 && S_ISREG(e->upper.st_mode)) {
 		r = patch_put_changed(patch, e, ret_rest, err);
 		if (*ret_rest == PATCH_WHOLE && patch_lacks(e))

@@ -12,15 +12,17 @@
 #include <unistd.h>
 
 #include "sbx/base/json.h"
+#include "sbx/base/proc.h"
 #include "sbx/cmd/boxes.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/spec/publish.h"
 
 /*
- * Of many ports each takes its moment, and the monitor has other things to do. It changes those of
- * one request at a time: who comes meanwhile asks again, and has as long for that.
+ * Of many ports each takes its moment, and the monitor has other things to do. It knows for itself
+ * when one takes too long (PUBLISH_SILENT_MS), and says so; here is more time than all could take.
+ * It changes the ports of one request at a time: who comes meanwhile asks again for a while.
  */
-enum { PORT_TIMEOUT_MS = 60 * 1000, PORT_PAUSE_MS = 20 };
+enum { PORT_TIMEOUT_MS = 600 * 1000, PORT_BUSY_MS = 60 * 1000, PORT_PAUSE_MS = 20 };
 
 struct port_words {
 	struct boxes boxes;
@@ -69,6 +71,11 @@ static int port_print(const struct control_facts *facts, bool as_json, struct sb
 
 /* ---- what is refused ---- */
 
+static const char *port_box_name(const struct box *box)
+{
+	return box->label.name[0] ? box->label.name : box->label.id;
+}
+
 /* What the monitor says that is no port's fault. Return: -errno with *err filled; 0: it is. */
 static int port_refuse(const struct box *box, int number, struct sbx_err *err)
 {
@@ -97,7 +104,7 @@ static int port_refuse(const struct box *box, int number, struct sbx_err *err)
 
 		if (reasons[i].number != number)
 			continue;
-		r = err_refuse(err, number, box->label.id, "%s", reasons[i].what);
+		r = err_refuse(err, number, port_box_name(box), "%s", reasons[i].what);
 		if (reasons[i].hint)
 			err_hint(err, "%s", reasons[i].hint);
 		return r;
@@ -114,8 +121,52 @@ static int port_refuse_missing(const struct box *box, const struct plan_port *po
 
 	publish_put_host(&text, port);
 	r = err_refuse(err, ENOENT, text.data, "this sandbox has no such port published");
-	err_hint(err, "sbx port list %s shows those that it has",
-		 box->label.name[0] ? box->label.name : box->label.id);
+	err_hint(err, "sbx port list %s shows those that it has", port_box_name(box));
+	return r;
+}
+
+/* @port: the one that is there */
+static int port_refuse_own(const struct box *box, const struct plan_port *port, struct sbx_err *err)
+{
+	char room[PUBLISH_TEXT_BYTES];
+	struct str_buf text = STR_BUF_ON_STACK(room);
+	int r;
+
+	publish_put_host(&text, port);
+	r = err_refuse(err, EEXIST, text.data, "leads to port %u of this sandbox already",
+		       port->guest);
+	err_hint(err, "choose another HOSTPORT, or remove that first: sbx port rm %s %s",
+		 port_box_name(box), text.data);
+	return r;
+}
+
+/* In time, or to somebody before, so that it has not been asked. */
+static int port_refuse_silent(const struct box *box, enum control_type type,
+			      const struct control_reply *reply, struct sbx_err *err)
+{
+	const char *then = reply->result == -EALREADY
+				   ? "it still owes an answer to a request before; try again then"
+			   : type == CONTROL_PORT_ADD
+				   ? "what it publishes too late is removed again at once"
+				   : "what was to be removed is removed when it does";
+	pid_t helper = reply->port_helper;
+	char room[64];
+	struct str_buf how = STR_BUF_ON_STACK(room);
+	bool stopped = proc_is_stopped(helper);
+	int r;
+
+	if (stopped)
+		str_buf_puts(&how, "is stopped");
+	else
+		str_buf_printf(&how, "has not answered within %d seconds",
+			       PUBLISH_SILENT_MS / 1000);
+	r = err_refuse(err, ETIMEDOUT, port_box_name(box),
+		       "slirp4netns, which publishes the ports of this sandbox as process %d, %s",
+		       helper, how.data);
+	if (stopped)
+		err_hint(err, "let it go on: kill -CONT %d; %s", helper, then);
+	else
+		err_hint(err, "%s", then);
 	return r;
 }
 
@@ -140,7 +191,7 @@ static int port_ask(const struct box *box, enum control_type type, const struct 
 	const struct timespec pause = {.tv_nsec = PORT_PAUSE_MS * 1000000L};
 	int r = port_ask_once(box, type, port, ret_reply, err);
 
-	for (int waited_ms = 0; ret_reply->result == -EBUSY && waited_ms < PORT_TIMEOUT_MS;
+	for (int waited_ms = 0; ret_reply->result == -EBUSY && waited_ms < PORT_BUSY_MS;
 	     waited_ms += PORT_PAUSE_MS) {
 		(void)nanosleep(&pause, NULL);
 		r = port_ask_once(box, type, port, ret_reply, err);
@@ -157,6 +208,10 @@ static int port_change(const struct box *box, enum control_type type, const stru
 	*ret_facts = reply.facts;
 	if (r == 0 || reply.result == 0)
 		return r;
+	if (reply.result == -ETIMEDOUT || reply.result == -EALREADY)
+		return port_refuse_silent(box, type, &reply, err);
+	if (reply.result == -EEXIST)
+		return port_refuse_own(box, &reply.port, err);
 	r = port_refuse(box, -reply.result, err);
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@
 #include "sbx/cli/bwrap.h"
 #include "sbx/cli/cli.h"
 #include "sbx/cmd/cmd.h"
+#include "sbx/cow/held.h"
 #include "sbx/cow/session.h"
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
@@ -43,11 +44,12 @@ static int run_print_remark(const struct plan_remark *remark)
 	return io_write_all(STDERR_FILENO, line.data, line.len);
 }
 
-/* What is not shown is told in any case: -v has done so. */
-static void run_tell_passed(const struct sbx_plan *plan)
+/* What is not shown, and what is bound without being meant, is told in any case: -v has done so. */
+static void run_tell_unasked(const struct sbx_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_remarks; i++)
-		if (str_equal(plan->remarks[i].topic, PLAN_REMARK_PASSED))
+		if (str_equal(plan->remarks[i].topic, PLAN_REMARK_PASSED) ||
+		    str_equal(plan->remarks[i].topic, PLAN_REMARK_WIDE))
 			(void)run_print_remark(&plan->remarks[i]);
 }
 
@@ -107,6 +109,16 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 	run->told = true;
 }
 
+/* What --protect has of the views. A session that was begun for nothing goes. */
+static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
+{
+	int r = cow_held_make(session, plan, err);
+
+	if (r < 0)
+		cow_session_abandon(session);
+	return r;
+}
+
 /*
  * With --cow: the session is there before the sandbox, and locked as long as that is. A signal
  * that ends sbx waits until that can tell what is to become of it.
@@ -137,6 +149,8 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 		return err_system(err, -r, NULL, "cannot block signals");
 	cow_session_init(&session);
 	r = cow_session_start(&wanted, &arena, &session, err);
+	if (r == 0)
+		r = run_hold(plan, &session, err);
 	with_session.sigmask = &mask;
 	with_session.session_fds[0] = session.dir_fd;
 	with_session.session_fds[1] = session.lock_fd;
@@ -174,7 +188,7 @@ static int run_act(const struct cli_run *run, const struct sbx_plan *plan,
 	if (r < 0)
 		return r;
 	if (!run->verbose)
-		run_tell_passed(plan);
+		run_tell_unasked(plan);
 	return plan->session ? run_cow(plan, caller, ret_exit_code, err)
 			     : launch_run(plan, caller, ret_exit_code, err);
 }
@@ -189,6 +203,7 @@ static int run_resolve(const struct cli_run *run, struct sbx_plan *plan, struct 
 	if (r == 0)
 		r = resolve_plan(&run->spec, &host, plan, err);
 	plan->verbose = run->verbose;
+	plan->level_prefix = run->level_prefix;
 	if (r == 0 && (run->action != CLI_RUN || run->verbose))
 		r = exposure_add_remarks(&host,
 					 run->action != CLI_RUN &&
@@ -224,6 +239,7 @@ static int run_plan(const struct cli_run *run, const struct launch_caller *calle
 		    int *ret_exit_code, struct sbx_err *err)
 {
 	struct cli_run single = *run; /* the arena stays the original's */
+	struct launch_caller again = *caller;
 	char why[sizeof(err->path) + sizeof(err->what)];
 	struct str_buf text = STR_BUF_ON_STACK(why);
 	int r = run_try(run, caller, NULL, ret_exit_code, err);
@@ -232,7 +248,8 @@ static int run_plan(const struct cli_run *run, const struct launch_caller *calle
 		return r;
 	str_buf_printf(&text, "%s %s", err->path, err->what);
 	single.spec.map = SPEC_MAP_SINGLE;
-	return run_try(&single, caller, text.data, ret_exit_code, err);
+	again.again = true;
+	return run_try(&single, &again, text.data, ret_exit_code, err);
 }
 
 /* To who listens; main prints it for people. */

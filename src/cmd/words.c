@@ -3,8 +3,9 @@
  * words: see words.h.
  *
  * What a verb takes is said by the text of its arguments, which --help shows: a word in
- * brackets may be missing, one that ends in three dots is repeated, and behind COMMAND
- * nothing is an option any more. Else options may stand anywhere before "--".
+ * brackets may be missing, one that ends in three dots is repeated, and what comes before
+ * COMMAND is followed by no option any more, but "--" may stand there, as before the command of a
+ * launch. Else options may stand anywhere before "--".
  */
 
 #include <limits.h>
@@ -131,6 +132,17 @@ static void words_count(const char *args, int *ret_min, int *ret_max)
 	}
 }
 
+/* How many operands stand before COMMAND. 0: the verb takes none. */
+static int words_before_command(const char *args)
+{
+	const char *command = strstr(args, "COMMAND");
+	int n = 0;
+
+	for (const char *at = args; command && at < command; at++)
+		n += *at == ' ';
+	return n;
+}
+
 static int words_check(const struct reading *r)
 {
 	const struct cmd_words *words = r->words;
@@ -157,21 +169,24 @@ static int words_check(const struct reading *r)
 int cmd_words_read(int argc, char **argv, struct cmd_words *ret_words, struct sbx_err *err)
 {
 	struct reading r = {.argc = argc, .next = 1, .argv = argv, .words = ret_words, .err = err};
-	bool only_operands = false, is_command;
+	bool only_operands = false, at_command = false;
+	int before;
 
 	*ret_words = (struct cmd_words){.verb = words_verb(argv[0]), .operands = argv + 1};
-	is_command = strstr(ret_words->verb->args, "COMMAND") != NULL;
+	before = words_before_command(ret_words->verb->args);
 	while (r.next < argc) {
 		char *word = argv[r.next++];
 		int e = 0;
 
-		if (!only_operands && str_equal(word, "--")) {
+		if ((!only_operands || at_command) && str_equal(word, "--")) {
 			only_operands = true;
+			at_command = false;
 		} else if (!only_operands && word[0] == '-' && word[1]) {
 			e = words_take_option(&r, word);
 		} else {
 			ret_words->operands[ret_words->n_operands++] = word;
-			only_operands = only_operands || is_command;
+			at_command = before > 0 && ret_words->n_operands == before;
+			only_operands = only_operands || at_command;
 		}
 		if (e < 0)
 			return e;

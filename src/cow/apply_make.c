@@ -25,6 +25,7 @@
 
 enum {
 	APPLY_COPY_BYTES = 1 << 16,
+	APPLY_BLOCK_BYTES = 4096, /* of a hole */
 	APPLY_LINKS_MAX = 1 << 20,
 	APPLY_LINKS_BYTES = 128 << 20, /* of their paths */
 	APPLY_GROUPS_MAX = 256
@@ -168,7 +169,41 @@ bool apply_is_interrupted(const struct apply *a)
 	return false;
 }
 
-static int apply_copy_piece(const struct apply *a, int from, int to, off_t at, off_t end)
+static int apply_write(int to, const char *data, size_t n, off_t at)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t m = pwrite(to, data + done, n - done, at + (off_t)done);
+
+		if (m < 0)
+			return -errno;
+		done += (size_t)m;
+	}
+	return 0;
+}
+
+static bool apply_is_zeros(const char *data, size_t n)
+{
+	return data[0] == '\0' && memcmp(data, data + 1, n - 1) == 0;
+}
+
+/* The same without blocks of zeros, in a file that has nothing yet. */
+static int apply_write_sparsely(int to, const char *data, size_t n, off_t at)
+{
+	size_t start = 0, next;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i = next) {
+		next = n - i < APPLY_BLOCK_BYTES ? n : i + APPLY_BLOCK_BYTES;
+		if (!apply_is_zeros(data + i, next - i))
+			continue;
+		r = apply_write(to, data + start, i - start, at + (off_t)start);
+		start = next;
+	}
+	return r < 0 ? r : apply_write(to, data + start, n - start, at + (off_t)start);
+}
+
+static int apply_copy_piece(const struct apply *a, int from, int to, off_t at, off_t end,
+			    bool sparsely)
 {
 	char room[APPLY_COPY_BYTES];
 
@@ -176,23 +211,30 @@ static int apply_copy_piece(const struct apply *a, int from, int to, off_t at, o
 		size_t want = end - at < (off_t)sizeof(room) ? (size_t)(end - at) : sizeof(room);
 		ssize_t n =
 			apply_is_interrupted(a) ? (errno = EINTR, -1) : pread(from, room, want, at);
+		int r;
 
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		for (ssize_t done = 0; done < n;) {
-			ssize_t m = pwrite(to, room + done, (size_t)(n - done), at + done);
-
-			if (m < 0)
-				return -errno;
-			done += m;
-		}
+		r = sparsely ? apply_write_sparsely(to, room, (size_t)n, at)
+			     : apply_write(to, room, (size_t)n, at);
+		if (r < 0)
+			return r;
 		at += n;
 	}
 	return 0;
 }
 
-/* What is a hole stays one. */
-static int apply_copy_data(const struct apply *a, int from, int to, off_t size)
+/*
+ * Has the host's file holes? What fuse-overlayfs shows has none, and so it is copied to the layer
+ * without: there zeros stand in their places.
+ */
+static bool apply_had_holes(const struct cow_entry *e)
+{
+	return e->has_host && S_ISREG(e->host.st_mode) && e->host.st_blocks < e->host.st_size / 512;
+}
+
+/* What is a hole stays one. @sparsely: so does what may have been one */
+static int apply_copy_data(const struct apply *a, int from, int to, off_t size, bool sparsely)
 {
 	off_t at = 0;
 
@@ -207,7 +249,7 @@ static int apply_copy_data(const struct apply *a, int from, int to, off_t size)
 		hole = lseek(from, data, SEEK_HOLE);
 		if (hole < 0 || hole > size)
 			hole = size;
-		r = apply_copy_piece(a, from, to, data, hole);
+		r = apply_copy_piece(a, from, to, data, hole, sparsely);
 		if (r < 0)
 			return r;
 		at = hole;
@@ -337,7 +379,7 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_
 	to = openat(e->host_dir, a->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0 || fstat(to, &a->made) < 0)
 		return -errno;
-	r = apply_copy_data(a, from, to, e->upper.st_size);
+	r = apply_copy_data(a, from, to, e->upper.st_size, apply_had_holes(e));
 	if (r == 0)
 		r = apply_set_all(a, e, to);
 	if (r < 0)

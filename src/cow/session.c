@@ -444,9 +444,13 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	if (busy && ret->lost)
 		return cow_session_refuse_gone(ret, err);
 	/* Who had the lock may have removed it all; who removes it does that with the lock. */
-	if (!busy && !ret->lost && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? cow_session_refuse_gone(ret, err)
-				       : err_system(err, errno, dir, "cannot look at the session");
+	if (!busy && !ret->lost && faccessat(ret->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+		r = errno == ENOENT ? cow_session_refuse_gone(ret, err)
+				    : err_system(err, errno, dir, "cannot look at the session");
+		if (r == -ENOENT && ret->lock_made)
+			(void)unlinkat(ret->dir_fd, "lock", 0);
+		return r;
+	}
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
@@ -591,17 +595,63 @@ int cow_remove_tree(int dir_fd, const char *name)
  */
 static void cow_session_remove_last(struct cow_session *session)
 {
+	bool has_lock = true;
+
 	for (int i = 0; i < COW_REMOVE_TRIES; i++) {
-		(void)unlinkat(session->dir_fd, "lock", 0);
+		if (has_lock)
+			(void)unlinkat(session->dir_fd, "lock", 0);
 		if (dirs_unmake(session->dir, session->made))
 			return;
 		defs_cleanup_fd(&session->lock_fd);
 		session->lock_fd = openat(session->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		if (session->lock_fd < 0 || dirs_lock(session->lock_fd, COW_LOCK_MS) < 0 ||
-		    cow_session_has_lock(session) <= 0 ||
+		if (session->lock_fd < 0) { /* he may have removed it by now */
+			(void)dirs_unmake(session->dir, session->made);
+			return;
+		}
+		if (dirs_lock(session->lock_fd, COW_LOCK_MS) < 0 ||
 		    faccessat(session->dir_fd, "meta", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return;
+		has_lock = cow_session_has_lock(session) > 0;
 	}
+}
+
+/**
+ * Remove the directories of a session, with all that was changed. What other ids own may take this
+ * process into a user namespace, for good: cow_gain_access().
+ *
+ * Return: 0 or -errno.
+ */
+int cow_session_remove_roots(const struct cow_session *session)
+{
+	const size_t n_roots = session->damaged ? COW_ROOTS_MAX : session->n_roots;
+	int r = 0;
+
+	for (size_t i = 0; i < n_roots && r == 0; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "%zu", i);
+		if (session->damaged && cow_session_is_root(session->dir_fd, name) == 0)
+			continue;
+		r = cow_remove_tree(session->dir_fd, name);
+		/* Not empty is what cannot be looked into. */
+		if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY) {
+			cow_gain_access();
+			r = cow_remove_tree(session->dir_fd, name);
+		}
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r;
+}
+
+/* Those directories could not be removed. */
+int cow_session_refuse_removal(const struct cow_session *session, int number, struct sbx_err *err)
+{
+	int r = err_system(err, number, session->dir, "cannot remove all of the session");
+
+	if (number == EACCES || number == EPERM || number == ENOTEMPTY)
+		err_hint(err, "what other ids of the sandbox own is removed by: "
+			      "podman unshare rm -r, or as root");
+	return r;
 }
 
 /**
@@ -613,29 +663,10 @@ static void cow_session_remove_last(struct cow_session *session)
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
 	static const char *const files[] = {"journal", "removals", "applied", "meta.new", "meta"};
-	const size_t n_roots = session->damaged ? COW_ROOTS_MAX : session->n_roots;
+	int r = cow_session_remove_roots(session);
 
-	for (size_t i = 0; i < n_roots; i++) {
-		char name[32];
-		int r;
-
-		(void)snprintf(name, sizeof(name), "%zu", i);
-		if (session->damaged && cow_session_is_root(session->dir_fd, name) == 0)
-			continue;
-		r = cow_remove_tree(session->dir_fd, name);
-		/* Not empty is what cannot be looked into. */
-		if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY) {
-			cow_gain_access();
-			r = cow_remove_tree(session->dir_fd, name);
-		}
-		if (r < 0 && r != -ENOENT) {
-			r = err_system(err, -r, session->dir, "cannot remove all of the session");
-			if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY)
-				err_hint(err, "what other ids of the sandbox own is removed by: "
-					      "podman unshare rm -r, or as root");
-			return r;
-		}
-	}
+	if (r < 0)
+		return cow_session_refuse_removal(session, -r, err);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (unlinkat(session->dir_fd, files[i], 0) < 0 && errno != ENOENT)
 			return err_system(err, errno, session->dir, "cannot be removed");
@@ -671,6 +702,21 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 	return r;
 }
 
+/*
+ * As openat2(2), with that access where it takes it: the command may have closed its root, and the
+ * host's may be one that its owner can only go through.
+ */
+static int cow_session_open_dir(int dir_fd, const char *path, uint64_t how)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int fd = sys_openat2(dir_fd, path, (uint64_t)flags, how);
+
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	cow_gain_access();
+	return sys_openat2(dir_fd, path, (uint64_t)flags, how);
+}
+
 /**
  * The upper directory of a root, and the root itself, which must be what it was.
  *
@@ -680,16 +726,15 @@ int cow_session_open_root(const struct cow_session *session, size_t index, int *
 			  int *ret_host, struct sbx_err *err)
 {
 	const struct cow_root *root = &session->roots[index];
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	_autoclose_ int upper = -1, host = -1;
 	char name[32];
 	struct stat st;
 
 	(void)snprintf(name, sizeof(name), "%zu/upper", index);
-	upper = sys_openat2(session->dir_fd, name, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	upper = cow_session_open_dir(session->dir_fd, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (upper < 0)
 		return err_system(err, errno, session->dir, "cannot open the changes");
-	host = sys_openat2(AT_FDCWD, root->path, flags, RESOLVE_NO_SYMLINKS);
+	host = cow_session_open_dir(AT_FDCWD, root->path, RESOLVE_NO_SYMLINKS);
 	if (host < 0 || fstat(host, &st) < 0)
 		return cow_session_refuse_root(session, root->path, errno, err);
 	if (st.st_ino != root->ino)

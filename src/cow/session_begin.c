@@ -25,11 +25,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
+#include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/base/trust.h"
 #include "sbx/cow/session_parts.h"
@@ -132,10 +134,16 @@ static int cow_knows_part(int dir_fd, const char *name)
 	return S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
+/* And what is there only with a record (cow/held.c). */
+static int cow_knows_root_entry(int dir_fd, const char *name)
+{
+	return cow_knows_root_name(dir_fd, name) || str_equal(name, "held");
+}
+
 /* Is it a directory as sbx makes one for a root? Return: 1, 0 or -errno. */
 int cow_session_is_root(int dir_fd, const char *name)
 {
-	return cow_has_only(dir_fd, name, cow_knows_root_name);
+	return cow_has_only(dir_fd, name, cow_knows_root_entry);
 }
 
 /* Return: enum cow_place, or -errno. */
@@ -497,6 +505,44 @@ static int cow_begin_check_root(const struct cow_session *s, size_t index, struc
 	return r;
 }
 
+/* In a child, as what other ids own may take it into a user namespace. */
+static int cow_session_empty(const struct cow_session *s, struct sbx_err *err)
+{
+	int status = 0, r;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(-cow_session_remove_roots(s));
+	r = pid < 0 ? -errno : proc_wait(pid, &status);
+	if (r < 0)
+		return err_system(err, -r, s->dir, "cannot empty the session, which was applied");
+	if (!WIFEXITED(status))
+		return err_refuse(err, EIO, s->dir, "cannot empty the session, which was applied");
+	return WEXITSTATUS(status) ? cow_session_refuse_removal(s, WEXITSTATUS(status), err) : 0;
+}
+
+/*
+ * The host has it all by now, and is what is changed from now on, on either side: a layer that kept
+ * what was applied would hide that, and be taken for newer. One that is killed meanwhile is
+ * still applied, and begins anew the next time.
+ */
+static int cow_session_begin_anew(struct cow_session *s, const struct cow_wanted *wanted,
+				  struct arena *arena, struct sbx_err *err)
+{
+	int r = cow_session_empty(s, err);
+
+	if (r == 0)
+		r = cow_session_fill(s, wanted, arena, err);
+	if (r < 0)
+		return r;
+	if ((unlinkat(s->dir_fd, "journal", 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(s->dir_fd, "removals", 0) < 0 && errno != ENOENT) ||
+	    unlinkat(s->dir_fd, "applied", 0) < 0)
+		return err_system(err, errno, s->dir, "cannot begin anew what was applied");
+	s->applied = false;
+	return 0;
+}
+
 static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wanted,
 			     struct arena *arena, struct sbx_err *err)
 {
@@ -515,15 +561,7 @@ static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wan
 		s->gids = wanted->gids;
 		r = cow_meta_write(s, wanted, arena, err);
 	}
-	if (!s->applied || r < 0)
-		return r;
-	/* What is changed from now on, on either side, is another matter. */
-	cow_session_note_time(&s->began);
-	r = cow_meta_write(s, wanted, arena, err);
-	(void)unlinkat(s->dir_fd, "journal", 0);
-	(void)unlinkat(s->dir_fd, "removals", 0);
-	(void)unlinkat(s->dir_fd, "applied", 0);
-	return r;
+	return r == 0 && s->applied ? cow_session_begin_anew(s, wanted, arena, err) : r;
 }
 
 /* ---- where ---- */

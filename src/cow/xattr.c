@@ -140,13 +140,21 @@ static bool xattr_has_none(const char *path)
 	return (n < 0 && errno == ENOTSUP) || (n >= 0 && xattr_count(list, n) == 0);
 }
 
-/* Has it any that are compared? Where that cannot be told it has. */
-bool cow_xattr_has_any(int dir_fd, const char *name)
+/* Has it any that are compared? Return: 1, 0 or -errno. */
+int cow_xattr_has_any(int dir_fd, const char *name)
 {
+	_autofree_ char *list = NULL;
 	char path[320];
+	ssize_t n;
 
 	xattr_path(dir_fd, name, path);
-	return !xattr_has_none(path);
+	if (xattr_has_none(path))
+		return 0;
+	list = malloc(COW_XATTR_LIST_MAX);
+	if (!list)
+		return -ENOMEM;
+	n = xattr_list(path, list);
+	return n < 0 ? (int)n : xattr_count(list, n) > 0;
 }
 
 /* Return: 1, 0 or -errno. */

@@ -51,24 +51,6 @@ static bool choices_resolve(struct doctor *d, const struct sbx_spec *spec,
 
 /* ---- ids ---- */
 
-/* A process in a user namespace without ids, which does nothing. */
-static pid_t choices_clone(struct sbx_err *err)
-{
-	const struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-	pid_t pid = sys_clone3(&args);
-
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			(void)pause();
-	}
-	if (pid > 0)
-		return pid;
-	(void)err_system(err, errno, NULL, "cannot create a user namespace");
-	hint_add(err, HINT_CLONE);
-	return -err->number;
-}
-
 static int choices_run_helpers(const struct sbx_plan *plan, pid_t pid, struct sbx_err *err)
 {
 	struct idmap_job job;
@@ -105,19 +87,17 @@ static int choices_map(struct doctor *d, const struct doctor_probe *probe,
 	struct str_buf text = STR_BUF_ON_STACK(answer->text);
 	struct sbx_spec spec = choices_spec(d);
 	struct sbx_plan plan;
-	int r, status;
 	pid_t pid;
+	int r;
 
 	(void)probe;
 	spec.map = SPEC_MAP_RANGE;
 	r = doctor_plan(d, &spec, &plan, err);
 	if (r == 0) {
-		pid = choices_clone(err);
+		pid = doctor_start_idle(CLONE_NEWUSER, err);
 		r = pid < 0 ? (int)pid : choices_run_helpers(&plan, pid, err);
-		if (pid > 0) {
-			(void)kill(pid, SIGKILL);
-			(void)proc_wait(pid, &status);
-		}
+		if (pid > 0)
+			doctor_end_idle(pid);
 	}
 	if (r == 0)
 		str_buf_printf(&text, "newuidmap and newgidmap have mapped %llu uids and %llu gids",
@@ -246,15 +226,13 @@ static int choices_launch_once(struct doctor *d, int64_t map, struct sbx_err *er
 static int choices_launch(struct doctor *d, const struct doctor_probe *probe,
 			  struct doctor_answer *answer, struct sbx_err *err)
 {
-	_autoclose_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int r = choices_add_command(d, err);
+	_autoclose_ int null_fd = doctor_open_null(err);
+	int r = null_fd < 0 ? null_fd : choices_add_command(d, err);
 
 	(void)probe;
 	(void)answer;
 	if (r < 0)
 		return r;
-	if (null_fd < 0)
-		return err_system(err, errno, "/dev/null", "cannot open");
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		(void)dup2(null_fd, fd);
 	r = choices_launch_once(d, SPEC_MAP_AUTO, err);

@@ -8,7 +8,8 @@
  * kernel means by it, a namespace that was made says that it can be made. So a probe that
  * can, does: in a child, which makes namespaces, mounts, filters and processes, and
  * leaves one struct doctor_answer in memory that is the parent's too. All that it made is its own
- * and goes with it. Nothing is made that has a name on the host.
+ * and goes with it. Nothing is made that has a name on the host, but where records are to be kept:
+ * a directory, for a moment.
  *
  * A child that does not answer in time is killed; its own children ask for a signal at
  * its death, as everything does that sbx starts.
@@ -143,8 +144,33 @@ static pid_t doctor_clone(unsigned long namespaces, struct sbx_err *err)
 	return -err->number;
 }
 
+/**
+ * A process in namespaces of its own that does nothing, to be ended by doctor_end_idle().
+ *
+ * Return: it, or -errno with *err filled.
+ */
+pid_t doctor_start_idle(unsigned long namespaces, struct sbx_err *err)
+{
+	pid_t pid = doctor_clone(namespaces, err);
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			(void)pause();
+	}
+	return pid;
+}
+
+void doctor_end_idle(pid_t pid)
+{
+	int status;
+
+	(void)kill(pid, SIGKILL);
+	(void)proc_wait(pid, &status);
+}
+
 /* Wait for the end of a child, not for ever. Return: how it ended, as wait(2) has it. */
-static int doctor_await(pid_t pid)
+static int doctor_await(pid_t pid, bool *ret_late)
 {
 	_autoclose_ int pidfd = sys_pidfd_open(pid);
 	struct pollfd end = {.fd = pidfd, .events = POLLIN};
@@ -153,6 +179,7 @@ static int doctor_await(pid_t pid)
 	do {
 		r = pidfd < 0 ? 1 : poll(&end, 1, DOCTOR_TIMEOUT_MS);
 	} while (r < 0 && errno == EINTR);
+	*ret_late = r == 0;
 	if (r == 0)
 		(void)kill(pid, SIGKILL);
 	(void)proc_wait(pid, &status);
@@ -163,6 +190,8 @@ static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
 			     unsigned long namespaces, doctor_fn *fn, struct doctor_answer *answer)
 {
 	pid_t pid = doctor_clone(namespaces, &answer->err);
+	const char *program;
+	bool late;
 	int status;
 
 	if (pid == 0)
@@ -171,13 +200,18 @@ static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
 		answer->result = (int)pid;
 		return;
 	}
-	status = doctor_await(pid);
+	status = doctor_await(pid, &late);
 	if (answer->complete)
 		return;
-	answer->result = err_refuse(&answer->err, ECANCELED, NULL,
-				    "the process that tried it was ended by signal %d, or took "
-				    "too long",
-				    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	program = answer->program[0] ? answer->program : NULL;
+	answer->result =
+		late ? err_refuse(&answer->err, ETIMEDOUT, program,
+				  program ? "has not finished within %d seconds"
+					  : "what was tried has not ended within %d seconds",
+				  DOCTOR_TIMEOUT_MS / 1000)
+		     : err_refuse(&answer->err, ECANCELED, program,
+				  "the process that tried it was ended by signal %d",
+				  WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
 /* What stands in the way of this one is the row of user namespaces, and what mends that. */
@@ -228,6 +262,19 @@ int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *
 
 /* ---- programs ---- */
 
+/* What each program that sbx starts is given. Return: a descriptor, or -errno with *err filled. */
+int doctor_open_null(struct sbx_err *err)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), r;
+
+	if (fd >= 0)
+		return fd;
+	r = err_system(err, errno, "/dev/null", "cannot open");
+	err_hint(err, "as root: mknod -m 666 /dev/null c 1 3; in a sandbox of sbx: start that "
+		      "with --dev /dev");
+	return r;
+}
+
 /**
  * Run a program, and keep what it prints.
  * @argv:     its path first
@@ -235,8 +282,14 @@ int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *
  *
  * Return: 0, or -errno with *err filled: its complaint.
  */
-int doctor_capture(struct doctor *d, const char *const *argv, char **ret_text, struct sbx_err *err)
+int doctor_capture(struct doctor *d, const char *const *argv, struct doctor_answer *answer,
+		   char **ret_text, struct sbx_err *err)
 {
+	_autoclose_ int null_fd = doctor_open_null(err);
+
+	if (null_fd < 0)
+		return null_fd;
+	str_copy(answer->program, sizeof(answer->program), argv[0]);
 	return proc_ask(argv, NULL, DOCTOR_OUTPUT_MAX, &d->arena, ret_text, err);
 }
 

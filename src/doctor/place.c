@@ -54,28 +54,16 @@ static bool place_is_first_userns(struct doctor *d)
 
 DOCTOR_PROBE(container)
 {
-	/* What each writes there, as systemd-detect-virt(1) knows them. */
-	static const struct {
-		const char *file, *name;
-	} marks[] = {
-		{"/run/.containerenv", "podman"},
-		{"/.dockerenv", "docker"},
-		{"/.flatpak-info", "flatpak"},
-	};
+	const char *container = probe_container(&d->host);
 	struct str_buf out = {.data = ret->detail, .size = sizeof(ret->detail)};
 	struct sys_mount root;
-	const char *line;
 
 	(void)probe;
 	ret->status = DOCTOR_FACT;
 	ret->detail[0] = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-		if (place_exists(marks[i].file))
-			place_add(&out, "in a container of ", marks[i].name);
-	line = place_read_line(d, "/run/systemd/container");
-	if (*line && out.len == 0)
-		place_add(&out, "in a container of ", line);
-	if (str_equal(place_read_line(d, "/proc/1/comm"), "sbx"))
+	if (container)
+		place_add(&out, "in a container of ", container);
+	if (probe_is_sandbox(&d->host))
 		place_add(&out, "in a sandbox of sbx", "");
 	if (!place_is_first_userns(d))
 		place_add(&out, "in a user namespace", "");

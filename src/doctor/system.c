@@ -42,7 +42,7 @@ static int system_ask_manager(struct doctor *d, const struct doctor_probe *probe
 	argv[1] = arena_printf(&d->arena, "--address=%s", manager.address);
 	if (!argv[1])
 		return err_oom(err);
-	r = doctor_capture(d, argv, &text, err);
+	r = doctor_capture(d, argv, answer, &text, err);
 	if (r < 0)
 		return r;
 	/* s "252.22-1" */
@@ -164,26 +164,45 @@ static void system_mend_runtime_dir(const char *flaw, const char *dir, uid_t uid
 			    uid);
 }
 
+/*
+ * The first that a launch could open or make: it looks no further when it cannot write to one that
+ * is there.
+ */
+static int system_choose_dir(const struct sbx_plan *plan, const char **ret, struct sbx_err *err)
+{
+	const char *blamed = plan->box_dirs[0];
+	int why = ENOENT;
+
+	for (size_t i = 0; i < PLAN_RECORD_DIRS; i++) {
+		_autoclose_ int fd = plan->box_dirs[i] ? dirs_open_own(plan->box_dirs[i]) : -ENOENT;
+		int r = plan->box_dirs[i] ? dirs_check_own(plan->box_dirs[i]) : -why;
+
+		if (r == 0) {
+			*ret = plan->box_dirs[i];
+			return 0;
+		}
+		why = -r;
+		if (fd < 0)
+			continue;
+		blamed = plan->box_dirs[i];
+		break;
+	}
+	return records_refuse(blamed, why, err);
+}
+
 DOCTOR_PROBE(records)
 {
 	const char *runtime = probe_env(d->host.environ_, "XDG_RUNTIME_DIR");
-	const char *flaw = system_runtime_dir_flaw(runtime, d->host.uid), *chosen = NULL;
+	const char *flaw = system_runtime_dir_flaw(runtime, d->host.uid), *chosen = "";
 	struct sbx_plan plan;
 	struct sbx_err err;
-	int r, why = ENOENT;
+	int r;
 
 	(void)probe;
 	plan_init(&plan);
 	r = records_add_dirs(&d->host, &plan, &err);
-	for (size_t i = 0; r == 0 && i < PLAN_RECORD_DIRS && !chosen; i++) {
-		int e = plan.box_dirs[i] ? dirs_check_own(plan.box_dirs[i]) : -why;
-
-		if (e == 0)
-			chosen = plan.box_dirs[i];
-		why = -e;
-	}
-	if (r == 0 && !chosen)
-		r = records_refuse(plan.box_dirs[0], why, &err);
+	if (r == 0)
+		r = system_choose_dir(&plan, &chosen, &err);
 	if (r < 0)
 		doctor_blame(ret, &err);
 	else if (!flaw)

@@ -140,12 +140,29 @@ static const struct entry *find_verb_option(const struct paragraphs *all,
 	return NULL;
 }
 
+/* "doctor/exit-status": for a verb whose own is another than that of the others */
+static bool is_verb_status(const struct verb *verb, const char *name)
+{
+	size_t len = strlen(verb->name);
+
+	return strncmp(verb->name, name, len) == 0 && str_equal(name + len, "/exit-status");
+}
+
+static const struct entry *find_verb_status(const struct paragraphs *all, const struct verb *verb)
+{
+	for (size_t i = 0; i < all->count; i++)
+		for (size_t n = 0; n < all->entries[i].n_names; n++)
+			if (is_verb_status(verb, all->entries[i].names[n]))
+				return &all->entries[i];
+	return NULL;
+}
+
 static bool is_known(const char *name)
 {
 	const struct cli_option *option = cli_find_option(name, strlen(name));
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (str_equal(verbs[i].name, name))
+		if (str_equal(verbs[i].name, name) || is_verb_status(&verbs[i], name))
 			return true;
 	}
 	for (size_t i = 0; i < cmd_n_options; i++) {
@@ -350,7 +367,12 @@ static int page_options(FILE *out, const void *context)
 static int page_exit_status(FILE *out, const void *context)
 {
 	const struct page *page = context;
+	const struct entry *own = find_verb_status(page->all, page->verb);
 
+	if (own) {
+		print_flush(out, own);
+		return 0;
+	}
 	(void)fputs(cmd_verb_exits_as_a_run(page->verb->name, page->verb->args)
 			    ? "The command's; 128 and the number of the signal that ended it; 125 "
 			      "when *sbx*\nfailed, 126 when the command cannot be executed, 127 "

@@ -7,7 +7,8 @@
  * There are two forms in use. The runtime specification's (LinuxSeccomp) is plain:
  * a default, and rules. Docker and podman ship a longer one, in which a rule may
  * have "includes" and "excludes": capabilities, processors, the kernel's age. It is
- * the longer one that is read here; the other has nothing that it lacks.
+ * the longer one that is read here; the other has nothing that it lacks. Of a whole
+ * configuration ("linux": {"seccomp": ...}) that member is read.
  *
  * One table per kind of object says which members there may be. What is in no table
  * is refused: conditions were added to the form before, and a rule whose condition
@@ -635,6 +636,20 @@ static int read_document(struct read *read, const json_t *root)
 	return r < 0 ? r : read_decide_archs(read, &document);
 }
 
+/* A container's whole configuration (config.json) has the profile in it; the rest is not read. */
+static int read_root(struct read *read, const json_t *root)
+{
+	const json_t *linux_part = json_object_get(root, "linux");
+	const json_t *profile = json_object_get(linux_part, "seccomp");
+
+	if (!linux_part || json_object_get(root, "defaultAction"))
+		return read_document(read, root);
+	if (!json_is_object(profile))
+		return read_refuse(read, "linux.seccomp",
+				   "is not there: the container's configuration has no filter");
+	return read_document(read, profile);
+}
+
 /* jansson has a limit of its own, 2048, which is deep enough to matter for the stack. */
 static bool read_is_deep(const json_t *value, unsigned room)
 {
@@ -689,7 +704,7 @@ int oci_read(const char *data, size_t len, const struct oci_host *host, struct a
 		r = err_refuse(err, EINVAL, NULL, "holds more than %d objects in each other",
 			       OCI_MAX_DEPTH);
 	else
-		r = read_document(&read, root);
+		r = read_root(&read, root);
 	json_decref(root);
 	if (r == 0)
 		*ret = profile;

@@ -106,7 +106,7 @@ int bus_job_start(struct bus_job *job, int *dir_fd, struct sbx_err *err)
 		r = helper_pipe(&job->helper.ready_fd, &ready);
 	if (r == 0)
 		r = bus_spawn(job, dir, ready);
-	return r < 0 ? err_system(err, -r, job->plan->dbus.helper, "cannot start") : 0;
+	return r < 0 ? proc_refuse(job->plan->dbus.helper, -r, "cannot start", err) : 0;
 }
 
 /* Is there to be a bus that is not there yet? */

@@ -595,6 +595,7 @@ void control_give_ports(struct control *control, bool starting, int result)
 		answer.reply.version = CONTROL_VERSION;
 		answer.reply.result = result;
 		answer.reply.port = publish->now;
+		answer.reply.port_helper = publish->helper;
 		if (result == 0) {
 			control_fill_facts(control, starting, facts);
 			facts->n_ports = (int32_t)publish_list(

@@ -223,10 +223,10 @@ bool detach_turn(struct detach *detach, const struct pollfd pfds[DETACH_SOURCES]
 	return true;
 }
 
-/* Has the starter been told of the start, and so gone? */
+/* Has the starter been told of the start, and so gone? Not before there was anything to tell. */
 bool detach_is_told(const struct detach *detach)
 {
-	return detach->notify_fd < 0;
+	return detach->null_fd >= 0 && detach->notify_fd < 0;
 }
 
 /* Let go of the starter: it is told the id, and its terminal and files are not ours any more. */
@@ -263,7 +263,7 @@ void detach_drain_words(struct detach *detach)
 /* What is said from here on is lost; but to write it must not be the end of the monitor. */
 void detach_finish(struct detach *detach)
 {
-	if (detach->null_fd >= 0 && detach_is_told(detach))
+	if (detach_is_told(detach))
 		(void)dup2(detach->null_fd, STDERR_FILENO);
 	for (size_t i = 0; i < DETACH_SOURCES; i++) {
 		defs_cleanup_fd(&detach->read_fds[i]);

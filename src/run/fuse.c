@@ -215,15 +215,43 @@ static int fuse_start_maker(struct fuse_jobs *jobs, struct fuse_helper *helper, 
 	return r;
 }
 
+static void fuse_put_prefix(const struct sbx_plan *plan, struct str_buf *text)
+{
+	str_buf_printf(text, "%s%s: ", plan->level_prefix ? "<4>" : "",
+		       plan->bwrap_words ? "bwrap" : "sbx");
+}
+
 /* In any case: what is not held is not found out by whoever relies on it. */
-static void fuse_warn_of_losses(const struct plan_step *step)
+static void fuse_warn_of_losses(const struct sbx_plan *plan, const struct plan_step *step)
+{
+	char room[2048], why[1024];
+	struct str_buf text = STR_BUF_ON_STACK(room), loss = STR_BUF_ON_STACK(why);
+
+	layers_describe_loss(step->layers, &loss);
+	fuse_put_prefix(plan, &text);
+	str_buf_escape(&text, step->dest, strlen(step->dest));
+	str_buf_puts(&text, ": ");
+	str_buf_escape(&text, loss.data, loss.len);
+	str_buf_puts(&text, "\n");
+	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+}
+
+/* Which of several drivers it has become. */
+static void fuse_tell_driver(const struct fuse_jobs *jobs, const struct plan_step *step,
+			     uint32_t driver)
 {
 	char room[1024];
 	struct str_buf text = STR_BUF_ON_STACK(room);
 
-	str_buf_puts(&text, "sbx: ");
+	if (!jobs->plan->verbose || step->layers->drivers == driver)
+		return;
+	fuse_put_prefix(jobs->plan, &text);
 	str_buf_escape(&text, step->dest, strlen(step->dest));
-	str_buf_puts(&text, ": " LAYERS_ALONE_TEXT "\n");
+	str_buf_puts(&text, " is put together by ");
+	layers_describe_drivers(driver, &text);
+	if ((step->layers->drivers & PLAN_LAYERS_KERNEL) && driver != PLAN_LAYERS_KERNEL)
+		str_buf_puts(&text, ", as the kernel alone has refused");
+	str_buf_puts(&text, "\n");
 	(void)io_write_all(STDERR_FILENO, text.data, text.len);
 }
 
@@ -247,17 +275,18 @@ int fuse_start(struct fuse_jobs *jobs, int step, bool alone, int init_pidfd, str
 	    jobs->maker > 0)
 		return err_refuse(err, EPROTO, NULL, "PID 1 asks for layers that are not planned");
 	helper->step = &plan->steps[step];
+	helper->alone = alone;
 	jobs->n_helpers++;
-	if (alone && helper->step->layers->top != PLAN_LAYERS_RO)
-		fuse_warn_of_losses(helper->step);
 	r = fuse_start_maker(jobs, helper, alone, init_pidfd);
 	return r < 0 ? err_system(err, -r, plan->fuse_overlayfs, "cannot start") : 0;
 }
 
-/* A step that may have needed a helper has its mount. */
-void fuse_note_done(struct fuse_jobs *jobs)
+/* A step that may have needed a helper has its mount, of the kernel's. */
+void fuse_note_done(struct fuse_jobs *jobs, int step)
 {
 	jobs->n_done++;
+	if (step >= 0 && (size_t)step < jobs->plan->n_steps && jobs->plan->steps[step].layers)
+		fuse_tell_driver(jobs, &jobs->plan->steps[step], PLAN_LAYERS_KERNEL);
 }
 
 /* Are there steps left that may need one? */
@@ -379,6 +408,10 @@ int fuse_hear(struct fuse_jobs *jobs, int *ret_mount_fd, struct sbx_err *err)
 		helper->ready = true;
 		jobs->n_done++;
 		fuse_end_maker(jobs);
+		fuse_tell_driver(jobs, helper->step,
+				 helper->alone ? PLAN_LAYERS_FUSE : PLAN_LAYERS_OVER_FUSE);
+		if (helper->alone && helper->step->layers->top != PLAN_LAYERS_RO)
+			fuse_warn_of_losses(jobs->plan, helper->step);
 		return 0;
 	}
 	/* A helper that has failed is the cause of what the maker says, if it says anything. */

@@ -134,8 +134,8 @@ static int fuse_check_lower(const struct fuse_maker *m, const int *trees, struct
 
 	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
 		if (layers->is_session || !fuse_is_marked(trees[i]))
-			r = fuse_check_marks(m, layers->lower[i], trees[i], layers->n_lower > 1,
-					     err);
+			r = fuse_check_marks(m, layers->lower[i], trees[i],
+					     !layers->is_session && layers->n_lower > 1, err);
 	return r;
 }
 
@@ -147,7 +147,7 @@ static int fuse_clone_lower(const struct fuse_place *place, const char *path, in
 	const uint64_t attrs =
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	_autoclose_ int fd = -1;
-	int r = overlay_open_layer(place->host_fd, path, &fd, err);
+	int r = overlay_open_layer(place->host_fd, path, OVERLAY_LOWER, &fd, err);
 
 	if (r < 0)
 		return r;
@@ -187,10 +187,12 @@ static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *pl
 {
 	const struct plan_layers *layers = m->step->layers;
 	struct sys_mount upper, work;
-	int r = overlay_open_layer(place->host_fd, layers->upper, &top->upper_fd, err);
+	int r = overlay_open_layer(place->host_fd, layers->upper, OVERLAY_UPPER, &top->upper_fd,
+				   err);
 
 	if (r == 0)
-		r = overlay_open_layer(place->host_fd, layers->work, &top->work_fd, err);
+		r = overlay_open_layer(place->host_fd, layers->work, OVERLAY_WORK, &top->work_fd,
+				       err);
 	if (r < 0)
 		return r;
 	r = mount_name_fd(top->upper_fd, &top->upper);
@@ -215,7 +217,7 @@ static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_plac
 	for (size_t i = 0; i < layers->n_lower && !layers->holds_session; i++) {
 		_autoclose_ int fd = -1;
 		const char *lower = layers->lower[i];
-		int r = overlay_open_layer(place->host_fd, lower, &fd, err);
+		int r = overlay_open_layer(place->host_fd, lower, OVERLAY_LOWER, &fd, err);
 
 		if (r == 0)
 			r = overlay_check_apart(layers->upper, top->upper_fd, lower, fd, err);
@@ -498,7 +500,7 @@ static int fuse_furnish_layers(const struct fuse_maker *m, const struct fuse_pla
 		r = fuse_furnish(place, name, trees[i], err);
 	}
 	for (size_t i = 0; i < layers->n_covers && r == 0; i++)
-		r = fuse_cover(place, trees[0], layers->covers[i], err);
+		r = fuse_cover(place, trees[layers->n_lower - 1], layers->covers[i], err);
 	if (r == 0)
 		r = fuse_check_lower(m, trees, err);
 	if (r == 0 && kind == PLAN_LAYERS_HOST)

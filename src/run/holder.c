@@ -41,6 +41,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -76,6 +77,7 @@ struct holder_client {
 	bool attached;
 	int32_t pid;
 	char name[LABEL_NAME_MAX + 1];
+	char host[SHARE_HOST_MAX + 1];
 };
 
 struct holder {
@@ -281,6 +283,64 @@ static int holder_check_key(const struct holder *h, const struct share_request *
 	return r;
 }
 
+/* Has it closed its connection, and has not been dropped yet? */
+static bool holder_has_gone(const struct holder_client *client)
+{
+	char none;
+
+	return recv(client->fd, &none, sizeof(none), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool holder_is_same_name(const char *a, const char *b)
+{
+	return a[0] && strcasecmp(a, b) == 0;
+}
+
+/*
+ * A name is to lead to the same member everywhere, and who looks it up does not tell capital
+ * letters from small ones. In the file of who calls itself by it, it leads there.
+ *
+ * Return: what is wrong with it, or NULL. *ret_place: about which of its names that is
+ */
+static const char *holder_judge_names(const struct share_request *request,
+				      const struct holder_client *other, int *ret_place)
+{
+	*ret_place = HINT_SHARE_NAME;
+	if (holder_is_same_name(request->name, other->name) &&
+	    !str_equal(request->name, other->name))
+		return "differs by capital letters only from the name of another member";
+	if (holder_is_same_name(request->name, other->host))
+		return "is what another member calls itself, and would lead to that one there";
+	*ret_place = HINT_SHARE_HOST;
+	if (holder_is_same_name(request->host, other->name))
+		return "is the name of another member, which could not be reached by it then";
+	return NULL;
+}
+
+static int holder_check_names(struct holder *h, const struct share_request *request,
+			      struct sbx_err *err)
+{
+	for (size_t i = 0; i < HOLDER_CLIENTS_MAX; i++) {
+		struct holder_client *other = &h->clients[i];
+		const char *wrong;
+		int place;
+
+		wrong = other->number ? holder_judge_names(request, other, &place) : NULL;
+		if (!wrong)
+			continue;
+		if (holder_has_gone(other)) {
+			holder_drop(h, other);
+			continue;
+		}
+		(void)err_refuse(err, EEXIST,
+				 place == HINT_SHARE_NAME ? request->name : request->host, "%s",
+				 wrong);
+		hint_add(err, place);
+		return -EEXIST;
+	}
+	return 0;
+}
+
 static int holder_answer_join(struct holder *h, struct holder_client *client,
 			      const struct share_request *request, struct holder_answer *a)
 {
@@ -290,12 +350,16 @@ static int holder_answer_join(struct holder *h, struct holder_client *client,
 		return r;
 	if (client->number)
 		return err_refuse(&a->reply.err, EPROTO, h->share->name, "has this member already");
+	r = holder_check_names(h, request, &a->reply.err);
+	if (r < 0)
+		return r;
 	client->number = holder_choose_number(h);
 	if (!client->number)
 		return err_refuse(&a->reply.err, EBUSY, h->share->name,
 				  "has all the members that it has room for, %u",
 				  net_members(h->share->prefix));
 	str_copy(client->name, sizeof(client->name), request->name);
+	str_copy(client->host, sizeof(client->host), request->host);
 	a->reply.address = holder_address(h, client);
 	a->fd = h->userns_fd;
 	return 0;
@@ -420,6 +484,7 @@ static bool holder_answer(struct holder *h, struct holder_client *client,
 	bool sent;
 
 	request->name[sizeof(request->name) - 1] = '\0';
+	request->host[sizeof(request->host) - 1] = '\0';
 	request->key[sizeof(request->key) - 1] = '\0';
 	/* Its last member has gone just now, so it has: whoever asks starts another one. */
 	if (holder_has_ended_for(h, request)) {
@@ -469,8 +534,13 @@ static void holder_refuse(const struct holder *h, int fd)
 {
 	struct share_reply reply = {.version = SHARE_VERSION};
 
-	reply.result = err_refuse(&reply.err, EPERM, h->share->name,
-				  "is a network that is not asked from here");
+	reply.result =
+		err_refuse(&reply.err, EPERM, h->share->name,
+			   "is a network that is not asked from here: the process that holds "
+			   "it is in another user namespace, and answers none of a sandbox");
+	err_hint(&reply.err, "do this outside, where the network was made; or give the one that is "
+			     "to be made\nhere a place of its own with XDG_RUNTIME_DIR, or another "
+			     "name");
 	(void)share_send(fd, &reply, sizeof(reply), NULL, 0);
 }
 
@@ -801,6 +871,8 @@ noreturn void holder_main(const struct holder_start *start)
 
 	/* Or it would seem to have a member for ever. */
 	close(start->client_fd);
+	/* Who connects is told who listens (SO_PEERCRED): whoever has said so last. */
+	(void)listen(start->listen_fd, SHARE_BACKLOG);
 	holder_leave_caller(start);
 	holder_init(&h, start);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);

@@ -100,7 +100,7 @@ static int idmap_start_helper(struct idmap_job *job, size_t which, const struct 
 	}
 	r = proc_start(&spawn, &job->helpers[which].pid);
 	if (r < 0) {
-		(void)err_system(err, -r, map->helper, "cannot start");
+		(void)proc_refuse(map->helper, -r, "cannot start", err);
 		hint_add(err, HINT_IDMAP);
 		return r;
 	}

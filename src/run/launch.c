@@ -149,6 +149,8 @@ static int launch_patience_ms(const struct monitor *m)
 
 	if (launch_awaits_helper(m) && m->deadline_ms < end)
 		end = m->deadline_ms;
+	if (launch_port_deadline_ms(m) < end)
+		end = launch_port_deadline_ms(m);
 	if (end == INT64_MAX)
 		return -1;
 	left = end - clock_now_ms();
@@ -181,6 +183,8 @@ static int launch_on_overtime(struct monitor *m)
 /* Is somebody's time over? A sandbox that always has something to say must not gain by it. */
 static int launch_on_clock(struct monitor *m, bool idle, struct sbx_err *err)
 {
+	if (launch_port_deadline_ms(m) != INT64_MAX && clock_now_ms() >= launch_port_deadline_ms(m))
+		launch_on_port_timeout(m);
 	if (m->end_ms != INT64_MAX && clock_now_ms() >= m->end_ms)
 		return launch_on_overtime(m);
 	if (idle && launch_awaits_helper(m) && clock_now_ms() >= m->deadline_ms)
@@ -376,6 +380,8 @@ int launch_run(const struct sbx_plan *plan, const struct launch_caller *caller, 
 	terminal_restore(&m.terminal);
 	if (told)
 		stats_read_children(&m.stats, clock_now_ms());
+	/* What holds names in a session's layer is no change to be told. */
+	placeholder_finish(&m.placeholders);
 	launch_have_caller_tell(&m, r);
 	launch_finish_kept(&m, r, r < 0 ? 0 : *ret_exit_code, err);
 	launch_tell_end(&m, r, err);

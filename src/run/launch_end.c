@@ -75,22 +75,25 @@ void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sb
 	m->detach.log.stays = true;
 }
 
-/* With --limits=try, at the start and again at the end, when it has not scrolled away. */
-void launch_warn_of_no_limits(const struct monitor *m)
+/*
+ * With --limits=try, at the start, with what to do about it, and again at the end, when it has not
+ * scrolled away.
+ */
+void launch_warn_of_no_limits(const struct monitor *m, bool at_end)
 {
-	char room[sizeof(m->no_limits->path) + sizeof(m->no_limits->what) + 128];
-	struct str_buf text = STR_BUF_ON_STACK(room);
+	struct sbx_err shown;
+	struct str_buf about = {.data = shown.path, .size = sizeof(shown.path)};
 
 	if (!m->no_limits)
 		return;
-	str_buf_puts(&text, "sbx: no limits are set: ");
-	if (m->no_limits->path[0]) {
-		str_buf_escape(&text, m->no_limits->path, strlen(m->no_limits->path));
-		str_buf_puts(&text, ": ");
-	}
-	err_describe(m->no_limits, &text);
-	str_buf_puts(&text, "\n");
-	(void)io_write_all(STDERR_FILENO, text.data, text.len);
+	shown = *m->no_limits;
+	str_copy(shown.option, sizeof(shown.option), "no limits are set");
+	str_buf_puts(&about, m->no_limits->option);
+	if (m->no_limits->path[0])
+		str_buf_printf(&about, "%s%s", about.len ? ": " : "", m->no_limits->path);
+	if (at_end)
+		shown.hint[0] = shown.trail[0] = '\0';
+	err_print(&shown, "sbx", STDERR_FILENO);
 }
 
 /* What PID 1's end means for whoever called sbx. */
@@ -166,7 +169,7 @@ static void launch_tell_used(const struct monitor *m)
 	}
 	if (text.len)
 		(void)io_write_all(STDERR_FILENO, text.data, text.len);
-	launch_warn_of_no_limits(m);
+	launch_warn_of_no_limits(m, true);
 }
 
 /* Likewise: what was asked for is there, but says "lost". */

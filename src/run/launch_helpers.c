@@ -77,7 +77,7 @@ int launch_on_helper_message(struct monitor *m, struct handshake_msg *msg, struc
 				  m->pidfd, err);
 	}
 	if (msg->type == HANDSHAKE_LAYERS_DONE) {
-		fuse_note_done(&m->fuse);
+		fuse_note_done(&m->fuse, msg->number);
 		return 0;
 	}
 	*err = msg->err;
@@ -128,6 +128,7 @@ static int launch_on_network(struct monitor *m, struct sbx_err *err)
 	const struct plan_net *net = &m->plan->net;
 	int r;
 
+	m->publish.helper = m->net.helper.pid;
 	if (net->n_ports == 0)
 		return launch_hand_over_net(m, err);
 	m->publishes = true;
@@ -136,6 +137,19 @@ static int launch_on_network(struct monitor *m, struct sbx_err *err)
 		return 0;
 	m->publish.result = r;
 	return launch_on_published(m, err);
+}
+
+/* Until when slirp4netns has to have answered about ports of a sandbox that runs. */
+int64_t launch_port_deadline_ms(const struct monitor *m)
+{
+	return m->publishes ? INT64_MAX : publish_deadline_ms(&m->publish);
+}
+
+/* It has not: it may be stopped. Who has asked is told; the sandbox goes on. */
+void launch_on_port_timeout(struct monitor *m)
+{
+	publish_give_up(&m->publish);
+	control_give_ports(&m->control, launch_is_starting(m), m->publish.result);
 }
 
 /* slirp4netns has ended: so has the sandbox, or it goes on without. */

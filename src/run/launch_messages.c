@@ -55,6 +55,7 @@ static int launch_on_hello(struct monitor *m, struct sbx_err *err)
 
 	if (r < 0)
 		return r;
+	status_write_no_limits(m->plan, m->no_limits);
 	m->greeted = true;
 	if (m->plan->userns_block_fd < 0)
 		return launch_answer(m, HANDSHAKE_HELLO_KNOWN, err);

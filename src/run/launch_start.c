@@ -265,10 +265,17 @@ static int launch_end_early(struct monitor *m, int r)
 static int launch_limit(struct monitor *m, const struct run_context *ctx, struct sbx_err *err)
 {
 	const struct plan_limits *limits = &m->plan->limits;
-	int r = limits->from == PLAN_CGROUP_NONE
-			? err_refuse(err, EOPNOTSUPP, NULL, "%s", limits->without)
-			: cgroup_job_start(&m->cgroup, m->plan, &m->record, &ctx->caller_sigmask,
-					   m->end_ms, err);
+	int r;
+
+	if (limits->from == PLAN_CGROUP_NONE) {
+		r = err_refuse(err, EOPNOTSUPP, NULL, "%s", limits->without);
+		err_set_option(err, limits->list[0].option);
+		if (limits->remedy)
+			err_hint(err, "%s", limits->remedy);
+	} else {
+		r = cgroup_job_start(&m->cgroup, m->plan, &m->record, &ctx->caller_sigmask,
+				     m->end_ms, err);
+	}
 
 	r = launch_end_early(m, r);
 	if (r == 0 || !limits->try || m->interrupted || m->overtime != LAUNCH_IN_TIME)
@@ -278,7 +285,8 @@ static int launch_limit(struct monitor *m, const struct run_context *ctx, struct
 	if (!m->no_limits)
 		return err_oom(err);
 	*m->no_limits = *err;
-	launch_warn_of_no_limits(m);
+	if (!m->caller->again)
+		launch_warn_of_no_limits(m, false);
 	return 0;
 }
 

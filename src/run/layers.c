@@ -80,9 +80,10 @@ static int layers_open_top(struct run_context *ctx, const struct plan_layers *la
 		r = layers_make_dir(ctx, &open->upper, err);
 		return r < 0 ? r : layers_make_dir(ctx, &open->work, err);
 	}
-	r = overlay_open_layer(ctx->host_root_fd, layers->upper, &open->upper, err);
+	r = overlay_open_layer(ctx->host_root_fd, layers->upper, OVERLAY_UPPER, &open->upper, err);
 	if (r == 0)
-		r = overlay_open_layer(ctx->host_root_fd, layers->work, &open->work, err);
+		r = overlay_open_layer(ctx->host_root_fd, layers->work, OVERLAY_WORK, &open->work,
+				       err);
 	/* As bubblewrap, whose callers are left to what the kernel takes. */
 	if (r < 0 || ctx->plan->bwrap_words)
 		return r;
@@ -103,7 +104,7 @@ static int layers_open_all(struct run_context *ctx, const struct plan_layers *la
 {
 	assert(layers->n_lower <= OVERLAY_LOWER_MAX);
 	for (size_t i = layers->n_lower; i > 0; i--) {
-		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1],
+		int r = overlay_open_layer(ctx->host_root_fd, layers->lower[i - 1], OVERLAY_LOWER,
 					   &open->lower[open->n_lower], err);
 
 		if (r < 0)
@@ -128,8 +129,8 @@ static int layers_stow(struct run_context *ctx, int mount, struct sbx_err *err)
 }
 
 /*
- * A view of the only lower layer that is a filesystem of its own, in the place of that: an overlay
- * with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
+ * A view of the topmost lower layer that is a filesystem of its own, in the place of that: an
+ * overlay with nothing else in it. An overlay wants two layers, and one that is mounted somewhere.
  *
  * The kernel takes no upper layer that lies below a lower one, which it looks for in the filesystem
  * of that. What the sandbox could find there of the session a mask hides (spec/session.c).
@@ -144,7 +145,8 @@ static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
 	_autoclose_ int empty = -1, view = -1;
 	int r = layers_make_dir(ctx, &empty, err);
 
-	assert(open->n_lower == 1);
+	/* The second is what a session holds, see spec/layers.c. */
+	assert(open->n_lower == 1 || open->n_lower == 2);
 	if (r < 0)
 		return r;
 	const int lower[] = {open->lower[0], empty};
@@ -311,6 +313,25 @@ static int layers_make(struct run_context *ctx, const struct plan_step *step, in
 	return r < 0 ? err_system(err, -r, NULL, "cannot tell the monitor") : 0;
 }
 
+/* Where what is written is found on the host, for what holds a missing name. */
+static int layers_note(struct run_context *ctx, const struct plan_layers *layers, int mount,
+		       struct sbx_err *err)
+{
+	_autoclose_ int upper = -1;
+	int r = 0;
+
+	if (!ctx->plan->protects)
+		return 0;
+	if (layers->top == PLAN_LAYERS_HOST)
+		r = overlay_open_layer(ctx->host_root_fd, layers->upper, OVERLAY_UPPER, &upper,
+				       err);
+	if (r == 0)
+		r = mount_note_bind(ctx, mount, upper, err);
+	if (r == 0)
+		ctx->binds[ctx->n_binds - 1].is_layered = upper >= 0;
+	return r;
+}
+
 int step_run_layers(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int mount = -1;
@@ -318,8 +339,10 @@ int step_run_layers(struct run_context *ctx, const struct plan_step *step, struc
 
 	if (r < 0)
 		return r;
-	if (path_is_root(step->dest))
-		return mount_become_root(ctx, &mount, err);
+	if (path_is_root(step->dest)) {
+		r = mount_become_root(ctx, &mount, err);
+		return r < 0 ? r : layers_note(ctx, step->layers, ctx->root_fd, err);
+	}
 	r = mount_place(ctx, mount, step, MOUNT_TARGET_DIR, err);
-	return r < 0 ? r : mount_note_bind(ctx, mount, -1, err);
+	return r < 0 ? r : layers_note(ctx, step->layers, mount, err);
 }

@@ -757,6 +757,22 @@ int mount_make_cover(const struct run_context *ctx, bool directory, int *ret_fd,
 	return r < 0 ? err_system(err, -r, "/dev/null", "cannot clone for the mask") : 0;
 }
 
+/* A file of which nobody takes what is written to it for kept. */
+static int mount_make_empty_file(struct run_context *ctx, int *ret_fd, struct sbx_err *err)
+{
+	const uint64_t attrs =
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+	char name[24];
+	int r;
+
+	assert(ctx->store_fd >= 0);
+	(void)snprintf(name, sizeof(name), "%u", ctx->n_store++);
+	r = mknodat(ctx->store_fd, name, S_IFREG | 0444, 0) < 0 ? -errno : 0;
+	if (r == 0)
+		r = mount_clone(ctx->store_fd, name, attrs, ret_fd);
+	return r < 0 ? err_system(err, -r, NULL, "cannot make an empty file") : 0;
+}
+
 int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct sbx_err *err)
 {
 	_autoclose_ int at = -1, cover = -1;
@@ -771,7 +787,9 @@ int step_run_mask(struct run_context *ctx, const struct plan_step *step, struct 
 	if (r < 0 || fstat(at, &st) < 0)
 		return err_system(err, r < 0 ? -r : errno, step->dest,
 				  "cannot open what is to be masked");
-	r = mount_make_cover(ctx, S_ISDIR(st.st_mode), &cover, err);
+	r = (step->flags & PLAN_STEP_EMPTY) && !S_ISDIR(st.st_mode)
+		    ? mount_make_empty_file(ctx, &cover, err)
+		    : mount_make_cover(ctx, S_ISDIR(st.st_mode), &cover, err);
 	if (r < 0)
 		return r;
 	if (sys_move_mount(cover, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <

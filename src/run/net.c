@@ -198,7 +198,7 @@ int net_job_start(struct net_job *job, pid_t init, int *netns_fd, struct sbx_err
 	net_close(&fds);
 	if (r == 0)
 		return 0;
-	return net_blame(job, err_system(err, -r, job->plan->net.helper, "cannot start"), err);
+	return net_blame(job, proc_refuse(job->plan->net.helper, -r, "cannot start", err), err);
 }
 
 /* Is there to be a network that is not there yet? */
@@ -346,7 +346,7 @@ static int net_set_rules(const struct run_context *ctx, struct sbx_err *err)
 
 	helper_init(&helper);
 	r = helper_start(&helper, &spawn);
-	r = r < 0 ? err_system(err, -r, net->nft, "cannot start")
+	r = r < 0 ? proc_refuse(net->nft, -r, "cannot start", err)
 		  : net_await_rules(&helper, net->nft, err);
 	helper_finish(&helper);
 	if (r == 0) {

@@ -107,22 +107,24 @@ static int overlay_try(const struct overlay_layers *layers, bool one_by_one, uin
  * Open a layer.
  * @root_fd: borrowed; the root of the caller's mounts
  * @path:    as typed
+ * @what:    which it is: "RWSRC"
  *
  * Return: 0, or -errno with *err filled.
  */
-int overlay_open_layer(int root_fd, const char *path, int *ret_fd, struct sbx_err *err)
+int overlay_open_layer(int root_fd, const char *path, const char *what, int *ret_fd,
+		       struct sbx_err *err)
 {
 	_autoclose_ int fd = -1;
-	struct sys_mount what;
+	struct sys_mount mount;
 	int r = mount_open_source(root_fd, path, &fd);
 
 	if (r < 0)
-		return err_system(err, -r, path, "cannot open source");
-	if (sys_statx_mount(fd, "", &what) < 0)
-		return err_system(err, errno, path, "cannot look at the source");
-	if (!what.is_dir)
+		return err_system(err, -r, path, "cannot open %s", what);
+	if (sys_statx_mount(fd, "", &mount) < 0)
+		return err_system(err, errno, path, "cannot look at %s", what);
+	if (!mount.is_dir)
 		return err_refuse(err, ENOTDIR, path,
-				  "is not a directory, so it cannot be a layer");
+				  "%s is not a directory, so it cannot be a layer", what);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -311,6 +311,12 @@ static int placeholder_make_private(const struct placeholder_spot *spot, struct 
 	return r < 0 ? err_system(err, -r, spot->name, "cannot be made, to be protected") : 0;
 }
 
+/* May nothing be made in a directory? */
+bool placeholder_is_impossible(int dir_fd)
+{
+	return faccessat(dir_fd, ".", W_OK, AT_EACCESS) < 0 && (errno == EACCES || errno == EROFS);
+}
+
 /**
  * Make a placeholder under its name.
  *
@@ -323,19 +329,19 @@ int placeholder_make(struct placeholder_box *box, const struct placeholder_spot 
 		.is_dir = spot->is_dir, .is_work = spot->is_work, .number = box->n_made};
 	struct sys_file file;
 	char path[PATH_MAX], aside[NAME_MAX + 1];
-	int r;
+	/* An overlay has numbers of its own, and who removes does without it. */
+	int look_fd = spot->host_fd < 0 ? spot->dir_fd : spot->host_fd, r;
 
 	if (!spot->host_dir)
 		return placeholder_make_private(spot, err);
-	if (faccessat(spot->dir_fd, ".", W_OK, AT_EACCESS) < 0 &&
-	    (errno == EACCES || errno == EROFS))
+	if (placeholder_is_impossible(spot->dir_fd))
 		return PLACEHOLDER_IMPOSSIBLE;
 	if (box->record_fd < 0)
 		return placeholder_refuse(box, spot, err);
 	r = snprintf(path, sizeof(path), "%s/%s", spot->host_dir, spot->name);
 	if (r < 0 || (size_t)r >= sizeof(path))
 		return err_refuse(err, ENAMETOOLONG, spot->name, "has too long a path");
-	if (sys_statx_file(spot->dir_fd, "", &file) < 0)
+	if (sys_statx_file(look_fd, "", &file) < 0)
 		return err_system(err, errno, path, "cannot look at the directory above");
 	entry.path = path;
 	entry.parent_dev = file.dev;
@@ -348,7 +354,7 @@ int placeholder_make(struct placeholder_box *box, const struct placeholder_spot 
 	r = placeholder_create(spot, aside);
 	if (r < 0)
 		return err_system(err, -r, path, "cannot make a placeholder");
-	if (sys_statx_file(spot->dir_fd, aside, &file) < 0)
+	if (sys_statx_file(look_fd, aside, &file) < 0)
 		return err_system(err, errno, path, "cannot look at the placeholder");
 	entry.dev = file.dev;
 	entry.inode = file.inode;
@@ -398,6 +404,7 @@ int placeholder_make_work(struct placeholder_box *box, int dir_fd, const char *p
 		.dir_fd = dir_fd,
 		.name = name,
 		.host_dir = path,
+		.host_fd = -1,
 		.is_dir = true,
 		.is_work = true,
 		.umask = 077,
@@ -507,9 +514,34 @@ static bool placeholder_remove_aside(const struct placeholder_settling *s,
 	return sys_rename_noreplace(dir, aside, dir, name) == 0 && !ours;
 }
 
+/* Whether there is anything but the one name. */
+static int placeholder_has_other(void *arg, int dir_fd, const char *name)
+{
+	(void)arg;
+	(void)dir_fd;
+	(void)name;
+	return -ENOTEMPTY;
+}
+
+/*
+ * fuse-overlayfs puts an empty file into each directory that it makes in the upper layer: all that
+ * is there was made by it, and not in a layer below.
+ */
+static void placeholder_clear_mark(int dir, const char *name)
+{
+	static const char mark[] = ".wh..wh..opq";
+	_autoclose_ int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstatat(fd, mark, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_size == 0 && placeholder_each(fd, mark, placeholder_has_other, NULL) == 0)
+		(void)unlinkat(fd, mark, 0);
+}
+
 /* A directory: nothing but an empty one can be lost, so it needs no other name first. */
 static bool placeholder_remove_dir(int dir, const char *name)
 {
+	placeholder_clear_mark(dir, name);
 	return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY || errno == EEXIST ||
 	       errno == ENOENT || errno == ENOTDIR;
 }

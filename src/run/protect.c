@@ -62,13 +62,10 @@ static int protect_pin(const struct protect *p, const struct sys_file *file, int
 
 /* ---- what is missing ---- */
 
-/* Where the directory of the walk is on the host: 1 with its path, 0 nowhere, or -errno. */
-static int protect_find_host(const struct protect *p, char path[PATH_MAX])
+/* What shows the directory of the walk; NULL: the sandbox's own root. */
+static const struct run_bind *protect_find_bind(const struct protect *p)
 {
 	const struct run_bind *best = NULL;
-	_autoclose_ int fd = -1;
-	struct sys_file here, there;
-	int r;
 
 	for (size_t i = 0; i < p->ctx->n_binds; i++) {
 		const struct run_bind *bind = &p->ctx->binds[i];
@@ -77,28 +74,101 @@ static int protect_find_host(const struct protect *p, char path[PATH_MAX])
 		    (!best || strlen(bind->dest) >= strlen(best->dest)))
 			best = bind;
 	}
-	if (!best || !best->host)
+	return best;
+}
+
+/* In the layer of an overlay that is written to: the directory is brought there if it is not. */
+static int protect_open_upper(const struct protect *p, const char *path, int *ret_fd)
+{
+	struct stat st;
+	int r = path_open(p->ctx->host_root_fd, path, ret_fd);
+
+	if (r != -ENOENT)
+		return r;
+	if (fstat(p->dir_fd, &st) < 0 || fchmodat(p->dir_fd, ".", st.st_mode & 07777, 0) < 0)
+		return -errno;
+	return path_open(p->ctx->host_root_fd, path, ret_fd);
+}
+
+/*
+ * Where the directory of the walk is on the host.
+ * @ret_fd: the directory, opened there; as it was where it is nowhere
+ *
+ * Return: 1 with its path, 0 nowhere, or -errno.
+ */
+static int protect_find_host(const struct protect *p, const struct run_bind *bind,
+			     char path[PATH_MAX], int *ret_fd)
+{
+	struct sys_file here, there;
+	int r;
+
+	if (!bind || !bind->host)
 		return 0;
-	r = snprintf(path, PATH_MAX, "%s%s", best->host, p->done + strlen(best->dest));
+	r = snprintf(path, PATH_MAX, "%s%s", bind->host, p->done + strlen(bind->dest));
 	if (r < 0 || r >= PATH_MAX)
 		return -ENAMETOOLONG;
 	if (*path == '\0')
 		memcpy(path, "/", 2);
 	/* An overlay has numbers of its own, and is known by having been made by us. */
-	if (best->is_overlay)
+	if (bind->is_overlay)
 		return 1;
-	r = path_open(p->ctx->host_root_fd, path, &fd);
+	if (bind->is_layered) {
+		r = protect_open_upper(p, path, ret_fd);
+		return r < 0 ? r : 1;
+	}
+	r = path_open(p->ctx->host_root_fd, path, ret_fd);
 	if (r < 0)
 		return r;
-	if (sys_statx_file(fd, "", &there) < 0 || sys_statx_file(p->dir_fd, "", &here) < 0)
+	if (sys_statx_file(*ret_fd, "", &there) < 0 || sys_statx_file(p->dir_fd, "", &here) < 0)
 		return -errno;
 	return here.dev == there.dev && here.inode == there.inode ? 1 : -EXDEV;
+}
+
+/*
+ * A name that an overlay lacks may be in the layer that is written to, as one that is deleted
+ * there. What holds it would have that undone, once it is removed.
+ */
+static int protect_check_deleted(const struct protect *p, const char *name, int upper,
+				 struct sbx_err *err)
+{
+	char mark[NAME_MAX + sizeof(".wh.")];
+	struct stat st;
+	int r;
+
+	(void)snprintf(mark, sizeof(mark), ".wh.%s", name);
+	if (fstatat(upper, name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    fstatat(upper, mark, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	r = err_refuse(err, EEXIST, p->step->dest,
+		       "is deleted in the layer that is written to, and what holds its name would "
+		       "undo that");
+	err_hint(err,
+		 "make it again, in a launch that does not protect it, or leave it unprotected");
+	return r;
+}
+
+/* In a layer of an overlay. Return: 0, or -errno with *err filled. */
+static int protect_check_layered(const struct protect *p, const char *name, int upper,
+				 struct sbx_err *err)
+{
+	int r;
+
+	if (!(p->step->flags & PLAN_STEP_OVERLAY))
+		return protect_check_deleted(p, name, upper, err);
+	r = err_refuse(err, EINVAL, p->step->dest,
+		       "does not exist, and no overlay can be put over its directory, which is one "
+		       "already");
+	err_hint(err, "make the protected path before, or have a placeholder hold it");
+	return r;
 }
 
 /* Make `name`. Return: an enum protect_result (GO_ON: look again), or -errno. */
 static int protect_make(struct protect *p, const char *name, bool is_last, struct sbx_err *err)
 {
 	const struct plan_step *step = p->step;
+	const struct run_bind *bind = protect_find_bind(p);
+	bool is_layered = bind && bind->is_layered;
+	_autoclose_ int host_fd = -1;
 	struct placeholder_spot spot = {
 		.dir_fd = p->dir_fd,
 		.name = name,
@@ -111,17 +181,24 @@ static int protect_make(struct protect *p, const char *name, bool is_last, struc
 
 	if ((step->flags & PLAN_STEP_TRY) || (!is_last && (step->flags & PLAN_STEP_NO_PARENTS)))
 		return PROTECT_SKIP;
-	r = protect_find_host(p, host);
+	/* What sbx cannot make there, the command cannot either. */
+	if (is_layered && placeholder_is_impossible(p->dir_fd))
+		return PROTECT_SKIP;
+	r = protect_find_host(p, bind, host, &host_fd);
 	if (r < 0)
 		return err_system(err, -r, step->dest,
 				  "does not exist, and its place on the host cannot be told");
-	if (r > 0 && (step->flags & PLAN_STEP_OVERLAY))
+	if (is_layered)
+		r = protect_check_layered(p, name, host_fd, err);
+	else if (r > 0 && (step->flags & PLAN_STEP_OVERLAY))
 		return protect_overlay(p, name, host, err);
-	spot.host_dir = r > 0 ? (strcmp(host, "/") == 0 ? "" : host) : NULL;
+	if (r < 0)
+		return r;
+	spot.host_dir = r > 0 || is_layered ? (strcmp(host, "/") == 0 ? "" : host) : NULL;
+	spot.host_fd = is_layered ? host_fd : -1;
 	r = placeholder_make(p->ctx->placeholders, &spot, err);
 	if (r < 0)
 		return r;
-	/* What sbx cannot make there, the command cannot either. */
 	return r == PLACEHOLDER_IMPOSSIBLE ? PROTECT_SKIP : PROTECT_GO_ON;
 }
 
@@ -244,7 +321,7 @@ static int protect_pass(struct protect *p, const char *name, bool is_last, int *
 	if (!S_ISDIR(file.mode)) {
 		if (p->step->within)
 			return PROTECT_SKIP;
-		return err_refuse(err, ENOTDIR, p->step->dest, "something above is no directory");
+		return err_system(err, ENOTDIR, p->step->dest, "cannot be followed");
 	}
 	r = protect_pin(p, &file, fd);
 	if (r == 0)

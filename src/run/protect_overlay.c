@@ -149,12 +149,51 @@ static int overlay_fill_layer(const struct protect *p, const char *name, int upp
 
 /* ---- the directory to work in ---- */
 
-/* Beside the records, in one of their places, on the mount that `upper` is on. */
-static int overlay_make_work(const struct protect *p, const struct sys_file *upper, int *ret_fd,
+/* Does a directory lie in another? Return: 1, 0 or -errno. */
+static int overlay_lies_in(int fd, int above_fd)
+{
+	_autofree_ char *name = NULL, *above = NULL;
+	int r = mount_name_fd(fd, &name);
+
+	if (r == 0)
+		r = mount_name_fd(above_fd, &above);
+	if (r < 0)
+		return r;
+	assert(name && above);
+	return path_is_below(*name ? name : "/", *above ? above : "/");
+}
+
+/* The kernel takes no directory to work in that lies in the layer it is for. */
+static int overlay_refuse_work(const struct protect *p, bool within, const char *host,
+			       struct sbx_err *err)
+{
+	int r;
+
+	if (!within)
+		return err_refuse(err, EXDEV, p->step->dest,
+				  "does not exist, and an overlay over its directory needs a place "
+				  "to work in "
+				  "on the same mount");
+	r = err_refuse(err, EXDEV, p->step->dest,
+		       "does not exist, and an overlay over its directory needs a place to work in "
+		       "outside of that");
+	err_hint(err,
+		 "set XDG_STATE_HOME to a directory on the same filesystem that is not in %s,\n"
+		 "make the protected path before, or have a placeholder hold it",
+		 host);
+	return r;
+}
+
+/* Beside the records, in one of their places, on the mount that `upper` is on, and not in it. */
+static int overlay_make_work(const struct protect *p, int upper_fd, const char *host, int *ret_fd,
 			     struct sbx_err *err)
 {
 	const struct sbx_plan *plan = p->ctx->plan;
+	struct sys_file upper;
+	bool within = false;
 
+	if (sys_statx_file(upper_fd, "", &upper) < 0)
+		return err_system(err, errno, host, "cannot look at it");
 	for (size_t i = 0; i < ARRAY_SIZE(plan->record_dirs); i++) {
 		_autoclose_ int base = -1;
 		char path[PATH_MAX];
@@ -169,14 +208,15 @@ static int overlay_make_work(const struct protect *p, const struct sys_file *upp
 		if (r < 0 || sys_statx_file(base, "", &file) < 0)
 			return err_system(err, r < 0 ? -r : errno, path,
 					  "cannot make a directory to work in");
-		if (file.mount.mount_id == upper->mount.mount_id)
+		r = overlay_lies_in(base, upper_fd);
+		if (r < 0)
+			return err_system(err, -r, path, "cannot tell where it is");
+		within = within || r > 0;
+		if (r == 0 && file.mount.mount_id == upper.mount.mount_id)
 			return placeholder_make_work(p->ctx->placeholders, base, path, ret_fd, err);
 		(void)rmdir(path);
 	}
-	return err_refuse(
-		err, EXDEV, p->step->dest,
-		"does not exist, and an overlay over its directory needs a place to work in "
-		"on the same mount");
+	return overlay_refuse_work(p, within, host, err);
 }
 
 /* ---- the mount ---- */
@@ -286,7 +326,6 @@ int protect_overlay(struct protect *p, const char *name, const char *host, struc
 	_autoclose_ int lower = -1, upper = -1, work = -1, mount = -1;
 	const char *dest = p->step->dest;
 	struct overlay_layers layers;
-	struct sys_file file;
 	uint64_t attrs = 0;
 	int r;
 
@@ -299,12 +338,12 @@ int protect_overlay(struct protect *p, const char *name, const char *host, struc
 		return err_refuse(err, E2BIG, dest, "needs more than %d overlays",
 				  PROTECT_OVERLAYS_MAX);
 	r = path_open(p->ctx->host_root_fd, host, &upper);
-	if (r < 0 || sys_statx_file(upper, "", &file) < 0)
-		return err_system(err, r < 0 ? -r : errno, host, "cannot be opened again");
+	if (r < 0)
+		return err_system(err, -r, host, "cannot be opened again");
 	r = overlay_make_layer(p, name, upper, &lower);
 	if (r < 0)
 		return err_system(err, -r, dest, "cannot make a layer with the name in it");
-	r = overlay_make_work(p, &file, &work, err);
+	r = overlay_make_work(p, upper, host, &work, err);
 	if (r < 0)
 		return r;
 	layers = (struct overlay_layers){&lower, 1, upper, work};

@@ -29,7 +29,10 @@
  * asks the kernel for one that is free, lets go of it, and tries another where meanwhile somebody
  * else has it.
  *
- * Of several ports of one request that cannot all be had none stays.
+ * Of several ports of one request that cannot all be had none stays. Nor do those of one that
+ * slirp4netns, stopped perhaps, has not answered in time: who asked is told so, and when the answer
+ * does come, they are removed again. What was to be removed is removed then all the same. Until
+ * then nothing else can be asked for.
  */
 
 #include <arpa/inet.h>
@@ -43,6 +46,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "sbx/base/clock.h"
 #include "sbx/base/io.h"
 #include "sbx/base/str.h"
 #include "sbx/run/handshake.h"
@@ -110,6 +114,7 @@ static int publish_ask(struct publish *publish, const char *request)
 	    send(fd, request, len, MSG_NOSIGNAL) != (ssize_t)len || shutdown(fd, SHUT_WR) < 0)
 		return publish_fall_silent(publish, errno ? errno : EPROTO);
 	publish->answer_len = 0;
+	publish->asked_ms = clock_now_ms();
 	publish->sock_fd = take_fd(&fd);
 	return 0;
 }
@@ -326,6 +331,8 @@ static int publish_on_refusal(struct publish *publish)
 	int reason = publish_find_reason(&publish->now);
 	bool any = publish->runs[publish->run].host == 0;
 
+	if (publish->late)
+		return publish_fail(publish, -ETIMEDOUT);
 	/* One that somebody else had a moment ago is free now. */
 	if (++publish->tries < (any ? PUBLISH_TRIES : 2) && (any || reason == PUBLISH_UNKNOWN))
 		return publish_go_on(publish);
@@ -354,6 +361,8 @@ static int publish_on_answer(struct publish *publish)
 		r = publish_fall_silent(publish, EPROTO);
 	if (r == 0)
 		r = publish_note_added(publish, id);
+	if (r == 0 && publish->late)
+		r = -ETIMEDOUT;
 	return r < 0 ? publish_fail(publish, r) : publish_go_on(publish);
 }
 
@@ -390,6 +399,21 @@ bool publish_turn(struct publish *publish)
 	return r == 1;
 }
 
+/* Until when the answer is to be there; INT64_MAX: whenever. */
+int64_t publish_deadline_ms(const struct publish *publish)
+{
+	return publish->act == PUBLISH_IDLE || publish->late
+		       ? INT64_MAX
+		       : publish->asked_ms + PUBLISH_SILENT_MS;
+}
+
+/* It was not there then. */
+void publish_give_up(struct publish *publish)
+{
+	publish->late = true;
+	publish->result = -ETIMEDOUT;
+}
+
 static int publish_begin(struct publish *publish, enum publish_act act)
 {
 	int r;
@@ -399,6 +423,7 @@ static int publish_begin(struct publish *publish, enum publish_act act)
 	publish->index = 0;
 	publish->tries = 0;
 	publish->result = 0;
+	publish->late = false;
 	publish->n_before = publish->n_items;
 	r = publish_go_on(publish);
 	if (r < 0)
@@ -423,6 +448,26 @@ int publish_add(struct publish *publish, const struct plan_port *runs, size_t n_
 	return publish_begin(publish, PUBLISH_ADDING);
 }
 
+/* Can something be asked for now? Return: 0 or -errno. */
+static int publish_check_idle(const struct publish *publish)
+{
+	if (publish->act == PUBLISH_IDLE)
+		return 0;
+	return publish->late ? -EALREADY : -EBUSY;
+}
+
+/* Is one of these published already? Then that one is `now`. */
+static int publish_check_own(struct publish *publish, const struct plan_port *run)
+{
+	for (size_t i = 0; i < publish->n_items; i++) {
+		if (!publish_collides(&publish->items[i].port, run))
+			continue;
+		publish->now = publish->items[i].port;
+		return -EEXIST;
+	}
+	return 0;
+}
+
 /* See the theory of operation of spec/publish.c for what UDP takes. */
 static int publish_check_udp(const struct plan_net *net, const struct plan_port *run)
 {
@@ -439,7 +484,7 @@ static int publish_check_udp(const struct plan_net *net, const struct plan_port 
  *
  * Return: as publish_add(); -EPROTONOSUPPORT, -EPROTOTYPE: not UDP, or not UDP beyond the
  *         loopback; -ENOTUNIQ: a UDP port leads to one of these inside already; -E2BIG: there is no
- * room for them.
+ *         room for them; -EEXIST: `now` is published; -EALREADY: slirp4netns still owes an answer.
  */
 int publish_add_one(struct publish *publish, const struct plan_net *net,
 		    const struct plan_port *run)
@@ -457,8 +502,11 @@ int publish_add_one(struct publish *publish, const struct plan_net *net,
 		return -EINVAL;
 	if (publish->n_items + run->count > PLAN_PORTS_MAX || runs > PLAN_PORT_RUNS_MAX)
 		return -E2BIG;
-	if (publish->act != PUBLISH_IDLE)
-		return -EBUSY;
+	r = publish_check_idle(publish);
+	if (r == 0)
+		r = publish_check_own(publish, run);
+	if (r < 0)
+		return r;
 	publish->own = *run;
 	publish->own.any_addr = 0;
 	return publish_add(publish, &publish->own, 1);
@@ -468,12 +516,15 @@ int publish_add_one(struct publish *publish, const struct plan_net *net,
  * Begin to remove ports.
  * @run: copied
  *
- * Return: 0, then publish_turn() goes on; -ENOENT: `now` is not published; or -errno.
+ * Return: 0, then publish_turn() goes on; -ENOENT: `now` is not published; -EALREADY: slirp4netns
+ *         still owes an answer; or -errno.
  */
 int publish_remove(struct publish *publish, const struct plan_port *run)
 {
-	if (publish->act != PUBLISH_IDLE)
-		return -EBUSY;
+	int r = publish_check_idle(publish);
+
+	if (r < 0)
+		return r;
 	if (publish->dir_fd < 0)
 		return -ENETDOWN;
 	for (unsigned i = 0; i < run->count; i++) {

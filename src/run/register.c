@@ -91,9 +91,8 @@ int register_fail(const struct register_entry *entry, int number, const char *wh
 {
 	int r = err_system(err, number, entry->dir, "%s", what);
 
-	if (number == ENOSPC || number == EDQUOT)
-		err_hint(err, "make room there (df, df -i), or give sbx another directory with "
-			      "XDG_RUNTIME_DIR");
+	if (number == ENOSPC || number == EDQUOT || number == EROFS)
+		err_hint(err, "%s", records_remedy(entry->dir, number));
 	return r;
 }
 
@@ -226,12 +225,13 @@ int register_claim(struct register_entry *entry, const struct sbx_plan *plan, st
 	entry->plan = plan;
 	r = register_open_dir(entry);
 	if (r < 0)
-		return records_refuse(plan->box_dirs[0], -r, err);
+		return records_blame(plan, records_refuse(plan->box_dirs[0], -r, err), err);
 	do {
 		r = plan->name ? register_claim_name(entry, &rival) : register_make_claim(entry);
 	} while (r == -EEXIST && ++tries < REGISTER_TRIES);
 	if (r < 0)
-		return register_fail(entry, -r, "cannot record the sandbox", err);
+		return records_blame(
+			plan, register_fail(entry, -r, "cannot record the sandbox", err), err);
 	return plan->name && r == 0 ? register_refuse_name(entry, &rival, err) : 0;
 }
 

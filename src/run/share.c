@@ -39,11 +39,10 @@
 #include "sbx/run/share.h"
 #include "sbx/run/signals.h"
 #include "sbx/spec/hints.h"
-#include "sbx/spec/records.h"
 
 enum {
-	SHARE_BACKLOG = 128,
 	SHARE_WAIT_MS = 20 * 1000,
+	SHARE_STOPPED_MS = 2000, /* after so long one that is stopped is not waited for */
 	SHARE_STEP_MS = 5,
 	SHARE_SLICE_MS = 100,
 	SHARE_FILE_SIZE = LABEL_NAME_MAX + 16,
@@ -55,7 +54,9 @@ struct share_place {
 	int dir_fd; /* borrowed */
 	const char *name;
 	const struct holder_start *start; /* NULL: nobody is started */
+	const char *dir;		  /* its path; NULL: not known */
 	bool started;			  /* by us */
+	pid_t holder;			  /* who listens; 0: not known */
 	int waited_ms;
 	int64_t end_ms; /* of the launch's time, CLOCK_MONOTONIC; INT64_MAX: none */
 };
@@ -360,6 +361,16 @@ static int share_reach(struct share_place *place)
 	}
 }
 
+/* Note who listens, if that is not us, who do until the process is there that is to. */
+static void share_note_holder(struct share_place *place, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid != getpid())
+		place->holder = peer.pid;
+}
+
 /* Wait for the answer. Return: as share_receive(), but for -EAGAIN; or as share_pause(). */
 static int share_await(struct share_place *place, int fd, void *data, size_t size, int *ret_fd)
 {
@@ -371,6 +382,9 @@ static int share_await(struct share_place *place, int fd, void *data, size_t siz
 		if (r < 0)
 			return r;
 		place->waited_ms += SHARE_SLICE_MS - SHARE_STEP_MS;
+		if (place->waited_ms >= SHARE_STOPPED_MS && place->holder > 0 &&
+		    proc_is_stopped(place->holder))
+			return -ETIMEDOUT;
 	}
 	return share_receive(fd, data, size, ret_fd, ret_fd ? 1 : 0);
 }
@@ -385,6 +399,45 @@ static int share_check_reply(const struct share_place *place, const struct share
 		return 0;
 	*err = reply->err;
 	return reply->result < 0 ? reply->result : -EPROTO;
+}
+
+static int share_refuse_silent(const struct share_place *place, struct sbx_err *err)
+{
+	if (place->holder <= 0)
+		return err_refuse(err, ETIMEDOUT, place->name,
+				  "the network has not answered within %d seconds",
+				  SHARE_WAIT_MS / 1000);
+	if (proc_is_stopped(place->holder)) {
+		(void)err_refuse(err, ETIMEDOUT, place->name,
+				 "process %d, which holds the network, is stopped", place->holder);
+		err_hint(err,
+			 "let it go on: kill -CONT %d; or end it, and its members with it: "
+			 "kill -KILL %d",
+			 place->holder, place->holder);
+		return -ETIMEDOUT;
+	}
+	(void)err_refuse(err, ETIMEDOUT, place->name,
+			 "process %d, which holds the network, has not answered within %d seconds",
+			 place->holder, SHARE_WAIT_MS / 1000);
+	err_hint(err, "end it, and its members with it: kill -KILL %d", place->holder);
+	return -ETIMEDOUT;
+}
+
+/* What cannot be recorded cannot be had. */
+static int share_refuse_dir(const char *dir, int number, struct sbx_err *err)
+{
+	int r = err_system(err, number, dir, "cannot record the network here");
+
+	if (!dir)
+		err_hint(err, "neither XDG_RUNTIME_DIR nor HOME is set; give sbx a directory of "
+			      "yours with\nXDG_RUNTIME_DIR");
+	else if (number == EROFS || number == ENOSPC || number == EDQUOT)
+		err_hint(err, "give sbx a directory of yours that can be written to, with "
+			      "XDG_RUNTIME_DIR");
+	else
+		err_hint(err, "it must be yours, and others must not be able to enter it; give sbx "
+			      "a directory of\nyours with XDG_RUNTIME_DIR");
+	return r;
 }
 
 /**
@@ -407,6 +460,8 @@ static int share_talk(struct share_place *place, const struct share_request *req
 		if (fd < 0)
 			r = fd;
 		else
+			share_note_holder(place, fd);
+		if (fd >= 0)
 			r = share_send(fd, request, sizeof(*request), NULL, 0);
 		if (fd >= 0 && (r == 0 || r == -EPIPE || r == -ECONNRESET))
 			r = share_await(place, fd, ret_reply, sizeof(*ret_reply), ret_other_fd);
@@ -422,16 +477,17 @@ static int share_talk(struct share_place *place, const struct share_request *req
 		if (r == 0)
 			r = share_pause(place, SHARE_STEP_MS); /* it has just ended */
 	} while (r == 0);
+	ret_reply->pid = place->holder;
 	if (r == -ETIMEDOUT)
-		return err_refuse(err, ETIMEDOUT, place->name,
-				  "the network has not answered within %d seconds",
-				  SHARE_WAIT_MS / 1000);
+		return share_refuse_silent(place, err);
+	if (place->dir && (r == -EROFS || r == -ENOSPC || r == -EDQUOT || r == -EACCES))
+		return share_refuse_dir(place->dir, -r, err);
 	return share_fail(place, -r, "cannot reach the network", err);
 }
 
 /* ---- a member ---- */
 
-static int share_open_dir(const struct plan_share *plan, struct sbx_err *err)
+static int share_open_dir(const struct plan_share *plan, const char **ret_path, struct sbx_err *err)
 {
 	int r = -ENOENT;
 
@@ -439,10 +495,11 @@ static int share_open_dir(const struct plan_share *plan, struct sbx_err *err)
 		if (!plan->dirs[i])
 			continue;
 		r = dirs_make_own(plan->dirs[i]);
+		*ret_path = plan->dirs[i];
 		if (r >= 0)
 			return r;
 	}
-	return records_refuse(plan->dirs[0], -r, err);
+	return share_refuse_dir(plan->dirs[0], -r, err);
 }
 
 static void share_fill(struct share_request *request, enum share_type type,
@@ -450,6 +507,7 @@ static void share_fill(struct share_request *request, enum share_type type,
 {
 	*request = (struct share_request){.version = SHARE_VERSION, .type = type};
 	str_copy(request->name, sizeof(request->name), plan->name ? plan->name : "");
+	str_copy(request->host, sizeof(request->host), plan->net.share->host);
 	str_copy(request->key, sizeof(request->key), plan->net.share->key);
 }
 
@@ -460,12 +518,14 @@ static int share_start(const struct sbx_plan *plan, enum share_type type, const 
 	const struct holder_start start = {.plan = plan, .sigmask = sigmask, .title = title};
 	struct share_place place = {
 		.name = plan->net.share->name, .start = &start, .end_ms = end_ms};
-	_autoclose_ int dir_fd = share_open_dir(plan->net.share, err);
+	_autoclose_ int dir_fd = share_open_dir(plan->net.share, &place.dir, err);
 	struct share_request request;
 	int r;
 
-	if (dir_fd < 0)
+	if (dir_fd < 0) {
+		err_set_option(err, plan->net.option);
 		return dir_fd;
+	}
 	place.dir_fd = dir_fd;
 	share->plan = plan->net.share;
 	share_fill(&request, type, plan);
@@ -577,6 +637,7 @@ int share_create(const struct sbx_plan *plan, struct launch_title title, struct 
 
 /**
  * Ask a network that is there.
+ * @ret_reply:   where it does not answer (-ETIMEDOUT), its pid all the same; 0: that is not known
  * @ret_members: of SHARE_LOOK; else NULL
  *
  * Return: 0, or -errno with *err filled (-ENOENT: there is none of that name).
@@ -593,6 +654,8 @@ int share_ask(int dir_fd, const char *name, const struct share_request *request,
 
 		/* The connection ends with the process that held the network, behind its names. */
 		r = share_await(&place, fd, &none, sizeof(none), NULL);
+		if (r == -ETIMEDOUT)
+			return share_refuse_silent(&place, err);
 		return r < 0 ? share_fail(&place, -r, "has not ended yet", err) : 0;
 	}
 	if (r < 0 || !ret_members)

@@ -10,8 +10,9 @@
  *
  * The forms are bubblewrap's: --info-fd has one object over several lines and is closed
  * then, --json-status-fd an object a line: the same at the start, the exit code of a
- * command that has been executed at the end. In sbx's own mode there are three more:
- * the ports that are published, the resources that were used, and an error.
+ * command that has been executed at the end. In sbx's own mode there are four more: why no
+ * limits are set (--limits=try), the ports that are published, the resources that were used,
+ * and an error.
  *
  * A reader that has gone away is none of the command's business: SIGPIPE is ignored, and
  * only what cannot be written at the start is an error.
@@ -208,6 +209,18 @@ void status_write_ports(const struct sbx_plan *plan, const struct plan_port *por
 	publish_json(&json, "ports", ports, n);
 	json_close(&json);
 	(void)json_finish(&json);
+}
+
+static void status_add_no_limits(struct json_out *json, const void *what)
+{
+	status_add_error(json, what);
+}
+
+/* Tell that there are none of the limits that were asked for. @why: NULL: there are */
+void status_write_no_limits(const struct sbx_plan *plan, const struct sbx_err *why)
+{
+	if (why && plan->json_status_fd >= 0)
+		status_write_object(plan->json_status_fd, "no-limits", status_add_no_limits, why);
 }
 
 /* Tell with what the command has ended; in sbx's own mode, what all that ran has used. */

@@ -369,6 +369,7 @@ static int cgroup_refuse(struct sbx_plan *plan, const char *why, const char *rem
 		return err_oom(err);
 	if (limits->try) {
 		limits->without = why;
+		limits->remedy = remedy;
 		return plan_add_remark(plan, "limits", "none: %s", why) < 0 ? err_oom(err) : 0;
 	}
 	(void)err_refuse(err, EOPNOTSUPP, NULL, "%s", why);
@@ -410,9 +411,10 @@ static int cgroup_choose_scope(const struct cgroup_manager *manager,
 	plan->limits.busctl = manager->busctl;
 	plan->limits.address = manager->address;
 	plan->limits.not_own = not_own->what;
-	plan->limits.remedy = arena_printf(&plan->arena, "see: systemctl --user status;\n%s%s%s",
-					   not_own->remedy ? not_own->remedy : "",
-					   not_own->remedy ? ";\n" : "", cgroup_without);
+	plan->limits.remedy =
+		arena_printf(&plan->arena, "see: systemctl --user status%s%s%s%s",
+			     not_own->remedy ? ";\n" : "", not_own->remedy ? not_own->remedy : "",
+			     plan->limits.try ? "" : ";\n", plan->limits.try ? "" : cgroup_without);
 	if (!plan->limits.remedy)
 		return err_oom(err);
 	return plan_add_remark(plan, "limits", "%s; in a scope that systemd makes, since %s",

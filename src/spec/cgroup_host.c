@@ -33,8 +33,6 @@
 enum { CGROUP_TEXT_MAX = 1 << 20 };
 
 static const char *const cgroup_places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-static const char cgroup_unified[] =
-	"boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line";
 static const char cgroup_delegate_all[] =
 	"as root: mkdir -p /etc/systemd/system/user@.service.d &&\n"
 	"  printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' "
@@ -139,6 +137,87 @@ static const char *cgroup_read_file(const char *dir, const char *file, struct ar
 	return r == -ENOMEM ? NULL : r < 0 ? "" : text;
 }
 
+/* ---- what to do where the hierarchy has too little, or is not there ---- */
+
+static bool cgroup_has_systemd(const struct probe_host *host)
+{
+	const char *path = arena_printf(host->arena, "%s/run/systemd/system", host->root_prefix);
+	struct stat st;
+
+	return path && stat(path, &st) == 0;
+}
+
+/* Has version 1 any of the controllers? Its lines of /proc/PID/cgroup have names of some. */
+static bool cgroup_has_version_1(const struct probe_host *host)
+{
+	const char *at = probe_text(host, "/proc/self/cgroup");
+
+	for (; at && *at; at += strcspn(at, "\n") + (strchr(at, '\n') != NULL)) {
+		const char *colon = strpbrk(at, ":\n");
+
+		if (colon && *colon == ':' && colon[1] != ':' && !str_starts_with(colon, ":name="))
+			return true;
+	}
+	return false;
+}
+
+/* Where limits can be set by who started this, and by nobody else. NULL: nobody did. */
+static const char *cgroup_outside_remedy(const struct probe_host *host)
+{
+	const char *container;
+
+	if (probe_is_sandbox(host))
+		return "this is a sandbox of sbx: give the limits to that, where it is started";
+	container = probe_container(host);
+	if (!container)
+		return NULL;
+	return arena_printf(host->arena,
+			    "this is a container of %s: set the limits where it is started, on its "
+			    "host; to set "
+			    "them in here\nit has to be given a cgroup v2 that can be written to "
+			    "(sbx-limits(7))",
+			    container);
+}
+
+/* As root, without systemd: a cgroup of the user's own. */
+static const char *cgroup_delegate_by_hand(const struct probe_host *host)
+{
+	const char *user = host->user ? host->user : "USER";
+
+	return arena_printf(host->arena,
+			    "echo +cpu +cpuset +io +memory +pids >%s/cgroup.subtree_control &&\n"
+			    "  mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
+			    "  echo PID >%s/sbx/shell/cgroup.procs, PID being that of your shell",
+			    cgroup_places[0], cgroup_places[0], user, cgroup_places[0],
+			    cgroup_places[0]);
+}
+
+/* It has to have the controllers, and to be where it is looked for. @mount: NULL: it is not */
+static const char *cgroup_kernel_remedy(const struct probe_host *host, const char *mount)
+{
+	const bool version_1 = cgroup_has_version_1(host);
+	const char *outside = cgroup_outside_remedy(host), *by_hand;
+
+	if (outside)
+		return outside;
+	if (mount && !version_1 && !cgroup_is_beside(mount))
+		return "this kernel was built without, or its command line (/proc/cmdline) "
+		       "switches it off: no\ncgroup_disable= may be there";
+	if (cgroup_has_systemd(host))
+		return "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line";
+	by_hand = cgroup_delegate_by_hand(host);
+	if (!by_hand)
+		return NULL;
+	return arena_printf(host->arena, "%s%s  %s",
+			    version_1 ? "boot with cgroup_no_v1=all on the kernel's command line; "
+					"then, as root:\n"
+				      : "as root:\n",
+			    mount && !cgroup_is_beside(mount)
+				    ? ""
+				    : "  mount -t cgroup2 none /sys/fs/cgroup &&\n",
+			    by_hand);
+}
+
 /**
  * Has this kernel, in its hierarchy of version 2, what is wanted?
  * @wanted: bit n: enum plan_controller
@@ -150,10 +229,11 @@ int cgroup_look_at_kernel(const struct probe_host *host, uint32_t wanted,
 {
 	const char *mount = cgroup_find_mount(host), *have, *missing;
 
-	*ret = (struct cgroup_obstacle){.remedy = cgroup_unified};
+	*ret = (struct cgroup_obstacle){0};
 	if (!mount) {
 		ret->what = "cgroup v2 is not mounted at /sys/fs/cgroup";
-		return 0;
+		ret->remedy = cgroup_kernel_remedy(host, mount);
+		return ret->remedy ? 0 : -ENOMEM;
 	}
 	have = cgroup_read_file(mount, "cgroup.controllers", host->arena);
 	missing = have ? cgroup_list_missing(have, wanted, host->arena) : NULL;
@@ -165,7 +245,8 @@ int cgroup_look_at_kernel(const struct probe_host *host, uint32_t wanted,
 				 "no cgroup v2 controllers for it: %s has no %s, which version 1 "
 				 "may have, or nobody",
 				 mount, missing);
-	return ret->what ? 0 : -ENOMEM;
+	ret->remedy = cgroup_kernel_remedy(host, mount);
+	return ret->what && ret->remedy ? 0 : -ENOMEM;
 }
 
 /* ---- the caller's own ---- */
@@ -214,30 +295,21 @@ static bool cgroup_is_managed(const char *dir, struct arena *arena)
 	return cgroup_is_unit(dir, ".slice") || !init || stat(init, &st) == 0;
 }
 
-static bool cgroup_has_systemd(const struct probe_host *host)
-{
-	const char *path = arena_printf(host->arena, "%s/run/systemd/system", host->root_prefix);
-	struct stat st;
-
-	return path && stat(path, &st) == 0;
-}
-
 /* How a cgroup of one's own is had. */
 static const char *cgroup_remedy(const struct probe_host *host)
 {
-	const char *user = host->user ? host->user : "USER", *mount = cgroup_find_mount(host);
+	const char *mount = cgroup_find_mount(host), *outside, *by_hand;
 
-	if (mount && cgroup_is_beside(mount))
-		return cgroup_unified;
-	if (cgroup_has_systemd(host))
+	if (!mount || cgroup_is_beside(mount))
+		return cgroup_kernel_remedy(host, mount);
+	if (cgroup_has_systemd(host) && !probe_is_sandbox(host))
 		return "start it in a cgroup of its own: systemd-run --user --scope -p "
 		       "Delegate=yes sbx ...";
-	return arena_printf(host->arena,
-			    "as root: echo +cpu +io +memory +pids >%s/cgroup.subtree_control &&\n"
-			    "  mkdir -p %s/sbx/shell && chown -R %s %s/sbx &&\n"
-			    "  echo PID >%s/sbx/shell/cgroup.procs, PID being that of your shell",
-			    cgroup_places[0], cgroup_places[0], user, cgroup_places[0],
-			    cgroup_places[0]);
+	outside = cgroup_outside_remedy(host);
+	if (outside)
+		return outside;
+	by_hand = cgroup_delegate_by_hand(host);
+	return by_hand ? arena_printf(host->arena, "as root: %s", by_hand) : NULL;
 }
 
 /* Nobody else may be in it. Return: 0 with *ret_what filled, NULL where nobody is, or -ENOMEM. */

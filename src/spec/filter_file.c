@@ -166,10 +166,11 @@ static int filter_failed(const char *path, const struct filter_answer *answer, s
 		answer->text[strcspn(answer->text, "\n")] = '\0';
 		(void)filter_refuse_file(err, EINVAL, path, answer->text);
 		err->number = 0;
-		err_hint(err,
-			 "the forms that are read are the OCI runtime specification's "
-			 "(\"linux.seccomp\") and that of\nDocker's and podman's seccomp.json; "
-			 "correct the file, or take --seccomp=default");
+		err_hint(err, "the forms that are read are the OCI runtime specification's "
+			      "(\"linux.seccomp\", alone or in a\nconfig.json) and that of "
+			      "Docker's and podman's "
+			      "seccomp.json; "
+			      "correct the file, or take --seccomp=default");
 		return -EINVAL;
 	}
 	if (WIFSIGNALED(answer->status))

@@ -33,14 +33,16 @@ enum {
 /* The largest id there is: -1 means "none" to the kernel. */
 static const uint32_t idmap_id_max = UINT32_MAX - 1;
 
-/* "name:start:count" or "uid:start:count". Return: is it a range of this user? */
-static bool idmap_parse_line(const char *line, size_t len, const char *user, uid_t uid,
+enum { IDMAP_LINE_BYTES = 512 };
+
+/* "name:start:count" or "uid:start:count". Return: is it a range? Then @text is whose it is. */
+static bool idmap_parse_line(const char *line, size_t len, char text[IDMAP_LINE_BYTES],
 			     struct probe_range *range)
 {
-	char text[512], *start, *count;
+	char *start, *count;
 	uint64_t number;
 
-	if (len >= sizeof(text) || memchr(line, '\0', len))
+	if (len >= IDMAP_LINE_BYTES || memchr(line, '\0', len))
 		return false;
 	memcpy(text, line, len);
 	text[len] = '\0';
@@ -52,10 +54,6 @@ static bool idmap_parse_line(const char *line, size_t len, const char *user, uid
 	if (!count)
 		return false;
 	*count++ = '\0';
-
-	if (!(user && strcmp(text, user) == 0) &&
-	    !(str_parse_u64(text, 10, idmap_id_max, &number) == 0 && number == uid))
-		return false;
 	if (str_parse_u64(start, 10, idmap_id_max, &number) < 0)
 		return false;
 	range->start = (uint32_t)number;
@@ -63,6 +61,38 @@ static bool idmap_parse_line(const char *line, size_t len, const char *user, uid
 		return false;
 	range->count = (uint32_t)number;
 	return true;
+}
+
+static bool idmap_is_users(const char *text, const char *user, uid_t uid)
+{
+	uint64_t number;
+
+	return (user && strcmp(text, user) == 0) ||
+	       (str_parse_u64(text, 10, idmap_id_max, &number) == 0 && number == uid);
+}
+
+/**
+ * The first id behind all ranges in the text of subuid(5) or subgid(5), whosever they are.
+ * @least: the smallest that may be
+ *
+ * Return: it; where the last id is in a range, one that is none.
+ */
+uint32_t idmap_find_free(const char *text, size_t len, uint32_t least)
+{
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t line_len = end ? (size_t)(end - text) : len;
+		char name[IDMAP_LINE_BYTES];
+		struct probe_range range;
+
+		if (idmap_parse_line(text, line_len, name, &range) &&
+		    range.start + range.count > least)
+			least = range.start + range.count;
+		line_len += end ? 1 : 0;
+		text += line_len;
+		len -= line_len;
+	}
+	return least;
 }
 
 /**
@@ -82,9 +112,11 @@ int idmap_parse_subids(const char *text, size_t len, const char *user, uid_t uid
 	while (len > 0 && count < IDMAP_RANGES_MAX) {
 		const char *end = memchr(text, '\n', len);
 		size_t line_len = end ? (size_t)(end - text) : len;
+		char name[IDMAP_LINE_BYTES];
 		struct probe_range range;
 
-		if (idmap_parse_line(text, line_len, user, uid, &range)) {
+		if (idmap_parse_line(text, line_len, name, &range) &&
+		    idmap_is_users(name, user, uid)) {
 			ranges = arena_grow(arena, ranges, count, sizeof(*ranges));
 			if (!ranges)
 				return err_oom(err);

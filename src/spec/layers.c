@@ -32,6 +32,7 @@
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/spec/layers.h"
+#include "sbx/spec/session.h"
 
 enum {
 	LAYERS_MAX = 64, /* of one overlay */
@@ -66,6 +67,27 @@ void layers_describe_drivers(uint32_t drivers, struct str_buf *out)
 		str_buf_printf(out, "%s%s", first ? "" : " or else ", names[i].name);
 		first = false;
 	}
+}
+
+/* What is not held where fuse-overlayfs keeps what is written, and what to do about it. */
+void layers_describe_loss(const struct plan_layers *layers, struct str_buf *out)
+{
+	static const char *const remedies[2][2] = {
+		{"; RWSRC on another filesystem does without", "; another RWSRC does without"},
+		{"; --session DIR on another filesystem does without",
+		 "; another session does without"},
+	};
+	const char *remedy = layers->top == PLAN_LAYERS_TMP
+				     ? ""
+				     : remedies[layers->is_session][layers->is_fuses];
+
+	str_buf_printf(out,
+		       "fuse-overlayfs keeps what is written, which loses a removal now and then: "
+		       "a name of the host's is found again. It is used as %s%s: see sbx-cow(7)",
+		       layers->alone_why
+			       ? layers->alone_why
+			       : "the kernel does not take the filesystem of what is written",
+		       remedy);
 }
 
 bool layers_is_overlay(const struct spec_op *op)
@@ -265,7 +287,7 @@ static int layers_refuse(const struct layers *l, const char *what, const char *h
 /* One directory, and what a session has put on top of it. */
 static int layers_take_session(const struct layers *l)
 {
-	const char **lower = arena_alloc(&l->plan->arena, sizeof(*lower));
+	const char **lower = arena_alloc(&l->plan->arena, 2 * sizeof(*lower)); /* layers_hold() */
 
 	if (!lower)
 		return err_oom(l->err);
@@ -274,6 +296,7 @@ static int layers_take_session(const struct layers *l)
 	l->out->n_lower = 1;
 	l->out->upper = l->wanted->upper;
 	l->out->work = l->wanted->work;
+	l->out->held_dir = l->wanted->held;
 	l->out->top = PLAN_LAYERS_HOST;
 	l->out->covers = l->wanted->covers;
 	l->out->n_covers = l->wanted->n_covers;
@@ -330,6 +353,9 @@ static int layers_check_mark(struct layers *l)
 {
 	int r = l->out->upper ? layers_is_marked(l->out->upper) : 0;
 
+	/* The command may have closed its root; of a session the work directory tells too. */
+	if (r == -EACCES && l->wanted->lower)
+		r = l->wanted->began == SPEC_OVERLAY_DRIVER_FUSE;
 	l->upper_is_marked = r > 0;
 	return r >= 0 ? 0
 		      : layers_refuse(l, layers_describe_unknown_mark(l, l->out->upper, -r),
@@ -344,6 +370,13 @@ static bool layers_maps_owner(const struct plan_map *map, uint32_t outside)
 		    outside - map->lines[i].outside < map->lines[i].count)
 			return true;
 	return false;
+}
+
+/* Have both the owner and the group of a file an id inside? */
+bool layers_maps(const struct sbx_plan *plan, const struct stat *st)
+{
+	return layers_maps_owner(&plan->uid_map, st->st_uid) &&
+	       layers_maps_owner(&plan->gid_map, st->st_gid);
 }
 
 /* A file is copied up with its owner. Whoever has no id inside cannot be given one. */
@@ -364,8 +397,8 @@ static int layers_remark_owners(const struct layers *l)
 		if (!user && layers_maps_owner(&l->plan->gid_map, st.st_gid))
 			continue;
 		if (plan_add_remark(l->plan, "layers",
-				    "%s belongs to %s %u, who has no id inside: what is theirs can "
-				    "be read and not changed",
+				    "%s belongs to %s %u, who has no id inside: what is theirs in "
+				    "it can be read and not changed",
 				    l->out->lower[i], user ? "user" : "group",
 				    user ? st.st_uid : st.st_gid) < 0)
 			return err_oom(l->err);
@@ -452,17 +485,17 @@ static int layers_choose_best(const struct layers *l)
 
 static int layers_remark_choice(const struct layers *l, const char *dest)
 {
-	char room[128];
-	struct str_buf names = STR_BUF_ON_STACK(room);
+	char room[128], text[1024];
+	struct str_buf names = STR_BUF_ON_STACK(room), loss = STR_BUF_ON_STACK(text);
 
 	layers_describe_drivers(l->out->drivers, &names);
 	if (plan_add_remark(l->plan, "layers", "%s by %s: %s", dest, names.data, l->out->why) < 0)
 		return err_oom(l->err);
 	if (l->out->drivers != PLAN_LAYERS_FUSE || l->out->top == PLAN_LAYERS_RO)
 		return 0;
-	return plan_add_remark(l->plan, "layers", "%s: " LAYERS_ALONE_TEXT, dest) < 0
-		       ? err_oom(l->err)
-		       : 0;
+	layers_describe_loss(l->out, &loss);
+	return plan_add_remark(l->plan, "layers", "%s: %s", dest, loss.data) < 0 ? err_oom(l->err)
+										 : 0;
 }
 
 /**
@@ -495,7 +528,11 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 		    : layers_choose_asked(&l, driver == SPEC_OVERLAY_DRIVER_KERNEL);
 	if (r < 0)
 		return r;
+	out->is_fuses = wanted->began == SPEC_OVERLAY_DRIVER_FUSE || l.upper_is_marked;
 	if (out->drivers & (PLAN_LAYERS_FUSE | PLAN_LAYERS_OVER_FUSE)) {
+		out->alone_why = wanted->began == SPEC_OVERLAY_DRIVER_FUSE
+					 ? "it has begun the session by itself"
+					 : layers_top_obstacle(&l);
 		/* Where it is among the drivers it has refused by then. */
 		out->kernel_may = !(out->drivers & PLAN_LAYERS_KERNEL) &&
 				  !layers_began_obstacle(&l, SPEC_OVERLAY_DRIVER_KERNEL) &&
@@ -505,4 +542,83 @@ int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, str
 	step->layers = out;
 	r = layers_remark_choice(&l, step->dest);
 	return r < 0 ? r : layers_remark_owners(&l);
+}
+
+/* ---- names that are held ---- */
+
+/* The view that shows a place of the host; NULL: none. */
+static const struct plan_step *layers_find_view(const struct sbx_plan *plan, const char *path)
+{
+	const struct plan_step *best = NULL;
+	size_t best_len = 0;
+
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const struct plan_layers *layers = plan->steps[i].layers;
+		const char *root =
+			layers && layers->is_session ? layers->lower[layers->n_lower - 1] : NULL;
+
+		if (root && path_is_below(path, root) && (!best || strlen(root) >= best_len)) {
+			best = &plan->steps[i];
+			best_len = strlen(root);
+		}
+	}
+	return best;
+}
+
+/* Is the name missing on the host, and its directory there, if it has to be? */
+static bool layers_lacks(const char *real, bool in_directory)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (strlen(real) >= sizeof(path) || lstat(real, &st) == 0)
+		return false;
+	str_copy(path, sizeof(path), real);
+	*strrchr(path, '/') = '\0';
+	return !in_directory || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+static int layers_hold_name(struct sbx_plan *plan, const struct plan_step *view, const char *rest,
+			    uint32_t flags, struct sbx_err *err)
+{
+	struct plan_layers *layers = (struct plan_layers *)(uintptr_t)view->layers;
+	struct plan_held *held =
+		arena_grow(&plan->arena, layers->held, layers->n_held, sizeof(*held));
+
+	if (!held)
+		return err_oom(err);
+	held[layers->n_held++] =
+		(struct plan_held){rest, flags & (PLAN_STEP_DIRECTORY | PLAN_STEP_DOT)};
+	layers->held = held;
+	if (layers->n_lower > 1)
+		return 0;
+	layers->lower[layers->n_lower++] = layers->lower[0];
+	layers->lower[0] = layers->held_dir;
+	return 0;
+}
+
+/**
+ * Where a step protects a name of a session's view that is not there, the view has it, from a
+ * lowest layer: a placeholder in the upper one would be a change of the command's. It is held where
+ * the links of the host lead, as views are where the host has what they show. What the session has
+ * of its own is not looked at here: see run/protect.c.
+ * @dest:  of a protect step of the plan's, absolute
+ * @flags: its flags
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err)
+{
+	bool holds = plan->session && !(flags & PLAN_STEP_TRY);
+	const char *real = holds ? session_find_real(&plan->arena, dest) : NULL;
+	/* A path that leads nowhere is an error of its step's. */
+	const struct plan_step *view = real ? layers_find_view(plan, real) : NULL;
+	const char *root;
+
+	if (!view || !layers_lacks(real, flags & PLAN_STEP_NO_PARENTS))
+		return 0;
+	root = view->layers->lower[view->layers->n_lower - 1];
+	if (str_equal(real, root))
+		return 0;
+	return layers_hold_name(plan, view, path_rest(real, root) + 1, flags, err);
 }

@@ -253,8 +253,9 @@ static int net_share_map(const struct plan_map *map, struct arena *arena, struct
 }
 
 /* Only when the rest of the network is known. */
-static int net_fill_share(const struct probe_host *host, const struct net_words *words,
-			  const char *helper, struct sbx_plan *plan, struct sbx_err *err)
+static int net_fill_share(const struct sbx_spec *spec, const struct probe_host *host,
+			  const struct net_words *words, const char *helper, struct sbx_plan *plan,
+			  struct sbx_err *err)
 {
 	struct plan_share *share = arena_alloc(&plan->arena, sizeof(*share));
 	int r;
@@ -265,11 +266,12 @@ static int net_fill_share(const struct probe_host *host, const struct net_words 
 	share->name = arena_dup(&plan->arena, words->share);
 	share->helper = helper ? arena_dup(&plan->arena, helper) : NULL;
 	share->key = helper ? net_share_key(words, &plan->arena) : "";
+	share->host = arena_dup(&plan->arena, spec->hostname ? spec->hostname : "");
 	share->first.s_addr = htonl(words->cidr);
 	share->gateway.s_addr = htonl(words->cidr + NET_GATEWAY);
 	share->prefix = words->prefix;
 	share->mtu = words->mtu;
-	if (!share->name || !share->key || (helper && !share->helper) ||
+	if (!share->name || !share->key || !share->host || (helper && !share->helper) ||
 	    records_add_networks(host, plan, share->dirs) < 0)
 		return err_oom(err);
 	r = net_share_map(&plan->uid_map, &plan->arena, &share->uid_map, err);
@@ -348,7 +350,7 @@ static int net_fill(const struct sbx_spec *spec, const struct probe_host *host,
 		r = net_fill_files(words, plan, err);
 	if (r == 0)
 		r = words->share[0]
-			    ? net_fill_share(host, words, helper, plan, err)
+			    ? net_fill_share(spec, host, words, helper, plan, err)
 			    : net_fill_args(host, words, &plan->uid_map, &plan->gid_map, plan, err);
 	if (r < 0)
 		return r;
@@ -369,6 +371,7 @@ static int net_check_share(const struct sbx_spec *spec, const struct probe_host 
 			   const struct net_words *words, const char *option, struct sbx_err *err)
 {
 	const char *const names[] = {BASE_HOSTS_NAMES, host->hostname};
+	struct in_addr ignored;
 	static const char *const others[] = {"--userns", "--pidns", "--userns-block-fd"};
 	const int64_t fds[] = {spec->userns_fd, spec->pidns_fd, spec->userns_block_fd};
 
@@ -378,6 +381,13 @@ static int net_check_share(const struct sbx_spec *spec, const struct probe_host 
 					 "\"%s\" stands for something else in every /etc/hosts; to "
 					 "the others of %s it takes another",
 					 spec->name, option);
+	/* As getaddrinfo(3) reads it: 1 is 0.0.0.1. */
+	if (spec->name && inet_aton(spec->name, &ignored) != 0)
+		return err_usage(
+			err, "--name",
+			"\"%s\" is read as an address and never looked up in /etc/hosts; to "
+			"the others of %s it takes a name",
+			spec->name, option);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (fds[i] >= 0)
 			return err_usage(err, option,

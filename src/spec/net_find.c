@@ -18,8 +18,13 @@
 
 static int net_refuse_many(struct sbx_err *err)
 {
-	return err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
-			  NET_HOST_MAX);
+	int r = err_refuse(err, E2BIG, NULL, "the host has more than %d addresses to refuse",
+			   NET_HOST_MAX);
+
+	err_hint(err,
+		 "remove some of \"ip address\" and \"ip route show table local\"; or do without "
+		 "refusing them:\n--net=user,unfiltered without --allow-net and --deny-net");
+	return r;
 }
 
 int net_find_host(struct arena *arena, struct net_scene *scene, struct sbx_err *err)
@@ -95,7 +100,8 @@ int net_find_helper(const struct sbx_spec *spec, const struct probe_host *host, 
 		return 0;
 	(void)err_refuse(err, ENOENT, name, "is not installed");
 	remedy = probe_helper_remedy(host, name);
-	if (remedy && str_equal(name, "nft"))
+	/* What is asked of a network with these takes nft in any case. */
+	if (remedy && str_equal(name, "nft") && spec->n_net_rules == 0)
 		err_hint(err,
 			 "%s; --net=user,unfiltered does without, and leaves the\n"
 			 "host and its network within reach",

@@ -147,6 +147,11 @@ static int net_word_outbound(struct net_words *words, const char *value, const c
 
 	if (net_parse_address(value, &address) < 0)
 		return net_bad(option, value, "outbound= takes an address of the host's", err);
+	if (net_is_nowhere(&address))
+		return net_bad(option, value,
+			       "nothing outside answers to this address; outbound= takes one that "
+			       "an interface of the host has, and without it the host chooses",
+			       err);
 	if (address.family == AF_INET)
 		words->outbound = address;
 	else
@@ -214,13 +219,30 @@ static const struct net_address *net_find_mute(const struct net_words *words)
 	return NULL;
 }
 
+/* The first address of IPv6, with the word that it stands behind. */
+static bool net_find_address6(const struct net_words *words, struct str_buf *ret)
+{
+	const struct net_address *found = words->outbound6.family ? &words->outbound6 : NULL;
+	const char *name = "outbound=";
+
+	for (size_t i = words->n_dns; i-- > 0;)
+		if (words->dns[i].family == AF_INET6) {
+			found = &words->dns[i];
+			name = "dns=";
+		}
+	if (!found)
+		return false;
+	str_buf_puts(ret, name);
+	net_put_address(ret, found);
+	return true;
+}
+
 /* What only shows when all words are known. */
 static int net_check(const struct net_words *words, const char *option, struct sbx_err *err)
 {
-	bool dns6 = false;
+	char room[INET6_ADDRSTRLEN + sizeof("outbound=")];
+	struct str_buf address6 = STR_BUF_ON_STACK(room);
 
-	for (size_t i = 0; i < words->n_dns; i++)
-		dns6 |= words->dns[i].family == AF_INET6;
 	if (words->unfiltered && words->lan)
 		return net_bad(option, "lan", "unfiltered opens that and all else", err);
 	if (net_find_mute(words))
@@ -230,9 +252,9 @@ static int net_check(const struct net_words *words, const char *option, struct s
 			       err);
 	if (words->ipv6 && words->mtu < NET_MTU_MIN_IPV6)
 		return net_bad(option, "mtu=", "IPv6 takes 1280 at least", err);
-	if (!words->ipv6 && (dns6 || words->outbound6.family))
-		return net_bad(option, dns6 ? "dns=" : "outbound=",
-			       "an address of IPv6 takes the word ipv6", err);
+	if (!words->ipv6 && net_find_address6(words, &address6))
+		return net_bad(option, address6.data, "an address of IPv6 takes the word ipv6",
+			       err);
 	return 0;
 }
 

@@ -27,7 +27,12 @@
 
 #include "sbx/spec/netrules.h"
 
-enum { NETRULE_TEXT_MAX = 256, NETRULE_TAIL_BYTES = 512, NETRULE_BUT_BYTES = 256 };
+enum {
+	NETRULE_MAPPED_BITS = 96,
+	NETRULE_TEXT_MAX = 256,
+	NETRULE_TAIL_BYTES = 512,
+	NETRULE_BUT_BYTES = 256
+};
 
 static const struct {
 	const char *name;
@@ -134,7 +139,30 @@ static bool netrule_is_first(const struct net_address *address, unsigned bits)
 	return true;
 }
 
-/* ADDRESS or ADDRESS/BITS. Return: 0; -EINVAL; -ERANGE: the bits are wrong. */
+/*
+ * The kernel sends to ::ffff:A.B.C.D as to A.B.C.D, by IPv4 (RFC 4291, 2.5.5.2). So a rule for
+ * these is one for IPv4. What names them and more would not do what it says; but ::/0 is read as
+ * the word for all of IPv6. Return: 0, or -EDOM.
+ */
+static int netrule_take_mapped(struct netrule *rule)
+{
+	static const struct in6_addr first = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	const uint8_t *at = rule->address.at.v6.s6_addr;
+	unsigned same = rule->bits < NETRULE_MAPPED_BITS ? rule->bits : NETRULE_MAPPED_BITS;
+	struct in_addr v4;
+
+	for (unsigned i = 0; i < same; i++)
+		if (((at[i / 8] ^ first.s6_addr[i / 8]) >> (7 - i % 8)) & 1)
+			return 0;
+	if (rule->bits < NETRULE_MAPPED_BITS)
+		return rule->bits == 0 ? 0 : -EDOM;
+	memcpy(&v4, at + NETRULE_MAPPED_BITS / 8, sizeof(v4));
+	rule->address = (struct net_address){.family = AF_INET, .at.v4 = v4};
+	rule->bits -= NETRULE_MAPPED_BITS;
+	return 0;
+}
+
+/* ADDRESS or ADDRESS/BITS. Return: 0; -EINVAL; -ERANGE: the bits are wrong; -EDOM: see above. */
 static int netrule_read_address(char *text, struct netrule *rule)
 {
 	char *slash = strchr(text, '/');
@@ -146,12 +174,14 @@ static int netrule_read_address(char *text, struct netrule *rule)
 		return -EINVAL;
 	rule->where = NETRULE_ADDRESS;
 	rule->bits = rule->address.family == AF_INET ? 32 : 128;
-	if (!slash)
-		return 0;
-	if (str_parse_u64(slash + 1, 10, rule->bits, &bits) < 0)
+	if (slash) {
+		if (str_parse_u64(slash + 1, 10, rule->bits, &bits) < 0)
+			return -ERANGE;
+		rule->bits = (unsigned)bits;
+	}
+	if (!netrule_is_first(&rule->address, rule->bits))
 		return -ERANGE;
-	rule->bits = (unsigned)bits;
-	return netrule_is_first(&rule->address, rule->bits) ? 0 : -ERANGE;
+	return rule->address.family == AF_INET6 ? netrule_take_mapped(rule) : 0;
 }
 
 static int netrule_read_where(char *text, struct netrule *rule)
@@ -284,6 +314,13 @@ int netrule_read(const char *text, const char *option, struct netrule *ret, stru
 				 "\"%s\": behind the slash there is how many bits of the address "
 				 "count; the others are to be 0",
 				 text);
+	if (r == -EDOM)
+		return err_usage(
+			err, option,
+			"\"%s\" has ::ffff:0:0/96 in it, which are the addresses of IPv4 in "
+			"another spelling, and would not hold for these; there are 0.0.0.0/0 "
+			"for all of IPv4, ::/0 for all of IPv6, and any",
+			text);
 	if (r < 0)
 		return netrule_refuse_where(where, option, err);
 	if (ports && netrule_read_ports(ports, &rule) < 0)

@@ -540,3 +540,42 @@ int probe_link(const struct probe_host *host, const char *path, const char **ret
 	*ret_target = arena_dup_n(host->arena, target, (size_t)n);
 	return *ret_target ? 0 : err_oom(err);
 }
+
+/* The first line of a small file, or "". */
+static const char *probe_line(const struct probe_host *host, const char *path)
+{
+	const char *text = probe_text(host, path);
+	const char *line = text ? arena_dup_n(host->arena, text, strcspn(text, "\n")) : NULL;
+
+	return line ? line : "";
+}
+
+/* Whose container is this? Each marks its own, as systemd-detect-virt(1) knows. NULL: none is
+ * known. */
+const char *probe_container(const struct probe_host *host)
+{
+	static const struct {
+		const char *file, *name;
+	} marks[] = {
+		{"/run/.containerenv", "podman"},
+		{"/.dockerenv", "docker"},
+		{"/.flatpak-info", "flatpak"},
+	};
+	const char *line;
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		const char *path = probe_path(host, marks[i].file);
+
+		if (path && stat(path, &st) == 0)
+			return marks[i].name;
+	}
+	line = probe_line(host, "/run/systemd/container");
+	return *line ? line : NULL;
+}
+
+/* Is this a sandbox of sbx, with processes of its own? */
+bool probe_is_sandbox(const struct probe_host *host)
+{
+	return str_equal(probe_line(host, "/proc/1/comm"), "sbx");
+}

@@ -62,7 +62,9 @@ struct protect_row {
 
 static const char protect_shell[] = "run by every new shell";
 static const char protect_login[] = "run at login";
+static const char protect_path[] = "on PATH, before the programs of the system";
 static const char protect_agent[] = "tells an agent what it may do and run";
+static const char protect_mise[] = "sets variables and runs hooks of a shell";
 static const char protect_editor[] = "run by an editor";
 
 static const struct protect_row protect_home[] = {
@@ -79,6 +81,11 @@ static const struct protect_row protect_home[] = {
 	{".zlogin", HOLD, protect_login},
 	{".zlogout", HOLD, "run at logout"},
 	{".config/fish", DIRECTORY | HOLD, protect_shell},
+	/* First on PATH in most distributions, as soon as they are there. */
+	{".local/bin", DIRECTORY | HOLD, protect_path},
+	{"bin", DIRECTORY | HOLD, protect_path},
+	{".cargo/bin", DIRECTORY | NEAR, protect_path},
+	{".config/sbx", DIRECTORY | HOLD, "what the next sandbox may do"},
 	{".inputrc", HOLD, "binds keys of every shell to commands"},
 	{".xprofile", HOLD, protect_login},
 	{".xsessionrc", HOLD, protect_login},
@@ -116,6 +123,8 @@ static const struct protect_row protect_home[] = {
 	{".emacs.d", DIRECTORY | KEEP, protect_editor},
 	{".config/emacs", DIRECTORY | KEEP, protect_editor},
 	{".config/Code/User", DIRECTORY | NEAR, protect_editor},
+	{".config/helix", DIRECTORY | HOLD, protect_editor},
+	{".config/zed", DIRECTORY | HOLD, protect_editor},
 	{".gdbinit", HOLD, "run by every gdb"},
 	{".lldbinit", HOLD, "run by every lldb"},
 	{".screenrc", HOLD, "run by every screen"},
@@ -123,6 +132,7 @@ static const struct protect_row protect_home[] = {
 	{".tmux.conf", KEEP, "run by every tmux"},
 	{".config/tmux", DIRECTORY | HOLD, "run by every tmux"},
 	{".config/direnv", DIRECTORY | HOLD, "run by every direnv"},
+	{".config/mise", DIRECTORY | HOLD, protect_mise},
 	/* Agents write what they remember below these; what they obey lies in single files. */
 	{".claude/settings.json", KEEP, protect_agent},
 	{".claude/settings.local.json", KEEP, protect_agent},
@@ -132,6 +142,31 @@ static const struct protect_row protect_home[] = {
 	{".codex/config.toml", KEEP, protect_agent},
 	{".gemini/settings.json", KEEP, protect_agent},
 	{".cursor/mcp.json", KEEP, protect_agent},
+	{".config/opencode", DIRECTORY | HOLD, protect_agent},
+	{".codeium/windsurf/mcp_config.json", KEEP, protect_agent},
+	{".continue/config.json", KEEP, protect_agent},
+	{".continue/config.yaml", KEEP, protect_agent},
+	{".kiro/settings", DIRECTORY | NEAR, protect_agent},
+	{".agents", DIRECTORY | HOLD, protect_agent},
+};
+
+/*
+ * Where a variable moves rows to: those with the prefix, which goes unless it is part of the
+ * name. They are protected in both places: a login may not have the variable.
+ */
+static const struct protect_moved {
+	const char *variable, *prefix;
+	bool keeps_prefix;
+} protect_moved[] = {
+	{"XDG_CONFIG_HOME", ".config/", false},
+	{"XDG_DATA_HOME", ".local/share/", false},
+	{"ZDOTDIR", ".z", true},
+	{"GNUPGHOME", ".gnupg/", false},
+	{"CARGO_HOME", ".cargo/", false},
+	{"GRADLE_USER_HOME", ".gradle/", false},
+	{"DOCKER_CONFIG", ".docker/", false},
+	{"CLAUDE_CONFIG_DIR", ".claude/", false},
+	{"CODEX_HOME", ".codex/", false},
 };
 
 static const struct protect_row protect_project[] = {
@@ -142,11 +177,22 @@ static const struct protect_row protect_project[] = {
 	{".cursor", DIRECTORY | HOLD, protect_agent},
 	{".gemini", DIRECTORY | HOLD, protect_agent},
 	{".codex", DIRECTORY | HOLD, protect_agent},
+	{".agents", DIRECTORY | HOLD, protect_agent},
+	{".continue", DIRECTORY | HOLD, protect_agent},
+	{".kiro", DIRECTORY | HOLD, protect_agent},
+	{".opencode", DIRECTORY | HOLD, protect_agent},
+	{".windsurf", DIRECTORY | HOLD, protect_agent},
+	{".helix", DIRECTORY | HOLD, "programs that an editor runs"},
+	{".zed", DIRECTORY | HOLD, "tasks and settings that an editor runs"},
 	/* An empty file is no JSON, and every empty file shows in "git status". */
 	{".mcp.json", KEEP, "programs that an agent runs"},
+	{"opencode.json", KEEP, protect_agent},
+	{"opencode.jsonc", KEEP, protect_agent},
 	{".gitmodules", KEEP, "where submodules come from"},
 	{".husky", DIRECTORY | KEEP, "hooks that git runs"},
 	{".envrc", KEEP, "run by direnv"},
+	{"mise.toml", KEEP, protect_mise},
+	{".mise.toml", KEEP, protect_mise},
 	{".npmrc", KEEP, "where packages come from"},
 	{".yarnrc", KEEP, "where packages come from"},
 	{".yarnrc.yml", KEEP, "where packages come from, and plug-ins"},
@@ -190,6 +236,7 @@ bool protect_is_preset(const char *word)
 /* ---- adding steps ---- */
 
 struct protect_bind {
+	const struct probe_host *host;
 	const char *source; /* on the host, resolved */
 	const char *dest;   /* inside, normalised */
 	const char *top;    /* on the host: of a repository, the bind itself or a directory in it */
@@ -206,11 +253,23 @@ static const char *protect_join(struct arena *arena, const char *dir, const char
 	return arena_printf(arena, "%s/%s", path_is_root(dir) ? "" : dir, name);
 }
 
+/* Is there such a step already? The layers of an overlay have much in common. */
+static bool protect_has(const struct sbx_plan *plan, const char *dest, uint32_t flags)
+{
+	for (size_t i = plan->n_steps; i-- > 0 && plan->steps[i].kind == PLAN_STEP_PROTECT;)
+		if (plan->steps[i].flags == flags && str_equal(plan->steps[i].dest, dest))
+			return true;
+	return false;
+}
+
 static int protect_add(const struct protect_bind *b, const char *dest,
 		       const struct protect_row *row)
 {
-	struct plan_step *step = plan_add_step(b->plan, PLAN_STEP_PROTECT, protect_cause);
+	struct plan_step *step;
 
+	if (dest && protect_has(b->plan, dest, row->flags))
+		return 0;
+	step = plan_add_step(b->plan, PLAN_STEP_PROTECT, protect_cause);
 	if (!step || !dest)
 		return err_oom(b->err);
 	step->dest = dest;
@@ -240,6 +299,72 @@ static int protect_add_rows(const struct protect_bind *b, const char *dir,
 			return r;
 	}
 	return 0;
+}
+
+/* ---- the home ---- */
+
+/* Where a directory is that a variable names, without links; NULL: nowhere. It need not exist. */
+static const char *protect_variable(const struct protect_bind *b, const char *variable)
+{
+	struct arena *arena = &b->plan->arena;
+	const char *value = probe_env(b->host->environ_, variable);
+	const char *path = value && value[0] == '/' ? path_normalise(arena, NULL, value) : NULL;
+	char above[PATH_MAX], real[PATH_MAX];
+	char *slash;
+
+	if (!path || strlen(path) >= sizeof(above))
+		return NULL;
+	str_copy(above, sizeof(above), path);
+	while (!realpath(*above ? above : "/", real)) {
+		slash = strrchr(above, '/');
+		if (!slash)
+			return NULL;
+		*slash = '\0';
+	}
+	return arena_printf(arena, "%s%s", path_is_root(real) ? "" : real, path + strlen(above));
+}
+
+/* The rows that a variable has moved to `dir`. */
+static int protect_add_moved(const struct protect_bind *b, const struct protect_moved *moved,
+			     const char *dir)
+{
+	size_t len = strlen(moved->prefix);
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(protect_home) && r == 0; i++) {
+		struct protect_row row = protect_home[i];
+
+		if (!str_starts_with(row.path, moved->prefix))
+			continue;
+		row.path += moved->keeps_prefix ? 0 : len;
+		r = protect_add_rows(b, dir, &row, 1);
+	}
+	return r;
+}
+
+/* Without a home it is not known what would be run later. */
+static int protect_refuse_homeless(const struct protect_bind *b)
+{
+	int r = err_refuse(
+		b->err, ENOENT, NULL,
+		"which directory is the home is not known: HOME is not set, and passwd(5) "
+		"has no entry");
+
+	err_set_option(b->err, protect_cause);
+	err_hint(b->err, "set it: HOME=DIR sbx ...");
+	return r;
+}
+
+static int protect_add_home(const struct protect_bind *b)
+{
+	int r = b->home ? protect_add_rows(b, b->home, protect_home, ARRAY_SIZE(protect_home)) : 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(protect_moved) && r == 0; i++) {
+		const char *dir = protect_variable(b, protect_moved[i].variable);
+
+		r = dir ? protect_add_moved(b, &protect_moved[i], dir) : 0;
+	}
+	return r;
 }
 
 /* ---- git ---- */
@@ -559,12 +684,19 @@ static bool protect_is_bare(const struct protect_bind *b)
 /* What the user's own config leads to, where that is in the bind. */
 static int protect_add_user_config(struct protect_bind *b)
 {
-	static const char *const names[] = {".gitconfig", ".config/git/config"};
+	const char *moved = protect_variable(b, "XDG_CONFIG_HOME");
+	const struct {
+		const char *dir, *name;
+	} configs[] = {
+		{b->home, ".gitconfig"}, {b->home, ".config/git/config"}, {moved, "git/config"}};
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && b->home && r == 0; i++) {
-		const char *path = protect_join(&b->plan->arena, b->home, names[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(configs) && r == 0; i++) {
+		const char *path;
 
+		if (!configs[i].dir)
+			continue;
+		path = protect_join(&b->plan->arena, configs[i].dir, configs[i].name);
 		r = path ? protect_add_config(b, path, b->top) : err_oom(b->err);
 	}
 	return r;
@@ -644,17 +776,18 @@ int protect_add_preset(const struct probe_host *host, const char *source, const 
 {
 	char real[PATH_MAX], home[PATH_MAX];
 	struct protect_bind b = {
-		.source = real, .dest = dest, .top = real, .plan = plan, .err = err};
+		.host = host, .source = real, .dest = dest, .top = real, .plan = plan, .err = err};
 	struct stat st;
-	int r = 0;
+	int r;
 
 	/* A source that is not there is its step's affair. */
 	if (!realpath(source, real) || stat(real, &st) < 0 || !S_ISDIR(st.st_mode))
 		return 0;
-	if (host->home && realpath(host->home, home)) {
+	if (!host->home)
+		return protect_refuse_homeless(&b);
+	if (realpath(host->home, home))
 		b.home = home;
-		r = protect_add_rows(&b, home, protect_home, ARRAY_SIZE(protect_home));
-	}
+	r = protect_add_home(&b);
 	if (r == 0)
 		r = protect_add_project(&b);
 	if (r == 0)

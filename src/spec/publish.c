@@ -285,7 +285,8 @@ static bool publish_is_loopback(const struct plan_port *port)
 	return ntohl(port->addr) >> 24 == IN_LOOPBACKNET;
 }
 
-static bool publish_collides(const struct plan_port *a, const struct plan_port *b)
+/* Would both listen in the same place? */
+bool publish_collides(const struct plan_port *a, const struct plan_port *b)
 {
 	return a->udp == b->udp && a->host && b->host &&
 	       (a->addr == b->addr || a->addr == INADDR_ANY || b->addr == INADDR_ANY) &&

@@ -3,6 +3,8 @@
  * records: the runtime directory, and for those who have none, a place in the home.
  */
 
+#include <errno.h>
+
 #include "sbx/spec/records.h"
 
 /* The environment's word for a directory of the caller's, if it is one. */
@@ -55,6 +57,22 @@ int records_add_networks(const struct probe_host *host, struct sbx_plan *plan,
 	return records_add(host, &plan->arena, "networks", dirs);
 }
 
+/* What to do about a place for records. @dir: NULL: there is none; @number: errno */
+const char *records_remedy(const char *dir, int number)
+{
+	if (!dir)
+		return "neither XDG_RUNTIME_DIR nor HOME is set; give sbx a directory of yours "
+		       "with XDG_RUNTIME_DIR";
+	if (number == EROFS)
+		return "it is on a filesystem that is read-only here, as in a sandbox; give sbx "
+		       "a directory of yours\nthat can be written to with XDG_RUNTIME_DIR";
+	if (number == ENOSPC || number == EDQUOT)
+		return "make room there (df, df -i), or give sbx another directory with "
+		       "XDG_RUNTIME_DIR";
+	return "it must be yours, and others must not be able to enter it; give sbx a directory of "
+	       "yours with XDG_RUNTIME_DIR";
+}
+
 /**
  * Say that no record can be kept.
  * @dir:    where it was to be first; NULL: nowhere
@@ -66,8 +84,16 @@ int records_refuse(const char *dir, int number, struct sbx_err *err)
 {
 	int r = err_system(err, number, dir, "cannot record the sandbox");
 
-	err_hint(err, "%s; give sbx a directory of yours with XDG_RUNTIME_DIR",
-		 dir ? "it must be yours, and others must not be able to enter it"
-		     : "neither XDG_RUNTIME_DIR nor HOME is set");
+	err_hint(err, "%s", records_remedy(dir, number));
+	return r;
+}
+
+/* Name the option that the record is for, if there is one. Return: @r. */
+int records_blame(const struct sbx_plan *plan, int r, struct sbx_err *err)
+{
+	if (plan->name)
+		err_set_option(err, "--name");
+	else if (plan->detach)
+		err_set_option(err, "--detach");
 	return r;
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 
 #include "sbx/base/caps.h"
+#include "sbx/base/path.h"
+#include "sbx/base/str.h"
 #include "sbx/spec/cgroup.h"
 #include "sbx/spec/dbus.h"
 #include "sbx/spec/defaults.h"
@@ -291,11 +293,26 @@ static int resolve_workdirs(struct resolve *r)
 	return 0;
 }
 
+/*
+ * What the command is told that it is called. One that leads back to this program, as callers of
+ * bubblewrap give it, is to be what this one was called: it goes by that name alone.
+ */
+static const char *resolve_argv0(struct resolve *r)
+{
+	const char *command;
+
+	if (r->spec->argv0 || !r->defaults->runs_magic || r->spec->argv[0][0] != '/')
+		return r->spec->argv0;
+	command = path_normalise(r->arena, NULL, r->spec->argv[0]);
+	return command && str_equal(command, "/proc/self/exe") ? r->defaults->name : NULL;
+}
+
 /* Copies of what the command needs: PID 1 wipes the memory that argv and environ lie in. */
 int resolve_command(struct resolve *r)
 {
 	const struct sbx_spec *spec = r->spec;
 	const char **argv = arena_alloc(r->arena, (spec->n_argv + 1) * sizeof(*argv));
+	const char *argv0 = resolve_argv0(r);
 	int e;
 
 	if (!argv)
@@ -307,11 +324,17 @@ int resolve_command(struct resolve *r)
 	}
 	r->plan->command = argv[0];
 	r->plan->argv = argv;
-	if (spec->argv0) {
-		argv[0] = arena_dup(r->arena, spec->argv0);
+	if (argv0) {
+		argv[0] = arena_dup(r->arena, argv0);
 		if (!argv[0])
 			return err_oom(r->err);
 	}
+	/*
+	 * Which of the two programs sbx is, its name alone tells: this leads to it, and has
+	 * another.
+	 */
+	if (!spec->argv0 && r->defaults->runs_magic && str_equal(argv[0], "/proc/self/exe"))
+		argv[0] = r->defaults->name;
 	e = env_build(spec, r->host, r->arena, &r->plan->envp, &r->plan->pwd_at, r->err);
 	if (e < 0)
 		return e;

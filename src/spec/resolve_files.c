@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
@@ -22,6 +25,7 @@
 #include "sbx/spec/session.h"
 #include "sbx/spec/sockets.h"
 #include "sbx/spec/sockets_walk.h"
+#include "sbx/spec/wide.h"
 
 /* ---- filesystem ---- */
 
@@ -255,27 +259,77 @@ static int resolve_protect(struct resolve *r, size_t index)
 	step->dest = op->dest[0] == '/' ? op->dest
 					: arena_printf(r->arena, "%s/%s", r->host->cwd, op->dest);
 	step->flags = op->dest[len - 1] == '/' ? PLAN_STEP_DIRECTORY : 0;
-	return step->dest ? 0 : err_oom(r->err);
+	return step->dest ? layers_hold(r->plan, step->dest, step->flags, r->err) : err_oom(r->err);
 }
 
-/* --protect=dev, for a bind that can be written. */
+/* --protect=dev, for a directory of the host that a step shows at `dest`. */
+static int resolve_add_preset(struct resolve *r, const char *source, const char *dest)
+{
+	size_t n = r->plan->n_steps;
+	int e = protect_add_preset(r->host, source, dest, r->plan, r->err);
+
+	for (; n < r->plan->n_steps; n++) {
+		struct plan_step *step = &r->plan->steps[n];
+
+		step->origin = r->preset->origin;
+		if (e == 0)
+			e = layers_hold(r->plan, step->dest, step->flags, r->err);
+	}
+	return e;
+}
+
+/* For a bind that can be written, or a view of --cow. */
 static int resolve_preset(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
 	const char *source = op->source;
-	size_t n = r->plan->n_steps;
-	int e;
 
-	if (!r->preset || op->kind != SPEC_OP_BIND || (op->flags & SPEC_OP_RO) ||
-	    (op->mount_opts & SPEC_MOUNT_RO))
+	if (!r->preset || (op->kind != SPEC_OP_BIND && op->kind != SPEC_OP_COW) ||
+	    (op->flags & SPEC_OP_RO) || (op->mount_opts & SPEC_MOUNT_RO))
 		return 0;
 	if (!source)
 		source = arena_printf(r->arena, "/proc/self/fd/%lld", (long long)op->fd);
-	e = source ? protect_add_preset(r->host, source, r->dests[index], r->plan, r->err)
-		   : err_oom(r->err);
-	for (; n < r->plan->n_steps; n++)
-		r->plan->steps[n].origin = r->preset->origin;
+	return source ? resolve_add_preset(r, source, r->dests[index]) : err_oom(r->err);
+}
+
+/*
+ * For an overlay whose upper layer is the host's. What only a lower one has comes into that as
+ * soon as it is changed.
+ */
+static int resolve_preset_layers(struct resolve *r, size_t index, const struct plan_layers *layers)
+{
+	int e;
+
+	if (!r->preset || layers->top != PLAN_LAYERS_HOST)
+		return 0;
+	e = resolve_add_preset(r, layers->upper, r->dests[index]);
+	for (size_t i = layers->n_lower; i > 0 && e == 0; i--)
+		e = resolve_add_preset(r, layers->lower[i - 1], r->dests[index]);
 	return e;
+}
+
+/*
+ * What may be missing below the home is hidden where it really lies, too: a link on the way may not
+ * be shown inside, when what it leads to is.
+ */
+static int resolve_mask_really(struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+	const char *dest = r->dests[index];
+	char real[PATH_MAX];
+	struct plan_step *step;
+
+	if (!(op->flags & SPEC_OP_TRY) || !r->host->home || !path_is_below(dest, r->host->home) ||
+	    access(dest, F_OK) < 0 || !realpath(dest, real) || str_equal(dest, real) ||
+	    path_is_root(real))
+		return 0;
+	step = resolve_add(r, PLAN_STEP_MASK, op->option);
+	if (!step)
+		return err_oom(r->err);
+	step->origin = op->origin;
+	step->flags = PLAN_STEP_TRY;
+	step->dest = arena_dup(r->arena, real);
+	return step->dest ? 0 : err_oom(r->err);
 }
 
 /* Where PID 1 cannot get at a socket, nor can a command that has no other id than it. */
@@ -445,9 +499,11 @@ static int resolve_layers(struct resolve *r, size_t index, struct plan_step *ste
 		.op = index,
 		.driver = r->spec->overlay_driver,
 	};
+	int e;
 
 	step->source = NULL;
-	return layers_choose(&wanted, r->plan, step, r->err);
+	e = layers_choose(&wanted, r->plan, step, r->err);
+	return e < 0 ? e : resolve_preset_layers(r, index, step->layers);
 }
 
 /* One more root of the session: the view's own, or that of a mount below it. */
@@ -503,8 +559,9 @@ static int resolve_cow_mount(struct resolve *r, size_t index, const struct sessi
 	step->attrs = cow->attrs;
 	if (mount->kind == SESSION_MOUNT_ROOT)
 		return resolve_cow_root(r, index, view, mount->path, step);
-	step->flags =
-		mount->kind == SESSION_MOUNT_PASSED ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH : 0;
+	step->flags = mount->kind == SESSION_MOUNT_PASSED
+			      ? PLAN_STEP_TRY | PLAN_STEP_IF_IN_REACH | PLAN_STEP_EMPTY
+			      : 0;
 	step->source = mount->kind == SESSION_MOUNT_FILE ? mount->path : NULL;
 	step->attrs |= mount->kind == SESSION_MOUNT_FILE ? MOUNT_ATTR_RDONLY : 0;
 	return 0;
@@ -528,6 +585,27 @@ static int resolve_cow(struct resolve *r, size_t index, struct plan_step *step)
 	return e;
 }
 
+/*
+ * Is it a view that is there already, as where a profile has it too? Not where it would be placed
+ * over something else by now, or be another kind of mount.
+ */
+static bool resolve_repeats_cow(const struct resolve *r, size_t index)
+{
+	const struct spec_op *op = &r->spec->ops[index];
+
+	for (size_t i = index; op->kind == SPEC_OP_COW && i-- > r->first_op;) {
+		const struct spec_op *before = &r->spec->ops[i];
+
+		if (before->kind == SPEC_OP_COW && r->dests[i] &&
+		    str_equal(r->dests[i], r->dests[index]))
+			return before->flags == op->flags && before->mount_opts == op->mount_opts;
+		if (r->dests[i] && resolve_op_makes(before) &&
+		    path_is_below(r->dests[i], r->dests[index]))
+			return false;
+	}
+	return false;
+}
+
 static int resolve_op(struct resolve *r, size_t index)
 {
 	const struct spec_op *op = &r->spec->ops[index];
@@ -537,6 +615,8 @@ static int resolve_op(struct resolve *r, size_t index)
 
 	if (op->kind == SPEC_OP_PROTECT)
 		return resolve_protect(r, index);
+	if (resolve_repeats_cow(r, index))
+		return 0;
 	if (op->kind == SPEC_OP_LOCK || op->kind == SPEC_OP_OVERLAY_SRC)
 		return 0; /* see resolve_locks(), resolve_layers() */
 	step = resolve_add(r, resolve_ops[op->kind].kind, op->option);
@@ -574,8 +654,11 @@ static int resolve_op(struct resolve *r, size_t index)
 		step->attrs &= ~resolve_hardening(step);
 	if (op->kind == SPEC_OP_PROC)
 		return resolve_proc_cover(r, op);
-	if (op->kind == SPEC_OP_COW)
-		return resolve_cow(r, index, step);
+	if (op->kind == SPEC_OP_COW) {
+		int e = resolve_cow(r, index, step);
+
+		return e < 0 ? e : resolve_preset(r, index);
+	}
 	if (layers_is_overlay(op))
 		return resolve_layers(r, index, step);
 	if (op->fd >= 0) {
@@ -590,9 +673,13 @@ static int resolve_op(struct resolve *r, size_t index)
 		if (e < 0)
 			return e;
 	}
+	if (op->kind == SPEC_OP_MASK)
+		return resolve_mask_really(r, index);
 	if (op->kind == SPEC_OP_BIND) {
-		int e = resolve_mask_sockets(r, index, step);
+		int e = wide_check(r->spec, index, r->host, r->plan, r->err);
 
+		if (e == 0)
+			e = resolve_mask_sockets(r, index, step);
 		if (e < 0)
 			return e;
 	}

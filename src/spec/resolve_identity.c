@@ -24,7 +24,11 @@
 
 /* ---- identity ---- */
 
-enum { RESOLVE_UID_MAP_MAX = 32768 }; /* 340 lines, user_namespaces(7) */
+enum {
+	RESOLVE_UID_MAP_MAX = 32768, /* 340 lines, user_namespaces(7) */
+	RESOLVE_SUBID_LEAST = 100000,
+	RESOLVE_SUBID_COUNT = 65536,
+};
 
 /* Why ranges cannot be mapped: an object and what is wrong with it, and what to do. */
 struct resolve_obstacle {
@@ -56,17 +60,44 @@ static bool resolve_is_alone(struct resolve *r)
 	       strchr(text, '\n') == text + len - 1;
 }
 
-static const char *resolve_no_range_remedy(struct resolve *r, const char *user)
+/* The first id that is in nobody's range, in neither file: that of another user is not given away.
+ */
+static uint32_t resolve_find_free_ids(struct resolve *r)
 {
+	static const char *const files[] = {"/etc/subuid", "/etc/subgid"};
+	uint32_t first = RESOLVE_SUBID_LEAST;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		const char *text = probe_text(r->host, files[i]);
+
+		if (text)
+			first = idmap_find_free(text, strlen(text), first);
+	}
+	return first;
+}
+
+static const char *resolve_no_range_remedy(struct resolve *r)
+{
+	uint32_t first, last;
+
 	if (resolve_is_alone(r))
 		return "the user namespace that you are in (as by \"unshare -r\") has no other ids "
 		       "to "
 		       "give;\nrun sbx outside it, or make it with more: unshare --map-root-user "
 		       "--map-auto";
-	return arena_printf(r->arena,
-			    "as root: usermod --add-subuids 100000-165535 --add-subgids "
-			    "100000-165535 %s",
-			    user);
+	/* A line with its number would do for sbx, and not for newuidmap. */
+	if (!r->host->user)
+		return arena_printf(r->arena,
+				    "newuidmap does nothing for a user without a name; as root: "
+				    "useradd --uid %u NAME,\nand see again: sbx doctor id-ranges",
+				    r->host->uid);
+	first = resolve_find_free_ids(r);
+	last = first + (RESOLVE_SUBID_COUNT - 1);
+	if (last < first || last == UINT32_MAX)
+		return "no 65536 ids are free behind the last range of the file; as root, make "
+		       "room there:\nsee subuid(5)";
+	return arena_printf(r->arena, "as root: usermod --add-subuids %u-%u --add-subgids %u-%u %s",
+			    first, last, first, last, r->host->user);
 }
 
 /* One of the two maps: the ranges of its file, through its helper. */
@@ -74,7 +105,8 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 			     uint32_t own_inside, uint32_t own_outside, struct plan_map *map,
 			     struct resolve_obstacle *obstacle)
 {
-	const char *user = r->host->user ? r->host->user : "your user";
+	const char *user =
+		r->host->user ? r->host->user : arena_printf(r->arena, "uid %u", r->host->uid);
 	struct probe_range *ranges = NULL;
 	size_t n_ranges = 0;
 	bool replaced = false;
@@ -90,7 +122,7 @@ static int resolve_one_range(struct resolve *r, const char *file, const char *he
 	if (n_ranges == 0)
 		*obstacle = (struct resolve_obstacle){
 			file, arena_printf(r->arena, "has no range for %s", user),
-			resolve_no_range_remedy(r, user)};
+			resolve_no_range_remedy(r)};
 	else if (!map->helper)
 		*obstacle = (struct resolve_obstacle){helper, "is not installed",
 						      probe_helper_remedy(r->host, helper)};

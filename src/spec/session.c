@@ -221,21 +221,29 @@ static int session_check_driver(const struct sbx_spec *spec, const struct plan_s
 
 /* ---- mounts below ---- */
 
-/* Nothing of it is a file that could be kept, or it is served by a process of its own. */
-static bool session_passes_over(const struct mountinfo_entry *entry)
+/* Nothing on such a filesystem is a file that could be kept: the kernel makes it up. */
+static bool session_is_made_up(const char *type)
 {
 	static const char *const types[] = {
-		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",    "mqueue",
-		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",   "bpf",
-		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs",  "hugetlbfs",
-		"rpc_pipefs", "nsfs",	  "fuse",	"fuseblk",     "selinuxfs", "nfsd",
+		"proc",	      "sysfs",	  "devtmpfs",	"devpts",      "autofs",   "mqueue",
+		"cgroup",     "cgroup2",  "securityfs", "debugfs",     "tracefs",  "bpf",
+		"pstore",     "configfs", "fusectl",	"binfmt_misc", "efivarfs", "hugetlbfs",
+		"rpc_pipefs", "nsfs",	  "selinuxfs",	"nfsd",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (str_equal(entry->type, types[i]))
+		if (str_equal(type, types[i]))
 			return true;
-	return str_starts_with(entry->type, "fuse.") || path_is_below(entry->point, "/proc") ||
-	       path_is_below(entry->point, "/sys") || path_is_below(entry->point, "/dev");
+	return false;
+}
+
+/* Or it is served by a process of its own. */
+static bool session_passes_over(const struct mountinfo_entry *entry)
+{
+	return session_is_made_up(entry->type) || str_equal(entry->type, "fuse") ||
+	       str_equal(entry->type, "fuseblk") || str_starts_with(entry->type, "fuse.") ||
+	       path_is_below(entry->point, "/proc") || path_is_below(entry->point, "/sys") ||
+	       path_is_below(entry->point, "/dev");
 }
 
 /* A directory that is root's alone, as systemd mounts credentials, cannot be a layer. */
@@ -322,6 +330,63 @@ static int session_find_mounts(const struct probe_host *host, struct arena *aren
 	return 0;
 }
 
+/* What a directory is on; NULL: that is not known. */
+static const char *session_find_type(const struct probe_host *host, struct arena *arena,
+				     const char *path)
+{
+	const char *table = probe_text(host, "/proc/self/mountinfo");
+	char *text = table ? arena_dup(arena, table) : NULL;
+	struct mountinfo_entry entry;
+	struct sys_mount what;
+
+	if (!text || sys_statx_mount(AT_FDCWD, path, &what) < 0)
+		return NULL;
+	while (mountinfo_next_entry(&text, &entry))
+		if (entry.id == what.mount_id)
+			return entry.type;
+	return NULL;
+}
+
+/*
+ * /proc, /sys and /dev, what lies below the first two, and whatever else the kernel makes up. What
+ * of /dev is a filesystem with files is one of its own.
+ */
+static int session_check_kind(const struct probe_host *host, struct arena *arena, const char *root,
+			      struct sbx_err *err)
+{
+	const char *type = session_find_type(host, arena, root);
+
+	if (!path_is_below(root, "/proc") && !path_is_below(root, "/sys") &&
+	    !str_equal(root, "/dev") && !(type && session_is_made_up(type)))
+		return 0;
+	(void)err_refuse(err, EINVAL, root,
+			 "has no files to keep changes of: what is there the kernel makes up");
+	return session_refuse_root("--cow",
+				   "the sandbox has a /proc and a /dev of its own; a directory of "
+				   "/dev that has files,\n/dev/shm, can be given by itself",
+				   err);
+}
+
+/*
+ * Can it be a layer? What is closed to the caller is not to those who make the layers, where its
+ * owner has an id inside (or is the caller).
+ */
+static int session_check_root(const struct sbx_plan *plan, const char *root, struct sbx_err *err)
+{
+	struct stat st;
+	int r = 0;
+
+	if (stat(root, &st) < 0)
+		r = err_system(err, errno, root, "cannot be looked at");
+	else if (!S_ISDIR(st.st_mode))
+		r = err_refuse(err, ENOTDIR, root, "is not a directory");
+	else if (access(root, R_OK | X_OK) < 0 && st.st_uid != geteuid() && !layers_maps(plan, &st))
+		r = err_system(err, EACCES, root, "cannot be read");
+	if (r < 0)
+		err_set_option(err, "--cow");
+	return r;
+}
+
 /**
  * Look at a directory that is to be shown, and at the mounts below it.
  * @source: as typed
@@ -346,7 +411,11 @@ int session_find_view(const struct probe_host *host, struct sbx_plan *plan, cons
 	view.root = arena_dup(&plan->arena, real);
 	if (!view.root)
 		return err_oom(err);
-	r = session_find_mounts(host, &plan->arena, &view, err);
+	r = session_check_root(plan, view.root, err);
+	if (r == 0)
+		r = session_check_kind(host, &plan->arena, view.root, err);
+	if (r == 0)
+		r = session_find_mounts(host, &plan->arena, &view, err);
 	if (r == 0)
 		*ret_view = view;
 	return r;
@@ -415,7 +484,8 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 	wanted->lower = root;
 	wanted->upper = arena_printf(&plan->arena, "%s/%zu/upper", session->dir, session->n_roots);
 	wanted->work = arena_printf(&plan->arena, "%s/%zu/work", session->dir, session->n_roots);
-	if (!wanted->upper || !wanted->work)
+	wanted->held = arena_printf(&plan->arena, "%s/%zu/held", session->dir, session->n_roots);
+	if (!wanted->upper || !wanted->work || !wanted->held)
 		return err_oom(err);
 	r = session_find_covers(plan, view, root, wanted, err);
 	if (r < 0)

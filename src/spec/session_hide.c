@@ -87,8 +87,13 @@ static bool hide_follow(const char *real, const char *rest, char next[PATH_MAX])
 	return !text.cut;
 }
 
-/* The real path of a place that need not exist; NULL: it has none, or no memory. */
-static const char *hide_real_place(struct arena *arena, const char *path)
+/**
+ * Where a path leads.
+ * @path: absolute; what it names need not exist
+ *
+ * Return: that without links, of the arena; NULL: nowhere, or no memory.
+ */
+const char *session_find_real(struct arena *arena, const char *path)
 {
 	char real[PATH_MAX], look[PATH_MAX], next[PATH_MAX];
 
@@ -129,7 +134,7 @@ static const struct mountinfo_entry *hide_find_mount(const struct hide *hide, co
 static bool hide_find_place(const struct hide *hide, const char *path, struct hide_place *ret)
 {
 	struct arena *arena = &hide->plan->arena;
-	struct hide_place place = {.path = hide_real_place(arena, path)};
+	struct hide_place place = {.path = session_find_real(arena, path)};
 	const struct mountinfo_entry *mount = place.path ? hide_find_mount(hide, place.path) : NULL;
 
 	if (mount && path_is_below(place.path, mount->point)) {
@@ -392,7 +397,7 @@ static int hide_layers(struct hide *hide, const struct plan_step *step, struct s
 	bool is_view = layers->covers != NULL;
 	int r = 0;
 
-	for (size_t i = 0; i < layers->n_lower && r == 0; i++)
+	for (size_t i = is_view ? layers->n_lower - 1 : 0; i < layers->n_lower && r == 0; i++)
 		r = hide_source(hide, step, layers->lower[i], false, err);
 	if (r == 0 && layers->upper && !is_view)
 		r = hide_source(hide, step, layers->upper, false, err);

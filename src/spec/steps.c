@@ -185,8 +185,9 @@ static void step_describe_layers(const struct plan_step *step, struct str_buf *o
 	const struct plan_layers *layers = step->layers;
 
 	str_buf_puts(out, "layer ");
-	for (size_t i = 0; i < layers->n_lower; i++) {
-		str_buf_puts(out, i ? ", " : "");
+	/* What is held needs no telling: each name is protected by a step of its own. */
+	for (size_t i = layers->n_held ? 1 : 0; i < layers->n_lower; i++) {
+		str_buf_puts(out, i && !layers->n_held ? ", " : "");
 		describe_path(out, layers->lower[i]);
 	}
 	str_buf_puts(out, " at ");
@@ -494,7 +495,8 @@ void step_describe_cause(const struct plan_step *step, struct str_buf *out)
 		str_buf_printf(out, " %d", step->fd);
 	if (step->kind == PLAN_STEP_CHMOD)
 		str_buf_printf(out, " %04o", (unsigned)step->mode);
-	if (step->layers && step->layers->upper)
+	/* Those of a session nobody has typed. */
+	if (step->layers && step->layers->upper && !step->layers->is_session)
 		str_buf_printf(out, " %s %s", step->layers->upper, step->layers->work);
 	if (step->source && step->kind != PLAN_STEP_DEV)
 		str_buf_printf(out, " %s", step->source);

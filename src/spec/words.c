@@ -90,6 +90,7 @@ static const struct words_row words_of_steps[] = {
 	{PLAN_STEP_LOOPBACK, NULL, 0, "loopback: Failed RTM_NEWLINK"},
 	{PLAN_STEP_CHDIR, "cannot change", 0, "Can't chdir to %P"},
 	{PLAN_STEP_FILTER_DATA, "cannot read", 0, "Can't read seccomp data"},
+	{PLAN_STEP_FILTER_DATA, "the filter is longer", 0, WORDS_NO_FILTER},
 	{PLAN_STEP_FILTER_DATA, NULL, 0, "Invalid seccomp data, must be multiple of 8"},
 	{PLAN_STEP_RAW_FILTER, NULL, EINVAL, WORDS_NO_FILTER},
 	{PLAN_STEP_RAW_FILTER, NULL, 0, "prctl(PR_SET_SECCOMP)"},

@@ -263,6 +263,23 @@ Test(network, what_is_denied_is_not_reached)
 		      "hello\nConnection refused\nConnection refused\nConnection refused\n");
 }
 
+/* Which family a packet is of is the kernel's choice, not that of who wrote the rule. */
+Test(network, what_is_denied_by_its_mapped_address_is_not_reached)
+{
+	in_world("for rule in ::ffff:203.0.113.1 [::ffff:203.0.113.0/120]:80/tcp ::ffff:0:0/96; do "
+		 "for net in user user,ipv6; do "
+		 "$S --net=$net --deny-net $rule -- bash -c '" WORLD_INSIDE_QUOTED
+		 "get 203.0.113.1 80; get ::ffff:203.0.113.1 80'; done; done; "
+		 "$S --net=user --allow-net ::ffff:203.0.113.1 --deny-net any -- "
+		 "bash -c '" WORLD_INSIDE_QUOTED
+		 "get 203.0.113.1 80; get ::ffff:203.0.113.1 80; get 203.0.113.7 80'");
+
+#define REFUSED "Connection refused\nConnection refused\n"
+	expect_out(r, REFUSED REFUSED REFUSED REFUSED REFUSED REFUSED
+		   "hello\nhello\nConnection refused\n");
+#undef REFUSED
+}
+
 /* First what is named is opened; then what is near it, or more than one name, is not. */
 Test(network, a_rule_that_allows_opens_what_it_names)
 {

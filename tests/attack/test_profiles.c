@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "attack.h"
 
@@ -126,4 +127,132 @@ Test(profiles, that_the_sandbox_can_write_is_refused)
 		cr_expect(strstr(r.err, "could change this profile"), "%s", r.err);
 		cr_expect_eq(ro.status, 0, "%s", ro.err);
 	}
+}
+
+/* A home in the tree, to be in with a profile of sbx's own. */
+struct home {
+	int tree; /* owned */
+	char *path, *home;
+	const char *env[4];
+	struct run_options options;
+};
+
+static void home_finish(struct home *h)
+{
+	close(h->tree);
+	free(h->path);
+	free(h->home);
+	free((char *)h->env[1]);
+	free((char *)h->env[2]);
+}
+
+#define _autohome_ __attribute__((cleanup(home_finish)))
+
+/*
+ * @home, @cwd: below the tree, which is taken
+ * @config: XDG_CONFIG_HOME, likewise; NULL: is not set
+ */
+static void home_make(struct home *h, int tree, const char *home, const char *cwd,
+		      const char *config)
+{
+	memset(h, 0, sizeof(*h));
+	h->tree = tree;
+	h->path = tree_path(tree, "");
+	h->home = tree_path(tree, cwd);
+	h->env[0] = "PATH=/usr/bin:/bin";
+	cr_assert(asprintf((char **)&h->env[1], "HOME=%s/%s", h->path, home) > 0);
+	if (config)
+		cr_assert(asprintf((char **)&h->env[2], "XDG_CONFIG_HOME=%s/%s", h->path, config) >
+			  0);
+	h->options = (struct run_options){.cwd = h->home, .env = h->env};
+}
+
+#define in_home(h, ...) run_sbx_with(&(h)->options, __VA_ARGS__)
+#define OPEN "--ro-bind", "/", "/", "--rw", "."
+
+/* With a bind alone, and with the profile "agent", from a directory of the tree. */
+static void plant_profile(const char *cwd, const char *config, const char *entry)
+{
+	static const char plant[] = "exec 2>/dev/null; d=${XDG_CONFIG_HOME:-$HOME/.config}/sbx; "
+				    "mkdir -p $d/profiles && echo 'setenv WHO evil' "
+				    ">$d/profiles/agent && echo planted; "
+				    "mv ${d%/*} $HOME/moved && echo moved; echo end";
+	_autohome_ struct home p, q;
+
+	home_make(&p, tmp_tree(entry), "home", cwd, config);
+	home_make(&q, tmp_tree(entry), "home", cwd, config);
+	{
+		_autorun_ struct run_result open = in_home(&q, OPEN, "--keep-env", SH(plant));
+		_autorun_ struct run_result r =
+			in_home(&p, "--profile", "agent", "--keep-env", SH(plant));
+
+		expect_out(open, "planted\nmoved\nend\n");
+		expect_out(r, "end\n");
+	}
+	cr_expect_not(tree_exists(p.tree, "home/moved"));
+	cr_expect_not(tree_exists(p.tree, "home/.config/sbx"));
+	cr_expect_not(tree_exists(p.tree, "home/cfg"));
+}
+
+Test(profiles, the_next_ones_cannot_be_planted)
+{
+	plant_profile("home", NULL, "home/.config/");
+	plant_profile("home", NULL, "home/");
+	plant_profile("", NULL, "home/");
+	plant_profile("home", "home/cfg", "home/");
+}
+
+/* What git runs is the host's affair, whoever builds. */
+Test(profiles, a_build_plants_no_hooks)
+{
+	static const char script[] =
+		"exec 2>/dev/null; echo x >.git/hooks/pre-commit && echo hook; "
+		"echo x >>.git/config && echo config; mkdir .vscode && echo editor; "
+		"echo x >made && echo made";
+	static const char *const names[] = {"build", "shell"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_autohome_ struct home p, q;
+
+		home_make(&p, tmp_tree("home/", "work/.git/hooks/", "work/.git/HEAD=x\n"), "home",
+			  "work", NULL);
+		home_make(&q, tmp_tree("home/", "work/.git/hooks/"), "home", "work", NULL);
+		_autorun_ struct run_result open = in_home(&q, OPEN, SH(script));
+		_autorun_ struct run_result r = in_home(&p, "--profile", names[i], SH(script));
+
+		expect_out(open, "hook\nconfig\neditor\nmade\n");
+		expect_out(r, "made\n");
+		cr_expect_not(tree_exists(p.tree, "work/.git/hooks/pre-commit"));
+	}
+}
+
+/* "." is wherever the caller stands. */
+Test(profiles, none_gives_the_whole_host)
+{
+	static const char *const names[] = {"build", "shell", "agent"};
+	const struct run_options in_root = {.cwd = "/"};
+	_autorun_ struct run_result open = run_sbx_with(&in_root, "--rw", ".", "--", "true");
+
+	cr_assert_eq(open.status, 0, "%s", open.err);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_autorun_ struct run_result r =
+			run_sbx_with(&in_root, "--profile", names[i], "--", "true");
+
+		expect_refused(r, "is the whole host");
+	}
+}
+
+/* The link in the way of the home is not shown inside; what it leads to is. */
+Test(profiles, what_a_hidden_link_leads_to_is_hidden)
+{
+	_autohome_ struct home p;
+
+	home_make(&p, tmp_tree("real/u/.ssh/id=key\n", "real/u/text=text\n", "home -> real"),
+		  "home/u", "real/u", NULL);
+	_autorun_ struct run_result open = in_home(&p, OPEN, SH("cat .ssh/id"));
+	_autorun_ struct run_result r =
+		in_home(&p, "--profile", "agent", SH("cat text; cat .ssh/id 2>/dev/null"));
+
+	expect_out(open, "key\n");
+	expect_out(r, "text\n");
 }

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "attack.h"
 
@@ -409,6 +410,178 @@ Test(protect, the_preset_holds_what_runs_later)
 	}
 	cr_expect_not(tree_exists(p.tree, "p/.bashrc"));
 	cr_expect_not(tree_exists(p.tree, "p/.config"));
+}
+
+/*
+ * The same in a copy-on-write view: what is there stays, what is missing is not made, and what
+ * holds its place is no change.
+ * @beside: the session lies in another directory than the view, which is the home
+ */
+static void expect_view_is_held(const char *driver, bool beside)
+{
+	static const char script[] =
+		"exec 2>/dev/null; cd $HOME; put() { case $1 in */*) mkdir -p ${1%/*};; esac; "
+		"echo x >> $1 && echo $1; }; for f in .bashrc .ssh/authorized_keys my/own .vimrc "
+		".config/autostart/x.desktop .config/systemd/user/x.service "
+		".git/hooks/pre-commit .git/hooks/post-commit .git/config .git/commondir "
+		"; do put $f; done; mv .git g && echo git; rm -r .git/hooks && echo gone; "
+		"mv .config c && echo config; echo x >src/file; cat .git/commondir";
+	_autoproject_ struct project p;
+
+	project_make(&p);
+	{
+		_autofree_ char *state = NULL, *mine = tree_path(p.tree, "p/my");
+		const char *env[] = {p.env[0], p.env[1], p.env[2], NULL, NULL};
+		const struct run_options options = {.env = env};
+
+		cr_assert(asprintf(&state, "XDG_STATE_HOME=%s", p.runtime) > 0);
+		env[3] = beside ? state : NULL;
+		for (int again = 0; again < 2; again++) {
+			_autorun_ struct run_result run = in_usr_with(
+				&options, "--cow", p.path, "--session", "s", "--overlay-driver",
+				driver, "--protect=dev", "--protect", mine, SH(script));
+			_autorun_ struct run_result names =
+				run_sbx_with(&options, "diff", "--name-only", "s");
+			_autofree_ char *file = tree_path(p.tree, "p/src/file\n");
+
+			expect_out(run, ".");
+			expect_out(names, file);
+		}
+		_autorun_ struct run_result apply = run_sbx_with(&options, "apply", "s");
+
+		expect_out(apply, "applied: 0 added, 1 changed, 0 deleted\n");
+		cr_expect_not(tree_exists(p.tree, "p/.bashrc"));
+		cr_expect_not(tree_exists(p.tree, "p/.config"));
+		cr_expect_not(tree_exists(p.tree, "p/my"));
+		cr_expect_not(tree_exists(p.tree, "p/.git/commondir"));
+	}
+}
+
+Test(protect, the_preset_holds_views_too)
+{
+	expect_view_is_held("kernel", true);
+	expect_view_is_held("kernel", false);
+	if (access("/dev/fuse", R_OK | W_OK) == 0) {
+		expect_view_is_held("fuse", true);
+		expect_view_is_held("fuse", false);
+	}
+}
+
+/* An overlay whose upper layer is the host's: what is changed is changed there, at once. */
+static void expect_overlay_is_held(const char *driver, bool lower)
+{
+	static const char script[] =
+		"exec 2>/dev/null; cd /p; put() { case $1 in */*) mkdir -p ${1%/*};; esac; "
+		"echo x >> $1 && echo $1; }; for f in .bashrc .ssh/authorized_keys "
+		".config/git/config "
+		".git/hooks/pre-commit .git/hooks/post-commit .git/config .git/commondir "
+		".vscode/tasks.json; do put $f; done; mv .git g && echo git; rm -r .git/hooks && "
+		"echo "
+		"gone; mv .config c && echo config; echo x > src/file; echo end";
+	_autoproject_ struct project p;
+	_autofree_ char *work = NULL, *other = NULL;
+
+	project_make(&p);
+	work = tree_path(p.tree, "work");
+	other = tree_path(p.tree, "other");
+	cr_assert(mkdirat(p.tree, "work", 0700) == 0 && mkdirat(p.tree, "other", 0700) == 0);
+	{
+		_autorun_ struct run_result r =
+			in_usr_with(&p.options, "--overlay-driver", driver, "--overlay-src",
+				    lower ? p.path : other, "--overlay", lower ? other : p.path,
+				    work, "/p", "--protect=dev", SH(script));
+		_autorun_ struct run_result left = run_program(
+			"sh", "-c", "cd \"$1\"; find . ! -type d; find . -type d -empty", "sh",
+			other);
+		_autofree_ char *kept = tree_read(p.tree, "p/.git/config");
+
+		expect_out(r, "end\n");
+		cr_expect_str_eq(kept, "kept\n");
+		cr_expect_str_eq(left.out, lower ? "./src/file\n./.git\n" : ".\n");
+	}
+	cr_expect_not(tree_exists(p.tree, "p/.bashrc"));
+	cr_expect_not(tree_exists(p.tree, "p/.config"));
+	cr_expect_not(tree_exists(p.tree, "p/.vscode"));
+	cr_expect_not(tree_exists(p.tree, "p/.git/hooks/post-commit"));
+	cr_expect_not(tree_exists(p.tree, "p/.git/commondir"));
+}
+
+Test(protect, the_preset_holds_overlays_too)
+{
+	for (int lower = 0; lower < 2; lower++) {
+		expect_overlay_is_held("kernel", lower);
+		if (access("/dev/fuse", R_OK | W_OK) == 0)
+			expect_overlay_is_held("fuse", lower);
+	}
+}
+
+/* Where an overlay is the root of the sandbox, the names in it are the host's: they are pinned too.
+ */
+Test(protect, an_overlay_that_is_the_root_is_no_way_round)
+{
+	static const char script[] =
+		"exec 2>/dev/null; mv /.git /g && mkdir -p /.git/hooks && echo renamed; "
+		"echo end";
+
+	for (int open = 0; open < 2; open++) {
+		_autoproject_ struct project p;
+		_autofree_ char *work = NULL, *other = NULL;
+
+		project_make(&p);
+		work = tree_path(p.tree, "work");
+		other = tree_path(p.tree, "other");
+		cr_assert(mkdirat(p.tree, "work", 0700) == 0 &&
+			  mkdirat(p.tree, "other", 0700) == 0);
+		_autorun_ struct run_result r = run_sbx_with(
+			&p.options, "--overlay-src", other, "--overlay", p.path, work, "/",
+			"--overlay-driver", "kernel", "--ro-bind", "/usr", "/usr", "--symlink",
+			"usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64",
+			"/lib64", "--protect", open ? "/src/file" : "/.git/hooks", SH(script));
+
+		expect_out(r, open ? "renamed\nend\n" : "end\n");
+	}
+}
+
+/* A variable has moved what is run later: to where it says, and to where it may be looked for too.
+ */
+Test(protect, the_preset_follows_variables)
+{
+	static const char script[] =
+		"exec 2>/dev/null; cd /p; put() { mkdir -p ${1%/*}; echo x >> $1 && echo $1; }; "
+		"for f in cfg/git/config cfg/fish/config.fish cfg/autostart/x.desktop "
+		"cfg/environment.d/x.conf cfg/sbx/profiles/agent data/systemd/user/x.service "
+		"zsh/.zshrc .config/fish/config.fish .local/bin/ls bin/ls; do put $f; done; "
+		"mv cfg c && echo moved; echo end";
+	static const char *const variables[][2] = {
+		{"XDG_CONFIG_HOME", "cfg"}, {"XDG_DATA_HOME", "data"}, {"ZDOTDIR", "zsh"}};
+	_autoproject_ struct project p, q;
+
+	project_make(&p);
+	project_make(&q);
+	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+		_autofree_ char *value = NULL;
+
+		cr_assert(asprintf(&value, "%s/%s", p.path, variables[i][1]) > 0);
+		cr_assert_eq(setenv(variables[i][0], value, 1), 0);
+	}
+	{
+		const struct run_options moved = {.env = NULL};
+		_autorun_ struct run_result open = in_project(&q, SH(script));
+
+		cr_assert_eq(setenv("XDG_RUNTIME_DIR", p.runtime, 1), 0);
+		cr_assert_eq(setenv("HOME", p.path, 1), 0);
+		_autorun_ struct run_result r =
+			in_usr_with(&moved, "--bind", p.path, "/p", "--protect=dev", SH(script));
+
+		expect_out(open,
+			   "cfg/git/config\ncfg/fish/config.fish\ncfg/autostart/x.desktop\n"
+			   "cfg/environment.d/x.conf\ncfg/sbx/profiles/agent\n"
+			   "data/systemd/user/x.service\nzsh/.zshrc\n.config/fish/config.fish\n"
+			   ".local/bin/ls\nbin/ls\nmoved\nend\n");
+		expect_out(r, "end\n");
+	}
+	cr_expect_not(tree_exists(p.tree, "p/cfg"));
+	cr_expect_not(tree_exists(p.tree, "p/bin"));
 }
 
 /* A submodule: its checkout must not be led to another repository, which has hooks. */

@@ -69,6 +69,14 @@ Test(dirs, a_check_says_what_making_would_and_makes_nothing)
 	cr_expect_eq(dirs_check_own("/proc/sbx"), -EACCES);
 	if (geteuid() != 0)
 		cr_expect_eq(dirs_check_own(shut), -EACCES);
+	/* What is there and the caller's own may not take anything all the same. */
+	cr_assert_eq(fchmodat(tree, "run", 0500, 0), 0);
+	if (geteuid() != 0)
+		cr_expect_eq(dirs_check_own(run), -EACCES);
+	cr_assert_eq(fchmodat(tree, "run", 0700, 0), 0);
+	_autorun_ struct run_result left = run_program("find", run, "-mindepth", "1");
+
+	cr_expect_str_eq(left.out, "");
 }
 
 Test(dirs, what_was_made_is_told_and_only_that_is_unmade)

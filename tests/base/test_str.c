@@ -150,7 +150,9 @@ Test(str, sizes_know_powers_of_1024)
 		{"2M", 2097152},
 		{"3G", UINT64_C(3) << 30},
 		{"1t", UINT64_C(1) << 40},
-		{"0x1000", 4096},
+		{"0512", 512},
+		{"010K", 10240},
+		{"09", 9},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -166,8 +168,8 @@ Test(str, sizes_know_powers_of_1024)
 Test(str, sizes_that_are_none_or_too_large_are_told_apart)
 {
 	static const char *const bad[] = {
-		"",    "K",   "1KK",  "1KB",
-		"-1K", "1 K", "1.5G", "000000000000000000000000000000000001"};
+		"",    "K",    "1KK",  "1KB",	"-1K",
+		"1 K", "1.5G", "0x10", "0x10K", "000000000000000000000000000000000001"};
 	uint64_t bytes = 7;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

@@ -325,6 +325,18 @@ Test(parse, modifiers_go_to_the_next_operation_only)
 	cr_expect_eq(run.spec.ops[3].perms, 0700);
 }
 
+/* Without a unit it is bubblewrap's. */
+Test(parse, a_size_is_read_as_bubblewrap_reads_it)
+{
+	_autorunline_ struct cli_run run;
+
+	parse_ok(&run, "--size", "0x1000", "--tmpfs", "/a", "--size", "010", "--tmpfs", "/b",
+		 "--size", "010K", "--tmpfs", "/c", "sh");
+	cr_expect_eq(run.spec.ops[0].size_bytes, 0x1000);
+	cr_expect_eq(run.spec.ops[1].size_bytes, 010);
+	cr_expect_eq(run.spec.ops[2].size_bytes, 10 * 1024);
+}
+
 Test(parse, modifiers_that_fit_nothing_are_refused)
 {
 	static const struct wrong cases[] = {

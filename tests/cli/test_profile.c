@@ -122,6 +122,16 @@ static int parse_file(int tree, const char *name, struct sbx_err *err)
 	return r;
 }
 
+Test(profile, lines_of_windows_have_a_remedy)
+{
+	_autoclose_ int tree = tmp_tree("file=tmpfs /x\r\n");
+	struct sbx_err err = {.usage = false};
+
+	cr_assert_lt(parse_file(tree, "file", &err), 0);
+	cr_expect(strstr(err.what, "0x0d"), "%s", err.what);
+	cr_expect(strstr(err.hint, "sed -i 's/\\r$//' /"), "%s", err.hint);
+}
+
 Test(profile, arguments_and_modifiers_end_with_line_and_file)
 {
 	_autoclose_ int tree = tmp_tree("cut=bind /a\n/b\n", "left=tmpfs /x\nperms 0700\n",

@@ -50,6 +50,63 @@ Test(bwrap, tells_a_version_and_its_usage)
 	cr_expect(strstr(none.err, "usage: "), "%s", none.err);
 }
 
+/* A caller that is started again inside, as bubblewrap's own tests do: it stays what it was. */
+Test(bwrap, starts_itself_inside_by_the_kernels_link)
+{
+	static const char *const env[] = {"PATH=/usr/bin:/bin", "A=kept", NULL};
+	const struct run_options options = {.env = env};
+	_autorun_ struct run_result outside =
+		run_program("sh", "-c", "echo kept; grep Seccomp: /proc/self/status");
+	_autorun_ struct run_result version = run_bwrap_with(
+		&options, "--dev-bind", "/", "/", "--proc", "/proc", "/proc/self/exe", "--version");
+	_autorun_ struct run_result nested = run_bwrap_with(
+		&options, "--dev-bind", "/", "/", "--", "/proc/self/exe", "--dev-bind", "/", "/",
+		"--", SH("echo $A; grep Seccomp: /proc/self/status"));
+	_autorun_ struct run_result missing =
+		run_bwrap_with(&options, "--dev-bind", "/", "/", "/proc/self/exe", "--dev-bind",
+			       "/", "/", "/none");
+	_autorun_ struct run_result named = run_bwrap_with(
+		&options, "--dev-bind", "/", "/", "--argv0", "sbx", "/proc/self/exe", "--version");
+
+	expect_out(version, "bubblewrap 0.11.1\n");
+	expect_out(nested, outside.out);
+	cr_expect_eq(missing.status, 1);
+	cr_expect(strstr(missing.err, "bwrap: execvp /none") == missing.err, "%s", missing.err);
+	cr_expect(strstr(named.out, "sbx ") == named.out, "%s", named.out);
+}
+
+/* What fuse-overlayfs does not hold is told as all else is. */
+Test(bwrap, warns_by_its_name_and_with_the_level)
+{
+	int tree = tmp_tree("lower/", "up/");
+	_autofree_ char *lower = tree_path(tree, "lower"), *up = tree_path(tree, "up");
+
+	skip_unless(access("/dev/fuse", R_OK | W_OK) == 0, "no /dev/fuse");
+	/* The kernel refuses to work in the upper layer itself. */
+	_autorun_ struct run_result r =
+		run_bwrap("--level-prefix", "--ro-bind", "/", "/", "--overlay-src", lower,
+			  "--overlay", up, up, "/tmp", "/bin/true");
+
+	close(tree);
+	cr_expect(strstr(r.err, "<4>bwrap: /tmp: fuse-overlayfs keeps") == r.err, "%s", r.err);
+}
+
+/* Longer than the kernel takes: it is the kernel that would refuse it. */
+Test(bwrap, a_filter_that_is_too_long_is_not_called_uneven)
+{
+	_autorun_ struct run_result r = run_argv(
+		NULL,
+		(const char *const[]){
+			"bash", "-c",
+			"exec \"$1\" --bind / / --seccomp 7 true 7< <(head -c 40000 /dev/zero)",
+			"bash", bwrap_program(), NULL});
+
+	cr_expect_eq(r.status, 1);
+	cr_expect(strstr(r.err, "bwrap: Unable to set up system call filtering as requested: "
+				"prctl(PR_SET_SECCOMP) reported EINVAL") == r.err,
+		  "%s", r.err);
+}
+
 Test(bwrap, has_no_verbs_and_none_of_sbxs_options)
 {
 	/* Of a PATH with a directory that cannot be searched it would be "Permission denied". */
@@ -262,4 +319,26 @@ Test(bwrap, a_missing_file_is_made_below_a_writable_bind)
 
 	expect_success(r);
 	cr_expect(tree_exists(tree, "work/.hidden"));
+}
+
+/* A command that is the program itself is bubblewrap to its callers, too. */
+Test(bwrap, is_itself_when_its_command_leads_back_to_it)
+{
+	static const char *const env[] = {"PATH=/usr/bin:/bin", "KEPT=kept", NULL};
+	const struct run_options options = {.env = env};
+	_autorun_ struct run_result version =
+		run_bwrap_with(&options, "--dev-bind", "/", "/", "/proc/self/exe", "--version");
+	_autorun_ struct run_result nested = run_bwrap_with(
+		&options, "--dev-bind", "/", "/", "--", "/proc/self/exe", "--dev-bind", "/", "/",
+		SH("echo $KEPT; grep Seccomp: /proc/$$/status"));
+	_autorun_ struct run_result fails =
+		run_bwrap("--dev-bind", "/", "/", "/proc//self/exe", "--no-such");
+	_autorun_ struct run_result named =
+		run_bwrap("--dev-bind", "/", "/", "--argv0", "sbx", "/proc/self/exe", "version");
+
+	expect_out(version, "bubblewrap 0.11.1\n");
+	expect_out(nested, "kept\nSeccomp:\t0\n");
+	cr_expect_eq(fails.status, 1);
+	cr_expect(strstr(fails.err, "bwrap: "), "%s", fails.err);
+	cr_expect(strstr(named.out, "sbx "), "%s%s", named.out, named.err);
 }

@@ -219,12 +219,35 @@ Test(cow, who_has_kept_a_session_goes_on_with_it)
 
 	expect_out(alone, "");
 	cr_expect(strstr(alone.err, ": fuse-overlayfs keeps what is written"), "%s", alone.err);
+	cr_expect(strstr(alone.err, "it has begun the session by itself; another session does "),
+		  "%s", alone.err);
 	site.sbx_driver = "auto";
 	_autorun_ struct run_result automatic = cow_run(&site, "ls");
 
 	expect_out(automatic, "d\n");
 	cr_expect(strstr(automatic.err, ": fuse-overlayfs keeps what is written"), "%s",
 		  automatic.err);
+	cow_finish(&site);
+}
+
+/* A profile may have the same; what lies over the first by then is not covered in silence. */
+Test(cow, a_view_that_is_there_is_not_made_again)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "b/");
+	_autofree_ char *b = tree_path(site.tree, "b");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run = in_usr_with(
+		&options, "--cow", site.path, "--dir", "/x", "--cow", site.path, "--session", "s",
+		"--", "/bin/sh", "-c", "echo 1 >\"$1/n\"", "sh", site.path);
+	_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+	_autorun_ struct run_result over = in_usr_with(&options, "--cow", site.path, "--tmpfs", b,
+						       "--cow", site.path, "--", "/bin/true");
+
+	expect_success(run);
+	cr_expect(strstr(names.out, "/n\n"), "%s", names.out);
+	expect_failure(over, 125, "has a view too");
 	cow_finish(&site);
 }
 
@@ -369,6 +392,7 @@ Test(cow, what_cannot_be_a_view_is_refused)
 
 	cow_start(&site, "kernel", "a=a\n", "open/");
 	cr_assert_eq(fchmodat(site.tree, "open", 0777, 0), 0);
+	_autofree_ char *below = tree_path(site.tree, "open");
 	_autofree_ char *open = tree_path(site.tree, "open/s"), *file = tree_path(site.tree, "a");
 	const struct run_options options = {.env = site.place.env};
 	_autorun_ struct run_result plain = in_usr_with(&options, "--cow", file, "--", "/bin/true");
@@ -378,7 +402,7 @@ Test(cow, what_cannot_be_a_view_is_refused)
 		in_usr_with(&options, "--cow", site.place.home + strlen("HOME="), "--session", open,
 			    "--", "/bin/true");
 	_autorun_ struct run_result twice =
-		in_usr_with(&options, "--cow", site.path, "--cow", site.path, "--", "/bin/true");
+		in_usr_with(&options, "--cow", site.path, "--cow", below, "--", "/bin/true");
 	_autorun_ struct run_result lone =
 		in_usr_with(&options, "--session", "s", "--", "/bin/true");
 
@@ -388,6 +412,18 @@ Test(cow, what_cannot_be_a_view_is_refused)
 	expect_failure(twice, 125, "has a view too");
 	expect_failure(lone, 125, "there is no --cow");
 	cr_expect(!tree_exists(site.tree, "s") && !tree_exists(site.tree, "open/s"));
+	_autorun_ struct run_result theirs =
+		in_usr_with(&options, "--cow", "/root", "--", "/bin/true");
+	const char *const made_up[] = {"/proc", "/sys", "/dev", "/dev/pts", "/proc/sys"};
+
+	if (access("/root", R_OK | X_OK) < 0)
+		expect_failure(theirs, 125, "--cow: /root: cannot be read: Permission denied");
+	for (size_t i = 0; i < ARRAY_SIZE(made_up); i++) {
+		_autorun_ struct run_result run =
+			in_usr_with(&options, "--cow", made_up[i], "--", "/bin/true");
+
+		expect_failure(run, 125, "has no files to keep changes of");
+	}
 	_autorun_ struct run_result list = cow_verb(&site, "sessions", "--json");
 
 	expect_out(list, "[]\n");

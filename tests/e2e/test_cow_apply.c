@@ -65,6 +65,34 @@ Test(cow_apply, all_that_a_file_has_is_kept)
 }
 
 /* Also attributes and time of the directory that is shown. */
+/* What fuse-overlayfs shows has no holes; in a file that had none they are not made. */
+Test(cow_apply, holes_of_the_hosts_files_are_kept)
+{
+	static const char make[] =
+		"cd \"$1\"; truncate -s 20M same sparse; printf x | dd of=sparse bs=1 seek=10M "
+		"conv=notrunc status=none; head -c 1M /dev/zero >dense; "
+		"for f in sparse dense; do { cat $f; echo end; } >$f.want; done";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		on_host(&site, make);
+		_autorun_ struct run_result run =
+			cow_run(&site, "echo end >>sparse; echo end >>dense; chmod 600 same");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_out(apply, "applied: 0 added, 3 changed, 0 deleted\n");
+		on_host(&site, "cd \"$1\"; cmp sparse sparse.want; cmp dense dense.want");
+		cr_expect_lt(look(&site, "sparse").st_blocks, 100, "%s", driver);
+		cr_expect_lt(look(&site, "same").st_blocks, 100, "%s", driver);
+		cr_expect_gt(look(&site, "dense").st_blocks, 2000, "%s", driver);
+		cow_finish(&site);
+	}
+}
+
 Test(cow_apply, the_directory_itself_is_changed)
 {
 	EACH_DRIVER(driver)
@@ -683,6 +711,40 @@ Test(cow_apply, of_its_own_temporary_names_nothing_is_said)
 		cr_expect_str_eq(apply.err, "", "%s", driver);
 		cr_expect(tree_exists(site.tree, "d/new/n") && tree_exists(site.tree, "d/n") &&
 			  !tree_exists(site.tree, "d/y"));
+		cow_finish(&site);
+	}
+}
+
+/* What was applied is the host's, and is not brought back by going on. */
+Test(cow_apply, what_was_applied_is_not_applied_again)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "f=v1\n", "k=keep\n");
+		_autorun_ struct run_result first =
+			cow_run(&site, "echo layer >f; rm k; mkdir d; echo 1 >d/x; chmod 700 .");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result host =
+			run_program("/bin/sh", "-ec",
+				    "cd \"$1\"; echo host >f; echo again >k; rm -r d; chmod 750 .",
+				    "sh", site.path);
+		_autorun_ struct run_result second =
+			cow_run(&site, "cat f; echo *; stat -c %a .; echo g >g");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result after =
+			run_program("/bin/sh", "-ec", "cd \"$1\"; cat f k g; echo *; stat -c %a .",
+				    "sh", site.path);
+
+		expect_success(first);
+		expect_success(apply);
+		expect_success(host);
+		expect_out(second, "host\nf k\n750\n");
+		cr_expect(strstr(diff.out, "/g\n") && !strstr(diff.out, "/f\n"), "%s", diff.out);
+		expect_out(rest, "applied: 1 added, 0 changed, 0 deleted\n");
+		expect_out(after, "host\nagain\ng\nf g k\n750\n");
 		cow_finish(&site);
 	}
 }

@@ -186,7 +186,8 @@ Test(cow_layers, what_is_mounted_and_deleted_is_passed_over)
 	_autorun_ struct run_result run =
 		below_binds(&site, "echo 2 >new; mv new a; rm -r d/in; "
 				   "/sbx --ro-bind /usr /usr --cow . --session s -- /bin/sh -c "
-				   "'cat a b c; ls other; echo 3 >c' 2>err; "
+				   "'cat a b c; ls other; echo 3 >c; test -f b || echo no file; "
+				   "(echo 4 >b) && echo lost' 2>err; "
 				   "sed -n 's,/[^ ]*/,,g;s/a mount below.*, is/is/p' err; "
 				   "/sbx diff --name-only s | sed 's,.*/,,'");
 
@@ -479,5 +480,135 @@ Test(cow_layers, a_session_in_memory_is_for_who_can_keep_it)
 		cr_expect(strstr(either.err, "has no user attributes"), "%s", either.err);
 	}
 	cr_expect_eq(rmdir(memory), 0, "%m");
+	cow_finish(&site);
+}
+
+/* The view, seen from the root directory: its own may be closed. */
+static struct run_result from_above(const struct cow_site *site, const char *root,
+				    const char *script)
+{
+	return run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			    "/usr", root, "--cow", site->path, "--session", "s", "--chdir", "/",
+			    "--overlay-driver", site->sbx_driver, "--setenv", "P", site->path, "--",
+			    "/bin/sh", "-ec", script);
+}
+
+/* The command may shut everybody out of the directory itself. */
+Test(cow_layers, a_closed_root_is_read)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run =
+			from_above(&site, "--verbose", "touch $P/z; chmod 0 $P");
+		_autorun_ struct run_result again =
+			from_above(&site, "--verbose", "chmod 300 $P; echo new >$P/y; chmod 0 $P");
+		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "1 added, 1 changed, 0 deleted: see"), "%s", run.err);
+		expect_success(again);
+		cr_expect(strstr(names.out, "/y\n") && strstr(names.out, "/z\n"), "%s: %s %s",
+			  driver, names.out, names.err);
+		expect_success(apply);
+		cr_assert_eq(fstat(site.tree, &st), 0);
+		cr_expect_eq(st.st_mode & 07777, 0);
+		cr_assert_eq(chmod(site.path, 0700), 0);
+		cr_expect(tree_exists(site.tree, "z") && tree_exists(site.tree, "y"));
+		cow_finish(&site);
+	}
+}
+
+/* Or give it to another id of the sandbox's. */
+Test(cow_layers, a_root_of_another_id_is_read)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run = from_above(
+			&site, "--root", "touch $P/z; chown 1 $P/z $P; chmod 700 $P/z $P");
+		_autorun_ struct run_result again =
+			from_above(&site, "--root", "touch $P/y; cat $P/a");
+		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+
+		expect_success(run);
+		cr_expect(strstr(run.err, "1 added, 1 changed, 0 deleted: see"), "%s", run.err);
+		expect_out(again, "a\n");
+		cr_expect(strstr(names.out, "/y\n") && strstr(names.out, "/z\n"), "%s: %s %s",
+			  driver, names.out, names.err);
+		cow_finish(&site);
+	}
+}
+
+/* What its owner can only go through can be a view, and what he cannot read at all too. */
+Test(cow_layers, a_closed_directory_of_the_callers_is_shown)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=a\n");
+	cr_assert_eq(chmod(site.path, 0311), 0);
+	_autorun_ struct run_result run = from_above(&site, "--verbose", "cat $P/a; touch $P/z");
+	_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
+
+	expect_out(run, "a\n");
+	cr_expect(strstr(run.err, "1 added, 0 changed, 0 deleted: see"), "%s", run.err);
+	cr_expect(strstr(names.out, "/z\n"), "%s", names.err);
+	cow_finish(&site);
+}
+
+/* Which of the drivers it was; where that is one that loses something, why, and what helps. */
+Test(cow_layers, what_it_has_become_is_told)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "auto", "a=a\n", "work/", "over/");
+	_autofree_ char *over = tree_path(site.tree, "over");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result kernel = run_sbx_with(&options, "-v", "--ro-bind", "/usr",
+							  "/usr", "--cow", over, "--", "/bin/true");
+	_autorun_ struct run_result fuse =
+		run_sbx_with(&options, "-v", "--ro-bind", "/usr", "/usr", "--overlay-driver=fuse",
+			     "--cow", over, "--", "/bin/true");
+	/* The kernel takes no overlay as the upper layer of another. */
+	_autorun_ struct run_result alone =
+		run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--allow-userns", "--dev-bind",
+			     "/dev/fuse", "/dev/fuse", "--ro-bind", sbx_program(), "/sbx", "--bind",
+			     site.path, site.path, "--overlay-src", over, "--tmp-overlay", over,
+			     "--chdir", site.path, "--", "/bin/sh", "-c",
+			     "mkdir over/up; L='--ro-bind /usr /usr'; "
+			     "/sbx -v $L --cow work --session over/s -- /bin/true 2>&1; "
+			     "/sbx $L --overlay-src work --overlay over/up work /m -- /bin/true "
+			     "2>&1 | grep -c keeps; "
+			     "/sbx $L --overlay-driver=kernel --cow work --session over/t -- "
+			     "/bin/true 2>&1");
+	_autofree_ char *error = NULL;
+
+	cr_assert(asprintf(&error, "sbx: --cow %s/work: the kernel cannot", site.path) > 0);
+
+	if (tmpfs_has_attributes()) {
+		cr_expect(strstr(kernel.err, "over is put together by the kernel\n"), "%s",
+			  kernel.err);
+		cr_expect(strstr(fuse.err,
+				 "over is put together by the kernel over fuse-overlayfs\n"),
+			  "%s", fuse.err);
+		cr_expect(strstr(alone.out, "work is put together by fuse-overlayfs"), "%s",
+			  alone.out);
+		/* Of the session's directories nobody has typed any. */
+		cr_expect(strstr(alone.out, error), "%s", alone.out);
+		cr_expect(strstr(alone.out, "does not take the filesystem of what is written; "
+					    "--session DIR on another filesystem does without"),
+			  "%s", alone.out);
+	}
+	cr_expect(strstr(alone.out, "\n0\n"), "of what fails nothing is lost: %s", alone.out);
 	cow_finish(&site);
 }

@@ -67,6 +67,7 @@ Test(cow_sessions, a_damaged_one_is_listed_and_can_be_removed)
 	static const char *const damage[] = {
 		"printf nonsense >meta",
 		": >meta",
+		"mkdir -p 0/held/.vscode; : >meta",
 		"rm meta; ln -s /etc/passwd meta",
 		"rm meta; ln -s nowhere meta",
 	};

@@ -400,15 +400,56 @@ Test(doctor, no_new_privs_keeps_the_helpers_from_working)
 
 /* ---- helpers and devices ---- */
 
+/* With an empty /dev, and process 1 still that of the host. */
+#define without_devices(...)                                                                       \
+	run_program("unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /dev && exec \"$@\"",      \
+		    "sh", sbx_program(), __VA_ARGS__)
+
 Test(doctor, devices_that_are_missing_are_told_with_their_modules)
 {
-	_autorun_ struct run_result fuse = like_the_host(DOCTOR("fuse"));
-	_autorun_ struct run_result tun = like_the_host(DOCTOR("tun"));
+	_autorun_ struct run_result fuse = without_devices("doctor", "fuse");
+	_autorun_ struct run_result tun = without_devices("doctor", "tun");
 
 	expect_finding(fuse, 1, "fails   fuse ");
 	cr_expect(strstr(fuse.out, "as root: modprobe fuse"), "%s", fuse.out);
 	expect_finding(tun, 1, "fails   tun ");
 	cr_expect(strstr(tun.out, "as root: modprobe tun"), "%s", tun.out);
+}
+
+/* No module helps there; the option that does, does. */
+Test(doctor, in_a_sandbox_devices_are_told_with_the_option_that_gives_them)
+{
+	static const char *const devices[][2] = {{"fuse", "/dev/fuse"}, {"tun", "/dev/net/tun"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		_autorun_ struct run_result doctor = like_the_host(DOCTOR(devices[i][0]));
+		_autorun_ struct run_result mended = like_the_host(
+			"--dev-bind-try", devices[i][1], devices[i][1], DOCTOR(devices[i][0]));
+		char expected[128];
+
+		(void)snprintf(expected, sizeof(expected),
+			       "mend  in a sandbox of sbx: start that with --dev-bind %s %s\n",
+			       devices[i][1], devices[i][1]);
+		expect_finding(doctor, 1, "fails ");
+		cr_expect(strstr(doctor.out, expected), "%s", doctor.out);
+		cr_expect_null(strstr(doctor.out, "modprobe"), "%s", doctor.out);
+		if (access(devices[i][1], R_OK | W_OK) == 0)
+			expect_finding(mended, 0, "works ");
+	}
+}
+
+/* What each program is given is missing, not the program. */
+Test(doctor, a_missing_dev_null_is_told_as_that)
+{
+	_autorun_ struct run_result result =
+		without_devices("doctor", "fuse-overlayfs", "slirp4netns", "nft", "launch");
+
+	cr_expect_eq(result.status, 1, "%d: %s", result.status, result.err);
+	cr_expect_eq(count_of(result.out, "/dev/null: cannot open: No such file"), 4, "%s",
+		     result.out);
+	cr_expect_eq(count_of(result.out, "mend  as root: mknod -m 666 /dev/null c 1 3"), 4, "%s",
+		     result.out);
+	cr_expect_null(strstr(result.out, "modprobe"), "%s", result.out);
 }
 
 /* As containers hide them: what is there can be opened, and is something else. */
@@ -425,8 +466,8 @@ Test(doctor, devices_that_something_is_mounted_over_fail)
 			       devices[i][1]);
 		cr_expect(strstr(doctor.out, expected), "%s", doctor.out);
 		expect_finding(doctor, 1, "fails ");
-		(void)snprintf(expected, sizeof(expected), "start that with --device %s",
-			       devices[i][1]);
+		(void)snprintf(expected, sizeof(expected), "start that with --dev-bind %s %s",
+			       devices[i][1], devices[i][1]);
 		cr_expect(strstr(doctor.out, expected), "%s", doctor.out);
 	}
 }
@@ -476,37 +517,95 @@ Test(doctor, helpers_that_are_missing_are_told_with_their_packages)
 	}
 }
 
-/* The program is run: one that tells an older version, or breaks, is found out. */
-Test(doctor, helpers_are_asked_for_their_version)
+/* A slirp4netns that is this script, and the real one beside it. */
+static struct run_result with_slirp4netns(const char *script)
 {
-	static const char old[] = "#!/bin/sh\necho slirp4netns version 0.4.7\n";
-	static const char broken[] = "#!/bin/sh\necho cannot be >&2\nexit 3\n";
-	_autoclose_ int tree = tmp_tree("old/x=", "broken/x=");
+	_autoclose_ int tree = tmp_tree("bin/real=");
+	_autoclose_ int fd = openat(tree, "bin/slirp4netns", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	_autofree_ char *path = tree_path(tree, "bin");
+
+	cr_assert_eq(write(fd, script, strlen(script)), (ssize_t)strlen(script));
+	close(take_fd(&fd));
+	/* Where the real one is, it comes first. */
+	return like_the_host("--ro-bind", path, "/usr/local/bin", "--ro-bind-try",
+			     "/usr/bin/slirp4netns", "/usr/local/bin/real", "--mask-try",
+			     "/usr/bin/slirp4netns", "--mask-try", "/usr/sbin/slirp4netns",
+			     "--dev-bind-try", "/dev/net/tun", "/dev/net/tun",
+			     DOCTOR("slirp4netns"));
+}
+
+/* The program is run: one that tells an older version, or breaks, is found out. */
+Test(doctor, slirp4netns_is_used_as_a_launch_does)
+{
+	static const char version[] = "mend  install version 1.2.0 or a later one",
+			  program[] = "anew, or name one that works: --helper slirp4netns=PATH";
 	static const struct {
-		const char *dir, *text, *status, *words;
+		const char *script, *status, *words, *mend;
 	} rows[] = {
-		{"old/slirp4netns", old, "limited slirp4netns ", "is version 0.4.7; the oldest"},
-		{"broken/slirp4netns", broken, "fails   slirp4netns ",
-		 "failed with exit status 3: cannot be"},
+		{"case $1 in --version) echo slirp4netns version 0.4.7;; *) exec "
+		 "/usr/local/bin/real \"$@\";; esac\n",
+		 "limited slirp4netns ", "is version 0.4.7; the oldest", version},
+		{"case $1 in --version) echo who asks;; *) exec /usr/local/bin/real \"$@\";; "
+		 "esac\n",
+		 "limited slirp4netns ", "/usr/local/bin/slirp4netns does not tell its version",
+		 version},
+		{"echo cannot be >&2\nexit 3\n", "fails   slirp4netns ",
+		 "/usr/local/bin/slirp4netns: failed with exit status 3: cannot be", program},
+		{"[ $1 != --version ] || exec echo slirp4netns version 1.2.0\nexit 3\n",
+		 "fails   slirp4netns ", "/usr/local/bin/slirp4netns: has ended with exit status 3",
+		 program},
 	};
 
+	skip_unless(access("/dev/net/tun", R_OK | W_OK) == 0 &&
+			    access("/usr/bin/slirp4netns", X_OK) == 0,
+		    "slirp4netns and /dev/net/tun are needed");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_autoclose_ int fd =
-			openat(tree, rows[i].dir, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-		_autofree_ char *path = tree_path(tree, rows[i].dir);
+		_autofree_ char *script = NULL;
 		_autorun_ struct run_result result = {0};
 
-		cr_assert_eq(write(fd, rows[i].text, strlen(rows[i].text)),
-			     (ssize_t)strlen(rows[i].text));
-		close(take_fd(&fd));
-		path[strlen(path) - strlen("/slirp4netns")] = '\0';
-		/* Where the real one is, it comes first. */
-		result = like_the_host("--ro-bind", path, "/usr/local/bin", "--mask-try",
-				       "/usr/bin/slirp4netns", "--mask-try",
-				       "/usr/sbin/slirp4netns", DOCTOR("slirp4netns"));
+		cr_assert_gt(asprintf(&script, "#!/bin/sh\n%s", rows[i].script), 0);
+		result = with_slirp4netns(script);
 		cr_expect(begins_with(result.out, rows[i].status), "%s%s", result.out, result.err);
 		cr_expect(strstr(result.out, rows[i].words), "%s", result.out);
+		cr_expect(strstr(result.out, rows[i].mend), "%s", result.out);
 	}
+}
+
+/* One that stays without a word is told with its name, and ended. */
+Test(doctor, a_program_that_does_not_answer_is_named)
+{
+	_autorun_ struct run_result result = {0};
+
+	skip_unless(access("/dev/net/tun", R_OK | W_OK) == 0 &&
+			    access("/usr/bin/slirp4netns", X_OK) == 0,
+		    "slirp4netns and /dev/net/tun are needed");
+	result = with_slirp4netns("#!/bin/sh\n"
+				  "[ $1 != --version ] || exec echo slirp4netns version 1.2.0\n"
+				  "exec sleep 1000\n");
+	expect_finding(result, 1, "fails   slirp4netns ");
+	cr_expect(strstr(result.out,
+			 "/usr/local/bin/slirp4netns: has no network ready after 20 seconds"),
+		  "%s", result.out);
+	cr_expect(strstr(result.out, "name one that works: --helper slirp4netns=PATH"), "%s",
+		  result.out);
+}
+
+Test(doctor, fuse_overlayfs_is_asked_for_its_version)
+{
+	_autoclose_ int tree =
+		tmp_tree("fuse-overlayfs=#!/bin/sh\necho fusermount3 version: 3.14.0\n"
+			 "echo fuse-overlayfs: version 0.3\n");
+	_autofree_ char *path = tree_path(tree, "fuse-overlayfs");
+
+	cr_assert_eq(fchmodat(tree, "fuse-overlayfs", 0755, 0), 0);
+	skip_unless(access("/usr/bin/fuse-overlayfs", X_OK) == 0, "fuse-overlayfs is needed");
+	_autorun_ struct run_result result = like_the_host(
+		"--ro-bind", path, "/usr/bin/fuse-overlayfs", DOCTOR("fuse-overlayfs"));
+
+	expect_finding(result, 0, "limited fuse-overlayfs ");
+	cr_expect(strstr(result.out, "is version 0.3.0; the oldest"), "%s", result.out);
+	cr_expect(strstr(result.out, "mend  install version 1.10.0 or a later one"), "%s",
+		  result.out);
 }
 
 Test(doctor, an_nft_that_does_nothing_is_found_out)
@@ -629,4 +728,75 @@ Test(doctor, without_a_place_for_records_names_are_refused)
 
 	expect_same(doctor, launch, "cannot record the sandbox",
 		    "give sbx a directory of yours with XDG_RUNTIME_DIR");
+}
+
+/* What is there and cannot be written to keeps no record, whatever it looks like. */
+Test(doctor, a_read_only_place_for_records_is_named)
+{
+	_autoclose_ int tree = tmp_tree("run/sbx/boxes/", "home/");
+	_autofree_ char *run = tree_path(tree, "run"), *home = tree_path(tree, "home");
+	_autofree_ char *run_env = NULL, *home_env = NULL;
+	struct run_options options = {0};
+
+	cr_assert_eq(fchmodat(tree, "run", 0700, 0), 0);
+	cr_assert_eq(fchmodat(tree, "run/sbx", 0700, 0), 0);
+	cr_assert_eq(fchmodat(tree, "run/sbx/boxes", 0700, 0), 0);
+	cr_assert_gt(asprintf(&run_env, "XDG_RUNTIME_DIR=%s", run), 0);
+	cr_assert_gt(asprintf(&home_env, "HOME=%s", home), 0);
+	options.env = (const char *const[]){home_env, run_env, "PATH=/usr/bin:/bin", NULL};
+#define READ_ONLY "--ro-bind", "/", "/", "--allow-userns", "--keep-env", "--", sbx_program()
+	_autorun_ struct run_result doctor = run_sbx_with(&options, READ_ONLY, "doctor", "records");
+	_autorun_ struct run_result named = run_sbx_with(&options, READ_ONLY, "--ro-bind", "/usr",
+							 "/usr", "--name", "x", "--", "true");
+	_autorun_ struct run_result detached = run_sbx_with(
+		&options, READ_ONLY, "--ro-bind", "/usr", "/usr", "--detach", "--", "true");
+#undef READ_ONLY
+
+	expect_same(doctor, named, "cannot record the sandbox: Read-only file system",
+		    "it is on a filesystem that is read-only here");
+	expect_failure(named, 125, "sbx: --name: ");
+	expect_failure(detached, 125, "sbx: --detach: ");
+	cr_expect_eq(count_of(detached.err, "cannot record the sandbox"), 1, "%s", detached.err);
+}
+
+/* ---- limits ---- */
+
+/* What they do where they can be set, test_cgroup_limits.c shows. */
+Test(doctor, limits_are_told_as_a_launch_does)
+{
+	_autorun_ struct run_result doctor = run_sbx("doctor", "cgroup", "systemd");
+	_autorun_ struct run_result launch = in_usr("--pids", "100", "--", "true");
+
+	if (doctor.status == 0)
+		return;
+	cr_expect_eq(count_of(doctor.out, "fails  "), 2, "%s", doctor.out);
+	cr_expect_eq(count_of(doctor.out, "mend  "), 2, "%s", doctor.out);
+	expect_failure(launch, 125, "sbx: --pids: there is no cgroup to set it on: ");
+	expect_failure(launch, 125, "     hint:  ");
+}
+
+#define without_systemd(...)                                                                       \
+	run_program("unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /run && exec \"$@\"",      \
+		    "sh", sbx_program(), __VA_ARGS__)
+
+/* What only systemd reads helps nobody who has none. */
+Test(doctor, without_systemd_its_boot_option_is_no_remedy)
+{
+	_autorun_ struct run_result doctor = without_systemd("doctor", "cgroup", "systemd");
+	_autorun_ struct run_result launch =
+		without_systemd("--ro-bind", "/usr", "/usr", "--pids", "100", "--", "true");
+	_autorun_ struct run_result tried = without_systemd("--ro-bind", "/usr", "/usr", "--pids",
+							    "100", "--limits=try", "--", "true");
+	const struct run_result *all[] = {&doctor, &launch, &tried};
+
+	if (doctor.status == 0)
+		return; /* somebody has delegated a cgroup */
+	expect_same(doctor, launch, "this system does not run systemd", "");
+	cr_expect_eq(count_of(doctor.out, "mend  "), 2, "%s", doctor.out);
+	expect_success(tried);
+	cr_expect(strstr(tried.err, "     hint:  "), "%s", tried.err);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		cr_expect_null(strstr(all[i]->out, "systemd.unified"), "%s", all[i]->out);
+		cr_expect_null(strstr(all[i]->err, "systemd.unified"), "%s", all[i]->err);
+	}
 }

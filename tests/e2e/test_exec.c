@@ -160,11 +160,20 @@ Test(exec, exit_codes_are_those_of_a_launch)
 
 		cr_expect_eq(r.status, cases[i].status, "%s: %d", cases[i].script, r.status);
 	}
+	_autorun_ struct run_result dashes = sbx_in(&p, "exec", "web", "--", SH("exit 43"));
+	_autorun_ struct run_result twice =
+		sbx_in(&p, "exec", "--", "web", "--", "printf", "%s\n", "--");
+	_autorun_ struct run_result none = sbx_in(&p, "exec", "web", "--");
+	_autorun_ struct run_result only_one = sbx_in(&p, "exec", "web", "--", "--", "true");
 	_autorun_ struct run_result missing = sbx_in(&p, "exec", "web", "no-such-program");
 	_autorun_ struct run_result not_executable = sbx_in(&p, "exec", "web", "/etc/passwd");
 	_autorun_ struct run_result nobody = sbx_in(&p, "exec", "none", "true");
 	_autorun_ struct run_result option = sbx_in(&p, "exec", "--none", "web", "true");
 
+	cr_expect_eq(dashes.status, 43, "%d: %s", dashes.status, dashes.err);
+	cr_expect_str_eq(twice.out, "--\n", "%s", twice.err);
+	expect_failure(none, 125, "sbx exec needs more arguments");
+	expect_failure(only_one, 127, "no such command on PATH");
 	expect_failure(missing, 127, "no such command on PATH");
 	expect_failure(not_executable, 126, "cannot execute");
 	expect_failure(nobody, 125, "no running sandbox");

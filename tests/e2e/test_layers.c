@@ -152,6 +152,27 @@ Test(layers, what_is_written_is_there_for_the_next_one)
 	}
 }
 
+/* Of three directories in one option, which it is. */
+Test(layers, an_error_tells_which_directory_it_is)
+{
+	static const char *const cases[][2] = {
+		{"--overlay-src low --overlay none work /m", "cannot open RWSRC"},
+		{"--overlay-src low --overlay up none /m", "cannot open WORKDIR"},
+		{"--overlay-src low --overlay up low/file /m", "WORKDIR is not a directory"},
+		{"--overlay-src none --overlay up work /m", "none: cannot open the layer"},
+	};
+	_autoclose_ int tree = tmp_tree("low/file=low", "up/", "work/");
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char script[256];
+
+		(void)snprintf(script, sizeof(script), "$S %s -- true", cases[i][0]);
+		_autorun_ struct run_result r = in_tree(tree, "kernel", script);
+
+		expect_failure(r, 125, cases[i][1]);
+	}
+}
+
 Test(layers, what_fuse_has_written_is_not_for_the_kernel)
 {
 	skip_without_fuse();

@@ -171,16 +171,15 @@ Test(limits, are_those_of_an_added_command_too)
 
 /* ---- of all processes together: what can be seen where they cannot be set ---- */
 
-static bool has_memory_controller(void)
+static bool can_be_set(void)
 {
-	_autorun_ struct run_result r =
-		run_program("/bin/sh", "-c", "cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null");
+	_autorun_ struct run_result doctor = run_sbx("doctor", "cgroup", "systemd");
 
-	return strstr(r.out, "memory") != NULL;
+	return doctor.status == 0;
 }
 
 /* What they do where they can be, test_cgroup_limits.c shows. */
-Test(limits, without_controllers_are_an_error_or_a_warning)
+Test(limits, without_a_cgroup_they_are_an_error_or_a_warning)
 {
 	_autorun_ struct run_result r = in_usr("--memory", "64M", "--", "true");
 	_autorun_ struct run_result tried =
@@ -188,18 +187,64 @@ Test(limits, without_controllers_are_an_error_or_a_warning)
 	const char *ran = strstr(tried.err, "ran\n");
 
 	expect_success(tried);
-	if (has_memory_controller())
+	if (can_be_set())
 		return;
 	expect_failure(r, 125, "sbx: --memory: ");
 	expect_failure(r, 125, "there is no cgroup to set it on: in the caller's own, ");
-	expect_failure(r, 125, "cgroup v2");
 	expect_failure(r, 125, "; from systemd, ");
-	expect_failure(r, 125, "systemd.unified_cgroup_hierarchy=1");
+	expect_failure(r, 125, "     hint:  ");
 	expect_failure(r, 125, "--limits=try does without");
-	/* Before, and again after. */
+	/* Before, once and with what to do, and again after. */
 	cr_assert_not_null(ran, "%s", tried.err);
-	cr_expect_lt(strstr(tried.err, "sbx: no limits are set: "), ran);
-	cr_expect(strstr(ran, "sbx: no limits are set: "), "%s", tried.err);
+	cr_expect_eq(strncmp(tried.err, "sbx: no limits are set: --memory: there is no cgroup", 52),
+		     0, "%s", tried.err);
+	cr_expect_lt(strstr(tried.err, "\n     hint:  "), ran, "%s", tried.err);
+	cr_expect_null(strstr(ran, "     hint:  "), "%s", tried.err);
+	cr_expect_null(strstr(tried.err, "--limits=try"), "%s", tried.err);
+	cr_expect_eq(strncmp(ran, "ran\nsbx: no limits are set: --memory: ", 38), 0, "%s",
+		     tried.err);
+}
+
+/* Where the ids of the caller are tried at last, that there are no limits has been said. */
+Test(limits, that_there_are_none_is_told_once_at_the_start)
+{
+	_autoclose_ int tree = tmp_tree("helper=#!/bin/sh\nexit 1\n");
+	_autofree_ char *path = tree_path(tree, "helper"), *uids = NULL, *gids = NULL;
+	const char *first, *ran, *second;
+
+	cr_assert_eq(fchmodat(tree, "helper", 0755, 0), 0);
+	cr_assert_gt(asprintf(&uids, "newuidmap=%s", path), 0);
+	cr_assert_gt(asprintf(&gids, "newgidmap=%s", path), 0);
+	_autorun_ struct run_result r = in_usr("--helper", uids, "--helper", gids, "--memory",
+					       "64M", "--limits=try", "--", SH("echo ran >&2"));
+
+	expect_success(r);
+	if (can_be_set())
+		return;
+	first = strstr(r.err, "sbx: no limits are set: ");
+	ran = strstr(r.err, "ran\n");
+	cr_assert(first && ran && first < ran, "%s", r.err);
+	second = strstr(first + 1, "sbx: no limits are set: ");
+	cr_expect_gt(second, ran, "%s", r.err);
+}
+
+/* A program that asked for them reads it where it reads the rest. */
+Test(limits, the_status_says_that_there_are_none)
+{
+	_autorun_ struct run_result tried =
+		in_usr("--memory", "64M", "--limits=try", "--json-status-fd", "1", "--", "true");
+	const char *start = strstr(tried.out, "\"child-pid\"");
+	const char *said = strstr(tried.out, "\n{\"no-limits\":{");
+
+	expect_success(tried);
+	cr_expect_eq(said != NULL, strstr(tried.err, "sbx: no limits are set") != NULL, "%s%s",
+		     tried.out, tried.err);
+	if (!said)
+		return;
+	cr_expect_lt(start, said, "%s", tried.out);
+	cr_expect(strstr(said, "\"message\":\""), "%s", tried.out);
+	cr_expect(strstr(said, "there is no cgroup"), "%s", tried.out);
+	cr_expect(strstr(said, "\"exit-code\": 0"), "%s", tried.out);
 }
 
 Test(limits, stats_tell_what_is_known_without_limits)

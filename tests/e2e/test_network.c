@@ -283,6 +283,21 @@ Test(network, a_device_that_is_closed_is_named_with_a_remedy)
 	cr_expect(strstr(r.err, "modprobe tun"), "%s", r.err);
 }
 
+/* What is missing there is not the helper. */
+Test(network, without_dev_null_that_is_what_is_missing)
+{
+	in_world("inner=\"${S%% *} --map=single --no-base --ro-bind /usr /usr\"; "
+		 "${S%% *} --map=single --ro-bind / / --tmpfs /dev --dev-bind /dev/net /dev/net "
+		 "--allow-userns --cap-add NET_ADMIN -- $inner --net=user -- /usr/bin/true; echo "
+		 "$?");
+
+	expect_out(r, "125\n");
+	cr_expect(strstr(r.err, "sbx: --net=user: /dev/null: cannot open, which takes starting "
+				"/usr/bin/slirp4netns: No such file or directory\n"),
+		  "%s", r.err);
+	cr_expect(strstr(r.err, "hint:  as root: mknod -m 666 /dev/null c 1 3;"), "%s", r.err);
+}
+
 /* It has said that it is ready, and ends at its time: when the command says so. */
 Test(network, a_helper_that_dies_later_ends_the_sandbox)
 {
@@ -317,7 +332,11 @@ Test(network, words_that_are_wrong_are_refused)
 		{"--net=user,mtu=5", "from 576 to 65520"},
 		{"--net=user,cidr=10.0.2.1/24", "address in a network"},
 		{"--net=user,dns=127.0.0.1", "no resolver outside"},
-		{"--net=user,dns=2001:db8::1", "takes the word ipv6"},
+		{"--net=user,dns=2001:db8::1", "\"dns=2001:db8::1\": an address of IPv6 takes"},
+		{"--net=user,outbound=2001:db8::1",
+		 "\"outbound=2001:db8::1\": an address of IPv6 takes"},
+		{"--net=user,outbound=127.0.0.1", "\"127.0.0.1\": nothing outside answers"},
+		{"--net=user,ipv6,outbound=::1", "\"::1\": nothing outside answers"},
 		{"--net=user,lan,unfiltered", "opens that and all else"},
 		{"--net=none,lan", "words behind it are for user"},
 		{"--net=user,dns=10.0.2.3", "slirp4netns's own network"},
@@ -424,6 +443,22 @@ Test(network, new_addresses_that_cannot_be_refused_end_the_sandbox)
 	cr_expect(strstr(r.err, "--net=user: the network was closed: the host has more than 1024 "
 				"addresses"),
 		  "%s", r.err);
+}
+
+Test(network, addresses_that_cannot_be_refused_are_told_with_a_remedy)
+{
+	world_skip();
+	_autoclose_ int tree = tmp_tree(NULL);
+	_autorun_ struct run_result r = world_run_as(
+		"", tree,
+		MANY "$S --net=user -- echo ran; echo $?; $S --net=user,unfiltered -- echo ran; "
+		     "$S --net=user,unfiltered --deny-net lan -- echo ran; echo $?");
+
+	expect_out(r, "125\nran\n125\n");
+	cr_expect(strstr(r.err, "--net=user: the host has more than 1024 addresses to refuse\n"
+				"     hint:  remove some of \"ip address\""),
+		  "%s", r.err);
+	cr_expect(strstr(r.err, "unfiltered without --allow-net and --deny-net\n"), "%s", r.err);
 }
 
 Test(network, or_close_its_network)

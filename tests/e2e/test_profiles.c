@@ -110,6 +110,51 @@ Test(profiles, shell_has_programs_and_the_current_directory)
 	expect_out(r, "text\nsandbox\nnone\n");
 }
 
+/* Where "." is the home, or has it in it, that is said; the agent's hides keys. */
+Test(profiles, a_directory_that_has_the_home_is_warned_about)
+{
+	PLACE("home/work/");
+	_autofree_ char *home = tree_path(tree, "home"), *work = tree_path(tree, "home/work");
+	const struct {
+		const char *profile, *cwd, *words; /* NULL: none */
+	} cases[] = {
+		{"build", home, "is the home directory"},
+		{"shell", home, "is the home directory"},
+		{"agent", home, NULL},
+		{"build", work, NULL},
+		{"shell", place.path, "has the home directory in it"},
+		{"agent", place.path, "has the home directory in it"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		place.options.cwd = cases[i].cwd;
+		_autorun_ struct run_result r =
+			in_place("--profile", cases[i].profile, "--", "true");
+		const char *words = cases[i].words;
+
+		cr_expect_eq(r.status, 0, "%s", r.err);
+		cr_expect(words ? strstr(r.err, words) != NULL : r.err[0] == '\0', "%s in %s: %s",
+			  cases[i].profile, cases[i].cwd, r.err);
+	}
+	place.options.cwd = home;
+	_autorun_ struct run_result typed = in_place("--ro", "/usr", "--rw", ".", "--", "true");
+
+	cr_expect_str_eq(typed.err, "");
+}
+
+/* Nix finds its programs by links in the state directory. */
+Test(profiles, agent_finds_what_nix_has_installed)
+{
+	PLACE("home/.nix-profile -> .local/state/nix/profile",
+	      "home/.local/state/nix/profile/bin/tool=tool\n",
+	      "home/.local/state/nvim/shada=typed\n");
+	_autorun_ struct run_result r =
+		in_place("--profile=agent", SH("cat home/.nix-profile/bin/tool; cat "
+					       "home/.local/state/nvim/shada 2>/dev/null || true"));
+
+	expect_out(r, "tool\n");
+}
+
 Test(profiles, own_ones_include_others_and_explain_names_the_line)
 {
 	PLACE("home/.config/sbx/profiles/mine=# what it is\ninclude shell\n\nro-bind ~/data /data\n"

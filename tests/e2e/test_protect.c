@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "e2e.h"
 
@@ -13,7 +14,7 @@
 struct place {
 	int tree; /* owned */
 	char *path, *runtime, *home;
-	const char *env[4];
+	const char *env[5];
 	struct run_options options;
 };
 
@@ -26,7 +27,7 @@ static void place_make(struct place *p)
 	p->env[0] = "PATH=/usr/bin:/bin";
 	p->env[1] = p->home;
 	p->env[2] = p->runtime;
-	p->env[3] = NULL;
+	p->env[3] = p->env[4] = NULL;
 	p->options = (struct run_options){.env = p->env, .open_input = true};
 }
 
@@ -460,6 +461,24 @@ Test(protect, places_that_are_read_only_or_the_sandboxs_own)
 	cr_expect_not(tree_exists(p.tree, "p/new"));
 }
 
+Test(protect, a_way_that_leads_nowhere_has_a_remedy)
+{
+	_autoplace_ struct place p;
+
+	place_make(&p);
+	cr_assert_eq(symlinkat("loop", p.tree, "p/loop"), 0);
+	{
+		_autorun_ struct run_result file =
+			in_place(&p, "--protect", "/p/old/n", "--", "true");
+		_autorun_ struct run_result loop =
+			in_place(&p, "--protect", "/p/loop", "--", "true");
+
+		expect_failure(file, 125, "Not a directory");
+		expect_failure(file, 125, "protect the file");
+		expect_failure(loop, 125, "lead in a circle");
+	}
+}
+
 Test(protect, a_later_operation_may_not_cover_it)
 {
 	_autoplace_ struct place p;
@@ -589,4 +608,169 @@ Test(protect, an_overlay_that_cannot_be_is_refused)
 		(void)clean;
 	}
 	cr_expect_not(tree_exists(p.tree, "p/name"));
+}
+
+/* The directory to work in may not lie in what the overlay is over, as a home has both. */
+Test(protect, an_overlay_that_has_to_work_in_itself_is_refused)
+{
+	_autoplace_ struct place p;
+	_autofree_ char *home = NULL, *name = NULL;
+
+	place_make(&p);
+	skip_unless(can_overlay(&p), "no overlay can be mounted over a directory of the tests");
+	cr_assert(asprintf(&home, "HOME=%s", p.path) > 0);
+	cr_assert(asprintf(&name, "%s/name", p.path) > 0);
+	{
+		const char *const env[] = {p.env[0], home, NULL};
+		const struct run_options options = {.env = env};
+		_autorun_ struct run_result r =
+			in_usr_with(&options, "--rw", p.path, "--chdir", p.path,
+				    "--protect-by=overlay", "--protect", name, "--", "true");
+
+		expect_failure(r, 125, "needs a place to work in outside of that");
+		cr_expect(strstr(r.err, "set XDG_STATE_HOME to"), "%s", r.err);
+	}
+	cr_expect_not(tree_exists(p.tree, "p/name"));
+	cr_expect_not(tree_exists(p.tree, "p/.local/state/sbx/overlays"));
+}
+
+/* ---- layers ---- */
+
+static const char *const drivers[] = {"kernel", "fuse"};
+
+static bool has_driver(const char *driver)
+{
+	return *driver == 'k' || access("/dev/fuse", R_OK | W_OK) == 0;
+}
+
+#define in_view(p, driver, ...)                                                                    \
+	in_usr_with(&(p)->options, "--cow", (p)->path, "--session", "s", "--chdir", (p)->path,     \
+		    "--overlay-driver", (driver), __VA_ARGS__)
+
+/* What a session is said to have changed, without the path of its directory. */
+static void expect_changes(const struct place *p, const char *want)
+{
+	_autorun_ struct run_result r = run_sbx_with(&p->options, "diff", "s");
+	_autofree_ char *have = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&have, &size);
+
+	cr_expect_eq(r.status, 0, "%s", r.err);
+	for (const char *at = r.out, *path; (path = strstr(at, p->path));
+	     at = strchr(path, '\n') + 1)
+		fprintf(out, "%.*s%.*s", (int)(path - at), at,
+			(int)strcspn(path + strlen(p->path), "\n") + 1, path + strlen(p->path));
+	fclose(out);
+	cr_expect_str_eq(have, want);
+}
+
+/* Below what the session has made itself no lower layer of it is seen. */
+Test(protect, what_holds_a_name_in_a_sessions_own_directory_is_no_change)
+{
+	static const char *const made = "A  /.cargo/\nA  /own/\nA  /own/x/\nA  /own/x/mine\n";
+
+	for (size_t i = 0; i < 2 && has_driver(drivers[i]); i++) {
+		_autoplace_ struct place p;
+		_autosession_ struct session s;
+		_autofree_ char *name = NULL, *home = NULL;
+
+		place_make(&p);
+		cr_assert(asprintf(&name, "%s/own/x/y/", p.path) > 0);
+		cr_assert(asprintf(&home, "HOME=%s", p.path) > 0);
+		_autorun_ struct run_result first =
+			in_view(&p, drivers[i], SH("mkdir -p own/x .cargo; : > own/x/mine"));
+		p.env[1] = home;
+		cr_assert(asprintf((char **)&p.env[3], "XDG_STATE_HOME=%s/../home/.local/state",
+				   p.path) > 0);
+		_autorun_ struct run_result second = in_view(
+			&p, drivers[i], "--protect=dev", "--protect", name,
+			SH("for f in .cargo/config.toml own/x/y/z; do (echo x > $f) "
+			   "2>/dev/null || echo $f; done; mv own o 2>/dev/null || echo own"));
+
+		expect_success(first);
+		expect_out(second, ".cargo/config.toml\nown/x/y/z\nown\n");
+		expect_changes(&p, made);
+		session_sbx(&s, &p.options, "--ro-bind", "/usr", "/usr", "--cow", p.path,
+			    "--session", "s", "--overlay-driver", drivers[i], "--protect", name,
+			    SH("echo ready; read x"));
+		cr_assert(session_expect(&s, "ready"), "%s", s.result.err);
+		place_kill(&s);
+		expect_changes(&p, made);
+		cr_expect_not(tree_exists(p.tree, "run/sbx/placeholders"));
+		free((char *)p.env[3]);
+	}
+}
+
+Test(protect, a_name_in_a_view_is_held_where_the_hosts_links_lead)
+{
+	_autoplace_ struct place p;
+	_autofree_ char *name = NULL, *dots = NULL;
+
+	place_make(&p);
+	cr_assert(mkdirat(p.tree, "p/real", 0755) == 0 && mkdirat(p.tree, "p/real/in", 0755) == 0);
+	cr_assert(symlinkat("real", p.tree, "p/link") == 0);
+	cr_assert(asprintf(&name, "%s/link/a/b", p.path) > 0);
+	cr_assert(asprintf(&dots, "%s/link/in/../c", p.path) > 0);
+	{
+		_autorun_ struct run_result r =
+			in_view(&p, "kernel", "--protect", name, "--protect", dots,
+				SH("ls real real/a; echo x > old; echo x 2>/dev/null > real/c || "
+				   "echo held"));
+
+		expect_out(r, "real:\na\nc\nin\n\nreal/a:\nb\nheld\n");
+		expect_changes(&p, "M  /old (content)\n");
+	}
+}
+
+/* What holds the name would be in the place of the mark that the name is deleted. */
+Test(protect, a_name_that_a_session_has_deleted_is_refused)
+{
+	for (size_t i = 0; i < 2 && has_driver(drivers[i]); i++) {
+		_autoplace_ struct place p;
+		_autofree_ char *name = NULL;
+
+		place_make(&p);
+		cr_assert(asprintf(&name, "%s/old", p.path) > 0);
+		_autorun_ struct run_result first = in_view(&p, drivers[i], SH("rm old"));
+		_autorun_ struct run_result second =
+			in_view(&p, drivers[i], "--protect", name, SH("true"));
+
+		expect_success(first);
+		expect_failure(second, 125, "is deleted in the layer that is written to");
+		expect_changes(&p, "D  /old\n");
+	}
+}
+
+/* The layer that is written to is the host's: what holds a name goes, what is changed stays. */
+Test(protect, a_missing_name_in_an_overlay_is_held_and_let_go)
+{
+	for (size_t i = 0; i < 2 && has_driver(drivers[i]); i++) {
+		_autoplace_ struct place p;
+		_autofree_ char *work = NULL;
+
+		place_make(&p);
+		work = tree_path(p.tree, "work");
+		cr_assert(mkdirat(p.tree, "work", 0755) == 0);
+		{
+			_autorun_ struct run_result by_overlay = in_usr_with(
+				&p.options, "--overlay-src", "/usr/share", "--overlay", p.path,
+				work, "/p", "--overlay-driver", drivers[i], "--protect-by=overlay",
+				"--protect", "/p/none", SH("true"));
+			_autorun_ struct run_result r = in_usr_with(
+				&p.options, "--overlay-src", "/usr/share", "--overlay", p.path,
+				work, "/p", "--overlay-driver", drivers[i], "--protect", "/p/a/b/",
+				"--protect", "/p/c",
+				SH("cd /p; for f in a/b/x c; do (echo x > $f) 2>/dev/null || echo "
+				   "$f; done; echo x > new; ls -d a/b doc"));
+
+			expect_failure(by_overlay, 125, "which is one already");
+			expect_out(r, "a/b/x\nc\na/b\ndoc\n");
+		}
+		{
+			_autorun_ struct run_result left =
+				run_program("sh", "-c", "ls -A \"$1\"", "sh", p.path);
+
+			expect_out(left, "new\nold\n");
+		}
+	}
 }

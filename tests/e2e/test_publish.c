@@ -269,7 +269,8 @@ Test(publish, what_cannot_be_changed_is_refused_with_a_remedy)
 			  "port add web 81:80; port add web 8053:53/udp; port rm web 8080; "
 			  "port add plain 8080:80; port add web; port list web 80; port ad web "
 			  "8080:80; "
-			  "port add web 80:; port add nobody 8080:80; port");
+			  "port add web 80:; port add nobody 8080:80; port; "
+			  "port add web 8081:80; port add web 0.0.0.0:8081:83");
 	static const char *const words[] = {
 		"sbx: 127.0.0.1:81/tcp: cannot publish",
 		"was started without a published UDP port",
@@ -280,9 +281,14 @@ Test(publish, what_cannot_be_changed_is_refused_with_a_remedy)
 		"behind sbx port stands add, rm or list",
 		"must be [ADDR:]HOSTPORT:PORT[/udp]",
 		"sbx port needs more arguments",
+		"sbx: web: this sandbox was started without",
+		"sbx: plain: this sandbox has no network",
+		"sbx: 127.0.0.1:8081/tcp: leads to port 80 of this sandbox already\n"
+		"     hint:  choose another HOSTPORT, or remove that first: sbx port rm web "
+		"127.0.0.1:8081/tcp\n",
 	};
 
-	expect_out(r, "1\n1\n1\n1\n2\n2\n2\n2\n1\n2\n");
+	expect_out(r, "1\n1\n1\n1\n2\n2\n2\n2\n1\n2\n80/tcp -> 127.0.0.1:8081\n0\n1\n");
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		cr_expect(strstr(r.err, words[i]), "no \"%s\" in %s", words[i], r.err);
 }
@@ -325,6 +331,61 @@ Test(publish, ps_and_inspect_show_ports)
 		   "PORTS\n127.0.0.1:8080-8081->80-81/tcp, 127.0.0.1:8053->53/udp\n"
 		   "web 127.0.0.1:8080-8081->80-81/tcp, 127.0.0.1:8053->53/udp\n" JSON JSON JSON);
 #undef JSON
+}
+
+/*
+ * One that is stopped is named, not the monitor; what it was asked for it does when it goes on, and
+ * that is undone.
+ */
+Test(publish, a_slirp4netns_that_is_stopped_is_named_and_nothing_is_published_late)
+{
+	in_world(PORTS_START(
+		"--net=user -p 8080:80",
+		"tcp:80 tcp:81") "port() { timeout 120 ${S%% *} port \"$@\"; echo $?; }; "
+				 "helper=$(pgrep -P $web slirp4netns); kill -STOP $helper; "
+				 "port add web 8081-8082:81-82; port list web; port rm web 8080; "
+				 "kill -CONT $helper; "
+				 "until port rm web 8080 2> /dev/null | grep -q 0; do sleep 0.05; "
+				 "done; "
+				 "port list web; get tcp 127.0.0.1 8081; "
+				 "port add web 8081:81; get tcp 127.0.0.1 8081; "
+				 "kill -STOP $helper; port rm web 8081; kill -CONT $helper; "
+				 "until port add web 8082:81 2> /dev/null | grep -q -- '->'; do "
+				 "sleep 0.05; done; port list web; "
+				 "echo $helper is >&2; " PORTS_STOP LEFT);
+	const char *is = strstr(r.err, " is\n");
+	_autofree_ char *says = NULL;
+	long helper;
+
+	expect_out(r, "1\n80/tcp -> 127.0.0.1:8080\n0\n1\n"
+		      "0\nConnection refused\n"
+		      "81/tcp -> 127.0.0.1:8081\n0\ntcp:81 from 10.0.2.2\n"
+		      "1\n81/tcp -> 127.0.0.1:8082\n0\n0\n");
+	cr_assert_not_null(is, "%s", r.err);
+	while (is > r.err && is[-1] >= '0' && is[-1] <= '9')
+		is--;
+	helper = strtol(is, NULL, 10);
+	cr_assert_gt(asprintf(&says,
+			      "sbx: web: slirp4netns, which publishes the ports of this sandbox as "
+			      "process %ld, is stopped\n     hint:  let it go on: kill -CONT %ld; "
+			      "what it publishes too late is removed again at once\n",
+			      helper, helper),
+		     0);
+	cr_expect(strstr(r.err, says), "no \"%s\" in %s", says, r.err);
+	cr_expect(strstr(r.err, "answer to a request before; try again then\n"), "%s", r.err);
+	cr_expect(strstr(r.err, "what was to be removed is removed when it does\n"), "%s", r.err);
+	cr_expect_null(strstr(r.err, "monitor"), "%s", r.err);
+}
+
+/* However much time there is for ports. */
+Test(publish, a_monitor_that_is_stopped_is_named)
+{
+	in_world(PORTS_START("--net=user", "tcp:80") "kill -STOP $web; "
+						     "timeout 50 ${S%% *} port add web 8080:80; "
+						     "echo $?; kill -CONT $web; " PORTS_STOP);
+
+	expect_out(r, "1\n");
+	cr_expect(strstr(r.err, "is stopped"), "%s", r.err);
 }
 
 /* ---- what ends ---- */

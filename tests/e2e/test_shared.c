@@ -103,6 +103,36 @@ Test(shared, a_name_that_stands_for_something_else_is_refused)
 	cr_expect(strstr(r.err, "--name: \"localhost\" stands for something else"), "%s", r.err);
 }
 
+/* To a resolver these are addresses, and /etc/hosts is not looked at. */
+Test(shared, a_name_that_is_an_address_is_refused)
+{
+	in_world("for name in 1 10.0.2.17 0x1f 1.2; do $S --net=lab --name $name -- echo ran; "
+		 "echo $?; done; $S --name 1 -- echo alone; $S --net=lab --name 1x -- echo named");
+
+	expect_out(r, "125\n125\n125\n125\nalone\nnamed\n");
+	cr_expect(strstr(r.err, "--name: \"10.0.2.17\" is read as an address"), "%s", r.err);
+}
+
+/* A name leads to one member, whoever asks. */
+Test(shared, a_name_that_would_lead_to_two_is_refused)
+{
+	in_world("start lab db; start lab two --hostname other; "
+		 "for words in '--name DB' '--name other' '--name OTHER' '--hostname db' "
+		 "'--hostname Two --name x'; do $S --net=lab $words -- echo ran; echo $?; done; "
+		 "$S --net=lab --name dB2 --hostname dB2 -- echo own; "
+		 "$S --net=else --name DB --hostname two -- echo elsewhere; "
+		 "kill $db; wait $db; $S --net=lab --name DB -- echo free; "
+		 "kill $two; wait $two");
+
+	expect_out(r, "125\n125\n125\n125\n125\nown\nelsewhere\nfree\n");
+	cr_expect(strstr(r.err, "sbx: --name: DB: differs by capital letters only from the name "),
+		  "%s", r.err);
+	cr_expect(strstr(r.err, "sbx: --name: OTHER: is what another member calls itself"), "%s",
+		  r.err);
+	cr_expect(strstr(r.err, "sbx: --hostname: Two: is the name of another member"), "%s",
+		  r.err);
+}
+
 /* The host's file is covered there, not written to. */
 Test(shared, a_root_of_the_hosts_has_the_names_too)
 {
@@ -359,6 +389,37 @@ Test(shared, who_holds_it_dies_and_the_members_with_it)
 	expect_out(r, "125\n125\none.err:1\ntwo.err:1\n");
 }
 
+/* It is named, with what to do, and the others are shown all the same. */
+Test(shared, who_holds_it_is_stopped_and_is_named)
+{
+	in_world("start lab one; start web two; holder=$(pgrep -f '^sbx net lab'); "
+		 "kill -STOP $holder; "
+		 "$SBX net ls | sed \"s/ *$holder/ PID/; s/ *[0-9]*$/ N/; s/  */ /g; s/PID "
+		 "N/PID/\"; "
+		 "echo ${PIPESTATUS[0]}; "
+		 "$SBX net ls -q; $SBX net ls --json > all; echo $?; "
+		 "python3 -I -c 'import json; [print(n[\"name\"], n[\"pid\"] == '$holder', "
+		 "n[\"members\"] and len(n[\"members\"])) for n in json.load(open(\"all\"))]'; "
+		 "$SBX net rm --force lab; echo $?; $S --net=lab -- echo ran; echo $?; "
+		 "kill -CONT $holder; $SBX net ls -q; $SBX net rm --force lab web; wait; "
+		 "echo $holder");
+	const char *out = "NAME MEMBERS INTERNET CREATED PID\nlab ? ? ? PID\nweb 1 no no N\n1\n"
+			  "lab\nweb\n1\nlab True None\nweb False 1\n1\n125\nlab\nweb\n";
+	_autofree_ char *says = NULL;
+	long pid;
+
+	cr_assert(strncmp(r.out, out, strlen(out)) == 0, "%s%s", r.out, r.err);
+	pid = strtol(r.out + strlen(out), NULL, 10);
+	cr_assert_gt(asprintf(&says,
+			      "lab: process %ld, which holds the network, is stopped\n     hint:  "
+			      "let it go on: kill -CONT %ld; or end it, and its members with it: "
+			      "kill -KILL %ld\n",
+			      pid, pid, pid),
+		     0);
+	cr_expect(strstr(r.err, says), "no %s in %s", says, r.err);
+	cr_expect_null(strstr(r.err, "seconds"), "%s", r.err);
+}
+
 Test(shared, slirp4netns_dies_and_the_members_are_told)
 {
 	in_world("start lab,user one; kill -9 $(pgrep -P $(pgrep -x sbx-net) slirp4netns); "
@@ -413,7 +474,7 @@ Test(shared, what_is_wrong_is_refused)
 		{"--net=lab,", "behind the name of a network there can be user"},
 		{"--net=lab,user,lann", "no such word"},
 		{"--net=fd:", "must be a descriptor's number"},
-		{"--net=fd:x", "must be a descriptor's number"},
+		{"--net=fd:x", "--net: N of fd:N must be a descriptor's number, not \"x\""},
 		{"--net=fd:99", "no such descriptor"},
 	};
 
@@ -423,6 +484,35 @@ Test(shared, what_is_wrong_is_refused)
 		cr_expect_eq(r.status, 125, "%s", cases[i].net);
 		cr_expect(strstr(r.err, cases[i].says), "%s: %s", cases[i].net, r.err);
 	}
+}
+
+/* Said with the directory, what it is for, and what helps; in a sandbox of its own it is read-only.
+ */
+Test(shared, where_it_cannot_be_recorded_is_told_with_a_remedy)
+{
+	in_world("inner() { $SBX --map=single --ro-bind / / --allow-userns --env XDG_RUNTIME_DIR "
+		 "--env HOME -- $S --net=lab -- echo ran; echo $?; }; "
+		 "inner; mkdir -p -m 700 $D/sbx/networks; inner; echo here $D >&2; "
+		 "XDG_RUNTIME_DIR=/nowhere HOME=/nowhere $S --net=lab -- echo ran; echo $?");
+	const char *here = strstr(r.err, "here ");
+	_autofree_ char *says = NULL;
+	const char *twice;
+
+	expect_out(r, "125\n125\n125\n");
+	cr_assert_not_null(here, "%s", r.err);
+	here += strlen("here ");
+	cr_assert_gt(
+		asprintf(&says,
+			 "sbx: --net=lab: %.*s/sbx/networks: cannot record the network here: "
+			 "Read-only file system\n     hint:  give sbx a directory of yours that "
+			 "can be written to, with XDG_RUNTIME_DIR\n",
+			 (int)strcspn(here, "\n"), here),
+		0);
+	twice = strstr(r.err, says);
+	cr_assert_not_null(twice, "no %s in %s", says, r.err);
+	cr_expect(strstr(twice + 1, says), "no second %s in %s", says, r.err);
+	cr_expect(strstr(here, "sbx: --net=lab: /nowhere/sbx/networks: cannot record the network"),
+		  "%s", r.err);
 }
 
 /* ---- --net=fd:N ---- */

@@ -52,6 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	assert(idmap_parse_subids((const char *)data, size, "me", 1000, &arena, &ranges, &n,
 				  &err) == 0);
+	/* What is given to another must be nobody's. */
+	for (size_t i = 0; i < n; i++)
+		assert(idmap_find_free((const char *)data, size, 100000) >=
+		       ranges[i].start + ranges[i].count);
 	for (size_t i = 0; i < ARRAY_SIZE(ids) * ARRAY_SIZE(ids); i++) {
 		uint32_t inside = ids[i % ARRAY_SIZE(ids)], outside = ids[i / ARRAY_SIZE(ids)];
 		struct plan_map map = {.helper = NULL};

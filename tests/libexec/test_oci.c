@@ -251,6 +251,10 @@ Test(oci, mistakes_are_errors_that_say_where)
 		{ARG("{'index': 0, 'op': 'SCMP_CMP_EQ', 'value': '1'}"), "syscalls[0].value",
 		 "whole number"},
 		{"[[[[[[[[[[]]]]]]]]]]", "", "in each other"},
+		{"{'ociVersion': '1.0.2', 'linux': {}}", "linux.seccomp", "no filter"},
+		{"{'linux': {'seccomp': null}}", "linux.seccomp", "no filter"},
+		{"{'linux': {'seccomp': {}}, 'defaultAction': 'SCMP_ACT_LOG'}", "linux",
+		 "not known"},
 	};
 	const struct oci_host host = {.kernel = {6, 1}};
 
@@ -268,6 +272,32 @@ Test(oci, mistakes_are_errors_that_say_where)
 			     "%s: at %s", json, err.path);
 		cr_expect(strstr(err.what, cases[i].what), "%s: %s", json, err.what);
 	}
+}
+
+/* The whole of a container's configuration: the filter in it is the same. */
+Test(oci, a_containers_configuration_has_a_profile_in_it)
+{
+	const struct oci_host host = {.kernel = {6, 1}};
+	_autoarena_ struct arena arena = {.chunks = NULL};
+	const char *alone = oci_quoted(refuse_some, &arena);
+	const char *whole = arena_printf(
+		&arena,
+		"{\"ociVersion\": \"1.0.2\", \"process\": {\"args\": [\"sh\"]}, \"mounts\": [{}], "
+		"\"linux\": {\"namespaces\": [{\"type\": \"pid\"}], \"seccomp\": %s}}",
+		alone);
+	struct oci_profile profiles[2];
+	struct oci_filter filters[2];
+	struct sbx_err err;
+
+	cr_assert_eq(oci_read(alone, strlen(alone), &host, &arena, &profiles[0], &err), 0);
+	cr_assert_eq(oci_read(whole, strlen(whole), &host, &arena, &profiles[1], &err), 0, "%s: %s",
+		     err.path, err.what);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(oci_compile(&profiles[i], &arena, &filters[i], &err), 0);
+	cr_assert_eq(filters[0].n_insns, filters[1].n_insns);
+	cr_expect_eq(memcmp(filters[0].insns, filters[1].insns,
+			    filters[0].n_insns * sizeof(*filters[0].insns)),
+		     0);
 }
 
 /* libseccomp would take the first of them, and nobody would know. */

@@ -263,6 +263,65 @@ Test(cgroup, what_is_in_the_way_is_said)
 	}
 }
 
+/* What mends it depends on who is there to mend it. "no": what it must not say. */
+Test(cgroup, the_remedy_is_one_of_this_host)
+{
+	static const struct {
+		const char *name, *file, *text; /* beside what every host here has */
+		const char *self;		/* /proc/self/cgroup */
+		const char *root; /* controllers of the hierarchy; NULL: none is mounted */
+		const char *says, *no;
+	} rows[] = {
+		{"systemd, version 1", "/run/systemd/system/x", "", "4:memory:/\\n0::/\\n", "pids",
+		 "boot with systemd.unified_cgroup_hierarchy=1", "cgroup_no_v1"},
+		{"systemd, version 2", "/run/systemd/system/x", "", "0::/a\\n", "memory",
+		 "systemd-run --user --scope", "boot with"},
+		{"version 1", "/x", "", "4:memory:/\\n0::/\\n", "pids",
+		 "boot with cgroup_no_v1=all on the kernel's command line; then, as root:\n  echo "
+		 "+cpu",
+		 "systemd"},
+		{"version 1 alone", "/x", "", "4:memory:/\\n1:name=x:/\\n", NULL,
+		 "cgroup_no_v1=all on the kernel's command line; then, as root:\n"
+		 "  mount -t cgroup2 none /sys/fs/cgroup &&\n  echo +cpu",
+		 "systemd"},
+		{"nothing mounted", "/x", "", "1:name=x:/\\n0::/\\n", NULL,
+		 "as root:\n  mount -t cgroup2 none /sys/fs/cgroup &&\n  echo +cpu", "boot with"},
+		{"a kernel without", "/x", "", "0::/\\n", "pids",
+		 "this kernel was built without, or its command line", "boot with"},
+		{"version 2", "/x", "", "0::/a\\n", "memory", "as root: echo +cpu +cpuset +io",
+		 "boot with"},
+		{"a container, version 1", "/.dockerenv", "", "4:memory:/\\n0::/\\n", "pids",
+		 "this is a container of docker: set the limits where it is started", "as root"},
+		{"a container, version 2", "/run/.containerenv", "", "0::/a\\n", "memory",
+		 "this is a container of podman: set the limits where it is started", "as root"},
+		{"a container, nothing mounted", "/run/systemd/container", "lxc", "0::/\\n", NULL,
+		 "this is a container of lxc: set the limits where it is started", "as root"},
+		{"a sandbox", "/proc/1/comm", "sbx\\n", "0::/a\\n", "memory",
+		 "this is a sandbox of sbx: give the limits to that", "as root"},
+		{"a sandbox, nothing mounted", "/proc/1/comm", "sbx\\n", "0::/\\n", NULL,
+		 "this is a sandbox of sbx: give the limits to that", "as root"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+		const char *error;
+
+		planning_init(&p);
+		add_file(&p, rows[i].file, rows[i].text);
+		add_file(&p, "/proc/self/cgroup", rows[i].self);
+		if (rows[i].root) {
+			add_cgroup(&p, "", rows[i].root, "1\\n");
+			add_cgroup(&p, "/a", rows[i].root, "1\\n");
+		}
+		cr_expect_eq(planning_make(&p, "--memory 64M"), -EOPNOTSUPP, "%s", rows[i].name);
+		error = p.err.hint;
+		cr_expect(strstr(error, rows[i].says), "%s: %s", rows[i].name, error);
+		cr_expect_null(strstr(error, rows[i].no), "%s: %s", rows[i].name, error);
+		cr_expect(strstr(error, "--limits=try does without"), "%s: %s", rows[i].name,
+			  error);
+	}
+}
+
 Test(cgroup, with_try_the_reason_is_kept)
 {
 	_autoplanning_ struct planning p;
@@ -273,6 +332,9 @@ Test(cgroup, with_try_the_reason_is_kept)
 	cr_expect_eq(p.plan.limits.from, PLAN_CGROUP_NONE);
 	cr_expect(strstr(p.plan.limits.without, "no cgroup v2 controllers"), "%s",
 		  p.plan.limits.without);
+	/* And what to do, but for what was done already. */
+	cr_expect_not_null(p.plan.limits.remedy);
+	cr_expect_null(strstr(p.plan.limits.remedy, "--limits=try"), "%s", p.plan.limits.remedy);
 	cr_expect(strstr(planning_remarks(&p), "limits: none: there is no cgroup to set it on: "),
 		  "%s", planning_remarks(&p));
 	cr_expect_not(p.plan.needs_record);

@@ -49,6 +49,8 @@ Test(limits, an_rlimit_has_a_name_and_one_or_two_values)
 		{"core=0:unlimited", RLIMIT_CORE, 0, RLIM_INFINITY},
 		{"stack=infinity", RLIMIT_STACK, RLIM_INFINITY, RLIM_INFINITY},
 		{"cpu=-1", RLIMIT_CPU, RLIM_INFINITY, RLIM_INFINITY},
+		{"nofile=010:0512", RLIMIT_NOFILE, 10, 512},
+		{"nofile=0x10", -1, 0, 0},
 		{"nofile", -1, 0, 0},
 		{"nofile=", -1, 0, 0},
 		{"nofile=5:", -1, 0, 0},

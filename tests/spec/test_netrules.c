@@ -72,6 +72,47 @@ Test(netrules, ipv6_is_read_with_and_without_ports)
 	}
 }
 
+/* The kernel sends to such an address by IPv4. */
+Test(netrules, an_address_of_ipv4_in_the_spelling_of_ipv6_is_one_of_ipv4)
+{
+	static const struct {
+		const char *text, *address;
+		unsigned bits;
+	} cases[] = {
+		{"::ffff:203.0.113.10", "203.0.113.10", 32},
+		{"[::ffff:cb00:710a]:80", "203.0.113.10", 32},
+		{"0::FFFF:203.0.113.0/120", "203.0.113.0", 24},
+		{"::ffff:0:0/96", "0.0.0.0", 0},
+		{"[::ffff:0.0.0.0/97]:80/tcp", "0.0.0.0", 1},
+	};
+	static const char *const wider[] = {"::/1", "::/64", "::/80", "::8000:0:0/81",
+					    "::fffe:0:0/95"};
+	static const char *const apart[] = {"::/81", "::/96", "::fffe:0:0/96", "::1:0:0:0/80"};
+	struct netrule rule;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[INET_ADDRSTRLEN] = "";
+
+		rule = read_rule(cases[i].text);
+		cr_expect_eq(rule.address.family, AF_INET, "%s", cases[i].text);
+		(void)inet_ntop(AF_INET, &rule.address.at.v4, text, sizeof(text));
+		cr_expect_str_eq(text, cases[i].address, "%s", cases[i].text);
+		cr_expect_eq(rule.bits, cases[i].bits, "%s", cases[i].text);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wider); i++) {
+		cr_assert_eq(netrule_read(wider[i], "--deny-net", &rule, &err), -EINVAL, "%s",
+			     wider[i]);
+		cr_expect(strstr(err.what, "0.0.0.0/0"), "%s", err.what);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(apart); i++) {
+		rule = read_rule(apart[i]);
+		cr_expect_eq(rule.address.family, AF_INET6, "%s", apart[i]);
+	}
+	cr_assert_eq(netrule_read("::ffff:127.0.0.1", "--deny-net", &rule, &err), -EINVAL);
+	cr_expect(strstr(err.what, "allow-host-loopback"), "%s", err.what);
+}
+
 Test(netrules, words_are_read)
 {
 	static const char *const words[] = {"any",	"lan", "link-local", "metadata",   "host",
@@ -123,6 +164,8 @@ Test(netrules, what_is_wrong_is_refused)
 		"192.0.2.1.5",
 		"192.0.2.1:80:90",
 		"2001:db8::1/64",
+		"::ffff:203.0.113.10/24",
+		"::ffff:203.0.113.10/104",
 		"2001:db8::/129",
 		"[2001:db8::1",
 		"[2001:db8::1]x",

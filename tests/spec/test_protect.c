@@ -84,6 +84,50 @@ Test(protect, the_home_is_found_above_and_below)
 	expect_step(p, "/linked/.bashrc", "hold");
 }
 
+/* What a variable moves is protected in both places; what of it need not exist. */
+Test(protect, variables_move_what_is_protected)
+{
+	_autoclose_ int tree = tmp_tree("home/", "real/", "link -> real");
+	_autofree_ char *path = tree_path(tree, "");
+	_autoplanning_ struct planning p;
+	char config[512], cargo[512], dots[512];
+
+	(void)snprintf(config, sizeof(config), "XDG_CONFIG_HOME=%s/link/new/cfg", path);
+	(void)snprintf(cargo, sizeof(cargo), "CARGO_HOME=%s/home/c", path);
+	(void)snprintf(dots, sizeof(dots), "ZDOTDIR=home"); /* not absolute: zsh's own affair */
+	planning_init(&p);
+	p.host_env[0] = config;
+	p.host_env[1] = cargo;
+	p.host_env[2] = dots;
+	p.host_env[3] = NULL;
+	p.host.home = arena_printf(&p.arena, "%s/home", path);
+	p.host.cwd = arena_dup(&p.arena, path);
+	cr_assert(chdir(path) == 0);
+	cr_assert_eq(planning_make(&p, "--protect=dev --bind home /h --bind real /r"), 0, "%s",
+		     planning_error(&p));
+	expect_step(p, "/r/new/cfg/git", "hold");
+	expect_step(p, "/r/new/cfg/sbx", "hold");
+	expect_step(p, "/r/new/cfg/Code/User", "near");
+	expect_step(p, "/r/new/cfg/.config/git", "none");
+	expect_step(p, "/h/.config/git", "hold");
+	expect_step(p, "/h/c/config.toml", "near");
+	expect_step(p, "/h/.cargo/config.toml", "near");
+}
+
+Test(protect, without_a_home_nobody_knows)
+{
+	_autoclose_ int tree = tmp_tree("proj/");
+	_autofree_ char *path = tree_path(tree, "");
+	_autoplanning_ struct planning p;
+
+	planning_init(&p);
+	p.host.home = NULL;
+	p.host.cwd = arena_dup(&p.arena, path);
+	cr_assert(chdir(path) == 0);
+	cr_assert_lt(planning_make(&p, "--protect=dev --bind proj /p"), 0);
+	cr_expect(strstr(planning_error(&p), "HOME=DIR"), "%s", planning_error(&p));
+}
+
 Test(protect, submodules_and_worktrees_of_a_repository)
 {
 	_autoclose_ int tree = tmp_tree("proj/.git/HEAD=x\n", "proj/.git/modules/a/b/HEAD=x\n",

@@ -492,6 +492,25 @@ static void no_gids(struct planning *p)
 	cr_assert_eq(unlinkat(p->tree, "etc/subgid", 0), 0);
 }
 
+static void put_ranges(struct planning *p, const char *file, const char *text)
+{
+	_autoclose_ int fd = openat(p->tree, file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* Whose they are does not matter, nor in which file: none is given away. */
+static void others_ranges(struct planning *p)
+{
+	put_ranges(p, "etc/subuid", "you:100000:65536\nnonsense\n1001:300000:100");
+	put_ranges(p, "etc/subgid", "you:500000:100000\nteam:165536:65536\n");
+}
+
+static void no_ids_left(struct planning *p)
+{
+	put_ranges(p, "etc/subuid", "you:4294900000:67294\n");
+}
+
 static void no_name(struct planning *p)
 {
 	p->host.user = NULL;
@@ -521,17 +540,27 @@ static const struct {
 } no_ranges[] = {
 	{"no subuid", no_uids, "/etc/subuid has no range for me",
 	 "sbx: --map=range: /etc/subuid: has no range for me\n"
-	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+	 "     hint:  as root: usermod --add-subuids 265536-331071 --add-subgids 265536-331071 "
 	 "me\n"},
 	{"no subgid", no_gids, "/etc/subgid has no range for me",
 	 "sbx: --map=range: /etc/subgid: has no range for me\n"
-	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+	 "     hint:  as root: usermod --add-subuids 165536-231071 --add-subgids 165536-231071 "
 	 "me\n"},
-	{"no name", no_name, "/etc/subuid has no range for your user",
-	 "sbx: --map=range: /etc/subuid: has no range for your user\n"
-	 "     hint:  as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-	 "your "
-	 "user\n"},
+	{"the ranges of others", others_ranges, "/etc/subuid has no range for me",
+	 "sbx: --map=range: /etc/subuid: has no range for me\n"
+	 "     hint:  as root: usermod --add-subuids 600000-665535 --add-subgids 600000-665535 "
+	 "me\n"},
+	{"no ids left", no_ids_left, "/etc/subuid has no range for me",
+	 "sbx: --map=range: /etc/subuid: has no range for me\n"
+	 "     hint:  no 65536 ids are free behind the last range of the file; as root, make room "
+	 "there:\n"
+	 "            see subuid(5)\n"},
+	{"no name", no_name, "/etc/subuid has no range for uid 1000",
+	 "sbx: --map=range: /etc/subuid: has no range for uid 1000\n"
+	 "     hint:  newuidmap does nothing for a user without a name; as root: useradd --uid "
+	 "1000 "
+	 "NAME,\n"
+	 "            and see again: sbx doctor id-ranges\n"},
 	{"no newgidmap", no_helper, "newgidmap is not installed",
 	 "sbx: --map=range: newgidmap: is not installed\n"
 	 "     hint:  install it: the package is uidmap (Debian, Ubuntu), shadow-utils (Fedora), "
@@ -942,4 +971,32 @@ Test(resolve, without_a_base_there_is_what_was_asked_for)
 			 "close all descriptors but those that are passed [default]\n"
 			 "execute true [default]\n",
 			 "%s", planning_steps(&p, true));
+}
+
+/* What is said to do without nft must do without. */
+Test(resolve, without_nft_rules_cannot_be_had_by_another_word)
+{
+	static const struct {
+		const char *options;
+		bool without;
+	} rows[] = {
+		{"--net=lab --deny-net any", false},
+		{"--net=user,unfiltered --helper slirp4netns=/bin/true --deny-net any", false},
+		{"--net=user --helper slirp4netns=/bin/true --allow-net any", false},
+		{"--net=user --helper slirp4netns=/bin/true", true},
+	};
+
+	skip_unless(access("/dev/net/tun", R_OK | W_OK) == 0, "/dev/net/tun is needed");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autoplanning_ struct planning p;
+		const char *error;
+
+		planning_init(&p);
+		cr_expect_lt(planning_make(&p, rows[i].options), 0, "%s", rows[i].options);
+		error = planning_error(&p);
+		cr_expect(strstr(error, "nft: is not installed"), "%s", error);
+		cr_expect(strstr(error, "nftables"), "%s", error);
+		cr_expect_eq(strstr(error, "unfiltered does without") != NULL, rows[i].without,
+			     "%s: %s", rows[i].options, error);
+	}
 }

@@ -34,7 +34,9 @@ struct proc_spawn {
 };
 
 int proc_start(const struct proc_spawn *spawn, pid_t *ret_pid);
+int proc_refuse(const char *path, int number, const char *what, struct sbx_err *err);
 int proc_wait(pid_t pid, int *ret_status);
+bool proc_is_stopped(pid_t pid);
 int proc_find_number(int pidfd, pid_t *ret_pid);
 int proc_ask(const char *const *argv, const sigset_t *sigmask, size_t max_bytes,
 	     struct arena *arena, char **ret_text, struct sbx_err *err);

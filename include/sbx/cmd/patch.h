@@ -36,7 +36,14 @@ struct patch {
 };
 
 /* What of a change a patch does not hold. */
-enum patch_rest { PATCH_WHOLE, PATCH_PART, PATCH_NO_MODE, PATCH_BINARY, PATCH_TOO_LARGE };
+enum patch_rest {
+	PATCH_WHOLE,
+	PATCH_PART,
+	PATCH_NO_MODE,
+	PATCH_NO_XATTRS,
+	PATCH_BINARY,
+	PATCH_TOO_LARGE
+};
 
 int patch_put(struct patch *patch, const struct cow_entry *entry, enum patch_rest *ret_rest,
 	      struct sbx_err *err);

@@ -10,6 +10,7 @@
  *     N/upper   what was changed in root N, as overlayfs or fuse-overlayfs keeps it
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own
+ *     N/held    the lowest layer of N, where the launch holds names that are missing (held.h)
  *
  * Runs in: the caller's process.
  */

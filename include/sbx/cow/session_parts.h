@@ -15,5 +15,7 @@ int cow_session_has_lock(const struct cow_session *s);
 int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err);
 int cow_session_is_root(int dir_fd, const char *name);
 int cow_session_refuse_open(const char *dir, const char *id, int number, struct sbx_err *err);
+int cow_session_remove_roots(const struct cow_session *session);
+int cow_session_refuse_removal(const struct cow_session *session, int number, struct sbx_err *err);
 int cow_session_refuse_root(const struct cow_session *session, const char *path, int number,
 			    struct sbx_err *err);

@@ -19,7 +19,8 @@ struct doctor_answer {
 	bool complete; /* the child came to its end */
 	int result;    /* 0, or -errno with err filled */
 	struct sbx_err err;
-	char text[512]; /* for the finding */
+	char text[512];	   /* for the finding */
+	char program[256]; /* what the child waits for, if it does */
 };
 
 /* In the child. Return: 0, or -errno with *err filled. */
@@ -31,7 +32,11 @@ bool doctor_try(struct doctor *d, const struct doctor_probe *probe, unsigned lon
 		doctor_fn *fn, struct doctor_answer *ret_answer, struct doctor_finding *ret);
 int doctor_plan(struct doctor *d, const struct sbx_spec *spec, struct sbx_plan *plan,
 		struct sbx_err *err);
-int doctor_capture(struct doctor *d, const char *const *argv, char **ret_text, struct sbx_err *err);
+int doctor_capture(struct doctor *d, const char *const *argv, struct doctor_answer *answer,
+		   char **ret_text, struct sbx_err *err);
+int doctor_open_null(struct sbx_err *err);
+pid_t doctor_start_idle(unsigned long namespaces, struct sbx_err *err);
+void doctor_end_idle(pid_t pid);
 
 /* What is read from small files of the kernel. */
 bool doctor_read_number(const char *path, unsigned long long *ret_number);
@@ -63,6 +68,7 @@ DOCTOR_PROBE(reader);
 DOCTOR_PROBE(terminal);
 DOCTOR_PROBE(device);
 DOCTOR_PROBE(helper);
+DOCTOR_PROBE(slirp);
 DOCTOR_PROBE(nft);
 DOCTOR_PROBE(shared);
 DOCTOR_PROBE(cgroup);

@@ -60,7 +60,7 @@
 	    "overlays without the kernel's", "layers that the kernel's overlays cannot have") \
 	X("tun", device, HINT_TUN, OPTIONS, DOCTOR_NETWORK, \
 	    "/dev/net/tun", "slirp4netns needs it") \
-	X("slirp4netns", helper, 0, OPTIONS, DOCTOR_NETWORK, \
+	X("slirp4netns", slirp, 0, OPTIONS, DOCTOR_NETWORK, \
 	    "a network in user mode", "it carries the packets of a network of one's own") \
 	X("nft", nft, 0, OPTIONS, DOCTOR_NETWORK, \
 	    "nftables", "rules keep the host and its network out of reach") \

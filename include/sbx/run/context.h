@@ -29,6 +29,7 @@ struct run_bind {
 	char *dest;	 /* owned; where it lies in the new root, "" is the root */
 	char *host;	 /* owned; NULL: a filesystem that only the sandbox has */
 	bool is_overlay; /* made by a protect step, over host */
+	bool is_layered; /* an overlay: what is written goes to host, which lacks what lies below */
 };
 
 struct placeholder_box;

@@ -33,7 +33,7 @@
 #include "sbx/run/register.h"
 
 enum {
-	CONTROL_VERSION = 2,
+	CONTROL_VERSION = 3,
 	CONTROL_CLIENTS_MAX = 32,
 	CONTROL_COMMAND_MAX = 1024,
 	CONTROL_FDS_MAX = 2, /* beside an answer */
@@ -90,7 +90,8 @@ struct control_facts {
 struct control_reply {
 	uint32_t version;
 	int32_t result;	       /* 0, or -errno: then the rest is zero, but for ... */
-	struct plan_port port; /* ... the one that a request about ports failed at */
+	struct plan_port port; /* ... the one that a request about ports failed at, and ... */
+	int32_t port_helper;   /* ... the process that does not answer (-ETIMEDOUT, -EALREADY) */
 	struct control_facts facts;
 };
 

@@ -17,6 +17,7 @@ struct fuse_helper {
 	const struct plan_step *step; /* borrowed; whose layers it has */
 	int pidfd;		      /* owned; -1: none, or reaped */
 	int error_fd;		      /* owned; what it says on stderr */
+	bool alone;		      /* it keeps what is written, too */
 	bool ready;		      /* PID 1 has the mount */
 };
 
@@ -35,7 +36,7 @@ void fuse_init(struct fuse_jobs *jobs);
 void fuse_await_killed(struct fuse_jobs *jobs, int pidfd);
 void fuse_finish(struct fuse_jobs *jobs, bool sandbox_is_gone);
 int fuse_start(struct fuse_jobs *jobs, int step, bool alone, int init_pidfd, struct sbx_err *err);
-void fuse_note_done(struct fuse_jobs *jobs);
+void fuse_note_done(struct fuse_jobs *jobs, int step);
 bool fuse_is_awaited(const struct fuse_jobs *jobs);
 bool fuse_is_starting(const struct fuse_jobs *jobs);
 bool fuse_is_running(const struct fuse_jobs *jobs);

@@ -22,6 +22,7 @@ struct launch_title {
 struct launch_caller {
 	struct launch_title title;
 	pid_t parent;	    /* 0: in another pid namespace */
+	bool again;	    /* after LAUNCH_WITHOUT_RANGE: what is said at the start has been */
 	int notify_fd;	    /* with --detach: who is told of the start (detach.h); -1: nobody */
 	int session_fds[2]; /* with --cow: what the monitor keeps open, and nobody else; -1: none */
 	const sigset_t *sigmask; /* what it had blocked, if signals are blocked already; or NULL */

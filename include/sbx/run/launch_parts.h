@@ -161,12 +161,14 @@ int launch_on_helpers(struct monitor *m, const struct pollfd pfds[LAUNCH_SOURCE_
 		      struct sbx_err *err);
 bool launch_awaits_helper(const struct monitor *m);
 int launch_on_timeout(const struct monitor *m, struct sbx_err *err);
+int64_t launch_port_deadline_ms(const struct monitor *m);
+void launch_on_port_timeout(struct monitor *m);
 
 /* ---- launch_end.c: how it ended, and who is told ---- */
 
 bool launch_tells_used(const struct sbx_plan *plan);
 bool launch_begins_anew(const struct monitor *m);
-void launch_warn_of_no_limits(const struct monitor *m);
+void launch_warn_of_no_limits(const struct monitor *m, bool at_end);
 void launch_finish_kept(struct monitor *m, int r, int exit_code, const struct sbx_err *err);
 int launch_conclude(const struct monitor *m, int *ret_exit_code, struct sbx_err *err);
 void launch_have_caller_tell(struct monitor *m, int r);

@@ -19,6 +19,12 @@ struct overlay_layers {
 	int work;  /* borrowed; an empty directory on the same mount as upper; -1 without that */
 };
 
-int overlay_open_layer(int root_fd, const char *path, int *ret_fd, struct sbx_err *err);
+/* Of what is written to, for errors. */
+#define OVERLAY_UPPER "RWSRC"
+#define OVERLAY_WORK "WORKDIR"
+#define OVERLAY_LOWER "the layer"
+
+int overlay_open_layer(int root_fd, const char *path, const char *what, int *ret_fd,
+		       struct sbx_err *err);
 int overlay_check_apart(const char *a, int a_fd, const char *b, int b_fd, struct sbx_err *err);
 int overlay_mount(const struct overlay_layers *layers, uint64_t attrs, int *ret_fd);

@@ -36,6 +36,7 @@ struct placeholder_spot {
 	int dir_fd;	      /* borrowed; the directory, as seen inside */
 	const char *name;     /* in it */
 	const char *host_dir; /* the directory's path on the host; NULL: it is not the host's */
+	int host_fd;	      /* borrowed; that, where dir_fd is an overlay over it; else -1 */
 	bool is_dir;
 	bool has_dot; /* a file that is not empty, but holds one dot */
 	bool is_work; /* see struct record_entry */
@@ -64,6 +65,7 @@ void placeholder_sweep(const struct sbx_plan *plan, enum placeholder_sweep_what 
 int placeholder_begin(struct placeholder_box *box, struct sbx_err *err);
 int placeholder_make(struct placeholder_box *box, const struct placeholder_spot *spot,
 		     struct sbx_err *err);
+bool placeholder_is_impossible(int dir_fd);
 int placeholder_create_dot(int dir_fd, const char *name, mode_t umask);
 int placeholder_work_dir(const char *records, char path[PATH_MAX], int *ret_fd);
 int placeholder_make_work(struct placeholder_box *box, int dir_fd, const char *path, int *ret_fd,

@@ -16,7 +16,12 @@
 #include "sbx/spec/net.h"
 #include "sbx/spec/plan.h"
 
-enum { SHARE_VERSION = 2, SHARE_KEY_MAX = 511 };
+enum {
+	SHARE_VERSION = 3,
+	SHARE_KEY_MAX = 511,
+	SHARE_HOST_MAX = 64, /* HOST_NAME_MAX */
+	SHARE_BACKLOG = 128,
+};
 
 enum share_type {
 	SHARE_JOIN,   /* be a member; the answer has an address, and the user namespace beside it */
@@ -32,6 +37,7 @@ struct share_request {
 	uint32_t type;
 	int32_t number;
 	char name[LABEL_NAME_MAX + 1]; /* of the sandbox; "": it has none */
+	char host[SHARE_HOST_MAX + 1]; /* of JOIN: what it calls itself; "": what the host does */
 	char key[SHARE_KEY_MAX + 1];   /* of JOIN and CREATE: the plan's */
 };
 

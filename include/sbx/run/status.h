@@ -12,6 +12,7 @@
 #include "sbx/spec/plan.h"
 
 int status_write_start(const struct sbx_plan *plan, pid_t child, struct sbx_err *err);
+void status_write_no_limits(const struct sbx_plan *plan, const struct sbx_err *why);
 void status_write_ports(const struct sbx_plan *plan, const struct plan_port *ports, size_t n);
 void status_write_exit(const struct sbx_plan *plan, const struct stats *stats, int exit_code);
 void status_write_error(int fd, const struct sbx_err *failed);

@@ -51,6 +51,8 @@ enum hint_place {
 	HINT_NO_IDS = -37,	 /* a user namespace above has fewer ids than are to be mapped */
 	HINT_MARK = -40,	 /* a layer has what fuse-overlayfs takes for a mark */
 	HINT_MARK_KERNEL = -41,	 /* the same, where the kernel could take its place */
+	HINT_SHARE_NAME = -50,	 /* a name that leads to another member of a network */
+	HINT_SHARE_HOST = -51,	 /* the same of the host's name */
 };
 
 const char *hint_option(int place);

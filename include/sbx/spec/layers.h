@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "sbx/base/str.h"
 #include "sbx/spec/defaults.h"
 #include "sbx/spec/plan.h"
@@ -16,7 +18,7 @@ struct layers_wanted {
 	const struct spec_defaults *defaults;
 	size_t op; /* of the spec: the overlay; its layers stand in front of it */
 	/* Of a session, whose layers no operation names; else NULL. Paths of the host. */
-	const char *lower, *upper, *work;
+	const char *lower, *upper, *work, *held;
 	int64_t driver;	     /* enum spec_overlay_driver: the one asked for */
 	int64_t began;	     /* who has kept what the session has; AUTO: nobody yet */
 	const char **covers; /* see struct plan_layers */
@@ -24,12 +26,10 @@ struct layers_wanted {
 	bool holds_session;
 };
 
-/* What is not held where fuse-overlayfs keeps what is written. */
-#define LAYERS_ALONE_TEXT                                                                          \
-	"fuse-overlayfs keeps what is written, which loses a removal now and then: a name of the " \
-	"host's is found again; see sbx-cow(7)"
-
+void layers_describe_loss(const struct plan_layers *layers, struct str_buf *out);
 void layers_describe_drivers(uint32_t drivers, struct str_buf *out);
+bool layers_maps(const struct sbx_plan *plan, const struct stat *st);
 bool layers_is_overlay(const struct spec_op *op);
 int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, struct plan_step *step,
 		  struct sbx_err *err);
+int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err);

@@ -127,7 +127,8 @@ enum plan_step_flag {
 	PLAN_STEP_NAMES = 1 << 13, /* bind_data: the holder of a shared network writes to it */
 	PLAN_STEP_WRITE_LAST = 1 << 14, /* bind_data: the mode is set before it is written to */
 	PLAN_STEP_IF_IN_REACH =
-		1 << 11, /* mask, filter_cover: what PID 1 cannot get at skips the step */
+		1 << 11,	   /* mask, filter_cover: what PID 1 cannot get at skips the step */
+	PLAN_STEP_EMPTY = 1 << 15, /* mask: a file by an empty one, not by /dev/null */
 };
 
 /* What is on top of the layers of an overlay, and takes what is written. */
@@ -150,6 +151,12 @@ enum plan_layers_driver {
 
 enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
 
+/* A name that is missing and nobody is to make: it is shown, and covered by a protect step. */
+struct plan_held {
+	const char *path; /* below the layers' place, relative */
+	uint32_t flags;	  /* PLAN_STEP_DIRECTORY, PLAN_STEP_DOT */
+};
+
 struct plan_layers {
 	const char **lower; /* paths of the host; the lowest first */
 	size_t n_lower;
@@ -157,13 +164,19 @@ struct plan_layers {
 	const char *upper, *work; /* of PLAN_LAYERS_HOST, paths of the host; else NULL */
 	uint32_t drivers;	  /* enum plan_layers_driver; the first that does not refuse */
 	const char *why;	  /* those */
+	const char *alone_why;	  /* why fuse-overlayfs keeps what is written; NULL: not planned */
 	/*
 	 * Of a session: below the only lower layer, relative to it, places that are not
 	 * to be seen through it: other mounts, and where sessions are.
 	 */
 	const char **covers;
 	size_t n_covers;
-	bool is_session;    /* the upper layer is one's */
+	bool is_session; /* the upper layer is one's */
+	bool is_fuses;	 /* fuse-overlayfs has kept by itself what it has */
+	/* Of a session: names that are to be there, empty, where nothing else is (--protect). */
+	const char *held_dir; /* the lowest layer, which has them, where there are any */
+	struct plan_held *held;
+	size_t n_held;
 	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
 	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
@@ -272,6 +285,7 @@ enum { PLAN_NET_ARGS_MAX = 16 };
 struct plan_share {
 	const char *name;
 	const char *key;    /* what all must have asked for alike; "": no internet */
+	const char *host;   /* --hostname of the member; "": none */
 	const char *helper; /* absolute path of slirp4netns; NULL: no internet */
 	const char *dirs[PLAN_RECORD_DIRS]; /* where such networks are recorded, see box_dirs */
 	struct plan_map uid_map, gid_map;   /* of the user namespace above its members */
@@ -345,13 +359,14 @@ struct plan_limits {
 	const char *busctl;  /* SCOPE: absolute path */
 	const char *address; /* SCOPE: of its bus */
 	const char *not_own; /* SCOPE: why the first way is not gone */
-	const char *remedy;  /* SCOPE: where that fails, too */
+	const char *remedy;  /* SCOPE: where that fails, too; NONE: what to do, or NULL */
 	bool try;	     /* --limits=try: what cannot be had is done without */
 	const char *without; /* then: why there are none; else NULL */
 };
 
-/* The topic of what is said without being asked. */
+/* The topics of what is said without being asked. */
 #define PLAN_REMARK_PASSED "passed over"
+#define PLAN_REMARK_WIDE "warning"
 
 /* A remark for --explain and -v: what was chosen and why, or what is exposed. */
 struct plan_remark {
@@ -364,6 +379,7 @@ struct sbx_plan {
 	const struct sbx_spec *spec; /* borrowed; what it was made from, for who explains it */
 
 	bool bwrap_words;     /* errors are in bubblewrap's words */
+	bool level_prefix;    /* warnings begin with their level */
 	uint64_t namespaces;  /* CLONE_NEW* flags; CLONE_NEWNS always */
 	int parent_userns_fd; /* user namespace whose child the sandbox becomes; -1: the caller's.
 				 Borrowed. */

@@ -57,6 +57,8 @@ int probe_device(const char *path, struct sbx_err *err);
 int probe_fuse(const struct probe_host *host);
 int probe_landlock(const struct probe_host *host);
 uint32_t probe_terminals(const struct probe_host *host);
+const char *probe_container(const struct probe_host *host);
+bool probe_is_sandbox(const struct probe_host *host);
 const char *probe_env(char *const *environ_, const char *name);
 const char *probe_group(const struct probe_host *host);
 const char *probe_text(const struct probe_host *host, const char *path);

@@ -17,6 +17,7 @@ int publish_read_host(const char *text, const char *option, struct plan_port *re
 		      struct sbx_err *err);
 int publish_choose(const struct sbx_spec *spec, const struct net_words *words,
 		   struct sbx_plan *plan, struct sbx_err *err);
+bool publish_collides(const struct plan_port *a, const struct plan_port *b);
 bool publish_share_answers(const struct plan_port *a, const struct plan_port *b);
 int publish_refuse_without_net(const struct sbx_spec *spec, struct sbx_err *err);
 int publish_remark(struct sbx_plan *plan);

@@ -12,4 +12,6 @@
 int records_add_dirs(const struct probe_host *host, struct sbx_plan *plan, struct sbx_err *err);
 int records_add_networks(const struct probe_host *host, struct sbx_plan *plan,
 			 const char *dirs[PLAN_RECORD_DIRS]);
+const char *records_remedy(const char *dir, int number);
 int records_refuse(const char *dir, int number, struct sbx_err *err);
+int records_blame(const struct sbx_plan *plan, int r, struct sbx_err *err);

@@ -49,6 +49,7 @@ int session_add_root(const struct sbx_spec *spec, struct sbx_plan *plan,
 /* What is hidden of a view: the store, and the session, each by its path and by another mount's. */
 enum { SESSION_COVERS_MAX = 4 };
 
+const char *session_find_real(struct arena *arena, const char *path);
 int session_hide_from_view(const struct probe_host *host, struct sbx_plan *plan, const char *root,
 			   const char *ret_covers[SESSION_COVERS_MAX], size_t *ret_n,
 			   struct sbx_err *err);
