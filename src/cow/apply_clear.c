@@ -77,7 +77,7 @@ int apply_remove_dir(struct apply *a, int found, int dir_fd)
 static int apply_clear_dir(struct apply *a, int dir_fd)
 {
 	_autoclose_ int found = apply_find_dir(dir_fd, a->name);
-	struct cow_removal removal;
+	struct cow_removal removal = {0};
 	int r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
 
 	if (r == 0)

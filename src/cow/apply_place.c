@@ -79,7 +79,7 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 {
 	const struct cow_entry *e = &op->entry;
 	_autoclose_ int found = -1;
-	struct cow_removal removal;
+	struct cow_removal removal = {0};
 	struct stat st;
 	int r;
 
