@@ -57,6 +57,7 @@ int sys_statx_file(int dir_fd, const char *path, struct sys_file *ret_file)
 		.inode = stx.stx_ino,
 		.born_sec = born->tv_sec,
 		.born_nsec = born->tv_nsec,
+		.has_birth = stx.stx_mask & STATX_BTIME,
 		.mode = stx.stx_mode,
 		.uid = stx.stx_uid,
 		.nlink = stx.stx_nlink,

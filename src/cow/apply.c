@@ -13,6 +13,11 @@
  * there is removed when the next one comes to that directory. So at any moment every
  * name of the host has what it had, or what it is to have.
  *
+ * Who else may rename in a directory can exchange what is there at any moment, also with what only
+ * the caller may enter. So what was opened counts and not its name: a directory is removed if it
+ * is the one that was to go (removals.c) and has nothing later in it when it has lost its name, and
+ * of any other only what has a temporary name; and a new one that is not new is not filled.
+ *
  * What has a change time later than the beginning of the session was changed by somebody
  * else, except what equals the layer already, which is an earlier try's work, and what the journal
  * has as an earlier try has left it: directories, and files with several names (journal.c). A
@@ -28,6 +33,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
@@ -174,22 +180,55 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	return apply_foresee(a, e, NULL) < 0 ? err_oom(err) : 0;
 }
 
+/*
+ * Who may rename in the directory above can give the name to another directory before it is opened,
+ * and that one would be filled and given the new one's permissions. A new one is empty, and not
+ * older than the last change above it was; by the same clock, that of the filesystem.
+ *
+ * Return: 1, 0 it is another, or -errno.
+ */
+static int apply_is_new_dir(int fd, const struct stat *above)
+{
+	char names[2048];
+	struct sys_file file;
+	ssize_t n;
+
+	if (sys_statx_file(fd, "", &file) < 0)
+		return -errno;
+	if (file.has_birth &&
+	    (file.born_sec < above->st_ctim.tv_sec ||
+	     (file.born_sec == above->st_ctim.tv_sec && file.born_nsec < above->st_ctim.tv_nsec)))
+		return 0;
+	while ((n = sys_getdents(fd, (struct sys_dirent *)names, sizeof(names))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct sys_dirent *e = (const struct sys_dirent *)(names + at);
+
+			if (!path_is_dots(e->name))
+				return 0;
+			at += e->size;
+		}
+	return n < 0 ? -errno : 1;
+}
+
 /* A new directory: it is in the journal before it has its name, which is later. */
 static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_fd)
 {
 	_autoclose_ int fd = -1;
-	struct stat st;
-	int r = apply_prepare(a, e->host_dir);
+	struct stat before;
+	int r = fstat(e->host_dir, &before) < 0 ? -errno : apply_prepare(a, e->host_dir);
 
 	if (r < 0)
 		return r;
 	if (mkdirat(e->host_dir, a->name, 0700) < 0)
 		return -errno;
 	fd = openat(e->host_dir, a->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &a->made) < 0)
 		return -errno;
-	r = cow_journal_hold(&a->journal, &st);
-	cow_journal_note(&a->journal, &st);
+	r = apply_is_new_dir(fd, &before);
+	if (r <= 0)
+		return r < 0 ? r : -ESTALE;
+	r = cow_journal_hold(&a->journal, &a->made);
+	cow_journal_note(&a->journal, &a->made);
 	if (r == 0)
 		r = apply_later(a, APPLY_PLACE, e, -1);
 	apply_note(a, e->host_dir);
@@ -242,15 +281,16 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 }
 
 /* What an earlier try has left, in a directory that may have nothing else to do. */
-static int apply_clear_all(struct apply *a, int host_fd, struct sbx_err *err)
+static int apply_clear_all(struct apply *a, const struct cow_entry *e, int host_fd,
+			   struct sbx_err *err)
 {
 	int r = apply_flush(a, err);
 
 	for (unsigned i = 0; i < APPLY_OPS_MAX && r == 0; i++) {
 		apply_use_name(a, i);
-		r = apply_clear(a, host_fd);
+		r = apply_make_way(a, host_fd);
 		if (r < 0)
-			return err_system(err, -r, a->name, "cannot be removed");
+			return apply_fail_in(a, e, -r, err);
 	}
 	return r;
 }
@@ -273,7 +313,7 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 		return apply_foresee(a, e, &st) < 0 ? err_oom(err) : 0;
 	if (!a->acts)
 		return apply_plan(a, host_fd, err);
-	r = a->again ? apply_clear_all(a, host_fd, err) : 0;
+	r = a->again ? apply_clear_all(a, e, host_fd, err) : 0;
 	if (r == 0)
 		r = apply_make_room(a, err);
 	if (r < 0)
@@ -385,6 +425,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	if (r < 0)
 		return err_system(err, -r, "/proc/self/mountinfo", "cannot be read");
 	*ret_applied = (struct cow_applied){0};
+	cow_removals_init(&a.removals, session->dir_fd);
 	(void)snprintf(a.temporary, sizeof(a.temporary), ".sbx-apply-%llx-%lx",
 		       (unsigned long long)session->began.tv_sec, session->began.tv_nsec);
 	r = cow_journal_open(&a.journal, session->dir_fd, !options->dry_run);
@@ -412,6 +453,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 		r = err_system(err, -closed, session->dir, "cannot write the journal");
 	if (r == 0 && !options->dry_run)
 		r = apply_mark_done(&a, err);
+	cow_removals_close(&a.removals);
 	cow_sync_close(&a.sync);
 	apply_links_finish(&a);
 	return r;

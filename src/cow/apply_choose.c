@@ -21,7 +21,7 @@
 #include "sbx/cow/apply_parts.h"
 #include "sbx/cow/xattr.h"
 
-enum { APPLY_SCAN_DEPTH = 200, APPLY_STARS_MAX = 6 };
+enum { APPLY_STARS_MAX = 6 };
 
 /* ---- what is meant ---- */
 
@@ -181,7 +181,7 @@ static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name
 }
 
 /* Has anything in a directory of the host changed, or does something else lie in it? */
-static bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
 {
 	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
@@ -193,7 +193,7 @@ static bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, u
 		defs_cleanup_fd(&fd);
 		return true; /* a mount, or what cannot be looked into */
 	}
-	while (!later && (e = readdir(dir))) {
+	while (!later && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
 		if (path_is_dots(e->d_name))
@@ -203,6 +203,7 @@ static bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, u
 			(a->unshown = apply_is_unshown(a, fd, e->d_name, &st)) ||
 			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
 	}
+	later = later || errno;
 	(void)closedir(dir);
 	return later;
 }

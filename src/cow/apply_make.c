@@ -148,6 +148,7 @@ static int apply_make_link(struct apply *a, const struct cow_entry *e,
 
 	if (fd < 0 || cow_journal_add(&a->journal, &st) < 0)
 		return 0;
+	a->made = st;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	made = linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
 	apply_note(a, fd);
@@ -376,7 +377,7 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_
 	if (from < 0)
 		return -errno;
 	to = openat(e->host_dir, a->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (to < 0)
+	if (to < 0 || fstat(to, &a->made) < 0)
 		return -errno;
 	r = apply_copy_data(a, from, to, e->upper.st_size, apply_had_holes(e));
 	if (r == 0)
@@ -402,6 +403,7 @@ static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
 		return -errno;
 	if ((st.st_mode & S_IFMT) != (e->upper.st_mode & S_IFMT))
 		return -ESTALE; /* somebody else has put another thing there */
+	a->made = st;
 	apply_set_owner(a, e, fd, &st);
 	r = apply_set_attributes(a, e, fd, &st);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -97,9 +97,11 @@ static int own_each_shared(struct apply *a, int dir_fd, const char *name, unsign
 	while (r == 0 && depth < OWN_DEPTH_MAX && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
-		if (path_is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (path_is_dots(e->d_name))
 			continue;
-		if (S_ISDIR(st.st_mode))
+		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			r = errno == ENOENT ? 0 : -errno;
+		else if (S_ISDIR(st.st_mode))
 			r = own_each_shared(a, fd, e->d_name, depth + 1, removes);
 		else if (removes && cow_journal_knows(&a->journal, &st))
 			r = apply_unlink(a, fd, e->d_name, &st);
@@ -112,6 +114,12 @@ static int own_each_shared(struct apply *a, int dir_fd, const char *name, unsign
 	return r;
 }
 
+/* Before all else in a directory goes. Return: 0 or -errno. */
+int apply_unlink_shared(struct apply *a, int dir_fd)
+{
+	return own_each_shared(a, dir_fd, ".", 0, true);
+}
+
 /* What the host has is about to go: to take a name away changes the file that has others. */
 int apply_hold_file(struct apply *a, const struct cow_entry *e)
 {
@@ -122,24 +130,4 @@ int apply_hold_file(struct apply *a, const struct cow_entry *e)
 	return e->changes & (COW_REMOVED | COW_TYPE)
 		       ? own_each_shared(a, e->host_dir, e->name, 0, false)
 		       : 0;
-}
-
-/* What lies under the temporary name: a killed try's, or what was replaced. */
-int apply_clear(struct apply *a, int dir_fd)
-{
-	struct stat st, dir;
-	int r;
-
-	if (fstatat(dir_fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = fstat(dir_fd, &dir) < 0 ? -errno : cow_journal_add(&a->journal, &dir);
-	if (r == 0 && S_ISDIR(st.st_mode)) {
-		r = own_each_shared(a, dir_fd, a->name, 0, true);
-		if (r == 0)
-			r = cow_remove_tree(dir_fd, a->name);
-	} else if (r == 0) {
-		r = apply_unlink(a, dir_fd, a->name, &st);
-	}
-	apply_note(a, dir_fd);
-	return r;
 }

@@ -7,6 +7,7 @@
  * what else is to be done meanwhile, in its order.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +22,10 @@
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
 
-enum { APPLY_OPS_BYTES = 64 << 20 /* of files that are not on disk yet */ };
+enum {
+	APPLY_OPS_BYTES = 64 << 20, /* of files that are not on disk yet */
+	APPLY_PATH = 512
+};
 
 /* ---- put in place ---- */
 
@@ -51,59 +55,165 @@ int apply_prepare(struct apply *a, int dir_fd)
 		return -errno;
 	(void)apply_check_dir(dir_fd); /* what stands against it is told by what is tried */
 	r = cow_journal_add(&a->journal, &st);
-	return r < 0 ? r : apply_clear(a, dir_fd);
-}
-
-static int apply_place_over(const struct apply *a, const struct cow_entry *e)
-{
-	return renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+	return r < 0 ? r : apply_make_way(a, dir_fd);
 }
 
 /* What has come to be there since it was looked at stays. */
-static int apply_place_new(const struct apply *a, const struct cow_entry *e)
+static int apply_place_new(int dir_fd, const char *from, const char *to)
 {
-	if (sys_rename_noreplace(e->host_dir, a->name, e->host_dir, e->name) == 0)
+	if (sys_rename_noreplace(dir_fd, from, dir_fd, to) == 0)
 		return 0;
-	/* Not every filesystem can. */
-	return errno == EINVAL ? apply_place_over(a, e) : -errno;
+	if (errno != EINVAL) /* not every filesystem can */
+		return -errno;
+	return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
 }
 
-/* From the temporary name to its own; a directory there is taken away. */
-static int apply_place(struct apply *a, const struct cow_entry *e)
+/*
+ * What had the name has the temporary one now. Is it what was to go, and as it was?
+ *
+ * @ret_goes: it is removed, or what is left of it is an apply's
+ *
+ * Return: 0, -ESTALE it is not, or -errno.
+ */
+static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret_goes)
 {
+	const struct cow_entry *e = &op->entry;
+	_autoclose_ int found = -1;
+	struct cow_removal removal = {0};
+	struct stat st;
+	int r;
+
+	*ret_goes = false;
+	if (!S_ISDIR(e->host.st_mode)) {
+		if (fstatat(e->host_dir, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		if (st.st_ino != e->host.st_ino || st.st_dev != e->host.st_dev)
+			return -ESTALE;
+		*ret_goes = true;
+		return apply_unlink(a, e->host_dir, a->name, &st);
+	}
+	found = apply_find_dir(e->host_dir, a->name);
+	r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
+	if (r == 0 && !cow_removal_is(&removal, &op->goes))
+		r = -ESTALE;
+	if (r == 0)
+		r = apply_let_go(a, found, &removal);
+	if (r < 0)
+		return r;
+	*ret_goes = true;
+	return apply_remove_dir(a, found, e->host_dir);
+}
+
+/* Who may rename there can have put another thing under the temporary name. Return: 0 or -errno. */
+static int apply_is_placed(const struct apply_op *op)
+{
+	struct stat st;
+
+	if (fstatat(op->entry.host_dir, op->entry.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return st.st_ino == op->made_ino && st.st_dev == op->made_dev ? 0 : -ESTALE;
+}
+
+/* From the temporary name to its own, and what was there goes. */
+static int apply_place_instead(struct apply *a, const struct apply_op *op)
+{
+	const struct cow_entry *e = &op->entry;
+	bool goes = false;
+	int r = apply_exchange(e->host_dir, a->name, e->name);
+
+	if (r < 0)
+		return r;
+	r = apply_is_placed(op);
+	if (r == 0)
+		r = apply_take_away(a, op, &goes);
+	if (r < 0 && !goes)
+		(void)apply_exchange(e->host_dir, a->name, e->name);
+	return r;
+}
+
+static int apply_place(struct apply *a, const struct apply_op *op)
+{
+	const struct cow_entry *e = &op->entry;
 	_autoclose_ int old = e->has_host ? apply_watch(a, e->host_dir, e->name, &e->host) : -1;
 	int r;
 
-	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode))) {
-		r = apply_exchange(e->host_dir, a->name, e->name);
-		if (r == 0)
-			r = apply_clear(a, e->host_dir);
-	} else if (!e->has_host && !a->options->force) {
-		r = apply_place_new(a, e);
-	} else {
-		r = apply_place_over(a, e);
-	}
+	if (e->has_host && (S_ISDIR(e->host.st_mode) || S_ISDIR(e->upper.st_mode)))
+		r = apply_place_instead(a, op);
+	else if (!e->has_host && !a->options->force)
+		r = apply_place_new(e->host_dir, a->name, e->name);
+	else
+		r = renameat(e->host_dir, a->name, e->host_dir, e->name) < 0 ? -errno : 0;
+	if (r == 0)
+		r = apply_is_placed(op);
 	apply_note(a, old);
 	apply_note_name(a, e->host_dir, e->name);
 	return r;
 }
 
-static int apply_remove(struct apply *a, const struct cow_entry *e)
+static int apply_remove(struct apply *a, const struct apply_op *op)
 {
+	const struct cow_entry *e = &op->entry;
+	bool goes;
+	int r;
+
 	if (!S_ISDIR(e->host.st_mode))
 		return apply_unlink(a, e->host_dir, e->name, &e->host);
 	if (renameat(e->host_dir, e->name, e->host_dir, a->name) < 0)
 		return -errno;
-	return apply_clear(a, e->host_dir);
+	r = apply_take_away(a, op, &goes);
+	if (r < 0 && !goes)
+		(void)apply_place_new(e->host_dir, a->name, e->name);
+	if (r < 0)
+		apply_note_name(a, e->host_dir, e->name);
+	return r;
+}
+
+static void apply_put_path(const struct apply *a, const struct cow_entry *e, char path[APPLY_PATH])
+{
+	const char *root = a->session->roots[a->root].path;
+
+	(void)snprintf(path, APPLY_PATH, "%s%s%s", root, root[1] ? "/" : "", e->path);
+}
+
+/* What has a temporary name stays. @where: it is there */
+static int apply_fail_way(const struct apply *a, const struct cow_entry *e, const char *where,
+			  int number, struct sbx_err *err)
+{
+	char path[APPLY_PATH];
+	int r;
+
+	apply_put_path(a, e, path);
+	if (number == ENOTEMPTY)
+		r = err_refuse(err, number, path,
+			       "%s %s is in the way, and has something in it that is no apply's",
+			       a->name, where);
+	else if (number == ESTALE)
+		r = err_refuse(err, EBUSY, path,
+			       "%s %s was to be removed, and has changed on the host since the "
+			       "session began",
+			       a->name, where);
+	else
+		r = err_system(err, number, path, "%s %s is in the way, and cannot be removed",
+			       a->name, where);
+	err_hint(err, "see what it is and move it away; then the same command goes on");
+	return r;
+}
+
+int apply_fail_in(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err)
+{
+	if (a->in_the_way)
+		return apply_fail_way(a, e, "in it", number, err);
+	return apply_fail(a, e, number, err);
 }
 
 int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err)
 {
-	const char *root = a->session->roots[a->root].path;
-	char path[512];
+	char path[APPLY_PATH];
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s%s%s", root, root[1] ? "/" : "", e->path);
+	if (a->in_the_way)
+		return apply_fail_way(a, e, "beside it", number, err);
+	apply_put_path(a, e, path);
 	r = number == ESTALE ? err_refuse(err, EBUSY, path, "is being changed on the host just now")
 	    : number == EINTR ? err_refuse(err, EINTR, NULL, "interrupted by a signal")
 			      : err_system(err, number, path, "cannot be applied");
@@ -137,7 +247,9 @@ int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e
 	struct apply_op *op = &a->ops[a->n_ops];
 	const char *slash;
 
-	*op = (struct apply_op){.kind = kind, .entry = *e, .fd = fd};
+	*op = (struct apply_op){.kind = kind, .entry = *e, .fd = fd, .goes = a->goes};
+	op->made_dev = a->made.st_dev;
+	op->made_ino = a->made.st_ino;
 	op->entry.path = strdup(e->path);
 	op->entry.upper_dir = fcntl(e->upper_dir, F_DUPFD_CLOEXEC, 0);
 	op->entry.host_dir = e->host_dir < 0 ? -1 : fcntl(e->host_dir, F_DUPFD_CLOEXEC, 0);
@@ -159,7 +271,7 @@ static int apply_look_again(const struct apply *a, const struct cow_entry *e)
 {
 	struct stat st;
 
-	if (a->options->force || !e->has_host || S_ISDIR(e->host.st_mode))
+	if (a->options->force || !e->has_host)
 		return 0;
 	if (fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
@@ -217,11 +329,11 @@ static int apply_do(struct apply *a, struct apply_op *op)
 		return r;
 	switch (op->kind) {
 	case APPLY_PLACE:
-		r = apply_place(a, e);
+		r = apply_place(a, op);
 		apply_note(a, e->host_dir);
 		return r < 0 ? r : apply_note_link(a, e);
 	case APPLY_REMOVE:
-		r = apply_remove(a, e);
+		r = apply_remove(a, op);
 		apply_note(a, e->host_dir);
 		return r;
 	case APPLY_FINISH:
@@ -254,6 +366,8 @@ static size_t apply_do_all(struct apply *a, int *ret_failure)
 	int results[APPLY_OPS_MAX] = {0}, r = cow_journal_flush(&a->journal);
 	unsigned i;
 
+	if (r == 0)
+		r = cow_removals_flush(&a->removals);
 	apply_sync(a, false, results);
 	for (i = 0; i < a->n_ops && r == 0; i++) {
 		apply_use_name(a, i);
@@ -317,6 +431,29 @@ bool apply_awaits_link(const struct apply *a, const struct cow_entry *e)
 	return false;
 }
 
+/*
+ * A directory of the host goes with all that is in it. It is in the journal too: where it gets its
+ * name back, that has changed it.
+ */
+static int apply_note_removal(struct apply *a, const struct cow_entry *e)
+{
+	struct stat st;
+	int r;
+
+	a->goes = (struct cow_removal){0};
+	if (!e->has_host || !S_ISDIR(e->host.st_mode))
+		return 0;
+	r = cow_removal_of(e->host_dir, e->name, &a->goes);
+	if (r == 0 && fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	if (r == 0 && (st.st_ino != e->host.st_ino || st.st_dev != e->host.st_dev ||
+		       st.st_ino != a->goes.inode))
+		r = -ESTALE;
+	if (r == 0)
+		r = cow_journal_hold(&a->journal, &e->host);
+	return r < 0 ? r : cow_removals_hold(&a->removals, &a->goes);
+}
+
 int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 {
 	_autoclose_ int fd = -1;
@@ -327,6 +464,8 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 	r = apply_prepare(a, e->host_dir);
 	if (r == 0)
 		r = apply_hold_file(a, e);
+	if (r == 0)
+		r = apply_note_removal(a, e);
 	if (r == 0 && (e->changes & COW_REMOVED)) {
 		r = apply_later(a, APPLY_REMOVE, e, -1);
 	} else if (r == 0) {

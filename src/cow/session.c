@@ -468,13 +468,15 @@ enum { COW_REMOVE_DEPTH = 64, COW_REMOVE_TRIES = 100 };
  */
 static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *moved);
 
-/* A directory whose owner may have been shut out of it. Return: as openat(2). */
-static int cow_open_closed(int dir_fd, const char *name)
+static int cow_find_dir(int dir_fd, const char *name)
 {
-	const int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	_autoclose_ int found =
-		sys_openat2(dir_fd, name, (uint64_t)(flags | O_PATH),
-			    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	return sys_openat2(dir_fd, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH,
+			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+/* A directory whose owner may have been shut out of it. Return: as openat(2). */
+static int cow_open_found(int found)
+{
 	char path[64];
 	struct stat st;
 
@@ -483,7 +485,14 @@ static int cow_open_closed(int dir_fd, const char *name)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
 	if ((st.st_mode & 0700) != 0700 && chmod(path, 0700) < 0)
 		return -1;
-	return openat(found, ".", flags | O_RDONLY);
+	return openat(found, ".", O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
+}
+
+static int cow_open_closed(int dir_fd, const char *name)
+{
+	_autoclose_ int found = cow_find_dir(dir_fd, name);
+
+	return found < 0 ? -1 : cow_open_found(found);
 }
 
 static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned depth, unsigned *moved)
@@ -500,8 +509,12 @@ static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned dep
 		       errno == EEXIST);
 		return r < 0 ? -errno : 0;
 	}
-	if (fd < 0)
-		return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 ? 0 : -errno;
+	if (fd < 0) {
+		r = -errno; /* why there is something left in it */
+		if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
+			return 0;
+		return errno == ENOTEMPTY ? r : -errno;
+	}
 	r = cow_remove_below(top_fd, fd, depth + 1, moved);
 	if (r < 0)
 		return r;
@@ -526,16 +539,41 @@ static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *mo
 
 		if (path_is_dots(e->d_name))
 			continue;
-		if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			r = errno == ENOENT ? 0 : -errno;
 			continue;
+		}
 		r = S_ISDIR(st.st_mode) ? cow_remove_dir(top_fd, dir_fd, e->d_name, depth, moved)
 		    : unlinkat(dir_fd, e->d_name, 0) < 0 ? -errno
 							 : 0;
 	}
+	if (r == 0)
+		r = -errno;
 	(void)closedir(dir);
 	if (r == 0 && depth == 0 && *moved != before)
 		return cow_remove_below(top_fd, dir_fd, 0, moved);
 	return r;
+}
+
+/**
+ * Remove all that is in a directory, whatever name it has now; then the name, which has to be that
+ * of an empty one.
+ * @found: of O_PATH
+ *
+ * Return: 0 or -errno.
+ */
+int cow_remove_found(int found, int dir_fd, const char *name)
+{
+	_autoclose_ int fd = cow_open_found(found);
+	unsigned moved = 0;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = cow_remove_below(fd, fd, 0, &moved);
+	if (r < 0)
+		return r;
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 /**
@@ -545,17 +583,9 @@ static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *mo
  */
 int cow_remove_tree(int dir_fd, const char *name)
 {
-	_autoclose_ int fd = -1;
-	unsigned moved = 0;
-	int r;
+	_autoclose_ int found = cow_find_dir(dir_fd, name);
 
-	fd = cow_open_closed(dir_fd, name);
-	if (fd < 0)
-		return -errno;
-	r = cow_remove_below(fd, fd, 0, &moved);
-	if (r < 0)
-		return r;
-	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return found < 0 ? -errno : cow_remove_found(found, dir_fd, name);
 }
 
 /*
@@ -632,7 +662,7 @@ int cow_session_refuse_removal(const struct cow_session *session, int number, st
  */
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
-	static const char *const files[] = {"journal", "applied", "meta.new", "meta"};
+	static const char *const files[] = {"journal", "removals", "applied", "meta.new", "meta"};
 	int r = cow_session_remove_roots(session);
 
 	if (r < 0)

@@ -7,6 +7,10 @@
  *     --report FILE                   what was seen, see below
  *     --fail ROLE:CALL:N:ERRNO        the N-th CALL of ROLE fails; 0: each of them does
  *     --kill VICTIM:ROLE:CALL:N       SIGKILL for VICTIM when ROLE gets to its N-th CALL
+ *     --act WHEN:CALL:WORD:SCRIPT     sh(1) runs SCRIPT before or after the first CALL of the
+ *                                     monitor with a path that begins with WORD, which is its $1;
+ *                                     the monitor waits and is $2. If it exits with 99 it is run
+ *                                     at the next such call again. Some may be given
  *     --signal NUMBER                 another one than SIGKILL
  *     --timeout SECONDS               10 unless said
  *
@@ -33,7 +37,9 @@
  * child. So when wait(2) says that there are no children, nothing is left.
  *
  * The report has a line per event:
- *     call ROLE CALL N ARG0 ARG1 [PATH]     (without --fail and --kill)
+ *     call ROLE CALL N ARG0 ARG1 [PATH]     (without --fail and --kill); of a call that writes
+ *                                           a file to disk PATH is that file's
+ *     act CALL PATH                         a script was run
  *     hit ROLE CALL N ARG0 ARG1 [PATH]      the chosen call was reached
  *     exit CODE                             of the command; 128 + n by signal n
  *     timeout                               the command had to be ended
@@ -67,6 +73,8 @@
 enum {
 	CALL_NUMBERS = 1024,
 	TRACEES_MAX = 64,
+	ACTS_MAX = 4,
+	ACT_LATER = 99,
 	GRACE_SECONDS = 3, /* for what the command leaves behind, to end by itself */
 };
 
@@ -90,7 +98,8 @@ static const struct {
 	{"access", 0},	   {"chdir", 0},    {"execve", 0},     {"faccessat2", 1}, {"fsopen", 0},
 	{"mkdirat", 1},	   {"open", 0},	    {"open_tree", 1},  {"openat", 1},	  {"openat2", 1},
 	{"newfstatat", 1}, {"readlink", 0}, {"readlinkat", 1}, {"symlinkat", 2},  {"unlinkat", 1},
-	{"statx", 1},	   {"umount2", 0},
+	{"statx", 1},	   {"umount2", 0},  {"renameat", 1},   {"renameat2", 1},  {"linkat", 3},
+	{"mknodat", 1},
 };
 
 struct target {
@@ -100,12 +109,21 @@ struct target {
 	int n;
 };
 
+struct act {
+	bool after;
+	long number;
+	char word[64];
+	const char *script; /* NULL: it was run */
+};
+
 struct tracee {
 	pid_t pid; /* 0: free */
 	enum role role;
-	bool in_window; /* behind the start of libc */
-	bool fail_now;	/* between entry and exit of the chosen call */
-	bool waiting;	/* stopped until its parent's event tells what it is */
+	bool in_window;	     /* behind the start of libc */
+	struct act *act_now; /* to be run when the call is over */
+	char act_path[256];
+	bool fail_now; /* between entry and exit of the chosen call */
+	bool waiting;  /* stopped until its parent's event tells what it is */
 	long last_call;
 	uint64_t clone_flags; /* of the last clone3(2) */
 	int counts[CALL_NUMBERS];
@@ -113,6 +131,8 @@ struct tracee {
 
 struct tracer {
 	struct target fail, kill;
+	struct act acts[ACTS_MAX];
+	int n_acts;
 	int error;
 	int signal; /* for the victim */
 	enum role victim;
@@ -227,20 +247,35 @@ static void kill_role(struct tracer *t, enum role role)
 
 /* ---- calls ---- */
 
+static void read_path(const struct tracee *tracee, const struct __ptrace_syscall_info *info,
+		      char path[256])
+{
+	const char *name = call_name((long)info->entry.nr);
+	int arg = call_path_arg(name);
+	ssize_t n = 0;
+
+	if (arg >= 0) {
+		struct iovec here = {path, 255};
+		struct iovec there = {(void *)(uintptr_t)info->entry.args[arg], 255};
+
+		n = process_vm_readv(tracee->pid, &here, 1, &there, 1, 0);
+	} else if (strcmp(name, "fsync") == 0 || strcmp(name, "fdatasync") == 0) {
+		char link[64];
+
+		(void)snprintf(link, sizeof(link), "/proc/%d/fd/%d", tracee->pid,
+			       (int)info->entry.args[0]);
+		n = readlink(link, path, 255);
+	}
+	path[n > 0 ? n : 0] = '\0';
+}
+
 static void report_call(struct tracer *t, const char *event, const struct tracee *tracee,
 			const struct __ptrace_syscall_info *info)
 {
 	const char *name = call_name((long)info->entry.nr);
-	int arg = call_path_arg(name);
-	char path[256] = "";
+	char path[256];
 
-	if (arg >= 0) {
-		struct iovec here = {path, sizeof(path) - 1};
-		struct iovec there = {(void *)(uintptr_t)info->entry.args[arg], sizeof(path) - 1};
-		ssize_t n = process_vm_readv(tracee->pid, &here, 1, &there, 1, 0);
-
-		path[n > 0 ? n : 0] = '\0';
-	}
+	read_path(tracee, info, path);
 	fprintf(t->report, "%s %s %s %d %llu %llu %s\n", event, role_names[tracee->role], name,
 		tracee->counts[info->entry.nr], (unsigned long long)info->entry.args[0],
 		(unsigned long long)info->entry.args[1], path);
@@ -276,6 +311,54 @@ static void read_clone_flags(struct tracee *tracee, const struct __ptrace_syscal
 		tracee->clone_flags = 0;
 }
 
+static noreturn void script_main(const char *script, const char *path, pid_t tracee)
+{
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", tracee);
+	(void)execlp("sh", "sh", "-ec", script, "sh", path, number, (char *)NULL);
+	_exit(127);
+}
+
+static void run_act(struct tracer *t, struct act *act, const struct tracee *tracee)
+{
+	pid_t pid;
+	int status;
+
+	fflush(t->report);
+	pid = fork();
+	if (pid == 0)
+		script_main(act->script, tracee->act_path, tracee->pid);
+	do
+		errno = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR);
+	if (errno || (status != 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != ACT_LATER)))
+		die("a script has failed");
+	if (status != 0)
+		return;
+	fprintf(t->report, "act %s %s\n", call_name(act->number), tracee->act_path);
+	act->script = NULL;
+}
+
+static void find_act(struct tracer *t, struct tracee *tracee,
+		     const struct __ptrace_syscall_info *info)
+{
+	for (int i = 0; i < t->n_acts; i++) {
+		struct act *act = &t->acts[i];
+
+		if (!act->script || act->number != (long)info->entry.nr)
+			continue;
+		read_path(tracee, info, tracee->act_path);
+		if (strncmp(tracee->act_path, act->word, strlen(act->word)) != 0)
+			continue;
+		if (act->after)
+			tracee->act_now = act;
+		else
+			run_act(t, act, tracee);
+		return;
+	}
+}
+
 /* Return: is the process to be let go? */
 static bool on_entry(struct tracer *t, struct tracee *tracee,
 		     const struct __ptrace_syscall_info *info)
@@ -293,6 +376,8 @@ static bool on_entry(struct tracer *t, struct tracee *tracee,
 	tracee->counts[number]++;
 	if (!t->fail.set && !t->kill.set)
 		report_call(t, "call", tracee, info);
+	if (tracee->role == MONITOR)
+		find_act(t, tracee, info);
 	if (target_is(&t->kill, tracee, number)) {
 		report_call(t, "hit", tracee, info);
 		kill_role(t, t->victim);
@@ -315,6 +400,9 @@ static bool on_syscall(struct tracer *t, struct tracee *tracee)
 		return false;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 		return on_entry(t, tracee, &info);
+	if (tracee->act_now)
+		run_act(t, tracee->act_now, tracee);
+	tracee->act_now = NULL;
 	if (tracee->fail_now) {
 		write_result(tracee->pid, offsetof(struct user_regs_struct, rax), -t->error);
 		tracee->fail_now = false;
@@ -506,6 +594,22 @@ static const char *parse_target(const char *text, struct target *target)
 	return text + len;
 }
 
+/* "before:CALL:WORD:SCRIPT" or "after:...". */
+static void parse_act(struct tracer *t, const char *text)
+{
+	struct act *act = &t->acts[t->n_acts];
+	char when[8], call[32];
+	int len = 0;
+
+	if (t->n_acts == ACTS_MAX ||
+	    sscanf(text, "%7[^:]:%31[^:]:%63[^:]:%n", when, call, act->word, &len) != 3 || !len)
+		usage(text);
+	act->after = strcmp(when, "after") == 0;
+	act->number = call_number(call);
+	act->script = text + len;
+	t->n_acts++;
+}
+
 static void parse_option(struct tracer *t, const char *name, char *value)
 {
 	if (strcmp(name, "--report") == 0) {
@@ -529,6 +633,8 @@ static void parse_option(struct tracer *t, const char *name, char *value)
 		*colon = '\0';
 		t->victim = role_by_name(value);
 		(void)parse_target(colon + 1, &t->kill);
+	} else if (strcmp(name, "--act") == 0) {
+		parse_act(t, value);
 	} else {
 		usage(name);
 	}

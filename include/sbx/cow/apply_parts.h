@@ -11,9 +11,10 @@
 #include "sbx/cow/apply.h"
 #include "sbx/cow/journal.h"
 #include "sbx/cow/mounts.h"
+#include "sbx/cow/removals.h"
 #include "sbx/cow/sync.h"
 
-enum { APPLY_OPS_MAX = COW_SYNC_MAX, APPLY_SETID = S_ISUID | S_ISGID };
+enum { APPLY_OPS_MAX = COW_SYNC_MAX, APPLY_SCAN_DEPTH = 200, APPLY_SETID = S_ISUID | S_ISGID };
 
 /* A file of the layer with several names, and what the first of them has become. */
 struct apply_link {
@@ -32,8 +33,10 @@ enum apply_kind {
 /* What is to be done when the files that were made are on disk. */
 struct apply_op {
 	enum apply_kind kind;
-	struct cow_entry entry; /* its path and two descriptors are owned */
-	int fd;			/* owned; the new file, the directory that is finished, or -1 */
+	struct cow_entry entry;	 /* its path and two descriptors are owned */
+	int fd;			 /* owned; the new file, the directory that is finished, or -1 */
+	struct cow_removal goes; /* a directory of the host that has that name, or zeros */
+	uint64_t made_dev, made_ino; /* what is to be placed */
 };
 
 struct apply {
@@ -41,6 +44,7 @@ struct apply {
 	const struct cow_apply_options *options;
 	struct cow_applied *applied;
 	struct cow_journal journal;
+	struct cow_removals removals;
 	struct cow_mounts mounts;
 	struct apply_link *links; /* owned; a hash table */
 	size_t n_links, links_size, links_bytes;
@@ -55,9 +59,12 @@ struct apply {
 	off_t ops_bytes;
 	sigset_t held; /* signals that wait */
 	struct cow_sync sync;
-	char temporary[48]; /* what all names of what is not in place begin with */
-	char name[48 + 16]; /* the present one: the place in `ops` is behind it */
-	char why[512];	    /* something cannot be applied */
+	char temporary[48];	 /* what all names of what is not in place begin with */
+	char name[48 + 16];	 /* the present one: the place in `ops` is behind it */
+	struct stat made;	 /* what was made last */
+	struct cow_removal goes; /* the directory that is to go for it, or zeros */
+	bool in_the_way;	 /* something has the present name, and is not an apply's */
+	char why[512];		 /* something cannot be applied */
 };
 
 /* ---- apply_choose.c: which changes are meant, and what stands against them ---- */
@@ -69,6 +76,7 @@ typedef bool (*apply_test)(const struct apply *a, const char *path);
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth);
 uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth);
 bool apply_conflicts(struct apply *a, const struct cow_entry *e);
 
 /* ---- apply_own.c: what is an apply's own work ---- */
@@ -79,7 +87,15 @@ void apply_note_name(struct apply *a, int dir_fd, const char *name);
 int apply_watch(struct apply *a, int dir_fd, const char *name, const struct stat *st);
 int apply_hold_file(struct apply *a, const struct cow_entry *e);
 int apply_unlink(struct apply *a, int dir_fd, const char *name, const struct stat *st);
+int apply_unlink_shared(struct apply *a, int dir_fd);
+
+/* ---- apply_clear.c: what has a temporary name ---- */
+
+int apply_find_dir(int dir_fd, const char *name);
+int apply_let_go(struct apply *a, int found, const struct cow_removal *removal);
+int apply_remove_dir(struct apply *a, int found, int dir_fd);
 int apply_clear(struct apply *a, int dir_fd);
+int apply_make_way(struct apply *a, int dir_fd);
 
 /* ---- apply_make.c: under a temporary name ---- */
 
@@ -97,6 +113,8 @@ int apply_check_dir(int dir_fd);
 int apply_prepare(struct apply *a, int dir_fd);
 int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err);
 void apply_use_name(struct apply *a, unsigned index);
+int apply_fail_in(const struct apply *a, const struct cow_entry *e, int number,
+		  struct sbx_err *err);
 int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e, int fd);
 bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st);
 int apply_flush(struct apply *a, struct sbx_err *err);

@@ -6,6 +6,7 @@
  *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first
  *     applied   made when all of it has been applied
  *     journal   of applies: what of the host they have changed, and what that came to be
+ *     removals  of applies: the directories of the host that they take away
  *     N/upper   what was changed in root N, as overlayfs or fuse-overlayfs keeps it
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own
@@ -89,6 +90,7 @@ void cow_session_sweep(const char *base);
 int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
+int cow_remove_found(int found, int dir_fd, const char *name);
 int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
 			  int *ret_host, struct sbx_err *err);
 int cow_session_open_base(const struct cow_session *session, size_t index, int *ret_base,
