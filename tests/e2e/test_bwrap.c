@@ -75,22 +75,6 @@ Test(bwrap, starts_itself_inside_by_the_kernels_link)
 	cr_expect(strstr(named.out, "sbx ") == named.out, "%s", named.out);
 }
 
-/* What fuse-overlayfs does not hold is told as all else is. */
-Test(bwrap, warns_by_its_name_and_with_the_level)
-{
-	int tree = tmp_tree("lower/", "up/");
-	_autofree_ char *lower = tree_path(tree, "lower"), *up = tree_path(tree, "up");
-
-	skip_unless(access("/dev/fuse", R_OK | W_OK) == 0, "no /dev/fuse");
-	/* The kernel refuses to work in the upper layer itself. */
-	_autorun_ struct run_result r =
-		run_bwrap("--level-prefix", "--ro-bind", "/", "/", "--overlay-src", lower,
-			  "--overlay", up, up, "/tmp", "/bin/true");
-
-	close(tree);
-	cr_expect(strstr(r.err, "<4>bwrap: /tmp: fuse-overlayfs keeps") == r.err, "%s", r.err);
-}
-
 /* Longer than the kernel takes: it is the kernel that would refuse it. */
 Test(bwrap, a_filter_that_is_too_long_is_not_called_uneven)
 {

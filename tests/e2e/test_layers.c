@@ -192,13 +192,16 @@ Test(layers, what_fuse_has_written_is_not_for_the_kernel)
 		"mkdir m/up m/work; L=\"--map=single --overlay-src low --overlay m/up m/work /x\"; "
 		"$S --overlay-driver=fuse $L -- true 2> said; "
 		"grep -c \"/x: fuse-overlayfs keeps what is written\" said; "
+		"(exec -a bwrap $S --level-prefix --ro-bind / / --overlay-src low "
+		"--overlay m/up m/work /mnt true) 2>&1 | "
+		"grep -c \"^<4>bwrap: /mnt: fuse-overlayfs keeps what is written\"; "
 		"$S --overlay-driver=kernel $L -- echo ran; echo $?; "
 		"$S --map=single --overlay-driver=kernel --overlay-src m/up --tmp-overlay /x "
 		"-- echo ran'",
 		kernel_is_before_6_6() ? ":" : "mount -t tmpfs t more");
 	_autorun_ struct run_result r = in_tree(tree, NULL, script);
 
-	cr_expect_str_eq(r.out, "1\n125\n");
+	cr_expect_str_eq(r.out, "1\n1\n125\n");
 	expect_failure(r, 125, "fuse-overlayfs has written to m/up");
 }
 
