@@ -55,7 +55,7 @@ struct sys_file {
 	int64_t born_sec; /* where the filesystem keeps no birth time: the last change (ctime) */
 	uint32_t born_nsec;
 	bool has_birth; /* it does keep one */
-	uint32_t mode; /* with the type */
+	uint32_t mode;	/* with the type */
 	uint32_t uid, nlink;
 	uint64_t size;
 	bool is_fixed; /* immutable or append-only, see chattr(1) */
