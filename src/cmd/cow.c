@@ -130,8 +130,10 @@ int cow_cmd_list(struct cow_cmd *cow, struct cow_list *ret_list, struct sbx_err 
 		return 0;
 	if (!dir)
 		return err_system(err, fd < 0 ? -fd : errno, cow->base, "cannot list sessions");
-	while (r == 0 && (e = readdir(dir)))
+	while (r == 0 && (errno = 0, e = readdir(dir)))
 		r = cow_list_add(cow, &list, e->d_name, err);
+	if (r == 0 && errno)
+		r = err_system(err, errno, cow->base, "cannot list sessions");
 	(void)closedir(dir);
 	if (r < 0)
 		return r;

@@ -317,8 +317,10 @@ static int patch_put_below(struct patch_tree *t, int dir_fd, const char *name, u
 	struct stat st;
 	int r = 0;
 
-	if (before + len + 2 > COW_PATH_MAX || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
+	if (before + len + 2 > COW_PATH_MAX)
+		return err_system(err, ENAMETOOLONG, t->path, "cannot be read");
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_system(err, errno, t->path, "cannot be read");
 	t->path[t->len++] = '/';
 	memcpy(t->path + t->len, name, len + 1);
 	t->len += len;
@@ -348,12 +350,14 @@ static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, un
 		return r;
 	}
 	t->empty = true;
-	while (r == 0 && (e = readdir(dir))) {
+	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		if (path_is_dots(e->d_name))
 			continue;
 		r = patch_put_below(t, fd, e->d_name, depth, err);
 		t->empty = false;
 	}
+	if (r == 0 && errno)
+		r = err_system(err, errno, t->path, "cannot be read");
 	(void)closedir(dir);
 	t->whole = t->whole && !(t->empty && depth > 0);
 	return r;

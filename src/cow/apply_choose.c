@@ -116,30 +116,34 @@ bool apply_excludes(const struct apply *a, const char *path)
 	return apply_matches(a->options->exclude, a->options->n_exclude, path);
 }
 
-/* Is there anything below a directory, of the layer or the host, for which it holds? */
+/*
+ * Is there anything below a directory, of the layer or the host, for which it holds? What cannot be
+ * looked at may be such.
+ */
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	bool found = false;
+	bool found = depth >= APPLY_SCAN_DEPTH;
 
 	if (!dir) {
 		defs_cleanup_fd(&fd);
-		return false;
+		return true;
 	}
-	while (!found && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
+	while (!found && (errno = 0, e = readdir(dir))) {
 		_autofree_ char *below = NULL;
 		struct stat st;
 
-		if (path_is_dots(e->d_name) || asprintf(&below, "%s/%s", path, e->d_name) < 0)
+		if (path_is_dots(e->d_name))
 			continue;
-		found = test(a, below) ||
-			(fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			 S_ISDIR(st.st_mode) &&
+		found = asprintf(&below, "%s/%s", path, e->d_name) < 0 || test(a, below) ||
+			fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			(S_ISDIR(st.st_mode) &&
 			 apply_any_below(a, test, fd, e->d_name, below, depth + 1));
 	}
+	found = found || errno;
 	(void)closedir(dir);
 	return found;
 }
