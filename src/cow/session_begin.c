@@ -660,6 +660,34 @@ static int cow_begin_locked(struct cow_session *s, const struct cow_wanted *want
 }
 
 /*
+ * What another begins at this moment is neither one thing nor the other, until he has his lock no
+ * more, or keeps it as the session's. Where nobody has it, what was seen is so.
+ */
+static int cow_begin_look_again(struct cow_session *s, int place, bool *ret_again,
+				struct sbx_err *err)
+{
+	bool busy = false;
+	struct stat st;
+	int r = 0;
+
+	if (fstatat(s->dir_fd, "lock", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_size) {
+		*ret_again = place == -ENOENT;
+		return cow_begin_refuse_place(s, place, err);
+	}
+	r = cow_session_lock(s, false, &busy, err);
+	if (r == 0 && !busy)
+		place = cow_place_look(s->dir_fd);
+	if (r == 0 && !busy && (place < 0 || place == COW_PLACE_OTHER)) {
+		if (s->lock_made)
+			(void)unlinkat(s->dir_fd, "lock", 0);
+		return cow_begin_refuse_place(s, place, err);
+	}
+	*ret_again = r == -ENOENT || (r == 0 && !busy);
+	return r < 0 ? r : cow_session_refuse_busy(s, err);
+}
+
+/*
  * Begin it, if there is none.
  * @ret_again: somebody else has begun one there meanwhile, or removed it
  *
@@ -682,7 +710,7 @@ static int cow_begin_try(struct cow_session *s, const struct cow_wanted *wanted,
 		return r < 0 ? r : cow_session_go_on(s, wanted, arena, err);
 	}
 	if (place < 0 || place == COW_PLACE_OTHER)
-		return cow_begin_refuse_place(s, place, err);
+		return cow_begin_look_again(s, place, ret_again, err);
 	r = cow_session_lock(s, false, &busy, err);
 	if (r == 0 && busy)
 		return cow_session_refuse_busy(s, err);
