@@ -206,7 +206,6 @@ Test(cow_sessions, what_lies_in_a_directory_is_not_taken_for_its_own)
 				    "sh", dir, names[i]);
 		_autorun_ struct run_result run = run_in_dir(&site, dir, "echo n >n");
 		_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
-		_autofree_ char *path = tree_path(site.place.tree, "home/D");
 		char file[64];
 
 		snprintf(file, sizeof(file), "home/D/%s", names[i]);
