@@ -123,8 +123,7 @@ int overlay_open_layer(int root_fd, const char *path, const char *what, int *ret
 	if (sys_statx_mount(fd, "", &mount) < 0)
 		return err_system(err, errno, path, "cannot look at %s", what);
 	if (!mount.is_dir)
-		return err_refuse(err, ENOTDIR, path,
-				  "%s is not a directory, so it cannot be a layer", what);
+		return err_refuse(err, ENOTDIR, path, "is not a directory, as %s is to be", what);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -158,7 +158,8 @@ Test(layers, an_error_tells_which_directory_it_is)
 	static const char *const cases[][2] = {
 		{"--overlay-src low --overlay none work /m", "cannot open RWSRC"},
 		{"--overlay-src low --overlay up none /m", "cannot open WORKDIR"},
-		{"--overlay-src low --overlay up low/file /m", "WORKDIR is not a directory"},
+		{"--overlay-src low --overlay up low/file /m",
+		 "is not a directory, as WORKDIR is to be"},
 		{"--overlay-src none --overlay up work /m", "none: cannot open the layer"},
 	};
 	_autoclose_ int tree = tmp_tree("low/file=low", "up/", "work/");
