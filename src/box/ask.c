@@ -24,9 +24,9 @@
 
 #include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
+#include "sbx/base/proc.h"
 #include "sbx/base/sys.h"
 #include "sbx/box/ask.h"
-#include "sbx/box/procs.h"
 
 void ask_finish(struct ask *ask)
 {
@@ -43,10 +43,7 @@ static int ask_refuse_gone(const struct box *box, struct sbx_err *err)
 /* Is the monitor stopped, as a job of a shell is? */
 bool ask_is_stopped(const struct ask *ask)
 {
-	char state = '\0';
-
-	(void)procs_start_ticks(ask->monitor, &state);
-	return state == 'T' || state == 't';
+	return proc_is_stopped(ask->monitor);
 }
 
 static int ask_refuse_silent(const struct ask *ask, struct sbx_err *err)

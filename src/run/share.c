@@ -39,6 +39,7 @@
 #include "sbx/run/share.h"
 #include "sbx/run/signals.h"
 #include "sbx/spec/hints.h"
+#include "sbx/spec/records.h"
 
 enum {
 	SHARE_WAIT_MS = 20 * 1000,
@@ -428,15 +429,7 @@ static int share_refuse_dir(const char *dir, int number, struct sbx_err *err)
 {
 	int r = err_system(err, number, dir, "cannot record the network here");
 
-	if (!dir)
-		err_hint(err, "neither XDG_RUNTIME_DIR nor HOME is set; give sbx a directory of "
-			      "yours with\nXDG_RUNTIME_DIR");
-	else if (number == EROFS || number == ENOSPC || number == EDQUOT)
-		err_hint(err, "give sbx a directory of yours that can be written to, with "
-			      "XDG_RUNTIME_DIR");
-	else
-		err_hint(err, "it must be yours, and others must not be able to enter it; give sbx "
-			      "a directory of\nyours with XDG_RUNTIME_DIR");
+	err_hint(err, "%s", records_remedy(dir, number));
 	return r;
 }
 

@@ -501,13 +501,13 @@ Test(shared, where_it_cannot_be_recorded_is_told_with_a_remedy)
 	expect_out(r, "125\n125\n125\n");
 	cr_assert_not_null(here, "%s", r.err);
 	here += strlen("here ");
-	cr_assert_gt(
-		asprintf(&says,
-			 "sbx: --net=lab: %.*s/sbx/networks: cannot record the network here: "
-			 "Read-only file system\n     hint:  give sbx a directory of yours that "
-			 "can be written to, with XDG_RUNTIME_DIR\n",
-			 (int)strcspn(here, "\n"), here),
-		0);
+	cr_assert_gt(asprintf(&says,
+			      "sbx: --net=lab: %.*s/sbx/networks: cannot record the network here: "
+			      "Read-only file system\n     hint:  it is on a filesystem that is "
+			      "read-only here, as in a sandbox; give sbx a directory of yours\n"
+			      "            that can be written to with XDG_RUNTIME_DIR\n",
+			      (int)strcspn(here, "\n"), here),
+		     0);
 	twice = strstr(r.err, says);
 	cr_assert_not_null(twice, "no %s in %s", says, r.err);
 	cr_expect(strstr(twice + 1, says), "no second %s in %s", says, r.err);

@@ -7,8 +7,6 @@
 
 #include <stdbool.h>
 
-#include <stdbool.h>
-
 int dirs_open_own(const char *path);
 int dirs_open_own_at(int dir_fd, const char *name);
 int dirs_make(const char *path, unsigned *ret_made);
