@@ -267,7 +267,7 @@ int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e
 }
 
 /* Is what is to be replaced or removed still what it was when it was decided? */
-static int apply_look_again(const struct apply *a, const struct cow_entry *e)
+static int apply_look_again(struct apply *a, const struct cow_entry *e)
 {
 	struct stat st;
 
@@ -284,7 +284,7 @@ static int apply_look_again(const struct apply *a, const struct cow_entry *e)
 }
 
 /* Is a directory to be given what the layer's has? */
-bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st)
+bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct stat *st)
 {
 	if (e->changes & (COW_ADDED | COW_TYPE))
 		return true;

@@ -5,7 +5,8 @@
  * When it began is compared with the times at which files of the host changed (ctime). Those
  * come from a clock that moves in steps of some milliseconds; so a launch waits until that
  * clock has passed the moment that is recorded. What changed before it has then an earlier
- * time, and what changes while the command runs a later one, without a doubt between.
+ * time, and what changes while the command runs a later one, without a doubt between, where the
+ * filesystem keeps microseconds at least. What coarser ones leave in doubt is in times.c.
  *
  * The record comes last: until it is there, there is no session. What a launch made that ends
  * before (SIGKILL) are a lock and empty directories, which is what the next sbx tells it by; they
@@ -35,9 +36,10 @@
 #include "sbx/base/str.h"
 #include "sbx/base/trust.h"
 #include "sbx/cow/session_parts.h"
+#include "sbx/cow/times.h"
 #include "sbx/cow/xattr.h"
 
-enum { COW_TICK_NS = 1000000, COW_BEGIN_TRIES = 100 };
+enum { COW_TICK_NS = 1000000, COW_FINE_NS = 1000, COW_BEGIN_TRIES = 100 };
 
 /* ---- what a directory holds ---- */
 
@@ -275,8 +277,10 @@ static void cow_session_note_time(struct timespec *ret_began)
 	do {
 		(void)nanosleep(&tick, NULL);
 		(void)clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
-	} while (coarse.tv_sec < ret_began->tv_sec ||
-		 (coarse.tv_sec == ret_began->tv_sec && coarse.tv_nsec <= ret_began->tv_nsec));
+		coarse.tv_nsec -= coarse.tv_nsec % COW_FINE_NS;
+		if (coarse.tv_sec + 1 < ret_began->tv_sec) /* it was set back meanwhile */
+			(void)clock_gettime(CLOCK_REALTIME, ret_began);
+	} while (!cow_time_is_after(&coarse, ret_began));
 }
 
 /*

@@ -81,7 +81,7 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e);
 
 /* ---- apply_own.c: what is an apply's own work ---- */
 
-bool apply_is_others(const struct apply *a, const struct stat *st);
+bool apply_is_others(struct apply *a, const struct stat *st);
 void apply_note(struct apply *a, int fd);
 void apply_note_name(struct apply *a, int dir_fd, const char *name);
 int apply_watch(struct apply *a, int dir_fd, const char *name, const struct stat *st);
@@ -116,7 +116,7 @@ void apply_use_name(struct apply *a, unsigned index);
 int apply_fail_in(const struct apply *a, const struct cow_entry *e, int number,
 		  struct sbx_err *err);
 int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e, int fd);
-bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st);
+bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct stat *st);
 int apply_flush(struct apply *a, struct sbx_err *err);
 int apply_make_room(struct apply *a, struct sbx_err *err);
 bool apply_awaits_link(const struct apply *a, const struct cow_entry *e);

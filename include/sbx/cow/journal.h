@@ -34,7 +34,7 @@ struct cow_journal {
 	size_t n_planned, planned_size, next;
 	size_t *busy; /* owned; numbers in `files`, from 0 */
 	size_t n_busy, busy_size;
-	struct timespec latest; /* of what was noted */
+	struct timespec latest; /* that the time of what is known here may stand for */
 	bool open;		/* the head says that this try is at work */
 	bool synced;		/* so it does on disk */
 	int failed;		/* 0, or -errno: nothing more is written */
@@ -43,7 +43,7 @@ struct cow_journal {
 int cow_journal_open(struct cow_journal *journal, int dir_fd, bool write);
 int cow_journal_close(struct cow_journal *journal);
 bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st);
-bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st);
+bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st);
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir);
 int cow_journal_hold(struct cow_journal *journal, const struct stat *st);
 int cow_journal_flush(struct cow_journal *journal);
