@@ -34,7 +34,9 @@
 #include "sbx/base/path.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
+#include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
 #include "sbx/cow/times.h"
 #include "sbx/cow/xattr.h"
@@ -345,7 +347,7 @@ static int cow_session_make_upper(const struct cow_session *s, size_t index, int
 }
 
 /* All or nothing. */
-static int cow_session_make_root(const struct cow_session *s, size_t index, struct sbx_err *err)
+static int cow_session_make_root(struct cow_session *s, size_t index, struct sbx_err *err)
 {
 	const char *root = s->roots[index].path;
 	_autoclose_ int host = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -355,6 +357,9 @@ static int cow_session_make_root(const struct cow_session *s, size_t index, stru
 
 	if (host < 0 || fstat(host, &st) < 0)
 		return err_system(err, errno, root, "cannot be looked at");
+	r = cow_root_identify(host, &s->roots[index]);
+	if (r < 0)
+		return err_system(err, -r, root, "cannot be looked at");
 	(void)snprintf(name, sizeof(name), "%zu", index);
 	if (mkdirat(s->dir_fd, name, 0700) < 0)
 		return err_system(err, errno, s->dir, "cannot make a directory for changes");
@@ -385,8 +390,7 @@ static int cow_session_fill(struct cow_session *s, const struct cow_wanted *want
 			err_set_option(err, "--cow");
 			return r;
 		}
-		s->roots[i] = (struct cow_root){
-			.path = wanted->roots[i], .dev = st.st_dev, .ino = st.st_ino};
+		s->roots[i] = (struct cow_root){.path = wanted->roots[i]};
 		r = cow_session_make_root(s, i, err);
 		if (r < 0)
 			return r;
@@ -495,16 +499,13 @@ static int cow_begin_refuse_roots(const struct cow_session *s, const struct cow_
 static int cow_begin_check_root(const struct cow_session *s, size_t index, struct sbx_err *err)
 {
 	const struct cow_root *root = &s->roots[index];
-	struct stat st;
-	int r, number = 0;
+	_autoclose_ int fd = sys_openat2(AT_FDCWD, root->path, O_PATH | O_DIRECTORY | O_CLOEXEC,
+					 RESOLVE_NO_SYMLINKS);
+	int r = fd < 0 ? -errno : cow_root_check(root, fd);
 
-	if (stat(root->path, &st) < 0)
-		number = errno;
-	else if (!S_ISDIR(st.st_mode) || st.st_ino != root->ino)
-		number = S_ISDIR(st.st_mode) ? ESTALE : ENOTDIR;
-	if (number == 0)
+	if (r == 0)
 		return 0;
-	r = cow_session_refuse_root(s, root->path, number, err);
+	r = cow_session_refuse_root(s, root->path, -r, err);
 	err_set_option(err, "--cow");
 	return r;
 }
