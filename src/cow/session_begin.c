@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -439,6 +440,48 @@ static int cow_session_check_above(const char *dir, struct sbx_err *err)
 	return 0;
 }
 
+/* As it is for the verbs, whatever its record says. */
+static bool cow_dir_is_session(const char *dir)
+{
+	_autoclose_ int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	return fd >= 0 && fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_size == 0 &&
+	       fstatat(fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* One that lies in another's directory is removed with that; links may lead there. */
+static int cow_session_check_outside(const char *dir, struct sbx_err *err)
+{
+	char above[PATH_MAX], real[PATH_MAX];
+	const char *found;
+	char *slash;
+	int r;
+
+	str_copy(above, sizeof(above), dir);
+	do {
+		slash = strrchr(above, '/');
+		if (!slash)
+			return 0;
+		*slash = '\0';
+		found = realpath(above[0] ? above : "/", real);
+	} while (!found && errno == ENOENT);
+	if (!found)
+		return err_system(err, errno, above, "cannot be looked at, above the session");
+	for (slash = real + strlen(real); slash; slash = strrchr(real, '/')) {
+		*slash = '\0';
+		if (!cow_dir_is_session(real[0] ? real : "/"))
+			continue;
+		r = err_refuse(err, EINVAL, dir,
+			       "lies in another session, %s, and would be lost with it", real);
+		err_set_option(err, "--session");
+		err_hint(err, "name a directory outside of it: --session DIR");
+		return r;
+	}
+	return 0;
+}
+
 static bool cow_session_knows_root(const struct cow_session *s, const char *path)
 {
 	for (size_t i = 0; i < s->n_roots; i++)
@@ -739,6 +782,8 @@ int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, stru
 	bool again = true;
 	int r = cow_session_check_above(wanted->dir, err);
 
+	if (r == 0)
+		r = cow_session_check_outside(wanted->dir, err);
 	if (r == 0 && wanted->base)
 		cow_session_sweep(wanted->base);
 	ret->id = wanted->id;

@@ -459,6 +459,45 @@ Test(cow_sessions, a_directory_with_the_same_inode_is_another)
 	cow_finish(&site);
 }
 
+/* With the outer one all that lies in it goes. */
+Test(cow_sessions, none_begins_in_another)
+{
+	static const char *const inner[] = {"D/0/upper/i", "D/0/upper/new/i", "D/i", "link/i",
+					    "D/0/upper/was"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *dir = tree_path(site.place.tree, "home/D");
+	_autofree_ char *beside = tree_path(site.place.tree, "home/Di");
+	_autorun_ struct run_result run =
+		run_in_dir(&site, dir, "mkdir d; umask 77; mkdir was; : >was/meta");
+
+	expect_success(run);
+	cr_assert_eq(symlinkat("D/0/upper/d", site.place.tree, "home/link"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(inner); i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "home/%s", inner[i]);
+		_autofree_ char *path = tree_path(site.place.tree, name);
+		_autorun_ struct run_result refused = run_in_dir(&site, path, "true");
+
+		expect_failure(refused, 125, "lies in another session, ");
+		cr_expect(strstr(refused.err, "--session: ") && strstr(refused.err, dir), "%s",
+			  refused.err);
+		cr_expect(strstr(refused.err, "name a directory outside of it"), "%s", refused.err);
+		cr_expect(i == 4 || !tree_exists(site.place.tree, name), "%s is left", name);
+	}
+	cr_expect(!tree_exists(site.place.tree, "home/D/0/upper/new"));
+	_autorun_ struct run_result near = run_in_dir(&site, beside, "echo n >n");
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", beside);
+
+	expect_success(near);
+	expect_success(discard);
+	expect_success(diff);
+	cow_finish(&site);
+}
+
 /* The option, the cause, and what to do. */
 Test(cow_sessions, what_can_be_none_is_told)
 {
