@@ -210,7 +210,28 @@ static int apply_is_new_dir(int fd, const struct stat *above)
 	return n < 0 ? -errno : 1;
 }
 
-/* A new directory: it is in the journal before it has its name, which is later. */
+/* Under the temporary name, and in the journal before it has its own, which is later. */
+static int apply_make_empty(struct apply *a, const struct cow_entry *e, const struct stat *above,
+			    int *ret_fd)
+{
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (mkdirat(e->host_dir, a->name, 0700) < 0)
+		return -errno;
+	fd = openat(e->host_dir, a->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &a->made) < 0)
+		return -errno;
+	r = apply_is_new_dir(fd, above);
+	if (r <= 0)
+		return r < 0 ? r : -ESTALE;
+	r = cow_journal_hold_new(&a->journal, &a->made);
+	cow_journal_note(&a->journal, &a->made);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
 static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_fd)
 {
 	_autoclose_ int fd = -1;
@@ -219,16 +240,7 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 
 	if (r < 0)
 		return r;
-	if (mkdirat(e->host_dir, a->name, 0700) < 0)
-		return -errno;
-	fd = openat(e->host_dir, a->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &a->made) < 0)
-		return -errno;
-	r = apply_is_new_dir(fd, &before);
-	if (r <= 0)
-		return r < 0 ? r : -ESTALE;
-	r = cow_journal_hold(&a->journal, &a->made);
-	cow_journal_note(&a->journal, &a->made);
+	r = apply_make_empty(a, e, &before, &fd);
 	if (r == 0)
 		r = apply_later(a, APPLY_PLACE, e, -1);
 	apply_note(a, e->host_dir);
@@ -428,7 +440,7 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	cow_removals_init(&a.removals, session->dir_fd);
 	(void)snprintf(a.temporary, sizeof(a.temporary), ".sbx-apply-%llx-%lx",
 		       (unsigned long long)session->began.tv_sec, session->began.tv_nsec);
-	r = cow_journal_open(&a.journal, session->dir_fd, !options->dry_run);
+	r = cow_journal_open(&a.journal, session->dir_fd, &session->began, !options->dry_run);
 	if (r < 0)
 		r = err_system(err, -r, session->dir, "cannot open the journal");
 	a.again = a.journal.n > 0;

@@ -49,13 +49,14 @@ static int apply_clear_made(struct apply *a, int dir_fd, const char *name, unsig
 
 /*
  * A directory of the host that was renamed to be removed: nobody comes to what is in it by its name
- * any more, and what somebody has put there before is seen now.
+ * any more, and what somebody has put there before is seen now. Who is in it can still put
+ * something there: so it is looked through again where a killed try had begun to remove it.
  *
  * Return: 0, -ESTALE there is something later in it, or -errno.
  */
 int apply_let_go(struct apply *a, int found, const struct cow_removal *removal)
 {
-	if (!removal->goes && !a->options->force && apply_tree_is_later(a, found, ".", 0))
+	if (!a->options->force && apply_tree_is_later(a, found, ".", removal->goes, 0))
 		return -ESTALE;
 	return removal->goes ? 0 : cow_removals_let_go(&a->removals, removal);
 }

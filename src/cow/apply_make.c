@@ -346,7 +346,10 @@ static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int 
 		return r;
 	apply_tell_attributes(a, e);
 	made.st_mtim = e->upper.st_mtim; /* as it will be */
-	return cow_journal_add(&a->journal, &made);
+	if (cow_journal_knows(&a->journal, has))
+		return 0; /* a directory that is being finished, or a new one */
+	r = cow_journal_hold_new(&a->journal, &made);
+	return r < 0 ? r : cow_journal_flush(&a->journal);
 }
 
 /* Owner, attributes, permissions, times: in this order, as each may change what was before. */

@@ -90,7 +90,8 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 		if (st.st_ino != e->host.st_ino || st.st_dev != e->host.st_dev)
 			return -ESTALE;
 		*ret_goes = true;
-		return apply_unlink(a, e->host_dir, a->name, &st);
+		/* As it was: the new name has changed it since. */
+		return apply_unlink(a, e->host_dir, a->name, &e->host);
 	}
 	found = apply_find_dir(e->host_dir, a->name);
 	r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
@@ -470,11 +471,11 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 		r = apply_later(a, APPLY_REMOVE, e, -1);
 	} else if (r == 0) {
 		r = apply_make(a, e, &fd);
+		apply_note(a, e->host_dir);
 		if (r == 0)
 			r = apply_later(a, APPLY_PLACE, e, take_fd(&fd));
 		if (r < 0)
 			(void)apply_clear(a, e->host_dir);
-		apply_note(a, e->host_dir);
 	}
 	return r < 0 ? apply_fail(a, e, -r, err) : 0;
 }

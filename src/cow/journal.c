@@ -7,7 +7,9 @@
  * A record says which file of the host it is, and up to which change time (ctime) what is seen of
  * it is an apply's own work. Whatever has changed it later was somebody else, and so was whoever
  * made another file with the number of one that is gone: that is later too. A file whose last
- * name an apply has taken away excuses nothing any more.
+ * name an apply has taken away excuses nothing any more. Nor, ever, does what somebody else had
+ * changed before an apply came to it, for another entry or by force: what an apply has added to
+ * that does not make it its own ("foreign").
  *
  * While a file is about to be changed its record says "busy", and the change time that it has
  * come to is written behind the change. So what a killed apply leaves is busy in few records, those
@@ -42,7 +44,8 @@ enum {
 	JOURNAL_TICK_NS = 1000000
 };
 
-enum journal_state { JOURNAL_SETTLED, JOURNAL_BUSY };
+/* Of a record; both may be. */
+enum journal_state { JOURNAL_BUSY = 1, JOURNAL_FOREIGN = 2 };
 
 struct journal_record {
 	uint64_t dev, ino;
@@ -161,7 +164,8 @@ static int journal_write(const struct cow_journal *j, size_t from, size_t end)
 				.modified_sec = file->modified.tv_sec,
 				.modified_nsec = (uint32_t)file->modified.tv_nsec,
 				.type = file->type,
-				.state = file->busy ? JOURNAL_BUSY : JOURNAL_SETTLED,
+				.state = (file->busy ? JOURNAL_BUSY : 0U) |
+					 (file->foreign ? JOURNAL_FOREIGN : 0U),
 			};
 		}
 		r = journal_write_at(j, records, n * sizeof(*records),
@@ -236,7 +240,8 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 			.until = {record.until_sec, record.until_nsec},
 			.modified = {record.modified_sec, record.modified_nsec},
 			.type = record.type,
-			.busy = record.state == JOURNAL_BUSY,
+			.busy = record.state & JOURNAL_BUSY,
+			.foreign = record.state & JOURNAL_FOREIGN,
 		};
 		int r = journal_append(j, &file);
 
@@ -255,18 +260,20 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 /**
  * What earlier tries have changed.
  * @dir_fd: of the session
+ * @began:  it
  * @write:  this one will change something too
  *
  * Return: 0 or -errno.
  */
-int cow_journal_open(struct cow_journal *journal, int dir_fd, bool write)
+int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
+		     bool write)
 {
 	const int flags = write ? O_RDWR | O_CREAT : O_RDONLY;
 	_autoclose_ int fd = openat(dir_fd, "journal", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	bool open = false;
 	int r;
 
-	*journal = (struct cow_journal){.fd = -1};
+	*journal = (struct cow_journal){.fd = -1, .began = *began};
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = journal_load(journal, fd, &open);
@@ -305,13 +312,21 @@ bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *s
 {
 	const struct cow_journal_file *file = journal_find(journal, st);
 
-	return file && journal_is_same(file, st) && !journal_is_later(&st->st_ctim, &file->until);
+	return file && !file->foreign && journal_is_same(file, st) &&
+	       !journal_is_later(&st->st_ctim, &file->until);
+}
+
+/* Is it as somebody else has left it since the session began? */
+static bool journal_is_foreign(const struct cow_journal *j, const struct stat *st)
+{
+	return journal_is_later(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
 }
 
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir)
 {
-	const struct cow_journal_plan plan = {dir->st_dev, dir->st_ino};
+	const struct cow_journal_plan plan = {dir->st_dev, dir->st_ino,
+					      journal_is_foreign(journal, dir)};
 	const struct cow_journal_plan *last =
 		journal->n_planned ? &journal->planned[journal->n_planned - 1] : NULL;
 
@@ -349,42 +364,76 @@ static int journal_add_busy(struct cow_journal *j, size_t index)
 	return 0;
 }
 
+/* One more, or the one that is there already, is about to be changed. Return: 0 or -errno. */
+static int journal_take(struct cow_journal *j, const struct stat *st,
+			struct cow_journal_file **ret_file)
+{
+	struct cow_journal_file *file = journal_find(j, st);
+	int r = 0;
+
+	if (!file) {
+		const struct cow_journal_file new = {
+			.dev = st->st_dev, .ino = st->st_ino, .until = journal_never};
+
+		r = journal_append(j, &new);
+		file = r < 0 ? NULL : &j->files[j->n - 1];
+	}
+	if (r == 0 && !file->busy)
+		r = journal_add_busy(j, (size_t)(file - j->files));
+	if (r == 0)
+		*ret_file = file;
+	return r;
+}
+
+/* @foreign: it had been changed by somebody else */
+static int journal_hold(struct cow_journal *j, const struct stat *st, bool foreign)
+{
+	const struct cow_journal_file *known = journal_find(j, st);
+	struct cow_journal_file *file = NULL;
+	size_t at;
+	int r = j->failed;
+
+	if (r < 0 || (known && known->busy && known->foreign == foreign))
+		return r;
+	r = journal_take(j, st, &file);
+	if (r < 0)
+		return r;
+	at = (size_t)(file - j->files);
+	/* What is to be known whatever happens: it is another file with that number, or that it
+	 * excuses nothing. */
+	if (!journal_is_same(file, st) || file->foreign != foreign)
+		j->synced = false;
+	file->type = st->st_mode & S_IFMT;
+	file->modified = st->st_mtim;
+	file->foreign = foreign;
+	if (at >= j->n_written)
+		return 0;
+	r = journal_begin(j);
+	if (r == 0)
+		r = journal_write(j, at, at + 1);
+	j->failed = r;
+	return r;
+}
+
 /*
  * It is about to be changed. Of one that has no record yet that is not written: it has to be, with
- * cow_journal_flush(), before it is changed, or a new one has a name.
+ * cow_journal_flush(), before it is changed.
+ * @st: as it is, or was before this one's latest changes
  *
  * Return: 0 or -errno.
  */
 int cow_journal_hold(struct cow_journal *journal, const struct stat *st)
 {
-	struct cow_journal_file *file = journal_find(journal, st);
-	int r = journal->failed;
+	const struct cow_journal_file *file = journal_find(journal, st);
 
-	if (r < 0 || (file && file->busy))
-		return r;
-	if (!file) {
-		const struct cow_journal_file new = {
-			.dev = st->st_dev, .ino = st->st_ino, .until = journal_never};
+	return journal_hold(journal, st,
+			    (file && file->foreign) || journal_is_foreign(journal, st));
+}
 
-		r = journal_append(journal, &new);
-		file = r < 0 ? NULL : &journal->files[journal->n - 1];
-	}
-	if (r == 0)
-		r = journal_add_busy(journal, (size_t)(file - journal->files));
-	if (r < 0)
-		return r;
-	if (!journal_is_same(file, st))
-		journal->synced = false; /* another file with that number, which is to be known */
-	file->type = st->st_mode & S_IFMT;
-	file->modified = st->st_mtim;
-	if ((size_t)(file - journal->files) >= journal->n_written)
-		return 0;
-	r = journal_begin(journal);
-	if (r == 0)
-		r = journal_write(journal, (size_t)(file - journal->files),
-				  (size_t)(file - journal->files) + 1);
-	journal->failed = r;
-	return r;
+/* This one has just made it. What is held has to be written before it has a name that stays. */
+int cow_journal_hold_new(struct cow_journal *journal, const struct stat *st)
+{
+	return journal_hold(journal, st, false);
 }
 
 /* Write what is held. Return: 0 or -errno. */
@@ -423,6 +472,7 @@ static int journal_take_next(struct cow_journal *j, const struct stat *st)
 		const struct cow_journal_file new = {.dev = dir.st_dev,
 						     .ino = dir.st_ino,
 						     .type = S_IFDIR,
+						     .foreign = j->planned[at].foreign,
 						     .until = journal_never};
 
 		r = journal_find(j, &dir) ? 0 : journal_append(j, &new);

@@ -40,9 +40,15 @@ static bool excuses(const struct cow_journal *j, int tree, const char *name)
 	return cow_journal_excuses(j, &st);
 }
 
+static void begin_since(struct cow_journal *j, int tree, const struct timespec *began)
+{
+	cr_assert_eq(cow_journal_open(j, tree, began, true), 0);
+}
+
+/* Whoever changes what is before the session, and so nobody else's. */
 static void begin(struct cow_journal *j, int tree)
 {
-	cr_assert_eq(cow_journal_open(j, tree, true), 0);
+	begin_since(j, tree, &(const struct timespec){.tv_sec = INT32_MAX});
 }
 
 static void change(struct cow_journal *j, int tree, const char *name, bool note)
@@ -140,6 +146,48 @@ Test(journal, what_was_at_work_when_the_machine_stopped_is_excused_as_it_is_foun
 	touch(tree, "d");
 	begin(&j, tree);
 	cr_expect(!excuses(&j, tree, "d") && excuses(&j, tree, "f"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* What is added to somebody else's change does not excuse that, nor does force: not for ever. */
+Test(journal, what_others_had_changed_before_is_never_excused)
+{
+	_autoclose_ int tree = tmp_tree("own/", "d/", "ahead/", "f=1\n");
+	struct stat ahead, f = look(tree, "f"), own = look(tree, "own");
+	struct timespec began = own.st_ctim;
+	struct cow_journal j;
+
+	touch(tree, "d");
+	touch(tree, "ahead");
+	touch(tree, "f");
+	ahead = look(tree, "ahead");
+	begin_since(&j, tree, &began);
+	cr_assert_eq(cow_journal_plan(&j, &own), 0);
+	cr_assert_eq(cow_journal_plan(&j, &ahead), 0);
+	change(&j, tree, "own", true);
+	change(&j, tree, "own", true);
+	change(&j, tree, "d", true);
+	f = look(tree, "f");
+	cr_assert_eq(cow_journal_hold(&j, &f), 0);
+	touch(tree, "f");
+	end_killed(&j);
+	for (int round = 0; round < 2; round++) {
+		begin_since(&j, tree, &began);
+		cr_expect(excuses(&j, tree, "own"));
+		cr_expect(!excuses(&j, tree, "d") && !excuses(&j, tree, "f"));
+		change(&j, tree, "d", true);
+		change(&j, tree, "ahead", true);
+		cr_expect(!excuses(&j, tree, "d") && !excuses(&j, tree, "ahead"));
+		cr_assert_eq(cow_journal_close(&j), 0);
+	}
+	/* Another file has got the number: this one's own. */
+	f = look(tree, "d");
+	begin_since(&j, tree, &began);
+	cr_assert_eq(cow_journal_hold_new(&j, &f), 0);
+	cow_journal_note(&j, &f);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	begin_since(&j, tree, &began);
+	cr_expect(excuses(&j, tree, "d"));
 	cr_assert_eq(cow_journal_close(&j), 0);
 }
 

@@ -8,6 +8,13 @@ struct parts {
 	const char *name, *inside, *option, *glob, *host, *conflict, *stays;
 };
 
+/* What had happened on the host before the first, which may have been forced. */
+struct early {
+	struct parts parts;
+	const char *host;
+	bool force;
+};
+
 static void run_on_host(const struct cow_site *site, const char *script)
 {
 	const struct run_options options = {.cwd = site->path};
@@ -17,14 +24,16 @@ static void run_on_host(const struct cow_site *site, const char *script)
 	expect_success(run);
 }
 
-static void check_parts(const struct parts *p, const char *driver)
+static void check_parts(const struct parts *p, const struct early *early, const char *driver)
 {
 	struct cow_site site;
 
 	cow_start(&site, driver, "a=one\n", "l1=L\n", "d/", "keepd/k=k\n", "gone/z=z\n");
 	run_on_host(&site, "ln l1 l2; ln l1 l3; ln gone/z zz; chmod 755 d");
 	_autorun_ struct run_result run = cow_run(&site, p->inside);
-	_autorun_ struct run_result part = cow_verb(&site, "apply", p->option, p->glob, "s");
+	run_on_host(&site, early ? early->host : NULL);
+	_autorun_ struct run_result part = cow_verb(&site, "apply", p->option, p->glob, "s",
+						    early && early->force ? "--force" : NULL);
 	run_on_host(&site, p->host);
 	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
 
@@ -48,7 +57,7 @@ static void check_all(const struct parts *parts, size_t n)
 {
 	EACH_DRIVER(driver)
 	for (size_t i = 0; i < n; i++)
-		check_parts(&parts[i], driver);
+		check_parts(&parts[i], NULL, driver);
 }
 
 static const char changed[] = " has changed on the host since the session began";
@@ -87,6 +96,41 @@ Test(cow_parts, what_the_host_changed_behind_the_first_part_stays)
 	};
 
 	check_all(parts, ARRAY_SIZE(parts));
+}
+
+/* Each part is possible without it, or forced. What is left is not. */
+Test(cow_parts, what_the_host_changed_before_the_first_part_stays)
+{
+	static const struct early early[] = {
+		{{"permissions", "echo w >>keepd/k; chmod 711 keepd", "--include", "keepd/k", NULL,
+		  changed, "test $(stat -c %a keepd) = 700"},
+		 "chmod 700 keepd",
+		 false},
+		{{"added", "echo w >>keepd/k; echo 2 >keepd/2", "--include", "keepd/k", NULL,
+		  changed, "test ! -e keepd/2"},
+		 "echo h >keepd/h",
+		 false},
+		{{"removed", "echo w >>gone/z; echo w >>keepd/k; echo 2 >keepd/2", "--include",
+		  "keepd/2", NULL, changed, "test ! -e keepd/k"},
+		 "rm keepd/k",
+		 true},
+		{{"another name", "rm l1; echo w >>l2", "--include", "l1", NULL, changed,
+		  "grep -q HOST l2"},
+		 "echo HOST >>l3",
+		 true},
+		{{"removed with a directory", "rm -r gone; echo w >>zz", "--include", "gone", NULL,
+		  changed, "grep -q HOST zz"},
+		 "echo HOST >>zz",
+		 true},
+		{{"another name is linked to", "ln l1 l4; echo w >>l1; chmod 600 l2", "--include",
+		  "l4", NULL, changed, "grep -q HOST l2"},
+		 "echo HOST >>l3",
+		 true},
+	};
+
+	EACH_DRIVER(driver)
+	for (size_t i = 0; i < ARRAY_SIZE(early); i++)
+		check_parts(&early[i].parts, &early[i], driver);
 }
 
 /* Also files that have lost a name with a whole directory. */

@@ -227,6 +227,17 @@ def check_killed(tap, sbx, inject):
         tap.ok(code == 137 and acted and refused.code == 1 and "was to be removed" in refused.err and
                len(mine) == 1 and forced.code == 0 and not site.names(),
                "killed, and something is in it by then", [code, acted, refused, mine, forced, site.names()])
+    for put in ("echo mine >$d/mine", "echo mine >$d/9", "mkdir $d/b && echo mine >$d/b/mine", "mkdir $d/mine",
+                "echo mine >$d/a/9"):
+        with Site(sbx, inject, many, "rm -r gone") as site:
+            code, acted, _ = site.apply_with("after:unlinkat:3", "for d in %s*; do %s; done; %s" % (TEMPORARY, put, kill))
+            refused = site.apply()
+            stays = find(site, "mine\n") or [d for d in site.left() if os.path.isdir(os.path.join(site.path, d, "mine"))]
+            forced = site.apply("--force")
+            tap.ok(code == 137 and acted and refused.code == 1 and "was to be removed" in refused.err and stays and
+                   forced.code == 0 and not site.names(),
+                   "killed when some is gone, and somebody goes on in it: %s" % put,
+                   [code, acted, refused, stays, forced, site.names()])
     with Site(sbx, inject, "mkdir d", "mkdir -p new/deep; echo 1 >new/1; echo 2 >new/deep/2") as site:
         code, acted, _ = site.apply_with("before:renameat2:" + TEMPORARY, kill)
         left = site.left()

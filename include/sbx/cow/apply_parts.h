@@ -76,7 +76,7 @@ typedef bool (*apply_test)(const struct apply *a, const char *path);
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth);
 uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth);
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth);
 bool apply_conflicts(struct apply *a, const struct cow_entry *e);
 
 /* ---- apply_own.c: what is an apply's own work ---- */

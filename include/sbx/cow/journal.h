@@ -18,10 +18,12 @@ struct cow_journal_file {
 	struct timespec modified; /* of what is no directory: its data */
 	uint32_t type;		  /* S_IFMT */
 	bool busy;		  /* about to be changed */
+	bool foreign;		  /* had been changed by somebody else before: excuses nothing */
 };
 
 struct cow_journal_plan {
 	uint64_t dev, ino;
+	bool foreign;
 };
 
 struct cow_journal {
@@ -34,18 +36,21 @@ struct cow_journal {
 	size_t n_planned, planned_size, next;
 	size_t *busy; /* owned; numbers in `files`, from 0 */
 	size_t n_busy, busy_size;
+	struct timespec began;	/* the session; what has changed later is somebody's */
 	struct timespec latest; /* of what was noted */
 	bool open;		/* the head says that this try is at work */
 	bool synced;		/* so it does on disk */
 	int failed;		/* 0, or -errno: nothing more is written */
 };
 
-int cow_journal_open(struct cow_journal *journal, int dir_fd, bool write);
+int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
+		     bool write);
 int cow_journal_close(struct cow_journal *journal);
 bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st);
 bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st);
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir);
 int cow_journal_hold(struct cow_journal *journal, const struct stat *st);
+int cow_journal_hold_new(struct cow_journal *journal, const struct stat *st);
 int cow_journal_flush(struct cow_journal *journal);
 int cow_journal_add(struct cow_journal *journal, const struct stat *st);
 void cow_journal_note(struct cow_journal *journal, const struct stat *st);
