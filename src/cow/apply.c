@@ -238,6 +238,8 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 	struct stat before;
 	int r = fstat(e->host_dir, &before) < 0 ? -errno : apply_prepare(a, e->host_dir);
 
+	if (r == 0)
+		r = apply_hold_file(a, e);
 	if (r < 0)
 		return r;
 	r = apply_make_empty(a, e, &before, &fd);

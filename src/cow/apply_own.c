@@ -29,6 +29,34 @@ bool apply_is_others(const struct apply *a, const struct stat *st)
 	return !cow_journal_excuses(&a->journal, st);
 }
 
+/* ---- before a change ---- */
+
+/*
+ * Just before what was held is changed, once more: whoever has changed it since is not this one.
+ *
+ * Return: 0 or -errno.
+ */
+int apply_hold_again(struct apply *a, int fd, struct stat *ret_st)
+{
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	return cow_journal_hold(&a->journal, ret_st);
+}
+
+/*
+ * It is about to be changed. To write that down takes its time, in which somebody else may have
+ * changed it too.
+ *
+ * Return: 0 or -errno.
+ */
+int apply_hold(struct apply *a, int fd, struct stat *ret_st)
+{
+	struct stat before;
+	int r = fstat(fd, &before) < 0 ? -errno : cow_journal_add(&a->journal, &before);
+
+	return r < 0 ? r : apply_hold_again(a, fd, ret_st);
+}
+
 /* ---- behind a change ---- */
 
 /* @fd: -1: nothing */

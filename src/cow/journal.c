@@ -492,13 +492,17 @@ int cow_journal_add(struct cow_journal *journal, const struct stat *st)
 	return r < 0 ? r : cow_journal_flush(journal);
 }
 
-/* What this has changed just now is as it was left. */
+/*
+ * What this has changed just now is as it was left. No name that it gets or loses changes the data
+ * of a file: it was somebody else who has written to it meanwhile.
+ */
 void cow_journal_note(struct cow_journal *journal, const struct stat *st)
 {
 	struct cow_journal_file *file = journal_find(journal, st);
 
 	if (!file || !file->busy)
 		return;
+	file->foreign = file->foreign || !journal_is_same(file, st);
 	file->until = !S_ISDIR(st->st_mode) && st->st_nlink == 0 ? journal_never : st->st_ctim;
 	file->modified = st->st_mtim;
 	if (journal_is_later(&file->until, &journal->latest))

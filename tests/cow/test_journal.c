@@ -191,6 +191,27 @@ Test(journal, what_others_had_changed_before_is_never_excused)
 	cr_assert_eq(cow_journal_close(&j), 0);
 }
 
+/* No name that is made or taken away does that. */
+Test(journal, a_file_that_was_written_to_meanwhile_excuses_nothing)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n"), fd = openat(tree, "f", O_WRONLY | O_CLOEXEC);
+	struct stat st = look(tree, "f");
+	struct cow_journal j;
+
+	begin(&j, tree);
+	cr_assert_eq(cow_journal_add(&j, &st), 0);
+	while (look(tree, "f").st_mtim.tv_nsec == st.st_mtim.tv_nsec)
+		cr_assert_eq(pwrite(fd, "2", 1, 0), 1);
+	st = look(tree, "f");
+	cow_journal_note(&j, &st);
+	cr_expect(!excuses(&j, tree, "f"));
+	change(&j, tree, "f", true);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	begin(&j, tree);
+	cr_expect(!excuses(&j, tree, "f"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
 Test(journal, a_file_that_is_gone_excuses_nothing)
 {
 	_autoclose_ int tree = tmp_tree("f=1\n"), fd = openat(tree, "f", O_PATH | O_CLOEXEC);

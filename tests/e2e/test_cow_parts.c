@@ -147,6 +147,11 @@ Test(cow_parts, own_work_is_not_taken_for_the_hosts)
 		 NULL, NULL},
 		{"replaced with a directory", "rm -r gone; echo f >gone; echo w >>zz", "--include",
 		 "gone", NULL, NULL, NULL},
+		{"replaced by a link to what was in it", "rm -r gone; ln zz gone; echo w >>a",
+		 "--include", "gone", NULL, NULL, NULL},
+		{"a file that a directory replaces",
+		 "rm l1 l3; mkdir l1; for i in $(seq 70); do echo $i >l1/$i; done; echo w >>l2",
+		 "--include", "l1", NULL, NULL, NULL},
 		{"elsewhere", "echo n >d/new; rm keepd/k", "--include", "d",
 		 "echo h >h; rm h; "
 		 "touch gone/h",

@@ -132,6 +132,18 @@ LATE = [
     ("a file changed with its time put back",
      "echo old >file", "echo new >file", "before:fsync:/", "touch -r file was && echo mine >file && "
      "touch -r was file", {"file": "mine\n"}),
+    ("a file changed while another name of it goes",
+     "mkdir gone && echo old >gone/x && ln gone/x z", "rm -r gone; echo new >z", "before:unlinkat:x", "echo mine >>z",
+     {"z": "old\nmine\n"}),
+    ("a file changed when another name of it has gone",
+     "mkdir gone && echo old >gone/x && ln gone/x z", "rm -r gone; echo new >z", "before:unlinkat:" + TEMPORARY,
+     "echo mine >>z", {"z": "old\nmine\n"}),
+    ("permissions changed before they are given",
+     "mkdir -m 755 d && echo old >d/f", "chmod 751 d; echo new >d/f", "before:fsync:/",
+     "chmod 700 d; echo mine >mine", {"mine": "mine\n", "d/f": "new\n"}),
+    ("a directory changed while files are made for it",
+     "mkdir -m 755 d && echo old >d/f", "echo new >d/g", "before:fsync:/",
+     "echo mine >d/mine", {"d/mine": "mine\n", "d/g": "No such file or directory"}),
     ("a file made where a new one is to come",
      "mkdir d", "echo new >file", "before:renameat2:" + TEMPORARY, "echo mine >file", {"file": "mine\n"}),
     ("a file made where a new directory is to come",
@@ -177,6 +189,8 @@ def check_late(tap, sbx, inject):
                 for path, text in (wanted or {}).items():
                     if site.read(path) != text:
                         bad.append("%s is %r" % (path, site.read(path)))
+                if "chmod" in script and site.mode("d") != 0o700:
+                    bad.append("the permissions are %o" % site.mode("d"))
                 if "precious" in before:
                     kept = find(site, "kept\n")
                     modes = [site.mode(os.path.dirname(path)) for path in kept]
@@ -254,6 +268,13 @@ def check_links(tap, sbx, inject):
         same = os.path.exists(os.path.join(site.path, "n/b")) and os.path.samefile(
             os.path.join(site.path, "n/b"), os.path.join(site.path, "private"))
         tap.ok(acted and not same, "a name that another file has got is not linked to", [code, acted, err])
+
+
+    with Site(sbx, inject, "echo old >f", "ln f g; echo z >z") as site:
+        code, acted, err = site.apply_with("before:linkat:" + TEMPORARY, "echo mine >>f")
+        refused = site.apply()
+        tap.ok(acted and code == 0 and refused.code == 1 and site.read("f") == "old\nmine\n",
+               "a file written to when it gets a name is the writer's", [code, acted, err, refused, site.read("f")])
 
 
 def check_times(tap, sbx, inject):

@@ -82,6 +82,8 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e);
 /* ---- apply_own.c: what is an apply's own work ---- */
 
 bool apply_is_others(const struct apply *a, const struct stat *st);
+int apply_hold(struct apply *a, int fd, struct stat *ret_st);
+int apply_hold_again(struct apply *a, int fd, struct stat *ret_st);
 void apply_note(struct apply *a, int fd);
 void apply_note_name(struct apply *a, int dir_fd, const char *name);
 int apply_watch(struct apply *a, int dir_fd, const char *name, const struct stat *st);
