@@ -331,6 +331,17 @@ static void apply_tell_attributes(struct apply *a, const struct cow_entry *e)
 	a->options->tell(a->options->arg, a->root, e, "some of its attributes could not be set");
 }
 
+/* A new one that is to have further names. Return: 0 or -errno. */
+static int apply_hold_made(struct apply *a, const struct cow_entry *e)
+{
+	struct stat made = a->made;
+
+	if (e->upper.st_nlink == 1 || S_ISDIR(e->upper.st_mode))
+		return 0;
+	made.st_mtim = e->upper.st_mtim;
+	return cow_journal_hold_new(&a->journal, &made);
+}
+
 /*
  * What could not be given is in the journal: it will differ from the layer for ever, and that
  * is nobody else's work.
@@ -387,6 +398,8 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_
 	r = apply_copy_data(a, from, to, e->upper.st_size, apply_had_holes(e));
 	if (r == 0)
 		r = apply_set_all(a, e, to);
+	if (r == 0)
+		r = apply_hold_made(a, e);
 	if (r < 0)
 		return r;
 	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
@@ -416,7 +429,7 @@ static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
 		r = -errno;
 	if (r == 0 && utimensat(e->host_dir, a->name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
-	return r;
+	return r < 0 ? r : apply_hold_made(a, e);
 }
 
 static int apply_make_symlink(struct apply *a, const struct cow_entry *e)

@@ -19,7 +19,7 @@
 enum { OWN_DEPTH_MAX = 200 };
 
 /* Has somebody else changed it since the session began? */
-bool apply_is_others(const struct apply *a, const struct stat *st)
+bool apply_is_others(struct apply *a, const struct stat *st)
 {
 	const struct timespec *began = &a->session->began;
 
@@ -80,6 +80,29 @@ void apply_note_name(struct apply *a, int dir_fd, const char *name)
 		cow_journal_note(&a->journal, &st);
 	else if (errno != ENOENT) /* somebody else has taken it away by now */
 		cow_journal_fail(&a->journal, -errno);
+}
+
+/* What is to have one name, and has it: other files are in the journal. */
+void apply_note_placed(struct apply *a, const struct apply_op *op)
+{
+	const struct cow_entry *e = &op->entry;
+	struct stat st;
+
+	if (S_ISDIR(e->upper.st_mode) || e->upper.st_nlink > 1 ||
+	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (st.st_ino == op->made_ino && st.st_dev == op->made_dev && st.st_nlink == 1)
+		cow_journal_note_placed(&a->journal, &st);
+}
+
+/* As cow_removal_of(), with the lasting number of the device. */
+int apply_removal_of(const struct apply *a, int dir_fd, const char *name, struct cow_removal *ret)
+{
+	int r = cow_removal_of(dir_fd, name, ret);
+
+	if (r == 0)
+		ret->dev = cow_devices_number(&a->devices, ret->dev);
+	return r;
 }
 
 /* ---- files with several names ---- */

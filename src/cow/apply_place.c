@@ -92,7 +92,7 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 		return apply_unlink(a, e->host_dir, a->name, &e->host);
 	}
 	found = apply_find_dir(e->host_dir, a->name);
-	r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
+	r = found < 0 ? -errno : apply_removal_of(a, found, "", &removal);
 	if (r == 0 && !cow_removal_is(&removal, &op->goes))
 		r = -ESTALE;
 	if (r == 0)
@@ -268,7 +268,7 @@ int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e
 }
 
 /* Is what is to be replaced or removed still what it was when it was decided? */
-static int apply_look_again(const struct apply *a, const struct cow_entry *e)
+static int apply_look_again(struct apply *a, const struct cow_entry *e)
 {
 	struct stat st;
 
@@ -285,7 +285,7 @@ static int apply_look_again(const struct apply *a, const struct cow_entry *e)
 }
 
 /* Is a directory to be given what the layer's has? */
-bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st)
+bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct stat *st)
 {
 	if (e->changes & (COW_ADDED | COW_TYPE))
 		return true;
@@ -355,7 +355,10 @@ static int apply_do(struct apply *a, struct apply_op *op)
 	case APPLY_PLACE:
 		r = apply_place(a, op);
 		apply_note(a, e->host_dir);
-		return r < 0 ? r : apply_note_link(a, e);
+		if (r < 0)
+			return r;
+		apply_note_placed(a, op);
+		return apply_note_link(a, e);
 	case APPLY_REMOVE:
 		r = apply_remove(a, op);
 		apply_note(a, e->host_dir);
@@ -467,7 +470,7 @@ static int apply_note_removal(struct apply *a, const struct cow_entry *e)
 	a->goes = (struct cow_removal){0};
 	if (!e->has_host || !S_ISDIR(e->host.st_mode))
 		return 0;
-	r = cow_removal_of(e->host_dir, e->name, &a->goes);
+	r = apply_removal_of(a, e->host_dir, e->name, &a->goes);
 	if (r == 0 && fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
 	if (r == 0 && (st.st_ino != e->host.st_ino || st.st_dev != e->host.st_dev ||

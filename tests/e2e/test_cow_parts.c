@@ -180,3 +180,38 @@ Test(cow_parts, a_name_that_went_with_a_directory_stops_nothing)
 		cow_finish(&site);
 	}
 }
+
+/* What the command changes once more was given to the host by an apply, and by nobody else. */
+Test(cow_parts, a_session_goes_on_behind_a_part)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=one\n", "b=one\n", "c=one\n", "d/");
+		_autorun_ struct run_result first = cow_run(
+			&site, "echo 1 >a; echo 1 >b; echo 1 >c; ln -s 1 l; echo 1 >h; ln h d/h");
+		_autorun_ struct run_result part =
+			cow_verb(&site, "apply", "--exclude", "c", "--exclude", "d", "s");
+		_autorun_ struct run_result second =
+			cow_run(&site, "cat a; echo 2 >a; rm b; ln -sf 2 l; echo 2 >h; echo 2 >c");
+		_autorun_ struct run_result again = cow_verb(&site, "apply", "--exclude", "c", "s");
+		_autofree_ char *a = tree_read(site.tree, "a"), *h = tree_read(site.tree, "d/h");
+		_autorun_ struct run_result third = cow_run(&site, "echo 3 >a; echo 3 >c");
+		run_on_host(&site, "echo HOST >>a");
+		_autorun_ struct run_result refused = cow_verb(&site, "apply", "s");
+
+		expect_success(first);
+		expect_success(part);
+		expect_out(second, "1\n");
+		expect_success(again);
+		cr_expect_str_eq(a, "2\n");
+		cr_expect_str_eq(h, "2\n");
+		cr_expect(!tree_exists(site.tree, "b"));
+		expect_success(third);
+		expect_failure(refused, 1, "/a: has changed on the host since the session began");
+		expect_failure(refused, 1, "1 of the entries has changed");
+		run_on_host(&site, "grep -q HOST a");
+		cow_finish(&site);
+	}
+}
