@@ -100,6 +100,34 @@ Test(cow, links_give_no_set_id_bit)
 	}
 }
 
+/* Nor does a file lose its bit to another one, of which it is a further name in the layer. */
+Test(cow, links_take_no_set_id_bit)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st, other;
+
+		cow_start(&site, driver, "a=s\n", "s=s\n");
+		const struct timespec times[2] = {{.tv_sec = 1234567890}, {.tv_sec = 1234567890}};
+
+		cr_assert_eq(fchmodat(site.tree, "a", 0755, 0), 0);
+		cr_assert_eq(fchmodat(site.tree, "s", 04755, 0), 0);
+		cr_assert_eq(utimensat(site.tree, "a", times, 0), 0);
+		cr_assert_eq(utimensat(site.tree, "s", times, 0), 0);
+		_autorun_ struct run_result run = cow_run(&site, "ln -f s a");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
+		cr_expect_eq(st.st_mode & 07777, 04755, "%s: %o", driver, st.st_mode);
+		cr_expect_eq(fstatat(site.tree, "a", &other, 0), 0);
+		cr_expect_eq(other.st_mode & 07777, 0755, "%s: %o", driver, other.st_mode);
+		cow_finish(&site);
+	}
+}
+
 /* What a later overlay over the directory would believe; kept as the kernel does for a command. */
 Test(cow, marks_are_not_planted)
 {

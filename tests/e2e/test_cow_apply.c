@@ -497,28 +497,36 @@ Test(cow_apply, what_the_caller_cannot_change_stops_it)
 /* At a random moment: tests/cow/test_kill.py. Here it has come before anything is done. */
 Test(cow_apply, a_signal_ends_it_in_good_order)
 {
-	struct cow_site site;
+	static const char *const signals[] = {"SIGTERM", "SIGINT", "SIGHUP"};
 
-	cow_start(&site, "kernel", "a=a\n");
-	_autorun_ struct run_result run = cow_run(&site, "echo n >a; mkdir new; : >new/f");
-	const struct run_options options = {.env = site.place.env};
-	_autorun_ struct run_result stopped = run_argv(
-		&options,
-		(const char *const[]){"/usr/bin/python3", "-c",
-				      "import os, signal, sys\n"
-				      "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
-				      "os.kill(os.getpid(), signal.SIGTERM)\n"
-				      "os.execv(sys.argv[1], sys.argv[1:])\n",
-				      sbx_program(), "apply", "s", NULL});
-	_autofree_ char *text = tree_read(site.tree, "a");
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct cow_site site;
 
-	expect_success(run);
-	expect_failure(stopped, 1, "sbx: interrupted by a signal\n     hint:  nothing is lost");
-	cr_expect(strcmp(text, "a\n") == 0 && !tree_exists(site.tree, "new"));
-	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+		cow_start(&site, "kernel", "a=a\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo n >a; mkdir new; : >new/f");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result stopped = run_argv(
+			&options,
+			(const char *const[]){"/usr/bin/python3", "-c",
+					      "import os, signal, sys\n"
+					      "number = getattr(signal, sys.argv[1])\n"
+					      "signal.signal(number, signal.SIG_DFL)\n"
+					      "signal.pthread_sigmask(signal.SIG_BLOCK, [number])\n"
+					      "os.kill(os.getpid(), number)\n"
+					      "os.execv(sys.argv[2], sys.argv[2:])\n",
+					      signals[i], sbx_program(), "apply", "s", NULL});
+		_autofree_ char *text = tree_read(site.tree, "a");
 
-	expect_out(rest, "applied: 2 added, 1 changed, 0 deleted\n");
-	cow_finish(&site);
+		expect_success(run);
+		expect_failure(stopped, 1,
+			       "sbx: interrupted by a signal\n     hint:  nothing is lost");
+		cr_expect(strcmp(text, "a\n") == 0 && !tree_exists(site.tree, "new"), "%s",
+			  signals[i]);
+		_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+		expect_out(rest, "applied: 2 added, 1 changed, 0 deleted\n");
+		cow_finish(&site);
+	}
 }
 
 /* In a sandbox that has a disk of one megabyte at /small, and sbx in it. */
@@ -770,5 +778,18 @@ Test(cow_apply, the_one_that_was_not_applied_is_meant)
 	cr_expect_str_eq(text, "1\n1\n1\n");
 	_autorun_ struct run_result none = cow_verb(&site, "discard");
 	expect_failure(none, 2, "there are 2 sessions: which one?");
+	/* Of two that were not, neither. */
+	for (int i = 0; i < 2; i++) {
+		_autorun_ struct run_result run =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", ".", "--",
+				     "/bin/sh", "-c", "echo 2 >>a");
+
+		expect_success(run);
+	}
+	_autorun_ struct run_result both = cow_verb(&site, "apply");
+	_autofree_ char *same = tree_read(site.tree, "a");
+
+	expect_failure(both, 2, "there are 4 sessions: which one?");
+	cr_expect_str_eq(same, "1\n1\n1\n");
 	cow_finish(&site);
 }
