@@ -74,29 +74,35 @@ Test(cow, set_id_bits_are_left_out)
 	}
 }
 
-/* A further name for a file with the bit would be such a file. */
+static void check_links(const char *driver, mode_t bit)
+{
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, driver, "s=s\n");
+	cr_assert_eq(fchmodat(site.tree, "s", bit | 0755, 0), 0);
+	_autorun_ struct run_result run = cow_run(&site, "mkdir d; ln s d/t; ln s u");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(run);
+	expect_success(apply);
+	cr_expect_eq(fstatat(site.tree, "d/t", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, 0755, "%s: %o", driver, st.st_mode);
+	cr_expect_eq(fstatat(site.tree, "u", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, 0755, "%s: %o", driver, st.st_mode);
+	/* The file's own it keeps. */
+	cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, bit | 0755, "%s: %o", driver, st.st_mode);
+	cow_finish(&site);
+}
+
+/* A further name for a file with such a bit would be such a file. */
 Test(cow, links_give_no_set_id_bit)
 {
 	EACH_DRIVER(driver)
 	{
-		struct cow_site site;
-		struct stat st;
-
-		cow_start(&site, driver, "s=s\n");
-		cr_assert_eq(fchmodat(site.tree, "s", 04755, 0), 0);
-		_autorun_ struct run_result run = cow_run(&site, "mkdir d; ln s d/t; ln s u");
-		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
-
-		expect_success(run);
-		expect_success(apply);
-		cr_expect_eq(fstatat(site.tree, "d/t", &st, 0), 0);
-		cr_expect_eq(st.st_mode & 07777, 0755);
-		cr_expect_eq(fstatat(site.tree, "u", &st, 0), 0);
-		cr_expect_eq(st.st_mode & 07777, 0755);
-		/* The file's own it keeps. */
-		cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
-		cr_expect_eq(st.st_mode & 07777, 04755);
-		cow_finish(&site);
+		check_links(driver, S_ISUID);
+		check_links(driver, S_ISGID);
 	}
 }
 

@@ -160,6 +160,68 @@ Test(cow_apply, a_default_acl_of_the_directory_is_inherited)
 	}
 }
 
+/* Permissions of single users too, which are no part of the mode. */
+Test(cow_apply, an_acl_of_a_file_is_kept)
+{
+	static const char give[] = "python3 -c 'import os, struct\n"
+				   "none = 0xffffffff\n"
+				   "acl = [(1, 6, none), (2, 6, os.getuid()), (4, 4, none), (16, "
+				   "6, none), (32, 4, none)]\n"
+				   "text = struct.pack(\"<I\", 2) + "
+				   "b\"\".join(struct.pack(\"<HHI\", *e) for e in acl)\n"
+				   "for name in \"old\", \"new\":\n"
+				   "    open(name, \"a\").close(); os.chmod(name, 0o664)\n"
+				   "    os.setxattr(name, \"system.posix_acl_access\", text)'";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char value[128], expected[1024];
+
+		cow_start(&site, driver, "old=o\n");
+		cr_assert_eq(fchmodat(site.tree, "old", 0664, 0), 0);
+		_autorun_ struct run_result run = cow_run(&site, give);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autofree_ char *old = tree_path(site.tree, "old"),
+				*new = tree_path(site.tree, "new");
+
+		expect_success(run);
+		snprintf(expected, sizeof(expected), "A  %s/new\nM  %s/old (attributes)\n",
+			 site.path, site.path);
+		expect_out(diff, expected);
+		expect_success(apply);
+		cr_expect_eq(getxattr(old, "system.posix_acl_access", value, sizeof(value)), 44);
+		cr_expect_eq(getxattr(new, "system.posix_acl_access", value, sizeof(value)), 44);
+		cow_finish(&site);
+	}
+}
+
+/* The time alone stands against nothing, and does not take the host's away. */
+Test(cow_apply, the_time_that_the_host_gave_a_directory_stays)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/f=f\n");
+		_autorun_ struct run_result run =
+			cow_run(&site, "touch -d @1111111111 d; echo 2 >n");
+
+		expect_success(run);
+		on_host(&site, "touch -d @1222222222 \"$1\"/d");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_out(apply, "applied: 1 added, 0 changed, 0 deleted\n");
+		cr_expect_eq(look(&site, "d").st_mtim.tv_sec, 1222222222, "%s", driver);
+		_autorun_ struct run_result force = cow_verb(&site, "apply", "--force", "s");
+
+		expect_success(force);
+		cr_expect_eq(look(&site, "d").st_mtim.tv_sec, 1111111111, "%s", driver);
+		cow_finish(&site);
+	}
+}
+
 /* A session that does not say what its layer began with tells nothing of that. */
 Test(cow_apply, attributes_that_an_older_session_has_not_stay)
 {
@@ -741,6 +803,7 @@ Test(cow_apply, what_was_applied_is_not_applied_again)
 		_autorun_ struct run_result second =
 			cow_run(&site, "cat f; echo *; stat -c %a .; echo g >g");
 		_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result anew = cow_verb(&site, "sessions", "--json");
 		_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
 		_autorun_ struct run_result after =
 			run_program("/bin/sh", "-ec", "cd \"$1\"; cat f k g; echo *; stat -c %a .",
@@ -751,6 +814,7 @@ Test(cow_apply, what_was_applied_is_not_applied_again)
 		expect_success(host);
 		expect_out(second, "host\nf k\n750\n");
 		cr_expect(strstr(diff.out, "/g\n") && !strstr(diff.out, "/f\n"), "%s", diff.out);
+		cr_expect(strstr(anew.out, "\"kept\""), "%s", anew.out);
 		expect_out(rest, "applied: 1 added, 0 changed, 0 deleted\n");
 		expect_out(after, "host\nagain\ng\nf g k\n750\n");
 		cow_finish(&site);

@@ -88,6 +88,32 @@ Test(cow_layers, mounts_below_are_layers_of_their_own)
 	cow_finish(&site);
 }
 
+/* Whoever serves it may never answer, or does not let the layers in. */
+Test(cow_layers, a_mount_of_fuse_is_passed_over)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "kernel", "a=a\n", "m/", "x/one=1\n", "y/two=2\n");
+	_autofree_ char *m = tree_path(site.tree, "m"), *x = tree_path(site.tree, "x"),
+			*y = tree_path(site.tree, "y");
+	const char *home = site.place.home + strlen("HOME=");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result run = run_sbx_with(
+		&options, "--ro-bind", "/usr", "/usr", "--allow-userns", "--dev-bind", "/dev/fuse",
+		"/dev/fuse", "--ro-bind", sbx_program(), "/sbx", "--bind", home, home, "--bind",
+		site.path, site.path, "--overlay-driver=fuse", "--overlay-src", x, "--overlay-src",
+		y, "--ro-overlay", m, "--chdir", site.path, "--setenv", "HOME", home, "--",
+		"/bin/sh", "-c",
+		"ls m; /sbx --ro-bind /usr /usr --cow . --session s -- /bin/sh -c 'ls m; echo 2 "
+		">a' 2>err; grep -c 'passed over: .*/m, ' err; /sbx diff --name-only s");
+
+	cr_expect(strncmp(run.out, "one\ntwo\n1\n", strlen("one\ntwo\n1\n")) == 0, "%s%s", run.out,
+		  run.err);
+	cow_finish(&site);
+}
+
 /* Its part of the session would be without a place, or it without a part. */
 Test(cow_layers, a_mount_that_came_or_went_is_named)
 {
@@ -254,6 +280,7 @@ Test(cow_layers, other_ids_files_are_within_reach)
 		expect_success(apply);
 		cr_assert_eq(fstatat(site.tree, "d/e/n", &st, 0), 0);
 		cr_expect_eq(st.st_uid, geteuid());
+		cr_expect_eq(st.st_gid, getegid());
 		_autofree_ char *text = tree_read(site.tree, "d/e/n");
 
 		cr_expect_str_eq(text, "n\n");
