@@ -291,6 +291,35 @@ Test(cow_apply, what_is_excluded_is_not_removed_with_its_directory)
 	cow_finish(&site);
 }
 
+/* One that its owner cannot enter is looked into too: it is no change, and one in it is. */
+Test(cow_apply, a_closed_directory_goes_with_the_one_above)
+{
+	for (int changed = 0; changed < 2; changed++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "gone/closed/f=f\n", "gone/other=o\n");
+		_autoclose_ int file =
+			openat(site.tree, "gone/closed/f", O_WRONLY | O_APPEND | O_CLOEXEC);
+
+		on_host(&site, "chmod 0 \"$1\"/gone/closed");
+		_autorun_ struct run_result run =
+			cow_run(&site, "chmod 700 gone/closed; rm -r gone");
+
+		expect_success(run);
+		if (changed) /* which changes nothing of the directory */
+			cr_assert_eq(write(file, "mine\n", 5), 5);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		if (changed)
+			expect_failure(apply, 1, "/gone: has changed on the host since");
+		else
+			expect_out(apply, "applied: 0 added, 0 changed, 1 deleted\n");
+		cr_expect_eq(tree_exists(site.tree, "gone"), changed);
+		on_host(&site, "chmod -R u+rwx \"$1\"");
+		cow_finish(&site);
+	}
+}
+
 /* It differs from the layer for ever, and that is nobody else's work. */
 Test(cow_apply, what_cannot_be_given_does_not_stop_the_next)
 {
