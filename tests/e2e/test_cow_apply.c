@@ -160,6 +160,33 @@ Test(cow_apply, a_default_acl_of_the_directory_is_inherited)
 	}
 }
 
+/* A value counts, not how long it is. */
+Test(cow_apply, another_value_of_an_attribute_is_kept)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char expected[512], value[8] = "";
+
+		cow_start(&site, driver, "old=o\n");
+		_autofree_ char *old = tree_path(site.tree, "old");
+		cr_assert_eq(setxattr(old, "user.y", "abc", 3, 0), 0);
+		_autorun_ struct run_result run = cow_run(
+			&site,
+			"python3 -c 'import os; os.setxattr(\"old\", \"user.y\", b\"abd\")'");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		snprintf(expected, sizeof(expected), "M  %s (attributes)\n", old);
+		expect_out(diff, expected);
+		expect_success(apply);
+		cr_expect_eq(getxattr(old, "user.y", value, sizeof(value)), 3);
+		cr_expect_str_eq(value, "abd");
+		cow_finish(&site);
+	}
+}
+
 /* Permissions of single users too, which are no part of the mode. */
 Test(cow_apply, an_acl_of_a_file_is_kept)
 {
