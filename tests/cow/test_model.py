@@ -183,10 +183,9 @@ def names(root):
             if stat.S_ISDIR(os.lstat(os.path.join(root, path)).st_mode): todo.append(path)
     return seen
 
-def choose(root, path):
+def choose(root, path, there):
     """A name; [N, ""]: the Nth of those that are there; [N, NAME]: NAME in it, or beside it."""
     if isinstance(path, str): return os.path.join(root, path)
-    there = names(root) or ["."]
     found = os.path.join(root, there[path[0] % len(there)])
     if not path[1]: return found
     if not stat.S_ISDIR(os.lstat(found).st_mode): found = os.path.dirname(found)
@@ -200,7 +199,8 @@ todo = json.load(sys.stdin)
 moved_by_copy.update(todo["moved"])
 for n, (op, when, path, other, text) in enumerate(todo["ops"]):
     try:
-        act(n, op, when, choose(root, path), choose(root, other), text)
+        there = (names(root) if [path, other] != [str(path), str(other)] else []) or ["."]
+        act(n, op, when, choose(root, path, there), choose(root, other, there), text)
     except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
             shutil.Error):
         pass
@@ -213,6 +213,7 @@ print(json.dumps({"tree": look(root), "moved": sorted(moved_by_copy), "found": f
 OPS = ["write", "append", "write", "mkdir", "remove", "again", "symlink", "link", "chmod", "rename",
        "rename", "xattr", "hole", "fifo", "mkdir", "touch", "edit", "edit",
        "top"]
+TWO = ["link", "rename"]
 MAKES = ["write", "mkdir", "symlink", "hole", "fifo"]  # what may have a new name
 NAMES = ["a", "b", "c", "d", "e", ".wh", "x y", "ü\n", ".hidden", "long" * 20]
 
@@ -259,7 +260,8 @@ def make_ops(rng, root, count):
     ops = []
     for i in range(count):
         op = rng.choice(OPS)
-        ops.append([op, 1_600_000_000_000_000_000 + i * 1_000_000_007, path(op in MAKES), path(True),
+        ops.append([op, 1_600_000_000_000_000_000 + i * 1_000_000_007, path(op in MAKES),
+                    path(True) if op in TWO else "",
                     rng.choice(NAMES) * rng.randint(1, 30)])
     return ops
 
