@@ -90,6 +90,27 @@ Test(journal, what_was_done_is_excused_until_it_is_changed)
 	cr_assert_eq(cow_journal_close(&j), 0);
 }
 
+/* Or what somebody changes at once could have the time of what was done. */
+Test(journal, what_is_changed_behind_it_has_a_later_time)
+{
+	_autoclose_ int tree = tmp_tree("d/");
+
+	for (int i = 0; i < 40; i++) {
+		struct cow_journal j;
+		struct timespec now;
+		struct stat st;
+
+		begin(&j, tree);
+		change(&j, tree, "d", true);
+		st = look(tree, "d");
+		cr_assert_eq(cow_journal_close(&j), 0);
+		/* What times of files come from. */
+		cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+		cr_assert(now.tv_sec > st.st_ctim.tv_sec ||
+			  (now.tv_sec == st.st_ctim.tv_sec && now.tv_nsec > st.st_ctim.tv_nsec));
+	}
+}
+
 /* Of a killed one only what it was at work on is as it is found, once. */
 Test(journal, what_a_killed_one_was_at_is_excused_as_it_is_found)
 {

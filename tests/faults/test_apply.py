@@ -6,6 +6,7 @@ or moved there since the session began is never lost, and neither are directorie
 who may rename in the same directory, but not enter them, puts where apply is about to work. And each
 file is on disk before it has its name. Prints TAP.
 """
+import errno
 import os
 import stat
 import sys
@@ -154,6 +155,12 @@ LATE = [
     ("a link to nothing under the name of what is made",
      "mkdir d", "echo new >file", "before:openat:" + TEMPORARY, "ln -s d/none $1",
      {"d/none": "No such file or directory"}),
+    ("another name of a file under the name of what is made",
+     "mkdir d && echo kept >d/kept", "echo new >file", "before:openat:" + TEMPORARY, "ln d/kept $1",
+     {"d/kept": "kept\n"}),
+    ("another file under the name that a directory takes",
+     "echo old >thing", "rm thing; mkdir thing", "before:renameat2:" + TEMPORARY,
+     "mv thing aside && echo mine >thing", {"thing": "mine\n", "aside": "old\n"}),
     ("another thing put under the name of what is placed",
      "mkdir d && " + PRECIOUS, "mkdir new; echo in >new/in", "before:renameat2:" + TEMPORARY,
      "mv $1 aside && mv precious $1", {"new/file": "kept\n"}),
@@ -352,11 +359,24 @@ def check_order(tap, sbx, inject):
                "two files are on disk before the first has its name", [synced, each, placed])
 
 
+def check_disk(tap, sbx, inject):
+    """What does not get to the disk is an error: a file has no name then, and a directory is not done."""
+    for number, what, text in ((1, "file", "old\n"), (2, "directory", "new\n")):
+        with Site(sbx, inject, "echo old >file", "echo new >file") as site:
+            done = faults.run([inject, "--report", site.report, "--fail", "monitor:fsync:%d:%d" % (number, errno.EIO),
+                               sbx, "apply", "s"], env=site.env, timeout=DEADLINE_S)
+            lines, found, left = site.lines(), site.read("file"), site.left()
+            again = site.apply()
+            tap.ok("exit 1" in lines and "Input/output error" in done.err and found == text and not left and
+                   again.code == 0 and site.read("file") == "new\n", "a %s that does not get to the disk" % what,
+                   [done, lines, found, left, again])
+
+
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
     for check in (check_late, check_squatter, check_killed, check_links, check_times, check_links_out, check_mounts,
-                  check_order):
+                  check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()
 
