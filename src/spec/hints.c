@@ -98,11 +98,6 @@ static bool probe_chroot(void)
 	return sys_statx_mount(AT_FDCWD, "/", &root) == 0 && !root.is_root;
 }
 
-static bool probe_no_new_privs(void)
-{
-	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
-}
-
 /* Does a filter of system calls, as an outer sandbox has, keep the caller from netfilter's sockets?
  */
 static bool probe_netfilter_refused(void)
@@ -275,8 +270,6 @@ static const struct hint hints[] = {
 	{HINT_PAYLOAD, EAGAIN, NULL, hint_processes},
 	{HINT_IDMAP, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
-	{HINT_IDMAP, EPERM, probe_no_new_privs,
-	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
 	{HINT_CGROUP, EACCES, NULL, hint_cgroup},
 	{HINT_CGROUP, EPERM, NULL, hint_cgroup},
 	{HINT_CGROUP, ENOENT, NULL, hint_cgroup},
