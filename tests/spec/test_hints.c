@@ -2,7 +2,7 @@
 /*
  * Remedies: each row of the table has a case here, by an error of its kind, in the state that
  * its probe asks for. Switches of the kernel are made up by mounting files over them, in a
- * namespace of the test's own. That sbx comes to these errors is for tests/e2e.
+ * namespace of the test's own. That sbx comes to these errors is for tests/e2e and tests/faults.
  */
 
 #include <errno.h>
