@@ -186,7 +186,6 @@ static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *pl
 			 struct fuse_top *top, struct sbx_err *err)
 {
 	const struct plan_layers *layers = m->step->layers;
-	struct sys_mount upper, work;
 	int r = overlay_open_layer(place->host_fd, layers->upper, OVERLAY_UPPER, &top->upper_fd,
 				   err);
 
@@ -198,14 +197,12 @@ static int fuse_open_top(const struct fuse_maker *m, const struct fuse_place *pl
 	r = mount_name_fd(top->upper_fd, &top->upper);
 	if (r == 0)
 		r = mount_name_fd(top->work_fd, &top->work);
-	if (r < 0 || sys_statx_mount(top->upper_fd, "", &upper) < 0 ||
-	    sys_statx_mount(top->work_fd, "", &work) < 0)
-		return err_system(err, r < 0 ? -r : errno, layers->upper,
-				  "cannot tell where the layer is");
-	if (upper.mount_id != work.mount_id)
-		return err_refuse(err, EXDEV, layers->work, "is not on the same mount as %s",
-				  layers->upper);
-	return overlay_check_apart(layers->work, top->work_fd, layers->upper, top->upper_fd, err);
+	if (r < 0)
+		return err_system(err, -r, layers->upper, "cannot tell where the layer is");
+	r = overlay_check_mount(layers->upper, top->upper_fd, layers->work, top->work_fd, err);
+	return r < 0 ? r
+		     : overlay_check_apart(layers->work, top->work_fd, layers->upper, top->upper_fd,
+					   err);
 }
 
 static int fuse_check_overlap(const struct fuse_maker *m, const struct fuse_place *place,

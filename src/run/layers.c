@@ -35,6 +35,7 @@
 #include "sbx/run/mount.h"
 #include "sbx/run/overlay.h"
 #include "sbx/run/steps.h"
+#include "sbx/spec/layers.h"
 #include "sbx/spec/session.h"
 
 enum { LAYERS_BY_FUSE = PLAN_LAYERS_OVER_FUSE | PLAN_LAYERS_FUSE };
@@ -172,6 +173,65 @@ static int layers_blame_kernel(int number, const char *dest, struct sbx_err *err
 	return err_system(err, number, dest, "the kernel cannot make the overlay");
 }
 
+/* An overlay of the kernel, with `lower` as all that is read. Return: 0 or -errno. */
+static int layers_put_on_top(const struct layers_open *open, int lower, uint64_t attrs, int *ret_fd)
+{
+	const struct overlay_layers both = {&lower, 1, open->upper, open->work};
+
+	return overlay_mount(&both, attrs, ret_fd);
+}
+
+/*
+ * The kernel does not take the upper layer. It was not asked of fuse-overlayfs to keep what is
+ * written by itself: see spec/layers.c.
+ */
+static int layers_refuse_top(int number, const struct plan_layers *layers,
+			     const struct layers_open *open, const char *dest, struct sbx_err *err)
+{
+	int r = overlay_check_mount(layers->upper, open->upper, layers->work, open->work, err);
+
+	if (r < 0)
+		return r;
+	(void)err_refuse(err, number, dest,
+			 "the kernel does not take the filesystem of %s for what is written; "
+			 "fuse-overlayfs could keep that, but may lose a removal",
+			 layers->upper);
+	err_hint(err, "%s", layers_describe_places(layers));
+	return -number;
+}
+
+/* Return: 1; 0 where the kernel does not take the upper layer; or -errno with *err filled. */
+static int layers_try_top(struct run_context *ctx, const struct layers_open *open,
+			  const struct plan_step *step, struct sbx_err *err)
+{
+	_autoclose_ int empty = -1, mount = -1;
+	int r = layers_make_dir(ctx, &empty, err);
+
+	if (r < 0)
+		return r;
+	r = layers_put_on_top(open, empty, step->attrs, &mount);
+	/* What else goes wrong says nothing of the layer, and fuse-overlayfs alone holds less. */
+	if (r != -EINVAL && r != -EOPNOTSUPP && r != -ENODEV)
+		return r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
+	if (step->layers->drivers & PLAN_LAYERS_FUSE)
+		return 0;
+	return r == -ENODEV ? layers_blame_kernel(ENODEV, step->dest, err)
+			    : layers_refuse_top(-r, step->layers, open, step->dest, err);
+}
+
+/* Why the kernel has refused: is it what is to be written to? */
+static int layers_blame(struct run_context *ctx, const struct layers_open *open,
+			const struct plan_step *step, int number, struct sbx_err *err)
+{
+	if (number == EINVAL && step->layers->top == PLAN_LAYERS_HOST && !ctx->plan->bwrap_words) {
+		int r = layers_try_top(ctx, open, step, err);
+
+		if (r < 0)
+			return r;
+	}
+	return layers_blame_kernel(number, step->dest, err);
+}
+
 /*
  * Where the kernel may fail and fuse-overlayfs take its place, a source that cannot be
  * opened is still an error of its own.
@@ -194,7 +254,7 @@ static int layers_by_kernel(struct run_context *ctx, const struct plan_step *ste
 		if (r < 0 && (step->layers->drivers & LAYERS_BY_FUSE) && r != -ELOOP)
 			r = 0;
 		else
-			r = r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
+			r = r < 0 ? layers_blame(ctx, &open, step, -r, err) : 1;
 	}
 	layers_close(&open);
 	return r;
@@ -210,31 +270,6 @@ static int layers_ask_fuse(struct run_context *ctx, const struct plan_step *step
 		return err_system(err, -r, NULL, "cannot ask for fuse-overlayfs");
 	ctx->needs_monitor = true;
 	return init_await_fd(ctx, HANDSHAKE_INIT_LAYERS, HANDSHAKE_LAYERS_READY, ret_fd, err);
-}
-
-/* An overlay of the kernel, with `lower` as all that is read. Return: 0 or -errno. */
-static int layers_put_on_top(const struct layers_open *open, int lower, uint64_t attrs, int *ret_fd)
-{
-	const struct overlay_layers both = {&lower, 1, open->upper, open->work};
-
-	return overlay_mount(&both, attrs, ret_fd);
-}
-
-/* Return: 1; 0 where the kernel does not take the upper layer; or -errno with *err filled. */
-static int layers_try_top(struct run_context *ctx, const struct layers_open *open,
-			  const struct plan_step *step, struct sbx_err *err)
-{
-	_autoclose_ int empty = -1, mount = -1;
-	int r = layers_make_dir(ctx, &empty, err);
-
-	if (r < 0)
-		return r;
-	r = layers_put_on_top(open, empty, step->attrs, &mount);
-	/* What else goes wrong says nothing of the layer, and fuse-overlayfs alone holds less. */
-	if ((r == -EINVAL || r == -EOPNOTSUPP || r == -ENODEV) &&
-	    (step->layers->drivers & PLAN_LAYERS_FUSE))
-		return 0;
-	return r < 0 ? layers_blame_kernel(-r, step->dest, err) : 1;
 }
 
 /* See the head of this file. Return: as layers_stand_apart(). */

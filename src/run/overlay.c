@@ -155,6 +155,26 @@ int overlay_check_apart(const char *a, int a_fd, const char *b, int b_fd, struct
 }
 
 /**
+ * Is what is written on one mount with the directory for that, as overlays want it?
+ * @upper, @work: for the error
+ *
+ * Return: 0; -EXDEV with *err filled: it is not; another -errno with *err filled: cannot tell.
+ */
+int overlay_check_mount(const char *upper, int upper_fd, const char *work, int work_fd,
+			struct sbx_err *err)
+{
+	struct sys_mount a, b;
+
+	if (sys_statx_mount(upper_fd, "", &a) < 0 || sys_statx_mount(work_fd, "", &b) < 0)
+		return err_system(err, errno, upper, "cannot tell where the layer is");
+	if (a.mount_id == b.mount_id)
+		return 0;
+	(void)err_refuse(err, EXDEV, work, "WORKDIR is not on the same mount as %s", upper);
+	err_hint(err, "give an empty directory beside it");
+	return -EXDEV;
+}
+
+/**
  * Make an overlay that is mounted nowhere yet.
  * @layers: at least one lower one
  * @attrs:  MOUNT_ATTR_*

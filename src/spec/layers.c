@@ -14,8 +14,10 @@
  * that the name's removal writes no mark, and is lost; and reading the directory above one that
  * was made anew sets it back, so that what was removed there is found again. Neither happens
  * where nothing is written. So it is given what is read, and on top of that the kernel
- * keeps what is written, with its own marks: PLAN_LAYERS_OVER_FUSE. Alone it is left where the
- * kernel does not take the upper layer, and that is told (run/fuse.c).
+ * keeps what is written, with its own marks: PLAN_LAYERS_OVER_FUSE. Where the kernel does not take
+ * the upper layer fuse-overlayfs could keep that alone. What it then gets wrong would be kept, so
+ * it is not chosen for a directory of the host but where it is asked for or has begun it; and it
+ * is told (run/fuse.c).
  */
 
 #include <errno.h>
@@ -47,6 +49,14 @@ struct layers {
 	struct sbx_err *err;
 	bool upper_is_marked; /* fuse-overlayfs has written to it */
 };
+
+/* Where the kernel does not keep what is written, and what fuse-overlayfs would lose matters. */
+#define LAYERS_ACCEPT_HINT "--overlay-driver=fuse, where a removal may be lost (see sbx-cow(7))"
+#define LAYERS_FILESYSTEMS_HINT                                                                    \
+	" on another filesystem, as ext4, xfs or btrfs, and no overlay, as the\n"                  \
+	"directories of a container are; or " LAYERS_ACCEPT_HINT
+static const char layers_session_hint[] = "--session DIR" LAYERS_FILESYSTEMS_HINT;
+static const char layers_rwsrc_hint[] = "RWSRC" LAYERS_FILESYSTEMS_HINT;
 
 /* Who is tried, in this order. */
 void layers_describe_drivers(uint32_t drivers, struct str_buf *out)
@@ -88,6 +98,12 @@ void layers_describe_loss(const struct plan_layers *layers, struct str_buf *out)
 			       ? layers->alone_why
 			       : "the kernel does not take the filesystem of what is written",
 		       remedy);
+}
+
+/* What to do where the kernel does not keep what is written; a hint. */
+const char *layers_describe_places(const struct plan_layers *layers)
+{
+	return layers->is_session ? layers_session_hint : layers_rwsrc_hint;
 }
 
 bool layers_is_overlay(const struct spec_op *op)
@@ -409,6 +425,16 @@ static int layers_remark_owners(const struct layers *l)
 /* ---- the choice ---- */
 
 /*
+ * May a removal be lost? What goes to a tmpfs is forgotten; of what stays the caller has to have
+ * said so, now or before. A caller of bubblewrap has no option to say it with.
+ */
+static bool layers_may_lose(const struct layers *l)
+{
+	return l->out->top != PLAN_LAYERS_HOST || l->upper_is_marked ||
+	       l->wanted->driver == SPEC_OVERLAY_DRIVER_FUSE || l->wanted->defaults->tries_kernel;
+}
+
+/*
  * How fuse-overlayfs is used, where it can be. One that keeps what is written does not go on
  * with what the kernel has begun, nor the other way.
  */
@@ -420,7 +446,7 @@ static uint32_t layers_find_fuse_ways(const struct layers *l)
 	if (l->out->top == PLAN_LAYERS_RO || is_fuses)
 		return PLAN_LAYERS_FUSE;
 	return (layers_top_obstacle(l) ? 0 : PLAN_LAYERS_OVER_FUSE) |
-	       (is_kernels ? 0 : PLAN_LAYERS_FUSE);
+	       (is_kernels || !layers_may_lose(l) ? 0 : PLAN_LAYERS_FUSE);
 }
 
 /* Why a session that was begun with one cannot go on with the other; NULL: it can. */
@@ -454,9 +480,18 @@ static const char *layers_no_fuse(const struct layers *l, uint32_t ways, const c
 	return layers_began_obstacle(l, SPEC_OVERLAY_DRIVER_FUSE);
 }
 
+/* What to do where the kernel cannot do what is asked. */
+static const char *layers_describe_way_out(const struct layers *l)
+{
+	if (l->out->top == PLAN_LAYERS_HOST && !l->upper_is_marked && !layers_age_obstacle(l) &&
+	    layers_xattr_obstacle(l))
+		return layers_describe_places(l->out);
+	return "--overlay-driver=fuse can";
+}
+
 static int layers_choose_asked(const struct layers *l, bool kernel)
 {
-	const char *hint = "--overlay-driver=fuse can", *why;
+	const char *hint = layers_describe_way_out(l), *why;
 	uint32_t ways = kernel ? PLAN_LAYERS_KERNEL : layers_find_fuse_ways(l);
 
 	why = kernel ? layers_kernel_obstacle(l) : layers_no_fuse(l, ways, &hint);
@@ -467,12 +502,27 @@ static int layers_choose_asked(const struct layers *l, bool kernel)
 	return 0;
 }
 
+/* What the kernel does not keep, and fuse-overlayfs not without a loss. */
+static int layers_refuse_loss(const struct layers *l)
+{
+	const char *what = arena_printf(&l->plan->arena,
+					"%s; fuse-overlayfs could keep what is written, but may "
+					"lose a removal",
+					layers_top_obstacle(l));
+
+	return layers_refuse(l, what,
+			     layers_age_obstacle(l) ? LAYERS_ACCEPT_HINT
+						    : layers_describe_places(l->out));
+}
+
 static int layers_choose_best(const struct layers *l)
 {
 	uint32_t ways = layers_find_fuse_ways(l);
-	const char *hint, *no_fuse = layers_no_fuse(l, ways, &hint);
-	const char *no_kernel = layers_no_kernel(l);
+	const char *no_kernel = layers_no_kernel(l), *no_fuse, *hint;
 
+	if (no_kernel && !ways && !layers_began_obstacle(l, SPEC_OVERLAY_DRIVER_FUSE))
+		return layers_refuse_loss(l);
+	no_fuse = layers_no_fuse(l, ways, &hint);
 	if (no_kernel && no_fuse)
 		return layers_refuse(
 			l, arena_printf(&l->plan->arena, "%s; and %s", no_kernel, no_fuse), hint);

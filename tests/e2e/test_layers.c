@@ -385,6 +385,10 @@ Test(layers, mounts_below_a_layer_are_shown_or_refused)
 		      "no layer with mounts below it: low has /low/mnt\n");
 }
 
+/*
+ * Where what is written stays, and fuse-overlayfs would lose some of it, it has to be asked for.
+ * Who calls sbx bubblewrap cannot.
+ */
 Test(layers, what_the_kernel_refuses_when_it_mounts_is_done_by_fuse)
 {
 	skip_without_fuse();
@@ -395,13 +399,17 @@ Test(layers, what_the_kernel_refuses_when_it_mounts_is_done_by_fuse)
 		tree, NULL,
 		"unshare -Urm bash -c 'mount -t tmpfs t more; mkdir more/u more/w m; "
 		"mount -t overlay -o userxattr,lowerdir=low,upperdir=more/u,workdir=more/w o m && "
-		"mkdir m/up m/work m/new; S=\"$S --map=single --overlay-src low\"; "
-		"$S --overlay m/up m/work /x -- sh -c \"echo new > /x/new; cat /x/file\"; cat "
-		"m/up/new; "
-		"${S/--map/--overlay-driver=kernel --map} --overlay m/new m/work /x -- true 2>&1 | "
-		"grep -c \"the kernel cannot make the overlay: Invalid\\|no user attributes\"'");
+		"mkdir m/up m/work m/new; ln -s ${S%% *} bwrap; S=\"$S --map=single\"; "
+		"O=\"--overlay-src low --overlay m/up m/work /x\"; "
+		"for d in auto kernel; do $S --overlay-driver=$d $O -- true 2>&1 | grep -c "
+		"\"m/up for what is written\\|no user attributes\\|--overlay-driver=fuse, where\"; "
+		"done; ls m/up; "
+		"$S --overlay-driver=fuse $O -- sh -c \"echo new > /x/new; cat /x/file\"; "
+		"./bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib64 /lib64 "
+		"--symlink usr/lib /lib ${O/up/new} sh -c \"echo bw > /x/new\"; "
+		"cat m/up/new m/new/new'");
 
-	expect_out(r, "lownew\n1\n");
+	expect_out(r, "2\n2\nlownew\nbw\n");
 }
 
 /* ---- ids ---- */
@@ -483,6 +491,28 @@ Test(layers, what_cannot_be_is_refused_by_name)
 					  cases[k].words, r.err);
 		}
 	}
+}
+
+/* The kernel says "Invalid argument" to that, as to a filesystem that it does not take. */
+Test(layers, a_directory_to_work_in_on_another_mount_is_refused)
+{
+	char other[] = "/dev/shm/sbx-test-XXXXXX", script[256];
+
+	skip_without_fuse();
+	skip_unless(mkdtemp(other), "no /dev/shm");
+	(void)snprintf(script, sizeof(script),
+		       "$S --overlay-src low --overlay up %s /x -- echo ran", other);
+	for (size_t i = 0; i < 3; i++) {
+		_autoclose_ int tree = tmp_tree(LAYERS);
+		const char *driver = (const char *const[]){NULL, "kernel", "fuse"}[i];
+
+		skip_without_upper(tree);
+		_autorun_ struct run_result r = in_tree(tree, driver, script);
+
+		expect_failure(r, 125, "WORKDIR is not on the same mount as up\n");
+		expect_failure(r, 125, "hint:  give an empty directory beside it\n");
+	}
+	cr_expect_eq(rmdir(other), 0, "%m");
 }
 
 /* ---- the helper ---- */
@@ -644,7 +674,7 @@ Test(layers, explain_says_who_does_it_and_why)
 	_autorun_ struct run_result r = in_tree(
 		tree, NULL,
 		"$S --overlay-src low --overlay-src high --overlay up work /x --explain -- true | "
-		"grep -o -e 'layer low.*fuse-overlayfs' -e '^  layers .*fuse-overlayfs:$'; "
+		"grep -o -e 'layer low.*fuse-overlayfs' -e '^  layers .*fuse-overlayfs:'; "
 		"$S --overlay-driver=fuse --overlay-src low --tmp-overlay /x --explain=json -- "
 		"true "
 		"| jq -c '.steps[] | select(.kind == \"layers\") | .layers'");
@@ -656,8 +686,7 @@ Test(layers, explain_says_who_does_it_and_why)
 		expected, sizeof(expected),
 		"layer low, high at /x, changes go to up, by the kernel or else the kernel "
 		"over fuse-overlayfs\n"
-		"  layers          /x by the kernel or else the kernel over fuse-overlayfs or "
-		"else fuse-overlayfs:\n"
+		"  layers          /x by the kernel or else the kernel over fuse-overlayfs:\n"
 		"{\"lower\":[\"low\"],\"writable\":true,\"drivers\":[%s\"fuse\"],"
 		"\"why\":\"--overlay-driver\"}\n",
 		over);

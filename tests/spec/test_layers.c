@@ -74,6 +74,34 @@ Test(layers, auto_takes_the_kernel_where_it_can)
 		      PLAN_LAYERS_KERNEL | ways, "layers: /x");
 }
 
+/* What stays on the host is not left to fuse-overlayfs alone where nobody has said so. */
+Test(layers, a_loss_that_would_be_kept_is_asked_for)
+{
+	const char *const options = "--overlay-src /a --overlay /srv/only /w /x";
+
+	expect_choice("--overlay-src /a --overlay /u /w /x", 6012, 1,
+		      PLAN_LAYERS_KERNEL | PLAN_LAYERS_OVER_FUSE, "layers: /x by the kernel");
+	expect_choice("--overlay-src / --overlay /u /w /x", 6012, 1, PLAN_LAYERS_OVER_FUSE,
+		      "layers: /x by the kernel over fuse-overlayfs: the kernel shows no layer");
+	expect_choice("--overlay-driver=fuse --overlay-src /a --overlay /u /w /x", 5010, 1,
+		      PLAN_LAYERS_FUSE, "layers: /x by fuse-overlayfs: --overlay-driver");
+	for (int fuse = -EACCES; fuse <= 1; fuse += 1 + EACCES) {
+		_autoplanning_ struct planning p;
+
+		host_init(&p);
+		p.host.kernel = 5010;
+		p.host.fuse = fuse;
+		cr_expect(planning_make(&p, options) < 0);
+		cr_expect_str_eq(
+			planning_error(&p),
+			"sbx: --overlay: /x: before Linux 5.11 the kernel lets no ordinary "
+			"user make overlays; fuse-overlayfs could keep what is written, "
+			"but may lose a removal\n"
+			"     hint:  --overlay-driver=fuse, where a removal may be lost "
+			"(see sbx-cow(7))\n");
+	}
+}
+
 Test(layers, what_was_asked_for_is_taken)
 {
 	expect_choice("--overlay-driver=kernel --overlay-src /a --tmp-overlay /x", 6012, 1,
@@ -176,7 +204,7 @@ Test(layers, each_overlay_has_its_own)
 	cr_expect(planning_find(&p, PLAN_STEP_DATA_STORE, NULL));
 	cr_expect(strstr(planning_steps(&p, false),
 			 "layer /a, b at /x, changes go to u, by the kernel or else the kernel "
-			 "over fuse-overlayfs or else fuse-overlayfs [--overlay u w /x]\n"),
+			 "over fuse-overlayfs [--overlay u w /x]\n"),
 		  "%s", planning_steps(&p, false));
 }
 

@@ -27,4 +27,6 @@ struct overlay_layers {
 int overlay_open_layer(int root_fd, const char *path, const char *what, int *ret_fd,
 		       struct sbx_err *err);
 int overlay_check_apart(const char *a, int a_fd, const char *b, int b_fd, struct sbx_err *err);
+int overlay_check_mount(const char *upper, int upper_fd, const char *work, int work_fd,
+			struct sbx_err *err);
 int overlay_mount(const struct overlay_layers *layers, uint64_t attrs, int *ret_fd);

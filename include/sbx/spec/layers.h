@@ -27,6 +27,7 @@ struct layers_wanted {
 };
 
 void layers_describe_loss(const struct plan_layers *layers, struct str_buf *out);
+const char *layers_describe_places(const struct plan_layers *layers);
 void layers_describe_drivers(uint32_t drivers, struct str_buf *out);
 bool layers_maps(const struct sbx_plan *plan, const struct stat *st);
 bool layers_is_overlay(const struct spec_op *op);
