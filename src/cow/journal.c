@@ -344,7 +344,7 @@ bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st)
 /* Is it as somebody else has left it since the session began? */
 static bool journal_is_foreign(struct cow_journal *j, const struct stat *st)
 {
-	return cow_time_is_after(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
+	return cow_time_may_be_after(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
 }
 
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
@@ -542,8 +542,10 @@ void cow_journal_note(struct cow_journal *journal, const struct stat *st)
 void cow_journal_note_placed(struct cow_journal *journal, const struct stat *st)
 {
 	const struct cow_placed_file file = journal_as_placed(journal, st);
+	const struct timespec last = cow_time_last(&st->st_ctim);
 
 	cow_placed_add(&journal->placed, &file);
+	journal_outlast(journal, &last);
 }
 
 /* What this has changed just now is not known: it is busy, and stays so for the next one. */

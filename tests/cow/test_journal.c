@@ -435,3 +435,40 @@ Test(journal, what_is_taken_as_it_is_found_is_not_changed_at_that_moment)
 	cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &coarse), 0);
 	cr_expect(cow_time_is_after(&coarse, &until));
 }
+
+/* So it is of a file that has got its only name. */
+Test(journal, a_second_in_which_a_file_was_placed_is_over_too)
+{
+	_autoclose_ int tree = tmp_tree("d/", "f=1\n");
+	struct stat dir = look(tree, "d"), file = look(tree, "f");
+	struct timespec now;
+	struct cow_journal j;
+
+	begin(&j, tree);
+	cr_assert_eq(cow_journal_add(&j, &dir), 0);
+	cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+	file.st_ctim = (struct timespec){.tv_sec = now.tv_sec};
+	cow_journal_note_placed(&j, &file);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_expect(is_behind(&file));
+}
+
+/* What somebody else may have changed since the session began is not made an apply's own. */
+Test(journal, what_may_be_anothers_stays_that)
+{
+	static const struct timespec began = {1000, 500000001};
+	_autoclose_ int tree = tmp_tree("d/");
+	struct stat st = look(tree, "d");
+	struct cow_journal j;
+
+	for (int before = 0; before < 2; before++) {
+		st.st_ino++;
+		st.st_ctim = (struct timespec){1000, before};
+		begin_since(&j, tree, &began);
+		cr_assert_eq(cow_journal_add(&j, &st), 0);
+		st.st_ctim = (struct timespec){1001, 1};
+		cow_journal_note(&j, &st);
+		cr_expect_eq(cow_journal_excuses(&j, &st), before);
+		cr_assert_eq(cow_journal_close(&j), 0);
+	}
+}
