@@ -19,7 +19,9 @@
  * not tell; and a birth time that is not told now is not compared. An f_fsid that is not is: the
  * filesystem is of another kind.
  *
- * Not seen is a copy of all of a filesystem, which has the same UUID.
+ * Not seen is a copy of all of a filesystem, which has the same UUID. (btrfs, from Linux 6.7 on,
+ * makes one up for a copy that is mounted beside the first, another each time: a session there ends
+ * with the mount.)
  */
 
 #include <assert.h>
