@@ -63,6 +63,15 @@ bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *re
 	return true;
 }
 
+/* Does its filesystem keep attributes of users? */
+bool cow_xattr_can(int dir_fd, const char *name)
+{
+	char path[320];
+
+	xattr_path(dir_fd, name, path);
+	return xattr_get(path, "user.fuseoverlayfs.opaque", NULL, 0) >= 0 || errno != ENOTSUP;
+}
+
 static bool xattr_is_listed(const char *list, ssize_t len, const char *attribute)
 {
 	for (const char *at = list; at < list + len; at += strlen(at) + 1)
