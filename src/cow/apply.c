@@ -253,7 +253,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 {
 	struct apply *a = arg;
 	bool is_new = e->changes & (COW_ADDED | COW_TYPE);
-	bool selected = e->depth == 0 || apply_selects(a, e->path);
+	bool selected = apply_selects(a, e->path);
 	int r;
 
 	if (apply_is_interrupted(a))

@@ -299,7 +299,7 @@ bool apply_finishes(const struct apply *a, const struct cow_entry *e, const stru
 	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&
 	    apply_is_others(a, st))
 		return false;
-	return e->depth == 0 || apply_selects(a, e->path);
+	return apply_selects(a, e->path);
 }
 
 /* What is left to be written to disk then is the directory, where it was changed. */

@@ -331,6 +331,69 @@ Test(cow_apply, patterns_as_they_are_typed)
 	cow_finish(&site);
 }
 
+/* Who takes one file does not take the permissions of the directory with it. */
+Test(cow_apply, the_directory_itself_is_chosen_too)
+{
+	static const struct {
+		const char *option, *pattern, *left;
+	} rows[] = {
+		{"--include", "good", "750 - new old\n"},  {"--include", ".*", "750 - old old\n"},
+		{"--include", "[!o]*", "750 - new old\n"}, {"--include", ".", "777 b new new\n"},
+		{"--include", "*", "777 b new new\n"},	   {"--exclude", "good", "777 b old new\n"},
+		{"--exclude", ".", "750 - new new\n"},	   {"--exclude", "./", "750 - new new\n"},
+		{"--exclude", "[!g]*", "750 - new old\n"}, {"--exclude", "*", "750 - old old\n"},
+	};
+	static const char look_script[] =
+		"stat -c %a .; python3 -c 'import os; print(os.getxattr(\".\", "
+		"\"user.a\").decode() "
+		"if \"user.a\" in os.listxattr(\".\") else \"-\")'; cat good other";
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cow_site site;
+		char script[1024];
+
+		cow_start(&site, "kernel", "good=old\n", "other=old\n", ".hidden=old\n");
+		cr_assert_eq(chmod(site.path, 0750), 0);
+		_autorun_ struct run_result run = cow_run(
+			&site, "echo new >good; echo new >other; chmod 777 .; echo new >.hidden; "
+			       "python3 -c 'import os; os.setxattr(\".\", \"user.a\", b\"b\")'");
+		_autorun_ struct run_result apply =
+			cow_verb(&site, "apply", rows[i].option, rows[i].pattern, "s");
+
+		snprintf(script, sizeof(script), "cd \"$1\"; echo $(%s)", look_script);
+		_autorun_ struct run_result look =
+			run_program("/bin/sh", "-ec", script, "sh", site.path);
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_str_eq(look.out, rows[i].left, "%s %s: %s%s%s", rows[i].option,
+				 rows[i].pattern, look.out, look.err, apply.err);
+		cow_finish(&site);
+	}
+}
+
+/* As the hint says. */
+Test(cow_apply, a_conflict_of_the_directory_itself_is_left_out)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=old\n");
+	_autorun_ struct run_result run = cow_run(&site, "chmod 711 .; echo new >a");
+
+	cr_assert_eq(chmod(site.path, 0700), 0);
+	_autorun_ struct run_result all = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "--exclude", ".", "s");
+	_autofree_ char *text = tree_read(site.tree, "a");
+
+	expect_success(run);
+	expect_failure(all, 1, ": has changed on the host since the session began");
+	expect_success(rest);
+	cr_expect_str_eq(rest.err, "");
+	cr_expect_str_eq(text, "new\n");
+	cr_expect_eq(look(&site, ".").st_mode & 07777, 0700);
+	cow_finish(&site);
+}
+
 #define FITS_NOTHING ": fits nothing that is left to be applied\n"
 
 /* A word that was mistyped. */
