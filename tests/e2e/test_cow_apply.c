@@ -394,6 +394,46 @@ Test(cow_apply, a_conflict_of_the_directory_itself_is_left_out)
 	cow_finish(&site);
 }
 
+#define MAKE_DEEP(name) "p=$(printf '" name "/%.0s' $(seq 390)); mkdir -p $p; echo leaf >$p/leaf; "
+
+/* As far down as there can be changes. */
+Test(cow_apply, patterns_reach_to_the_bottom)
+{
+	static const struct {
+		const char *option, *pattern;
+		bool good, added, removed;
+	} rows[] = {
+		{"--exclude", "d", true, false, true},
+		{"--include", "good", true, false, false},
+		{"--exclude", "*/nothing", true, true, true},
+		{"--exclude", "*/leaf", true, true, false},
+		{"--include", "d/*/leaf", false, true, false},
+		{"--exclude", "[dg]*", false, false, false},
+	};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "good=old\n");
+	_autorun_ struct run_result before =
+		run_program("/bin/bash", "-ec", "cd \"$1\"; " MAKE_DEEP("gone"), "sh", site.path);
+	_autorun_ struct run_result run =
+		cow_run(&site, "echo new >good; rm -r gone; " MAKE_DEEP("d"));
+
+	expect_success(before);
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autorun_ struct run_result apply =
+			cow_verb(&site, "apply", "--dry-run", rows[i].option, rows[i].pattern, "s");
+
+		expect_success(apply);
+		cr_expect_eq(strstr(apply.out, "/good\n") != NULL, rows[i].good, "%s", apply.out);
+		cr_expect_eq(strstr(apply.out, "/d\n") != NULL, rows[i].added, "%s %s: %s",
+			     rows[i].option, rows[i].pattern, apply.out);
+		cr_expect_eq(strstr(apply.out, "/gone\n") != NULL, rows[i].removed, "%s %s: %s%s",
+			     rows[i].option, rows[i].pattern, apply.out, apply.err);
+	}
+	cow_finish(&site);
+}
+
 #define FITS_NOTHING ": fits nothing that is left to be applied\n"
 
 /* A word that was mistyped. */
