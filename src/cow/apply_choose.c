@@ -319,11 +319,11 @@ static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
 
 /* ---- what the caller cannot change ---- */
 
-static bool apply_is_fixed(const struct cow_entry *e)
+static bool apply_is_fixed(int dir_fd, const char *name)
 {
 	struct sys_file file;
 
-	return sys_statx_file(e->host_dir, e->name, &file) == 0 && file.is_fixed;
+	return sys_statx_file(dir_fd, name, &file) == 0 && file.is_fixed;
 }
 
 /* Of a directory that stays. Owners and permissions are for what is tried to tell. */
@@ -353,9 +353,12 @@ static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 		str_buf_printf(&why, "%s: %s",
 			       stays ? "cannot be changed" : "its directory cannot be written to",
 			       strerror(-r));
-	else if (e->has_host && apply_is_fixed(e))
+	else if (e->has_host && apply_is_fixed(e->host_dir, e->name))
 		str_buf_puts(&why, "cannot be changed: it is immutable or append-only, see "
 				   "chattr(1)");
+	else if (!stays && apply_is_fixed(e->host_dir, "."))
+		str_buf_puts(&why, "its directory cannot be changed: that is immutable or "
+				   "append-only, see chattr(1)");
 	return why.len > 0;
 }
 
