@@ -797,6 +797,38 @@ Test(cow_apply, a_full_disk_during_apply)
 	}
 }
 
+/* So is it where the attributes alone find no room. */
+Test(cow_apply, a_disk_that_is_full_for_attributes)
+{
+	static const char script[] =
+		"mkdir /small/m; exec unshare -Urm /bin/sh -ec '\n"
+		"mount -t tmpfs -o nr_inodes=48 none /small/m; mkdir /small/m/t; cd /small/m/t\n"
+		"echo e >e\n"
+		"$0 --ro-bind /usr /usr --cow . --session s --overlay-driver=$1 -- "
+		"/usr/bin/python3 -c "
+		"\"import os; os.setxattr(\\\"e\\\", \\\"user.big\\\", b\\\"x\\\" * 4000)\" || "
+		"exit 125\n"
+		"i=0; while (: >/small/m/fill$i) 2>/dev/null; do i=$((i + 1)); done\n"
+		"rm /small/m/fill1 /small/m/fill2 /small/m/fill3\n"
+		"if $0 apply s; then exit 9; fi; ls -A; rm /small/m/fill*; $0 apply s; $0 diff s\n"
+		"python3 -c \"import os; print(len(os.getxattr(\\\"e\\\", \\\"user.big\\\")))\"' "
+		"\"$1\" \"$2\"";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "x");
+	_autorun_ struct run_result run = with_small_disk(&site, script);
+
+	if (!is_refused(&site, &run)) {
+		expect_success(run);
+		cr_expect(
+			strstr(run.err, "/t/e: its attributes find no room on the disk\n") &&
+				strstr(run.err, "/t/e: cannot be applied: No space left on device"),
+			"%s", run.err);
+		cr_expect_str_eq(run.out, "e\napplied: 0 added, 1 changed, 0 deleted\n4000\n");
+	}
+	cow_finish(&site);
+}
+
 /* All that the host has in such a directory is looked at, and what apply makes there is not it. */
 Test(cow_apply, of_its_own_temporary_names_nothing_is_said)
 {
