@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/str.h"
 #include "sbx/cow/apply_parts.h"
 
@@ -23,14 +24,11 @@
 static int apply_clear_made(struct apply *a, int dir_fd, const char *name, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
@@ -79,7 +77,7 @@ static int apply_clear_dir(struct apply *a, int dir_fd)
 {
 	_autoclose_ int found = apply_find_dir(dir_fd, a->name);
 	struct cow_removal removal = {0};
-	int r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
+	int r = found < 0 ? -errno : apply_removal_of(a, found, "", &removal);
 
 	if (r == 0)
 		r = cow_removals_find(&a->removals, &removal);
