@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
 #include "sbx/base/prefault.h"
 #include "sbx/base/str.h"
@@ -109,10 +110,30 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 	run->told = true;
 }
 
+/*
+ * Where the session lies elsewhere, and the command could make the directory of all sessions, with
+ * some of its own in it: it finds one that is hidden. What the caller cannot make it cannot either.
+ */
+static int run_make_base(const struct plan_session *session, struct sbx_err *err)
+{
+	unsigned made;
+	int r = session->missing_base ? dirs_make(session->missing_base, &made) : 0;
+
+	if (r == 0 || r == -EACCES || r == -EROFS)
+		return 0;
+	r = err_system(err, -r, session->missing_base,
+		       "cannot be made, and so not be kept from the command");
+	err_set_option(err, "--cow");
+	return r;
+}
+
 /* What --protect has of the views. A session that was begun for nothing goes. */
 static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
 {
-	int r = cow_held_make(session, plan, err);
+	int r = run_make_base(plan->session, err);
+
+	if (r == 0)
+		r = cow_held_make(session, plan, err);
 
 	if (r < 0)
 		cow_session_abandon(session);

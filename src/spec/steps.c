@@ -258,6 +258,14 @@ static void step_describe_mask(const struct plan_step *step, struct str_buf *out
 		str_buf_puts(out, ", if it exists");
 }
 
+static void step_describe_pin(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "keep ");
+	describe_path(out, step->text);
+	str_buf_puts(out, " from being renamed in ");
+	describe_path(out, step->dest);
+}
+
 static void step_describe_protect(const struct plan_step *step, struct str_buf *out)
 {
 	str_buf_puts(out, "protect ");

@@ -67,6 +67,7 @@ enum plan_phase {
 	X(CHMOD, chmod, SETUP)                   /* dest, mode */                                \
 	X(REMOUNT, remount, SETUP)               /* dest, attrs: on that one mount */            \
 	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY, PLAN_STEP_IF_IN_REACH */ \
+	X(PIN, pin, SETUP)                       /* dest, text: the names on the way from it */  \
 	X(PROTECT, protect, SETUP)               /* dest, within, text: why or NULL, flags */    \
 	X(FILTER_COVER, filter_cover, SETUP)     /* source: of the host, dest: where it shows,   \
 						    text: from there to the filters, flags */    \
@@ -191,6 +192,8 @@ struct plan_session {
 	const char *base;   /* of sessions with names, if it is one; else NULL */
 	const char **roots; /* without links, absolute */
 	size_t n_roots;
+	/* Of sessions with names, where there is none yet, and the command could make it. */
+	const char *missing_base; /* without links, absolute; else NULL */
 };
 
 struct plan_step {
