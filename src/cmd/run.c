@@ -127,7 +127,7 @@ static int run_make_base(const struct plan_session *session, struct sbx_err *err
 	return r;
 }
 
-/* What --protect has of the views. A session that was begun for nothing goes. */
+/* What the views have that is not there. A session that was begun for nothing goes. */
 static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
 {
 	int r = run_make_base(plan->session, err);

@@ -55,7 +55,7 @@ struct hide {
 };
 
 /* What a step lets the command do to what it shows of the host. */
-enum hide_access { HIDE_READ, HIDE_WRITE };
+enum hide_access { HIDE_READ, HIDE_WRITE, HIDE_VIEW };
 
 /* ---- places ---- */
 
@@ -417,13 +417,19 @@ static int hide_mask(struct hide *hide, const char *at, struct sbx_err *err)
 	return 0;
 }
 
-/* The directory of all sessions is to be there before the command is. */
-static void hide_want_base(struct hide *hide, const struct hide_place *place)
+/* The directory of all sessions is to be there before the command is: on the host, or in a view. */
+static int hide_want_base(struct hide *hide, const struct hide_place *place, enum hide_access how,
+			  struct sbx_err *err)
 {
 	struct plan_session *session = (struct plan_session *)(uintptr_t)hide->plan->session;
 
-	if (!place->is_session && access(place->path, F_OK) < 0 && errno == ENOENT)
-		session->missing_base = place->path;
+	if (place->is_session || how == HIDE_READ || access(place->path, F_OK) == 0 ||
+	    errno != ENOENT)
+		return 0;
+	if (how == HIDE_VIEW)
+		return layers_hold(hide->plan, place->path, PLAN_STEP_DIRECTORY, err);
+	session->missing_base = place->path;
+	return 0;
 }
 
 /*
@@ -431,7 +437,7 @@ static void hide_want_base(struct hide *hide, const struct hide_place *place)
  * @a, @b: where, behind the step's destination
  */
 static int hide_shown(struct hide *hide, const char *dest, const struct hide_place *place,
-		      const char *a, const char *b, enum hide_access access, struct sbx_err *err)
+		      const char *a, const char *b, enum hide_access how, struct sbx_err *err)
 {
 	struct arena *arena = &hide->plan->arena;
 	const char *rest = arena_printf(arena, "%s%s", a, b);
@@ -441,13 +447,12 @@ static int hide_shown(struct hide *hide, const char *dest, const struct hide_pla
 	const char *above = slash && slash > rest
 				    ? arena_dup_n(arena, rest + 1, (size_t)(slash - rest - 1))
 				    : "";
-	int r = 0;
+	int r;
 
 	if (!at || !above)
 		return err_oom(err);
-	if (access == HIDE_WRITE)
-		hide_want_base(hide, place);
-	if (access == HIDE_WRITE && *above)
+	r = hide_want_base(hide, place, how, err);
+	if (r == 0 && how == HIDE_WRITE && *above)
 		r = hide_pin(hide, dest, above, err);
 	return r < 0 ? r : hide_mask(hide, at, err);
 }
@@ -467,7 +472,7 @@ static int hide_refuse(const struct plan_step *step, const char *source, struct 
 
 /* What the mounts below a source show of a place. */
 static int hide_below(struct hide *hide, const struct hide_place *shown,
-		      const struct hide_place *place, const char *dest, enum hide_access access,
+		      const struct hide_place *place, const char *dest, enum hide_access how,
 		      struct sbx_err *err)
 {
 	int r = 0;
@@ -482,10 +487,10 @@ static int hide_below(struct hide *hide, const struct hide_place *shown,
 			continue;
 		at = path_rest(mount->point, shown->path);
 		if (path_is_below(mount->root, place->inside))
-			r = hide_shown(hide, dest, place, at, "", access, err);
+			r = hide_shown(hide, dest, place, at, "", how, err);
 		else if (path_is_below(place->inside, mount->root))
 			r = hide_shown(hide, dest, place, at, path_rest(place->inside, mount->root),
-				       access, err);
+				       how, err);
 	}
 	return r;
 }
@@ -524,7 +529,7 @@ static int hide_link(struct hide *hide, const struct hide_place *shown,
  * @whole:  with the mounts below
  */
 static int hide_source(struct hide *hide, const struct plan_step *step, const char *source,
-		       bool whole, enum hide_access access, struct sbx_err *err)
+		       bool whole, enum hide_access how, struct sbx_err *err)
 {
 	const char *path = source[0] == '/'
 				   ? source
@@ -544,29 +549,29 @@ static int hide_source(struct hide *hide, const struct plan_step *step, const ch
 
 		if (path_is_below(place->path, shown.path))
 			r = hide_shown(hide, step->dest, place, path_rest(place->path, shown.path),
-				       "", access, err);
+				       "", how, err);
 		if (r == 0 && hide_is_in_mount(place, &shown))
 			r = hide_shown(hide, step->dest, place,
-				       path_rest(place->inside, shown.inside), "", access, err);
+				       path_rest(place->inside, shown.inside), "", how, err);
 		if (r == 0 && whole)
-			r = hide_below(hide, &shown, place, step->dest, access, err);
+			r = hide_below(hide, &shown, place, step->dest, how, err);
 	}
-	for (size_t i = 0; i < hide->n_links && access == HIDE_WRITE && r == 0; i++)
+	for (size_t i = 0; i < hide->n_links && how == HIDE_WRITE && r == 0; i++)
 		r = hide_link(hide, &shown, &hide->links[i], step->dest, err);
 	return r;
 }
 
 static int hide_bind(struct hide *hide, const struct plan_step *step, struct sbx_err *err)
 {
-	enum hide_access access = step->attrs & MOUNT_ATTR_RDONLY ? HIDE_READ : HIDE_WRITE;
+	enum hide_access how = step->attrs & MOUNT_ATTR_RDONLY ? HIDE_READ : HIDE_WRITE;
 	char link[64];
 
 	if (step->source)
-		return hide_source(hide, step, step->source, true, access, err);
+		return hide_source(hide, step, step->source, true, how, err);
 	if (step->fd < 0)
 		return 0;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", step->fd);
-	return hide_source(hide, step, link, true, access, err);
+	return hide_source(hide, step, link, true, how, err);
 }
 
 /* A view of the session has its own layers, and is only to cover what it shows besides. */
@@ -577,7 +582,8 @@ static int hide_layers(struct hide *hide, const struct plan_step *step, struct s
 	int r = 0;
 
 	for (size_t i = is_view ? layers->n_lower - 1 : 0; i < layers->n_lower && r == 0; i++)
-		r = hide_source(hide, step, layers->lower[i], false, HIDE_READ, err);
+		r = hide_source(hide, step, layers->lower[i], false,
+				is_view ? HIDE_VIEW : HIDE_READ, err);
 	if (r == 0 && layers->upper && !is_view)
 		r = hide_source(hide, step, layers->upper, false, HIDE_WRITE, err);
 	if (r == 0 && layers->work && !is_view)

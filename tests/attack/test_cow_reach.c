@@ -396,7 +396,7 @@ Test(cow, what_is_above_the_sessions_stays_in_a_view)
 		const char *home = site.place.home + strlen("HOME=");
 		const struct run_options options = {.env = site.place.env};
 
-		for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+		for (int elsewhere = 1; elsewhere >= 0; elsewhere--) {
 			_autofree_ char *dir = tree_path(site.place.tree, "home/S");
 			const char *session = elsewhere ? dir : "s";
 			_autorun_ struct run_result run = run_sbx_with(

@@ -152,7 +152,7 @@ enum plan_layers_driver {
 
 enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
 
-/* A name that is missing and nobody is to make: it is shown, and covered by a protect step. */
+/* A name that is missing: it is shown, and covered by a protect step or by what is mounted. */
 struct plan_held {
 	const char *path; /* below the layers' place, relative */
 	uint32_t flags;	  /* PLAN_STEP_DIRECTORY, PLAN_STEP_DOT */
@@ -174,7 +174,7 @@ struct plan_layers {
 	size_t n_covers;
 	bool is_session; /* the upper layer is one's */
 	bool is_fuses;	 /* fuse-overlayfs has kept by itself what it has */
-	/* Of a session: names that are to be there, empty, where nothing else is (--protect). */
+	/* Of a session: names that are to be there, empty, where nothing else is. */
 	const char *held_dir; /* the lowest layer, which has them, where there are any */
 	struct plan_held *held;
 	size_t n_held;
