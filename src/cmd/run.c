@@ -17,6 +17,7 @@
 #include "sbx/cmd/cmd.h"
 #include "sbx/cow/held.h"
 #include "sbx/cow/session.h"
+#include "sbx/cow/targets.h"
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
 #include "sbx/run/launch.h"
@@ -105,6 +106,8 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 {
 	struct run_session *run = arg;
 
+	if (!run->told)
+		cow_targets_undo(run->session);
 	if (!run->told && (!failed || run->session->fresh))
 		cow_tell_changes(run->session, !failed, note);
 	run->told = true;
@@ -134,6 +137,8 @@ static int run_hold(const struct sbx_plan *plan, struct cow_session *session, st
 
 	if (r == 0)
 		r = cow_held_make(session, plan, err);
+	if (r == 0)
+		r = cow_targets_note(session, plan, err);
 
 	if (r < 0)
 		cow_session_abandon(session);
@@ -183,10 +188,12 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 		return r;
 	}
 	r = launch_run(plan, &with_session, ret_exit_code, err);
-	if (r == LAUNCH_WITHOUT_RANGE)
+	if (r == LAUNCH_WITHOUT_RANGE) {
+		cow_targets_undo(&session);
 		cow_session_abandon(&session);
-	else
+	} else {
 		run_tell_session(&tell, r < 0, NULL);
+	}
 	cow_session_close(&session);
 	if (r == LAUNCH_WITHOUT_RANGE)
 		(void)sigprocmask(SIG_SETMASK, &mask, NULL);

@@ -10,7 +10,7 @@
  * Where the session has removed the name or a directory above, or has made that directory itself,
  * it does not see through to the lowest layer. What is protected is held in another way there
  * (run/protect.c); what is mounted has its place made in the session, as in any directory that can
- * be written to.
+ * be written to, and that is undone afterwards (cow/targets.c).
  */
 
 #include <limits.h>
@@ -206,23 +206,43 @@ static const struct plan_step *layers_find_view_of(struct sbx_plan *plan, size_t
 	return NULL;
 }
 
+/* Where the session has removed it, it is made in the session: see cow/targets.c. */
+static int layers_note_target(struct sbx_plan *plan, const struct plan_step *view, const char *rest,
+			      uint32_t flags, struct sbx_err *err)
+{
+	struct plan_layers *layers = (struct plan_layers *)(uintptr_t)view->layers;
+	struct plan_held *targets =
+		arena_grow(&plan->arena, layers->targets, layers->n_targets, sizeof(*targets));
+
+	if (!targets)
+		return err_oom(err);
+	targets[layers->n_targets++] = (struct plan_held){rest, flags};
+	layers->targets = targets;
+	return 0;
+}
+
 static int layers_hold_target(struct sbx_plan *plan, size_t index, struct sbx_err *err)
 {
 	mode_t target = layers_find_target(&plan->steps[index]);
 	const char *dest = target ? layers_get_dest(&plan->steps[index], &plan->arena) : NULL;
 	const char *real = NULL, *root;
 	const struct plan_step *view;
+	uint32_t flags;
+	int r;
 
 	if (!target)
 		return 0;
 	if (!dest)
 		return err_oom(err);
 	view = layers_find_view_of(plan, index, dest, &real);
-	if (!view || !layers_lacks(real, false))
+	root = view ? view->layers->lower[view->layers->n_lower - 1] : NULL;
+	if (!view || str_equal(real, root))
 		return 0;
-	root = view->layers->lower[view->layers->n_lower - 1];
-	return layers_hold_name(plan, view, path_rest(real, root) + 1,
-				target == S_IFDIR ? PLAN_STEP_DIRECTORY : 0, err);
+	flags = target == S_IFDIR ? PLAN_STEP_DIRECTORY : 0;
+	r = layers_note_target(plan, view, path_rest(real, root) + 1, flags, err);
+	return r < 0 || !layers_lacks(real, false)
+		       ? r
+		       : layers_hold_name(plan, view, path_rest(real, root) + 1, flags, err);
 }
 
 /**

@@ -2,6 +2,7 @@
 /* --cow where one overlay of one directory is not all there is to it. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -709,6 +710,96 @@ Test(cow_layers, where_a_mount_lies_is_found)
 		cr_expect_null(strstr(run.out, "./x\n"), "%s", run.out);
 		cr_expect(strstr(run.err, "nothing was changed"), "%s: %s", driver, run.err);
 		expect_out(over, "");
+		cow_finish(&site);
+	}
+}
+
+/* In the place of the mark that something is removed the place would be an empty file of its name.
+ */
+static struct run_result over_removed(const struct cow_site *site, const char *script)
+{
+	static const char *const names[] = {"gone", "have/e", "have/z", "anew/t", "file/t"};
+	char *at[ARRAY_SIZE(names)];
+	struct run_result run;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		cr_assert(asprintf(&at[i], "%s/%s", site->path, names[i]) > 0);
+	run = run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			   "/usr", "--cow", site->path, "--session", "s", "--chdir", site->path,
+			   "--overlay-driver", site->sbx_driver, "--ro-bind", "/usr/bin/env", at[0],
+			   "--ro-bind", "/usr/bin/env", at[1], "--tmpfs", at[2], "--tmpfs", at[3],
+			   "--tmpfs", at[4], "--", "/bin/sh", "-c", script);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		free(at[i]);
+	return run;
+}
+
+Test(cow_layers, what_is_mounted_over_a_removed_name_leaves_that_removed)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char expected[4096];
+
+		cow_start(&site, driver, "gone=g\n", "have/e=e\n", "file=f\n", "anew/old=o\n");
+		const char *p = site.path;
+		_autorun_ struct run_result first =
+			cow_run(&site, "rm -r gone have file anew; mkdir file anew");
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result run =
+			over_removed(&site, "ls . have anew file; test -s gone && test -s have/e");
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result own = over_removed(&site, "echo o >have/own");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		expect_out(run,
+			   ".:\nanew\nfile\ngone\nhave\n\nanew:\nt\n\nfile:\nt\n\nhave:\ne\nz\n");
+		expect_out(after, before.out);
+		expect_success(own);
+		(void)snprintf(expected, sizeof(expected),
+			       "D  %s/anew/old\nT  %s/file/ (file -> directory)\nD  %s/gone\n"
+			       "A  %s/have/own\nD  %s/have/e\n",
+			       p, p, p, p, p);
+		expect_out(diff, expected);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(apply);
+		cr_expect(tree_exists(site.tree, "have/own") && tree_exists(site.tree, "file") &&
+			  !tree_exists(site.tree, "have/e") && !tree_exists(site.tree, "gone") &&
+			  !tree_exists(site.tree, "have/z") && !tree_exists(site.tree, "file/t") &&
+			  !tree_exists(site.tree, "anew/t"));
+		cow_finish(&site);
+	}
+}
+
+/* By who opens the session next. */
+Test(cow_layers, what_a_killed_launch_has_made_to_mount_on_is_undone)
+{
+	for (int verb = 0; verb < 2; verb++) {
+		struct cow_site site;
+		struct session s;
+
+		cow_start(&site, "kernel", "gone=g\n");
+		_autofree_ char *gone = tree_path(site.tree, "gone"), *expected = NULL;
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result first = cow_run(&site, "rm gone");
+
+		session_sbx(&s, &options, "--ro-bind", "/usr", "/usr", "--cow", site.path,
+			    "--session", "s", "--overlay-driver", "kernel", "--ro-bind",
+			    "/usr/bin/env", gone, "--", "/bin/sh", "-c", "echo ready; read x");
+		cr_assert(session_expect(&s, "ready"));
+		kill(s.pid, SIGKILL);
+		_autorun_ struct run_result killed = session_finish(&s);
+		_autorun_ struct run_result next =
+			verb ? cow_verb(&site, "diff", "s") : cow_run(&site, "test ! -e gone");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		cr_expect_eq(killed.status, -SIGKILL);
+		cr_assert(asprintf(&expected, "D  %s\n", gone) > 0);
+		expect_success(next);
+		expect_out(diff, expected);
 		cow_finish(&site);
 	}
 }

@@ -178,6 +178,9 @@ struct plan_layers {
 	const char *held_dir; /* the lowest layer, which has them, where there are any */
 	struct plan_held *held;
 	size_t n_held;
+	/* And names on which something is mounted, missing or not. */
+	struct plan_held *targets;
+	size_t n_targets;
 	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
 	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
