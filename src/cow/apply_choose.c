@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -124,14 +125,12 @@ bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const c
 		     const char *path, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	bool found = depth >= APPLY_SCAN_DEPTH;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return true;
-	}
 	while (!found && (errno = 0, e = readdir(dir))) {
 		_autofree_ char *below = NULL;
 		struct stat st;
@@ -184,28 +183,46 @@ static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name
 	       cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL);
 }
 
-/* Has anything in a directory of the host changed, or does something else lie in it? */
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
+/*
+ * A directory that a removal has come to has been changed by that. One that was made since the
+ * session began is somebody's, where the filesystem tells.
+ */
+static bool apply_is_born_later(const struct apply *a, int dir_fd, const char *name)
 {
-	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct timespec *began = &a->session->began;
+	struct sys_file file;
+
+	if (sys_statx_file(dir_fd, name, &file) < 0)
+		return true;
+	return file.has_birth &&
+	       (file.born_sec > began->tv_sec ||
+		(file.born_sec == began->tv_sec && file.born_nsec > began->tv_nsec));
+}
+
+/*
+ * Has anything in a directory of the host changed, or does something else lie in it?
+ * @goes: its removal has begun
+ */
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth)
+{
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	bool later = depth >= APPLY_SCAN_DEPTH;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return true; /* a mount, or what cannot be looked into */
-	}
 	while (!later && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
 		if (path_is_dots(e->d_name))
 			continue;
 		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			apply_is_others(a, &st) ||
+			(goes && S_ISDIR(st.st_mode) ? apply_is_born_later(a, fd, e->d_name)
+						     : apply_is_others(a, &st)) ||
 			(a->unshown = apply_is_unshown(a, fd, e->d_name, &st)) ||
-			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
+			(S_ISDIR(st.st_mode) &&
+			 apply_tree_is_later(a, fd, e->d_name, goes, depth + 1));
 	}
 	later = later || errno;
 	(void)closedir(dir);
@@ -218,7 +235,7 @@ static bool apply_entry_is_later(struct apply *a, const struct cow_entry *e)
 		return false;
 	return apply_is_others(a, &e->host) ||
 	       (a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host)) ||
-	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));
+	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, false, 0));
 }
 
 /* ---- what is mounted ---- */
@@ -228,14 +245,12 @@ static const char *apply_find_mount_below(const struct apply *a, int dir_fd, con
 					  unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	const char *point = NULL;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return NULL;
-	}
 	while (!point && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
 		struct stat st;
 
