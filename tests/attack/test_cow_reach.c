@@ -309,7 +309,6 @@ static void above_try(const char *link, const char *session)
 
 		cow_start(&site, "kernel", "a=a\n");
 		const char *home = site.place.home + strlen("HOME=");
-		_autofree_ char *store = tree_path(site.place.tree, "home/" REACH_STORE);
 		_autofree_ char *dir = tree_path(site.place.tree, "S");
 		const char *const ways[][ABOVE_WORDS_MAX + 4] = {
 			{"--bind", "/", "/", NULL},
