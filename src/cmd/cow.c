@@ -59,12 +59,16 @@ int cow_cmd_open(struct cow_cmd *cow, const char *name, enum cow_lock lock, stru
 		 struct sbx_err *err)
 {
 	const char *dir = cow_cmd_find_dir(cow, name);
+	int r;
 
 	if (!dir)
 		return err_oom(err);
 	if (path_is_dots(name) || !*name)
 		return err_refuse(err, ENOENT, *name ? name : "\"\"", "is no session");
-	return cow_session_open(dir, name, lock, &cow->arena, ret, err);
+	r = cow_session_open(dir, name, lock, &cow->arena, ret, err);
+	return r == 0 && (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE)
+		       ? cow_session_check_whole(ret, err)
+		       : r;
 }
 
 static int cow_compare_found(const void *a, const void *b)

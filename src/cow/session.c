@@ -32,6 +32,8 @@
 
 enum { COW_LOCK_MS = 500, COW_LOCK_TRIES = 100, COW_COMMAND_MAX = 4096 };
 
+static const char cow_emptying[] = "emptying";
+
 void cow_session_init(struct cow_session *session)
 {
 	*session = (struct cow_session){.dir_fd = -1, .lock_fd = -1, .command = ""};
@@ -505,9 +507,15 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
 		return err_system(err, errno, dir, "cannot tell whether the session was applied");
+	ret->emptied = faccessat(ret->dir_fd, cow_emptying, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!ret->emptied && errno != ENOENT)
+		return err_system(err, errno, dir, "cannot tell whether the session is whole");
+	if (ret->emptied && !ret->applied && !ret->damaged && lock == COW_LOCK_ASK)
+		ret->damaged = "its removal was begun, and has not ended";
 	r = cow_session_find_drivers(ret, err);
 	/* What a launch that was killed has not. */
-	if (r == 0 && !busy && !ret->damaged && (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE))
+	if (r == 0 && !busy && !ret->damaged && !ret->emptied &&
+	    (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE))
 		cow_targets_undo(ret);
 	return r;
 }
@@ -666,16 +674,46 @@ static void cow_session_remove_last(struct cow_session *session)
 	}
 }
 
+/*
+ * A directory of the command's that has lost some of what was in it would be taken for one from
+ * which that was removed. A disk that is full is no reason not to remove anything.
+ */
+static int cow_session_mark_emptying(const struct cow_session *session)
+{
+	_autoclose_ int fd = openat(session->dir_fd, cow_emptying,
+				    O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno != ENOSPC && errno != EDQUOT)
+		return -errno;
+	return fd >= 0 && fsync(session->dir_fd) < 0 ? -errno : 0;
+}
+
+/**
+ * Is all there that was changed?
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err)
+{
+	if (!session->emptied)
+		return 0;
+	(void)err_refuse(err, EINVAL, session->id,
+			 "is not whole: its removal was begun, and has not ended");
+	err_hint(err, "end it: sbx discard %s", session->id);
+	return -EINVAL;
+}
+
 /**
  * Remove the directories of a session, with all that was changed. What other ids own may take this
- * process into a user namespace, for good: cow_gain_access().
+ * process into a user namespace, for good: cow_gain_access(). That it is not whole any more is
+ * marked, until who called it removes that.
  *
  * Return: 0 or -errno.
  */
 int cow_session_remove_roots(const struct cow_session *session)
 {
 	const size_t n_roots = session->damaged ? COW_ROOTS_MAX : session->n_roots;
-	int r = 0;
+	int r = cow_session_mark_emptying(session);
 
 	for (size_t i = 0; i < n_roots && r == 0; i++) {
 		char name[32];
@@ -713,8 +751,8 @@ int cow_session_refuse_removal(const struct cow_session *session, int number, st
  */
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
-	static const char *const files[] = {"journal", "removals", "placed",
-					    "applied", "meta.new", "meta"};
+	static const char *const files[] = {"journal",	"removals", "placed",	 "applied",
+					    "meta.new", "meta",	    cow_emptying};
 	int r = cow_session_remove_roots(session);
 
 	if (r < 0)

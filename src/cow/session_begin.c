@@ -583,6 +583,7 @@ static int cow_session_begin_anew(struct cow_session *s, const struct cow_wanted
 	if ((unlinkat(s->dir_fd, "journal", 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(s->dir_fd, "removals", 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(s->dir_fd, "placed", 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(s->dir_fd, "emptying", 0) < 0 && errno != ENOENT) ||
 	    unlinkat(s->dir_fd, "applied", 0) < 0)
 		return err_system(err, errno, s->dir, "cannot begin anew what was applied");
 	s->applied = false;
@@ -598,6 +599,8 @@ static int cow_session_go_on(struct cow_session *s, const struct cow_wanted *wan
 		r = str_equal(s->roots[i].path, wanted->roots[i])
 			    ? cow_begin_check_root(s, i, err)
 			    : cow_begin_refuse_roots(s, wanted, err);
+	if (r == 0 && !s->applied)
+		r = cow_session_check_whole(s, err);
 	if (r < 0)
 		return r;
 	/* Without ids but the caller's nothing of nobody's is made; with them it may be from now.

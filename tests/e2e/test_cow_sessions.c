@@ -224,6 +224,62 @@ Test(cow_sessions, what_lies_in_a_directory_is_not_taken_for_its_own)
 }
 
 /* Without its record it is no session; what was changed is still the caller's. */
+/* A launch that was to begin it anew was killed. */
+Test(cow_sessions, an_applied_one_that_is_not_whole_begins_anew)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 1 >a");
+	_autorun_ struct run_result all = cow_verb(&site, "apply", "s");
+	_autofree_ char *mark =
+		tree_path(site.place.tree, "home/.local/state/sbx/sessions/s/emptying");
+	_autoclose_ int made = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result anew = cow_run(&site, "cat a; echo 2 >a");
+	_autorun_ struct run_result again = cow_verb(&site, "apply", "s");
+	_autofree_ char *a = tree_read(site.tree, "a");
+
+	cr_assert(made >= 0, "%s: %m", mark);
+	expect_success(run);
+	expect_success(all);
+	expect_failure(apply, 1, "s: is not whole: its removal was begun, and has not ended\n");
+	expect_out(anew, "1\n");
+	expect_success(again);
+	cr_expect_str_eq(a, "2\n");
+	cr_expect(access(mark, F_OK) < 0);
+	cow_finish(&site);
+}
+
+Test(cow_sessions, one_that_is_not_whole_can_only_be_removed)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 1 >a");
+	_autofree_ char *mark =
+		tree_path(site.place.tree, "home/.local/state/sbx/sessions/s/emptying");
+	_autoclose_ int made = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "--force", "s");
+	_autorun_ struct run_result more = cow_run(&site, "true");
+	_autorun_ struct run_result list = cow_verb(&site, "sessions");
+	_autorun_ struct run_result gone = cow_verb(&site, "discard", "s");
+	_autorun_ struct run_result none = cow_verb(&site, "diff", "s");
+	_autofree_ char *a = tree_read(site.tree, "a");
+
+	cr_assert(made >= 0, "%s: %m", mark);
+	expect_success(run);
+	expect_failure(diff, 1, "s: is not whole: its removal was begun, and has not ended\n");
+	expect_failure(apply, 1, "end it: sbx discard s");
+	expect_failure(more, 125, "is not whole");
+	cr_expect(strstr(list.out, "damaged"), "%s", list.out);
+	cr_expect_str_eq(a, "a\n");
+	expect_success(gone);
+	expect_failure(none, 1, "there is no such session");
+	cow_finish(&site);
+}
+
 Test(cow_sessions, one_that_has_lost_its_record_is_left_alone)
 {
 	struct cow_site site;

@@ -277,6 +277,25 @@ def check_killed(tap, sbx, inject):
                [code, acted, left, done, site.names()])
 
 
+def check_emptied(tap, sbx, inject):
+    """What is left of a session that was being removed is no change of the command's."""
+    command = "rm -r d; mkdir -p d/sub; echo new >d/sub/f; echo new >d/f; echo new >d/z"
+    for verb, words in (("discard", ["discard", "s"]), ("prune", ["prune", "--older-than", "0s"])):
+        for name in ("sub", "f", "z", "d"):
+            with Site(sbx, inject, "mkdir d && echo old >d/f && echo old >d/host", command) as site:
+                before = [site.read("d", "f"), site.read("d", "host")]
+                act = "before:unlinkat:%s:kill -9 $2" % name
+                killed = faults.run([inject, "--report", site.report, "--timeout", str(DEADLINE_S), "--act", act,
+                                     sbx, *words], env=site.env, timeout=DEADLINE_S)
+                acted = any(line.startswith("act ") for line in site.lines())
+                done = site.apply()
+                tap.ok(acted and done.code != 0 and "is not whole" in done.err and
+                       before == [site.read("d", "f"), site.read("d", "host")],
+                       "%s killed before %s has gone" % (verb, name), [killed, acted, done, before, site.names()])
+                again = faults.run([sbx, *words], env=site.env, timeout=DEADLINE_S)
+                tap.ok(again.code == 0, "%s again" % verb, [again])
+
+
 def check_links(tap, sbx, inject):
     """A further name is one of the file that was placed, not of what has its name by then."""
     with Site(sbx, inject, "mkdir d && echo private >private", "echo new >a; mkdir n; ln a n/b") as site:
@@ -400,7 +419,7 @@ def check_disk(tap, sbx, inject):
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_links, check_attributes, check_times, check_links_out,
+    for check in (check_late, check_squatter, check_killed, check_emptied, check_links, check_attributes, check_times, check_links_out,
                   check_mounts, check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()

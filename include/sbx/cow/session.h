@@ -7,6 +7,7 @@
  *               it was made and its filesystem's id
  *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first
  *     applied   made when all of it has been applied
+ *     emptying  made before what was changed is removed, and removed behind that
  *     journal   of applies: what of the host they have changed, and what that came to be
  *     removals  of applies: the directories of the host that they take away
  *     placed    of applies: the files that they have given to the host, as they have left them
@@ -60,7 +61,8 @@ struct cow_session {
 	bool lock_made;	     /* and so was the lock */
 	unsigned made;	     /* how many directories were made for it: its own, and those above */
 	bool applied;
-	bool in_use; /* somebody else has it locked */
+	bool emptied; /* a removal of what was changed has begun, and has not ended */
+	bool in_use;  /* somebody else has it locked */
 	const char
 		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
 	bool lost;	  /* there is no record: it is only to be shown (damaged) */
@@ -95,6 +97,7 @@ void cow_session_abandon(struct cow_session *session);
 bool cow_session_remove_begun(int dir_fd, const char *name);
 void cow_session_sweep(const char *base);
 int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
+int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
 int cow_remove_found(int found, int dir_fd, const char *name);
