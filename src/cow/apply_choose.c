@@ -187,8 +187,7 @@ static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name
 /* Has anything in a directory of the host changed, or does something else lie in it? */
 bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
 {
-	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 	bool later = depth >= APPLY_SCAN_DEPTH;

@@ -6,6 +6,7 @@ or moved there since the session began is never lost, and neither are directorie
 who may rename in the same directory, but not enter them, puts where apply is about to work. And each
 file is on disk before it has its name. Prints TAP.
 """
+import errno
 import os
 import stat
 import sys
@@ -61,6 +62,15 @@ class Site:
         code = [line for line in self.lines() if line.startswith("exit ")]
         acted = any(line.startswith("act ") for line in self.lines())
         return (int(code[0].split()[1]) if code else None), acted, done.err
+
+    def apply_failing(self, call, number):
+        """@call: all of that kind fail."""
+        done = faults.run([self.inject, "--report", self.report, "--timeout", str(DEADLINE_S), "--fail",
+                           "monitor:%s:0:%d" % (call, number), self.sbx, "apply", "s"], env=self.env,
+                          timeout=DEADLINE_S)
+        code = [line for line in self.lines() if line.startswith("exit ")]
+        done.code = int(code[0].split()[1]) if code else None
+        return done
 
     def lines(self):
         with open(self.report, encoding="utf-8", errors="replace") as f:
@@ -236,6 +246,25 @@ def check_killed(tap, sbx, inject):
                [code, acted, left, done, site.names()])
 
 
+def check_unremovable(tap, sbx, inject):
+    """What cannot be removed, as it turns out in the middle, is named, and goes when it can be."""
+    denied = "Operation not permitted"
+    for kind, command, names in (("goes", "rm -r gone", []),
+                                 ("gives way to a file", "rm -r gone; echo new >gone", ["gone"])):
+        with Site(sbx, inject, "mkdir -p gone/a && echo 1 >gone/a/1 && echo u >u", command + "; rm u") as site:
+            failed = site.apply_failing("unlinkat", errno.EPERM)
+            left = "".join(site.left())
+            tap.ok(failed.code == 1 and "/gone: a/1 in it cannot be removed: " + denied in failed.err and
+                   left and left in failed.err,
+                   "what cannot be removed of a directory that %s is named" % kind, [failed, left])
+            again = site.apply_failing("unlinkat", errno.EPERM)
+            text = "/u: %s beside it is to be removed, and a/1 cannot be: %s" % (left, denied)
+            tap.ok(again.code == 1 and text in again.err, "the next one names it too", [again])
+            done = site.apply()
+            tap.ok(done.code == 0 and site.names() == names and site.read("gone") != "1\n",
+                   "and goes on when it can be removed", [done, site.names()])
+
+
 def check_links(tap, sbx, inject):
     """A further name is one of the file that was placed, not of what has its name by then."""
     with Site(sbx, inject, "mkdir d && echo private >private", "echo new >a; mkdir n; ln a n/b") as site:
@@ -323,8 +352,8 @@ def check_order(tap, sbx, inject):
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_links, check_times, check_links_out, check_mounts,
-                  check_order):
+    for check in (check_late, check_squatter, check_killed, check_unremovable, check_links, check_times,
+                  check_links_out, check_mounts, check_order):
         check(tap, sbx, inject)
     return tap.end()
 

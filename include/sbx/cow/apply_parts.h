@@ -59,12 +59,14 @@ struct apply {
 	off_t ops_bytes;
 	sigset_t held; /* signals that wait */
 	struct cow_sync sync;
-	char temporary[48];	 /* what all names of what is not in place begin with */
-	char name[48 + 16];	 /* the present one: the place in `ops` is behind it */
-	struct stat made;	 /* what was made last */
-	struct cow_removal goes; /* the directory that is to go for it, or zeros */
-	bool in_the_way;	 /* something has the present name, and is not an apply's */
-	char why[512];		 /* something cannot be applied */
+	char temporary[48];	       /* what all names of what is not in place begin with */
+	char name[48 + 16];	       /* the present one: the place in `ops` is behind it */
+	struct stat made;	       /* what was made last */
+	struct cow_removal goes;       /* the directory that is to go for it, or zeros */
+	bool in_the_way;	       /* something has the present name, and is not an apply's */
+	bool is_left;		       /* a directory with the present name could not be removed, */
+	char left_over[COW_WHERE_MAX]; /* because of this in it; "": because of itself */
+	char why[512];		       /* something cannot be applied */
 };
 
 /* ---- apply_choose.c: which changes are meant, and what stands against them ---- */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* What `sbx apply` does with directories of the host that belong to other ids than the caller. */
+
+#include "cow.h"
+
+/* On the host, as who has all ids that a sandbox of the caller's has; false: there are none. */
+static bool ids_prepare(const struct cow_site *site, const char *script)
+{
+	const struct run_options options = {.env = site->place.env};
+	_autorun_ struct run_result run =
+		run_sbx_with(&options, "--root", "--map=range", "--ro-bind", "/usr", "/usr", "--rw",
+			     site->path, "--chdir", site->path, "--", "/bin/sh", "-ec", script);
+
+	cr_expect(run.status == 0 || strstr(run.err, "subuid") || strstr(run.err, "newuidmap"),
+		  "%s", run.err);
+	return run.status == 0;
+}
+
+/* The command, as root of its sandbox, with a session called s. */
+#define ids_run(site, script)                                                                      \
+	run_sbx_with(&((struct run_options){.env = (site)->place.env}), "--root", "--map=range",   \
+		     "--ro-bind", "/usr", "/usr", "--cow", (site)->path, "--session", "s",         \
+		     "--chdir", (site)->path, "--overlay-driver", (site)->sbx_driver, "--",        \
+		     "/bin/sh", "-ec", (script))
+
+static void ids_expect_names(const struct cow_site *site, const char *expected)
+{
+	const struct run_options options = {.cwd = site->path};
+	const char *const argv[] = {"/usr/bin/find", ".", "-mindepth", "1", "!",
+				    "-name",	     "k", NULL};
+	_autorun_ struct run_result run = run_argv(&options, argv);
+
+	cr_expect_str_eq(run.out, expected, "%s instead of %s", run.out, expected);
+	cr_expect_str_eq(run.err, "");
+}
+
+static void ids_expect_done(const struct cow_site *site)
+{
+	_autorun_ struct run_result again = cow_verb(site, "apply", "s");
+	_autorun_ struct run_result diff = cow_verb(site, "diff", "s");
+
+	expect_out(again, "applied: 0 added, 0 changed, 0 deleted\n");
+	expect_out(diff, "");
+}
+
+/* Itself, in another, in one of another id's, where a file takes its place; closed to all others.
+ */
+Test(cow_ids, what_other_ids_own_is_removed)
+{
+	static const struct {
+		const char *name, *before, *inside, *names;
+	} rows[] = {
+		{"itself", "mkdir d; echo x >d/x; chown -R 5:5 d", "rm -r d", ""},
+		{"closed", "mkdir -m 700 d; echo x >d/x; chown -R 5:5 d", "rm -r d", ""},
+		{"nothing allowed", "mkdir -p d/e; echo x >d/e/x; chmod 0 d/e d; chown -R 5:5 d",
+		 "rm -r d", ""},
+		{"deeper", "mkdir -p d/e/f; echo x >d/e/f/x; chown -R 5:5 d/e", "rm -r d", ""},
+		{"of two", "mkdir -m 700 d d/e; echo x >d/e/x; chown 6:6 d/e; chown 5:5 d",
+		 "rm -r d", ""},
+		{"sticky", "mkdir -m 1777 d; echo x >d/x; chown 6:6 d/x; chown 5:5 d", "rm -r d",
+		 ""},
+		{"with shared files", "mkdir d; echo x >d/x; ln d/x y; chown -R 5:5 d",
+		 "rm -r d y; echo y >y", "./y\n"},
+		{"a file instead", "mkdir d; echo x >d/x; chown -R 5:5 d", "rm -r d; echo f >d",
+		 "./d\n"},
+		{"in one made anew", "mkdir -p d/e; echo x >d/e/x; chown -R 5:5 d/e",
+		 "rm -r d; mkdir d; echo n >d/n", "./d\n./d/n\n"},
+	};
+
+	EACH_DRIVER(driver)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cow_site site;
+
+		cow_start(&site, driver, "k=k\n");
+		skip_unless(ids_prepare(&site, rows[i].before), "there has to be a range of ids");
+		_autorun_ struct run_result run = ids_run(&site, rows[i].inside);
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(dry);
+		cr_expect_eq(apply.status, 0, "%s, %s: %s", driver, rows[i].name, apply.err);
+		ids_expect_names(&site, rows[i].names);
+		ids_expect_done(&site);
+		cow_finish(&site);
+	}
+}
