@@ -23,8 +23,8 @@
  * has as an earlier try has left it: directories, and files with several names (journal.c). A
  * new directory is in the journal before it has its name.
  *
- * Which entries are meant is in apply_choose.c, how they are made in apply_make.c, and how what was
- * made gets its name, many at once, in apply_place.c.
+ * Which entries are meant is in apply_choose.c and apply_below.c, how they are made in
+ * apply_make.c, and how what was made gets its name, many at once, in apply_place.c.
  */
 
 #include <errno.h>

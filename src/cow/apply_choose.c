@@ -12,14 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
-#include "sbx/cow/xattr.h"
 
 enum { APPLY_STARS_MAX = 6 };
 
@@ -171,53 +169,18 @@ uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
 
 /* ---- what has changed on the host ---- */
 
-/*
- * Is it a mark of somebody's overlay, which was not shown to the command: a device 0/0, or where
- * the kernel has read the host's files, an empty file with an attribute?
- */
-static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name,
-			     const struct stat *st)
-{
-	if (S_ISCHR(st->st_mode))
-		return st->st_rdev == makedev(0, 0);
-	return !a->session->roots[a->root].fuse && S_ISREG(st->st_mode) && st->st_size == 0 &&
-	       cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL);
-}
-
-/* Has anything in a directory of the host changed, or does something else lie in it? */
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
-{
-	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-	bool later = depth >= APPLY_SCAN_DEPTH;
-
-	if (!dir) {
-		defs_cleanup_fd(&fd);
-		return true; /* a mount, or what cannot be looked into */
-	}
-	while (!later && (errno = 0, e = readdir(dir))) {
-		struct stat st;
-
-		if (path_is_dots(e->d_name))
-			continue;
-		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			apply_is_others(a, &st) ||
-			(a->unshown = apply_is_unshown(a, fd, e->d_name, &st)) ||
-			(S_ISDIR(st.st_mode) && apply_tree_is_later(a, fd, e->d_name, depth + 1));
-	}
-	later = later || errno;
-	(void)closedir(dir);
-	return later;
-}
-
 static bool apply_entry_is_later(struct apply *a, const struct cow_entry *e)
 {
 	if (!e->has_host)
 		return false;
-	return apply_is_others(a, &e->host) ||
-	       (a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host)) ||
-	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, 0));
+	if (apply_is_others(a, &e->host)) {
+		a->unshown = false;
+		return true;
+	}
+	if (!S_ISDIR(e->host.st_mode))
+		return a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host);
+	/* The first walk has looked already: apply_is_barred(). */
+	return a->acts ? apply_tree_is_later(a, e->host_dir, e->name, 0) : a->later_below;
 }
 
 /* ---- what is mounted ---- */
@@ -276,11 +239,11 @@ static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
 
 /* ---- what the caller cannot change ---- */
 
-static bool apply_is_fixed(const struct cow_entry *e)
+static bool apply_is_fixed(int dir_fd, const char *name)
 {
 	struct sys_file file;
 
-	return sys_statx_file(e->host_dir, e->name, &file) == 0 && file.is_fixed;
+	return sys_statx_file(dir_fd, name, &file) == 0 && file.is_fixed;
 }
 
 /* Of a directory that stays. Owners and permissions are for what is tried to tell. */
@@ -294,7 +257,8 @@ static int apply_check_itself(const struct cow_entry *e)
 
 /*
  * Looked at before anything is changed: the permissions of a directory in which names are made
- * and removed, filesystems that are read-only, and what nobody may change.
+ * and removed, filesystems that are read-only, what nobody may change, and the same of all that is
+ * in a directory that goes.
  */
 static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 {
@@ -310,9 +274,13 @@ static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 		str_buf_printf(&why, "%s: %s",
 			       stays ? "cannot be changed" : "its directory cannot be written to",
 			       strerror(-r));
-	else if (e->has_host && apply_is_fixed(e))
+	else if (e->has_host && apply_is_fixed(e->host_dir, e->name))
 		str_buf_puts(&why, "cannot be changed: it is immutable or append-only, see "
 				   "chattr(1)");
+	else if (!stays && apply_is_fixed(e->host_dir, ""))
+		str_buf_puts(&why, "its directory is append-only, see chattr(1)");
+	else if (!stays && e->has_host)
+		(void)apply_is_barred(a, e, &why);
 	return why.len > 0;
 }
 

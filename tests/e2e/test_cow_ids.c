@@ -85,3 +85,57 @@ Test(cow_ids, what_other_ids_own_is_removed)
 		cow_finish(&site);
 	}
 }
+
+/* `sbx apply`, where nothing maps the caller's other ids: in a sandbox that has one. */
+static struct run_result ids_apply_alone(const struct cow_site *site, const char *script)
+{
+	const char *home = site->place.home + strlen("HOME=");
+	const struct run_options options = {.env = site->place.env};
+
+	return run_sbx_with(&options, "--map=single", "--ro-bind", "/usr", "/usr", "--bind", "/tmp",
+			    "/tmp", "--bind", home, home, "--ro-bind", sbx_program(), "/run/sbx",
+			    "--", "/bin/sh", "-c", script);
+}
+
+static void ids_expect_refused(const struct run_result *run)
+{
+	expect_failure(*run, 1, "4 of the entries cannot be changed by the caller");
+	cr_expect(strstr(run->err, "/c: cannot be removed: it cannot be looked into: Permission"),
+		  "%s", run->err);
+	cr_expect(strstr(run->err, "/d: cannot be removed: e/f in it cannot be emptied: Permiss"),
+		  "%s", run->err);
+	cr_expect(strstr(run->err, "/s: cannot be removed: x in it belongs to another user, in a "
+				   "directory with the sticky bit"),
+		  "%s", run->err);
+	cr_expect(strstr(run->err, "/t: cannot be replaced: it cannot be emptied: Permission"),
+		  "%s", run->err);
+}
+
+/* Before anything is done, as half of a directory can neither go nor come back. */
+Test(cow_ids, what_cannot_be_removed_stops_it)
+{
+	static const char before[] =
+		"mkdir -m 700 c; mkdir -p d/e/f t; mkdir -m 1777 s; echo x | tee d/e/f/x t/x >s/x\n"
+		"ln s/x d/e/y; chown -R 5:5 c d/e/f s t; chown 6:6 s/x";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "k=k\n");
+	skip_unless(ids_prepare(&site, before), "there has to be a range of ids");
+	_autorun_ struct run_result run = ids_run(&site, "rm -r c d s t; echo n >n; echo t >t");
+	_autorun_ struct run_result names = cow_verb(&site, "apply", "--dry-run", "s");
+	_autorun_ struct run_result dry = ids_apply_alone(&site, "/run/sbx apply -n s");
+	_autorun_ struct run_result apply = ids_apply_alone(&site, "/run/sbx apply s");
+	_autorun_ struct run_result force = ids_apply_alone(&site, "/run/sbx apply --force s");
+
+	expect_success(run);
+	expect_success(names);
+	ids_expect_refused(&dry);
+	ids_expect_refused(&apply);
+	ids_expect_refused(&force);
+	cr_expect(!tree_exists(site.tree, "n") && tree_exists(site.tree, "d/e/y"));
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+	expect_out(rest, "applied: 1 added, 1 changed, 3 deleted\n");
+	ids_expect_done(&site);
+	cow_finish(&site);
+}

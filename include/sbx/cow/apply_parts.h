@@ -53,6 +53,7 @@ struct apply {
 	struct stat new_in; /* in a dry run: the host's directory that the new ones are in */
 	bool acts;	    /* the second walk */
 	bool unshown;	    /* what stands against an entry is the mark of an overlay */
+	bool later_below;   /* in the first walk: so is something in the directory that goes */
 	bool again;	    /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;
@@ -78,8 +79,13 @@ typedef bool (*apply_test)(const struct apply *a, const char *path);
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth);
 uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth);
 bool apply_conflicts(struct apply *a, const struct cow_entry *e);
+
+/* ---- apply_below.c: what is in a directory that goes ---- */
+
+bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name, const struct stat *st);
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth);
+bool apply_is_barred(struct apply *a, const struct cow_entry *e, struct str_buf *why);
 
 /* ---- apply_own.c: what is an apply's own work ---- */
 
