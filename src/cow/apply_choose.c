@@ -146,9 +146,26 @@ bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const c
 	return found;
 }
 
-static bool apply_can_own(void)
+/*
+ * A directory that stays, with something to be set that the caller cannot: it belongs to an id that
+ * is none of the sandbox's. The command has made it anew.
+ */
+bool apply_is_beyond(const struct cow_entry *e)
 {
-	return geteuid() == 0;
+	return S_ISDIR(e->upper.st_mode) && e->has_host && !(e->changes & COW_TYPE) &&
+	       (e->changes & APPLY_SET) && !cow_reaches(&e->host);
+}
+
+/* Only root gives away. What is another's can become the caller's, or get the caller's group. */
+static bool apply_can_own(const struct cow_entry *e)
+{
+	if (geteuid() == 0)
+		return true;
+	if (e->host.st_uid == geteuid())
+		return false;
+	if (!S_ISDIR(e->upper.st_mode))
+		return e->upper.st_uid == geteuid();
+	return e->upper.st_uid != e->host.st_uid || apply_may_give(e->upper.st_gid);
 }
 
 /* What is left to be done: not what cannot be or is not wanted, or it would never end. */
@@ -160,8 +177,10 @@ uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
 	    ((e->upper.st_mode ^ e->host.st_mode) & (07777 & ~APPLY_SETID)) == 0 &&
 	    (e->upper.st_mode & APPLY_SETID & ~e->host.st_mode))
 		changes &= ~(uint32_t)COW_MODE;
-	if (!apply_can_own())
+	if (!apply_can_own(e))
 		changes &= ~(uint32_t)COW_OWNER;
+	if (apply_is_beyond(e))
+		changes &= ~(uint32_t)(APPLY_SET | COW_TIME);
 	if (e->only_plants)
 		changes &= ~(uint32_t)COW_XATTRS;
 	return changes;

@@ -314,7 +314,7 @@ bool apply_finishes(const struct apply *a, const struct cow_entry *e, const stru
 	    st->st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
 		return false;
 	/* When others' directories were changed last is not for the caller to say. */
-	if (!cow_is_told(e) && geteuid() != 0 && st->st_uid != geteuid())
+	if (geteuid() != 0 && st->st_uid != geteuid() && (!cow_is_told(e) || apply_is_beyond(e)))
 		return false;
 	/* The time alone is nothing that stands against a change of the host's. */
 	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&

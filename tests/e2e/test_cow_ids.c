@@ -139,3 +139,97 @@ Test(cow_ids, what_cannot_be_removed_stops_it)
 	ids_expect_done(&site);
 	cow_finish(&site);
 }
+
+/* It becomes what the session has, or the caller's, and then there is nothing left to be done. */
+Test(cow_ids, a_directory_of_another_ids_is_changed)
+{
+	static const struct {
+		const char *name, *inside, *says, *again;
+		bool stays; /* that id's */
+		mode_t mode;
+	} rows[] = {
+		{"made anew", "rm -r d; mkdir d; echo n >d/n", "1 added, 1 changed, 1 deleted\n",
+		 "", false, 0755},
+		{"made anew, empty", "rm -r d; mkdir -m 750 d", "0 added, 1 changed, 1 deleted\n",
+		 "", false, 0750},
+		{"made the caller's", "chown 0:0 d; chmod 711 d", "0 added, 1 changed, 0 deleted\n",
+		 "", false, 0711},
+		{"made the caller's alone", "chown 0 d", "0 added, 1 changed, 0 deleted\n", "",
+		 false, 0755},
+		{"made another's", "chown 6:6 d",
+		 "0 added, 1 changed, 0 deleted\n"
+		 "1 belong to other ids in the session, and are yours now\n",
+		 "1 belong to other ids in the session, and are yours now\n", false, 0755},
+		{"given other permissions", "chmod 775 d", "0 added, 1 changed, 0 deleted\n", "",
+		 true, 0775},
+		{"given the caller's group", "chgrp 0 d", "0 added, 1 changed, 0 deleted\n", "",
+		 true, 0755},
+		{"given another group", "chgrp 6 d", "0 added, 0 changed, 0 deleted\n", "", true,
+		 0755},
+		{"changed in", "echo n >d/n; rm d/x", "1 added, 0 changed, 1 deleted\n", "", true,
+		 0755},
+	};
+
+	EACH_DRIVER(driver)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char says[256], again[256];
+		struct cow_site site;
+		struct stat st;
+
+		cow_start(&site, driver, "k=k\n");
+		skip_unless(ids_prepare(&site, "mkdir d; echo x >d/x; chown -R 5:5 d"),
+			    "there has to be a range of ids");
+		_autorun_ struct run_result run = ids_run(&site, rows[i].inside);
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result next = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		(void)snprintf(says, sizeof(says), "would be applied: %s", rows[i].says);
+		cr_expect(strstr(dry.out, says), "%s, %s: %s", driver, rows[i].name, dry.out);
+		(void)snprintf(says, sizeof(says), "applied: %s", rows[i].says);
+		(void)snprintf(again, sizeof(again), "applied: 0 added, 0 changed, 0 deleted\n%s",
+			       rows[i].again);
+		cr_expect_str_eq(apply.out, says, "%s, %s: %s%s", driver, rows[i].name, apply.out,
+				 apply.err);
+		cr_expect_str_eq(next.out, again, "%s, %s: %s%s", driver, rows[i].name, next.out,
+				 next.err);
+		cr_assert_eq(fstatat(site.tree, "d", &st, 0), 0);
+		cr_expect_eq(st.st_uid != geteuid(), rows[i].stays, "%s, %s", driver, rows[i].name);
+		cr_expect_eq(st.st_mode & 07777, rows[i].mode, "%s, %s", driver, rows[i].name);
+		(void)ids_prepare(&site, "rm -rf d");
+		cow_finish(&site);
+	}
+}
+
+/* One that the caller can write to, and no more. */
+Test(cow_ids, a_directory_of_anothers_stays_what_it_is)
+{
+	static const char stays[] = "/d: belongs to another user: its owner, permissions and "
+				    "attributes stay as they are\n";
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, "kernel", "k=k\n");
+	skip_unless(ids_prepare(&site, "mkdir -m 777 d; echo x >d/x; chown -R 5:5 d"),
+		    "there has to be a range of ids");
+	_autorun_ struct run_result run = ids_run(&site, "rm -r d; mkdir d; echo n >d/n");
+	_autorun_ struct run_result dry = ids_apply_alone(&site, "/run/sbx apply -n s");
+	_autorun_ struct run_result apply = ids_apply_alone(&site, "/run/sbx apply s");
+	_autorun_ struct run_result next = ids_apply_alone(&site, "/run/sbx apply s");
+
+	expect_success(run);
+	expect_success(dry);
+	cr_expect(strstr(dry.err, stays), "%s", dry.err);
+	cr_expect_str_eq(apply.out, "applied: 1 added, 0 changed, 1 deleted\n");
+	cr_expect(strstr(apply.err, stays), "%s", apply.err);
+	cr_expect_str_eq(next.out, "applied: 0 added, 0 changed, 0 deleted\n");
+	cr_expect(strstr(next.err, stays), "%s", next.err);
+	cr_assert_eq(fstatat(site.tree, "d", &st, 0), 0);
+	cr_expect(st.st_uid != geteuid() && (st.st_mode & 07777) == 0777);
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+	expect_out(rest, "applied: 0 added, 1 changed, 0 deleted\n");
+	ids_expect_done(&site);
+	cow_finish(&site);
+}

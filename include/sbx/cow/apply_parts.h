@@ -14,7 +14,12 @@
 #include "sbx/cow/removals.h"
 #include "sbx/cow/sync.h"
 
-enum { APPLY_OPS_MAX = COW_SYNC_MAX, APPLY_SCAN_DEPTH = 200, APPLY_SETID = S_ISUID | S_ISGID };
+enum {
+	APPLY_OPS_MAX = COW_SYNC_MAX,
+	APPLY_SCAN_DEPTH = 200,
+	APPLY_SETID = S_ISUID | S_ISGID,
+	APPLY_SET = COW_MODE | COW_OWNER | COW_XATTRS /* what is set of a directory that stays */
+};
 
 /* A file of the layer with several names, and what the first of them has become. */
 struct apply_link {
@@ -78,6 +83,7 @@ bool apply_excludes(const struct apply *a, const char *path);
 typedef bool (*apply_test)(const struct apply *a, const char *path);
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth);
+bool apply_is_beyond(const struct cow_entry *e);
 uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
 bool apply_conflicts(struct apply *a, const struct cow_entry *e);
 
@@ -111,6 +117,7 @@ void apply_links_finish(struct apply *a);
 const struct apply_link *apply_find_link(const struct apply *a, const struct stat *upper);
 int apply_note_link(struct apply *a, const struct cow_entry *e);
 bool apply_is_interrupted(const struct apply *a);
+bool apply_may_give(gid_t gid);
 int apply_set_all(struct apply *a, const struct cow_entry *e, int fd);
 int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd);
 int apply_foresee(struct apply *a, const struct cow_entry *e, const struct stat *has);
