@@ -210,25 +210,39 @@ static int apply_is_new_dir(int fd, const struct stat *above)
 	return n < 0 ? -errno : 1;
 }
 
-/* A new directory: it is in the journal before it has its name, which is later. */
+/* Under the temporary name, and in the journal before it has its own, which is later. */
+static int apply_make_empty(struct apply *a, const struct cow_entry *e, const struct stat *above,
+			    int *ret_fd)
+{
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (mkdirat(e->host_dir, a->name, 0700) < 0)
+		return -errno;
+	fd = openat(e->host_dir, a->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &a->made) < 0)
+		return -errno;
+	r = apply_is_new_dir(fd, above);
+	if (r <= 0)
+		return r < 0 ? r : -ESTALE;
+	r = cow_journal_hold_new(&a->journal, &a->made);
+	cow_journal_note(&a->journal, &a->made);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
 static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_fd)
 {
 	_autoclose_ int fd = -1;
 	struct stat before;
 	int r = fstat(e->host_dir, &before) < 0 ? -errno : apply_prepare(a, e->host_dir);
 
+	if (r == 0)
+		r = apply_hold_file(a, e);
 	if (r < 0)
 		return r;
-	if (mkdirat(e->host_dir, a->name, 0700) < 0)
-		return -errno;
-	fd = openat(e->host_dir, a->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &a->made) < 0)
-		return -errno;
-	r = apply_is_new_dir(fd, &before);
-	if (r <= 0)
-		return r < 0 ? r : -ESTALE;
-	r = cow_journal_hold(&a->journal, &a->made);
-	cow_journal_note(&a->journal, &a->made);
+	r = apply_make_empty(a, e, &before, &fd);
 	if (r == 0)
 		r = apply_later(a, APPLY_PLACE, e, -1);
 	apply_note(a, e->host_dir);
@@ -342,6 +356,7 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 	const struct cow_visitor visitor = {apply_entry, apply_enter, apply_leave, a};
 	int upper_fd, r = 0, flushed;
 	struct sbx_err second;
+	struct stat st;
 
 	a->acts = acts;
 	for (a->root = 0; a->root < a->session->n_roots && r == 0; a->root++) {
@@ -349,6 +364,8 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 		if (r < 0)
 			return r;
 		defs_cleanup_fd(&upper_fd);
+		if (fstat(a->root_fd, &st) == 0)
+			cow_devices_set(&a->devices, a->root, st.st_dev);
 		r = cow_walk(a->session, a->root, &visitor, err);
 		/* Also what was made before something failed: it is whole. */
 		flushed = apply_flush(a, r < 0 ? &second : err);
@@ -401,6 +418,8 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 
 	if (o->n_include || o->n_exclude)
 		return 0;
+	(void)unlinkat(a->session->dir_fd, "placed",
+		       0); /* it begins anew when it is gone on with */
 	fd = openat(a->session->dir_fd, "applied", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	return fd < 0 ? err_system(err, errno, a->session->dir, "cannot note that all is applied")
@@ -440,7 +459,8 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	cow_removals_init(&a.removals, session->dir_fd);
 	(void)snprintf(a.temporary, sizeof(a.temporary), ".sbx-apply-%llx-%lx",
 		       (unsigned long long)session->began.tv_sec, session->began.tv_nsec);
-	r = cow_journal_open(&a.journal, session->dir_fd, !options->dry_run);
+	r = cow_journal_open(&a.journal, session->dir_fd, &session->began, &a.devices,
+			     !options->dry_run);
 	if (r < 0)
 		r = err_system(err, -r, session->dir, "cannot open the journal");
 	a.again = a.journal.n > 0;

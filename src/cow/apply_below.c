@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -25,6 +26,7 @@ enum below_bar { BELOW_FREE, BELOW_FIXED, BELOW_STICKY, BELOW_CLOSED, BELOW_UNRE
 
 struct below {
 	bool asks_later, asks_bar;
+	bool goes;		   /* its removal has begun */
 	bool later;		   /* changed since the session began */
 	enum below_bar bar;	   /* the first that was found */
 	int number;		   /* errno, of the last two */
@@ -41,6 +43,19 @@ bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name, const
 		return st->st_rdev == makedev(0, 0);
 	return !a->session->roots[a->root].fuse && S_ISREG(st->st_mode) && st->st_size == 0 &&
 	       cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL);
+}
+
+/*
+ * A directory that a removal has come to has been changed by that. One that was made since the
+ * session began is somebody's, where the filesystem tells.
+ */
+static bool below_is_born_later(const struct apply *a, const struct sys_file *file)
+{
+	const struct timespec *began = &a->session->began;
+
+	return file->has_birth &&
+	       (file->born_sec > began->tv_sec ||
+		(file->born_sec == began->tv_sec && file->born_nsec > began->tv_nsec));
 }
 
 /* May a name be taken away by those only to whom it or its directory belongs, of whom this is none?
@@ -78,8 +93,8 @@ static void below_look_at(struct apply *a, struct below *b, int fd, const struct
 		return;
 	}
 	st = (struct stat){
-		.st_dev = makedev((unsigned)(file.dev >> 32), (unsigned)file.dev),
-		.st_rdev = makedev((unsigned)(file.device >> 32), (unsigned)file.device),
+		.st_dev = file.dev,
+		.st_rdev = file.device,
 		.st_ino = file.inode,
 		.st_mode = file.mode,
 		.st_uid = file.uid,
@@ -90,7 +105,8 @@ static void below_look_at(struct apply *a, struct below *b, int fd, const struct
 		.st_mtim = {.tv_sec = file.modified_sec, .tv_nsec = file.modified_nsec},
 	};
 	if (b->asks_later && !b->later)
-		b->later = apply_is_others(a, &st) ||
+		b->later = (b->goes && S_ISDIR(st.st_mode) ? below_is_born_later(a, &file)
+							   : apply_is_others(a, &st)) ||
 			   (a->unshown = apply_is_unshown(a, fd, name, &st));
 	if (b->asks_bar && file.is_fixed)
 		below_note_bar(b, BELOW_FIXED, 0);
@@ -113,7 +129,7 @@ static void below_look_into(struct apply *a, struct below *b, int dir_fd, const 
 			    const struct stat *dir, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r;
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	DIR *stream = fd_open_dir(&fd);
 	bool is_own = dir->st_uid == geteuid(), checked = false;
 	const struct dirent *e;
 
@@ -121,7 +137,6 @@ static void below_look_into(struct apply *a, struct below *b, int dir_fd, const 
 		if (errno != EACCES || !is_own)
 			below_note_bar(b, BELOW_UNREAD, errno);
 		b->later = true; /* a mount, or what cannot be looked into */
-		defs_cleanup_fd(&fd);
 		return;
 	}
 	b->later = b->later || depth >= APPLY_SCAN_DEPTH;
@@ -140,11 +155,14 @@ static void below_look_into(struct apply *a, struct below *b, int dir_fd, const 
 	(void)closedir(stream);
 }
 
-/* Has anything in a directory of the host changed, or does something else lie in it? */
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, unsigned depth)
+/*
+ * Has anything in a directory of the host changed, or does something else lie in it?
+ * @goes: its removal has begun
+ */
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth)
 {
 	const struct stat unused = {0};
-	struct below b = {.asks_later = true};
+	struct below b = {.asks_later = true, .goes = goes};
 
 	below_look_into(a, &b, dir_fd, name, &unused, depth);
 	return b.later;

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -122,14 +123,12 @@ bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const c
 		     const char *path, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	bool found = depth >= APPLY_SCAN_DEPTH;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return true;
-	}
 	while (!found && (errno = 0, e = readdir(dir))) {
 		_autofree_ char *below = NULL;
 		struct stat st;
@@ -199,7 +198,7 @@ static bool apply_entry_is_later(struct apply *a, const struct cow_entry *e)
 	if (!S_ISDIR(e->host.st_mode))
 		return a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host);
 	/* The first walk has looked already: apply_is_barred(). */
-	return a->acts ? apply_tree_is_later(a, e->host_dir, e->name, 0) : a->later_below;
+	return a->acts ? apply_tree_is_later(a, e->host_dir, e->name, false, 0) : a->later_below;
 }
 
 /* ---- what is mounted ---- */
@@ -209,14 +208,12 @@ static const char *apply_find_mount_below(const struct apply *a, int dir_fd, con
 					  unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	const char *point = NULL;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return NULL;
-	}
 	while (!point && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
 		struct stat st;
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/str.h"
 #include "sbx/cow/apply_parts.h"
 
@@ -23,14 +24,11 @@
 static int apply_clear_made(struct apply *a, int dir_fd, const char *name, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
@@ -49,13 +47,14 @@ static int apply_clear_made(struct apply *a, int dir_fd, const char *name, unsig
 
 /*
  * A directory of the host that was renamed to be removed: nobody comes to what is in it by its name
- * any more, and what somebody has put there before is seen now.
+ * any more, and what somebody has put there before is seen now. Who is in it can still put
+ * something there: so it is looked through again where a killed try had begun to remove it.
  *
  * Return: 0, -ESTALE there is something later in it, or -errno.
  */
 int apply_let_go(struct apply *a, int found, const struct cow_removal *removal)
 {
-	if (!removal->goes && !a->options->force && apply_tree_is_later(a, found, ".", 0))
+	if (!a->options->force && apply_tree_is_later(a, found, ".", removal->goes, 0))
 		return -ESTALE;
 	return removal->goes ? 0 : cow_removals_let_go(&a->removals, removal);
 }
@@ -98,7 +97,7 @@ static int apply_clear_dir(struct apply *a, int dir_fd)
 {
 	_autoclose_ int found = apply_find_dir(dir_fd, a->name);
 	struct cow_removal removal = {0};
-	int r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
+	int r = found < 0 ? -errno : apply_removal_of(a, found, "", &removal);
 
 	if (r == 0)
 		r = cow_removals_find(&a->removals, &removal);

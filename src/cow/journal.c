@@ -7,7 +7,9 @@
  * A record says which file of the host it is, and up to which change time (ctime) what is seen of
  * it is an apply's own work. Whatever has changed it later was somebody else, and so was whoever
  * made another file with the number of one that is gone: that is later too. A file whose last
- * name an apply has taken away excuses nothing any more.
+ * name an apply has taken away excuses nothing any more. Nor, ever, does what somebody else had
+ * changed before an apply came to it, for another entry or by force: what an apply has added to
+ * that does not make it its own ("foreign").
  *
  * While a file is about to be changed its record says "busy", and the change time that it has
  * come to is written behind the change. So what a killed apply leaves is busy in few records, those
@@ -42,7 +44,8 @@ enum {
 	JOURNAL_TICK_NS = 1000000
 };
 
-enum journal_state { JOURNAL_SETTLED, JOURNAL_BUSY };
+/* Of a record; both may be. */
+enum journal_state { JOURNAL_BUSY = 1, JOURNAL_FOREIGN = 2 };
 
 struct journal_record {
 	uint64_t dev, ino;
@@ -60,7 +63,7 @@ struct journal_head {
 
 static_assert(sizeof(struct journal_record) == sizeof(struct journal_head), "one size");
 
-static const char journal_magic[] = "sbxjrnl2";
+static const char journal_magic[] = "sbxjrnl3";
 static const struct timespec journal_never = {.tv_sec = -1};
 
 /* ---- in memory ---- */
@@ -99,7 +102,8 @@ static int journal_grow(struct cow_journal *j)
 
 static struct cow_journal_file *journal_find(const struct cow_journal *j, const struct stat *st)
 {
-	size_t slot = j->n ? journal_slot(j, st->st_dev, st->st_ino) : 0;
+	uint64_t dev = cow_devices_number(j->devices, st->st_dev);
+	size_t slot = j->n ? journal_slot(j, dev, st->st_ino) : 0;
 
 	return j->n && j->slots[slot] ? &j->files[j->slots[slot] - 1] : NULL;
 }
@@ -161,7 +165,8 @@ static int journal_write(const struct cow_journal *j, size_t from, size_t end)
 				.modified_sec = file->modified.tv_sec,
 				.modified_nsec = (uint32_t)file->modified.tv_nsec,
 				.type = file->type,
-				.state = file->busy ? JOURNAL_BUSY : JOURNAL_SETTLED,
+				.state = (file->busy ? JOURNAL_BUSY : 0U) |
+					 (file->foreign ? JOURNAL_FOREIGN : 0U),
 			};
 		}
 		r = journal_write_at(j, records, n * sizeof(*records),
@@ -236,7 +241,8 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 			.until = {record.until_sec, record.until_nsec},
 			.modified = {record.modified_sec, record.modified_nsec},
 			.type = record.type,
-			.busy = record.state == JOURNAL_BUSY,
+			.busy = record.state & JOURNAL_BUSY,
+			.foreign = record.state & JOURNAL_FOREIGN,
 		};
 		int r = journal_append(j, &file);
 
@@ -255,18 +261,22 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 /**
  * What earlier tries have changed.
  * @dir_fd: of the session
+ * @began:  it
+ * @devices: as they are now
  * @write:  this one will change something too
  *
  * Return: 0 or -errno.
  */
-int cow_journal_open(struct cow_journal *journal, int dir_fd, bool write)
+int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
+		     const struct cow_devices *devices, bool write)
 {
 	const int flags = write ? O_RDWR | O_CREAT : O_RDONLY;
 	_autoclose_ int fd = openat(dir_fd, "journal", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	bool open = false;
 	int r;
 
-	*journal = (struct cow_journal){.fd = -1};
+	*journal = (struct cow_journal){.fd = -1, .began = *began, .devices = devices};
+	cow_placed_init(&journal->placed, dir_fd);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = journal_load(journal, fd, &open);
@@ -300,18 +310,35 @@ static bool journal_is_same(const struct cow_journal_file *file, const struct st
 					 st->st_mtim.tv_nsec == file->modified.tv_nsec));
 }
 
+static struct cow_placed_file journal_as_placed(const struct cow_journal *j, const struct stat *st)
+{
+	return (struct cow_placed_file){cow_devices_number(j->devices, st->st_dev), st->st_ino,
+					st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec};
+}
+
 /* Is all that has changed a file an apply's own work? */
-bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st)
+bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st)
 {
 	const struct cow_journal_file *file = journal_find(journal, st);
+	const struct cow_placed_file placed = journal_as_placed(journal, st);
 
-	return file && journal_is_same(file, st) && !journal_is_later(&st->st_ctim, &file->until);
+	if (file && !file->foreign && journal_is_same(file, st) &&
+	    !journal_is_later(&st->st_ctim, &file->until))
+		return true;
+	return !S_ISDIR(st->st_mode) && cow_placed_has(&journal->placed, &placed);
+}
+
+/* Is it as somebody else has left it since the session began? */
+static bool journal_is_foreign(struct cow_journal *j, const struct stat *st)
+{
+	return journal_is_later(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
 }
 
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir)
 {
-	const struct cow_journal_plan plan = {dir->st_dev, dir->st_ino};
+	const uint64_t dev = cow_devices_number(journal->devices, dir->st_dev);
+	const struct cow_journal_plan plan = {dev, dir->st_ino, journal_is_foreign(journal, dir)};
 	const struct cow_journal_plan *last =
 		journal->n_planned ? &journal->planned[journal->n_planned - 1] : NULL;
 
@@ -349,42 +376,78 @@ static int journal_add_busy(struct cow_journal *j, size_t index)
 	return 0;
 }
 
+/* One more, or the one that is there already, is about to be changed. Return: 0 or -errno. */
+static int journal_take(struct cow_journal *j, const struct stat *st,
+			struct cow_journal_file **ret_file)
+{
+	struct cow_journal_file *file = journal_find(j, st);
+	int r = 0;
+
+	if (!file) {
+		const struct cow_journal_file new = {
+			.dev = cow_devices_number(j->devices, st->st_dev),
+			.ino = st->st_ino,
+			.until = journal_never};
+
+		r = journal_append(j, &new);
+		file = r < 0 ? NULL : &j->files[j->n - 1];
+	}
+	if (r == 0 && !file->busy)
+		r = journal_add_busy(j, (size_t)(file - j->files));
+	if (r == 0)
+		*ret_file = file;
+	return r;
+}
+
+/* @foreign: it had been changed by somebody else */
+static int journal_hold(struct cow_journal *j, const struct stat *st, bool foreign)
+{
+	const struct cow_journal_file *known = journal_find(j, st);
+	struct cow_journal_file *file = NULL;
+	size_t at;
+	int r = j->failed;
+
+	if (r < 0 || (known && known->busy && known->foreign == foreign))
+		return r;
+	r = journal_take(j, st, &file);
+	if (r < 0)
+		return r;
+	at = (size_t)(file - j->files);
+	/* What is to be known whatever happens: it is another file with that number, or that it
+	 * excuses nothing. */
+	if (!journal_is_same(file, st) || file->foreign != foreign)
+		j->synced = false;
+	file->type = st->st_mode & S_IFMT;
+	file->modified = st->st_mtim;
+	file->foreign = foreign;
+	if (at >= j->n_written)
+		return 0;
+	r = journal_begin(j);
+	if (r == 0)
+		r = journal_write(j, at, at + 1);
+	j->failed = r;
+	return r;
+}
+
 /*
  * It is about to be changed. Of one that has no record yet that is not written: it has to be, with
- * cow_journal_flush(), before it is changed, or a new one has a name.
+ * cow_journal_flush(), before it is changed.
+ * @st: as it is, or was before this one's latest changes
  *
  * Return: 0 or -errno.
  */
 int cow_journal_hold(struct cow_journal *journal, const struct stat *st)
 {
-	struct cow_journal_file *file = journal_find(journal, st);
-	int r = journal->failed;
+	const struct cow_journal_file *file = journal_find(journal, st);
 
-	if (r < 0 || (file && file->busy))
-		return r;
-	if (!file) {
-		const struct cow_journal_file new = {
-			.dev = st->st_dev, .ino = st->st_ino, .until = journal_never};
+	return journal_hold(journal, st,
+			    (file && file->foreign) || journal_is_foreign(journal, st));
+}
 
-		r = journal_append(journal, &new);
-		file = r < 0 ? NULL : &journal->files[journal->n - 1];
-	}
-	if (r == 0)
-		r = journal_add_busy(journal, (size_t)(file - journal->files));
-	if (r < 0)
-		return r;
-	if (!journal_is_same(file, st))
-		journal->synced = false; /* another file with that number, which is to be known */
-	file->type = st->st_mode & S_IFMT;
-	file->modified = st->st_mtim;
-	if ((size_t)(file - journal->files) >= journal->n_written)
-		return 0;
-	r = journal_begin(journal);
-	if (r == 0)
-		r = journal_write(journal, (size_t)(file - journal->files),
-				  (size_t)(file - journal->files) + 1);
-	journal->failed = r;
-	return r;
+/* This one has just made it. What is held has to be written before it has a name that stays. */
+int cow_journal_hold_new(struct cow_journal *journal, const struct stat *st)
+{
+	return journal_hold(journal, st, false);
 }
 
 /* Write what is held. Return: 0 or -errno. */
@@ -408,11 +471,12 @@ int cow_journal_flush(struct cow_journal *journal)
 /* Some that will be changed next, where this is one of those: they get a record, and no more. */
 static int journal_take_next(struct cow_journal *j, const struct stat *st)
 {
+	const uint64_t dev = cow_devices_number(j->devices, st->st_dev);
 	size_t at = j->next, end;
 	int r = 0;
 
 	while (at < j->n_planned && at - j->next < JOURNAL_LOOK &&
-	       (j->planned[at].dev != st->st_dev || j->planned[at].ino != st->st_ino))
+	       (j->planned[at].dev != dev || j->planned[at].ino != st->st_ino))
 		at++;
 	if (at == j->n_planned || at - j->next == JOURNAL_LOOK)
 		return 0;
@@ -423,6 +487,7 @@ static int journal_take_next(struct cow_journal *j, const struct stat *st)
 		const struct cow_journal_file new = {.dev = dir.st_dev,
 						     .ino = dir.st_ino,
 						     .type = S_IFDIR,
+						     .foreign = j->planned[at].foreign,
 						     .until = journal_never};
 
 		r = journal_find(j, &dir) ? 0 : journal_append(j, &new);
@@ -442,17 +507,29 @@ int cow_journal_add(struct cow_journal *journal, const struct stat *st)
 	return r < 0 ? r : cow_journal_flush(journal);
 }
 
-/* What this has changed just now is as it was left. */
+/*
+ * What this has changed just now is as it was left. No name that it gets or loses changes the data
+ * of a file: it was somebody else who has written to it meanwhile.
+ */
 void cow_journal_note(struct cow_journal *journal, const struct stat *st)
 {
 	struct cow_journal_file *file = journal_find(journal, st);
 
 	if (!file || !file->busy)
 		return;
+	file->foreign = file->foreign || !journal_is_same(file, st);
 	file->until = !S_ISDIR(st->st_mode) && st->st_nlink == 0 ? journal_never : st->st_ctim;
 	file->modified = st->st_mtim;
 	if (journal_is_later(&file->until, &journal->latest))
 		journal->latest = file->until;
+}
+
+/* A file that has no record, and has got its only name just now. */
+void cow_journal_note_placed(struct cow_journal *journal, const struct stat *st)
+{
+	const struct cow_placed_file file = journal_as_placed(journal, st);
+
+	cow_placed_add(&journal->placed, &file);
 }
 
 /* What this has changed just now is not known: it is busy, and stays so for the next one. */
@@ -472,6 +549,7 @@ int cow_journal_settle(struct cow_journal *journal)
 	}
 	journal->n_busy = 0;
 	journal->failed = r;
+	cow_placed_flush(&journal->placed);
 	return r;
 }
 
@@ -508,6 +586,7 @@ int cow_journal_close(struct cow_journal *journal)
 	if (r == 0 && journal->fd >= 0 && journal->open)
 		r = journal_end(journal);
 	defs_cleanup_fd(&journal->fd);
+	cow_placed_close(&journal->placed);
 	free(journal->files);
 	free(journal->slots);
 	free(journal->planned);

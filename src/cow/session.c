@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
@@ -530,16 +531,13 @@ static int cow_remove_dir(struct cow_removing *all, int dir_fd, const char *name
 /* All that is in a directory. What is moved to the top meanwhile is found by looking again. */
 static int cow_remove_below(struct cow_removing *all, int dir_fd, unsigned depth)
 {
-	int again = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	DIR *dir = fd_open_dir_again(dir_fd);
+	int r = 0;
 	unsigned before = all->moved;
 	const struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&again);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
@@ -675,7 +673,8 @@ int cow_session_refuse_removal(const struct cow_session *session, int number, st
  */
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
-	static const char *const files[] = {"journal", "removals", "applied", "meta.new", "meta"};
+	static const char *const files[] = {"journal", "removals", "placed",
+					    "applied", "meta.new", "meta"};
 	int r = cow_session_remove_roots(session);
 
 	if (r < 0)

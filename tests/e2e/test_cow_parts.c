@@ -8,6 +8,13 @@ struct parts {
 	const char *name, *inside, *option, *glob, *host, *conflict, *stays;
 };
 
+/* What had happened on the host before the first, which may have been forced. */
+struct early {
+	struct parts parts;
+	const char *host;
+	bool force;
+};
+
 static void run_on_host(const struct cow_site *site, const char *script)
 {
 	const struct run_options options = {.cwd = site->path};
@@ -17,14 +24,16 @@ static void run_on_host(const struct cow_site *site, const char *script)
 	expect_success(run);
 }
 
-static void check_parts(const struct parts *p, const char *driver)
+static void check_parts(const struct parts *p, const struct early *early, const char *driver)
 {
 	struct cow_site site;
 
 	cow_start(&site, driver, "a=one\n", "l1=L\n", "d/", "keepd/k=k\n", "gone/z=z\n");
 	run_on_host(&site, "ln l1 l2; ln l1 l3; ln gone/z zz; chmod 755 d");
 	_autorun_ struct run_result run = cow_run(&site, p->inside);
-	_autorun_ struct run_result part = cow_verb(&site, "apply", p->option, p->glob, "s");
+	run_on_host(&site, early ? early->host : NULL);
+	_autorun_ struct run_result part = cow_verb(&site, "apply", p->option, p->glob, "s",
+						    early && early->force ? "--force" : NULL);
 	run_on_host(&site, p->host);
 	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
 
@@ -48,7 +57,7 @@ static void check_all(const struct parts *parts, size_t n)
 {
 	EACH_DRIVER(driver)
 	for (size_t i = 0; i < n; i++)
-		check_parts(&parts[i], driver);
+		check_parts(&parts[i], NULL, driver);
 }
 
 static const char changed[] = " has changed on the host since the session began";
@@ -89,6 +98,41 @@ Test(cow_parts, what_the_host_changed_behind_the_first_part_stays)
 	check_all(parts, ARRAY_SIZE(parts));
 }
 
+/* Each part is possible without it, or forced. What is left is not. */
+Test(cow_parts, what_the_host_changed_before_the_first_part_stays)
+{
+	static const struct early early[] = {
+		{{"permissions", "echo w >>keepd/k; chmod 711 keepd", "--include", "keepd/k", NULL,
+		  changed, "test $(stat -c %a keepd) = 700"},
+		 "chmod 700 keepd",
+		 false},
+		{{"added", "echo w >>keepd/k; echo 2 >keepd/2", "--include", "keepd/k", NULL,
+		  changed, "test ! -e keepd/2"},
+		 "echo h >keepd/h",
+		 false},
+		{{"removed", "echo w >>gone/z; echo w >>keepd/k; echo 2 >keepd/2", "--include",
+		  "keepd/2", NULL, changed, "test ! -e keepd/k"},
+		 "rm keepd/k",
+		 true},
+		{{"another name", "rm l1; echo w >>l2", "--include", "l1", NULL, changed,
+		  "grep -q HOST l2"},
+		 "echo HOST >>l3",
+		 true},
+		{{"removed with a directory", "rm -r gone; echo w >>zz", "--include", "gone", NULL,
+		  changed, "grep -q HOST zz"},
+		 "echo HOST >>zz",
+		 true},
+		{{"another name is linked to", "ln l1 l4; echo w >>l1; chmod 600 l2", "--include",
+		  "l4", NULL, changed, "grep -q HOST l2"},
+		 "echo HOST >>l3",
+		 true},
+	};
+
+	EACH_DRIVER(driver)
+	for (size_t i = 0; i < ARRAY_SIZE(early); i++)
+		check_parts(&early[i].parts, &early[i], driver);
+}
+
 /* Also files that have lost a name with a whole directory. */
 Test(cow_parts, own_work_is_not_taken_for_the_hosts)
 {
@@ -103,6 +147,11 @@ Test(cow_parts, own_work_is_not_taken_for_the_hosts)
 		 NULL, NULL},
 		{"replaced with a directory", "rm -r gone; echo f >gone; echo w >>zz", "--include",
 		 "gone", NULL, NULL, NULL},
+		{"replaced by a link to what was in it", "rm -r gone; ln zz gone; echo w >>a",
+		 "--include", "gone", NULL, NULL, NULL},
+		{"a file that a directory replaces",
+		 "rm l1 l3; mkdir l1; for i in $(seq 70); do echo $i >l1/$i; done; echo w >>l2",
+		 "--include", "l1", NULL, NULL, NULL},
 		{"elsewhere", "echo n >d/new; rm keepd/k", "--include", "d",
 		 "echo h >h; rm h; "
 		 "touch gone/h",
@@ -128,6 +177,41 @@ Test(cow_parts, a_name_that_went_with_a_directory_stops_nothing)
 
 		expect_success(run);
 		expect_success(apply);
+		cow_finish(&site);
+	}
+}
+
+/* What the command changes once more was given to the host by an apply, and by nobody else. */
+Test(cow_parts, a_session_goes_on_behind_a_part)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=one\n", "b=one\n", "c=one\n", "d/");
+		_autorun_ struct run_result first = cow_run(
+			&site, "echo 1 >a; echo 1 >b; echo 1 >c; ln -s 1 l; echo 1 >h; ln h d/h");
+		_autorun_ struct run_result part =
+			cow_verb(&site, "apply", "--exclude", "c", "--exclude", "d", "s");
+		_autorun_ struct run_result second =
+			cow_run(&site, "cat a; echo 2 >a; rm b; ln -sf 2 l; echo 2 >h; echo 2 >c");
+		_autorun_ struct run_result again = cow_verb(&site, "apply", "--exclude", "c", "s");
+		_autofree_ char *a = tree_read(site.tree, "a"), *h = tree_read(site.tree, "d/h");
+		_autorun_ struct run_result third = cow_run(&site, "echo 3 >a; echo 3 >c");
+		run_on_host(&site, "echo HOST >>a");
+		_autorun_ struct run_result refused = cow_verb(&site, "apply", "s");
+
+		expect_success(first);
+		expect_success(part);
+		expect_out(second, "1\n");
+		expect_success(again);
+		cr_expect_str_eq(a, "2\n");
+		cr_expect_str_eq(h, "2\n");
+		cr_expect(!tree_exists(site.tree, "b"));
+		expect_success(third);
+		expect_failure(refused, 1, "/a: has changed on the host since the session began");
+		expect_failure(refused, 1, "1 of the entries has changed");
+		run_on_host(&site, "grep -q HOST a");
 		cow_finish(&site);
 	}
 }

@@ -51,14 +51,14 @@ struct sys_mount {
 
 /* Which file it is, and when it came to be: an inode's number is used again, that moment is not. */
 struct sys_file {
-	uint64_t dev, inode;
-	int64_t born_sec; /* where the filesystem keeps no birth time: the last change (ctime) */
+	uint64_t dev, inode; /* dev as st_dev has it */
+	int64_t born_sec;    /* where the filesystem keeps no birth time: the last change (ctime) */
 	uint32_t born_nsec;
 	bool has_birth; /* it does keep one */
 	uint32_t mode;	/* with the type */
 	uint32_t uid, gid, nlink;
 	uint64_t size;
-	uint64_t device; /* of a device: its number, as that of `dev` */
+	uint64_t device; /* of a device: its number, as st_rdev has it */
 	int64_t changed_sec, modified_sec;
 	uint32_t changed_nsec, modified_nsec;
 	bool is_fixed; /* immutable or append-only, see chattr(1) */
