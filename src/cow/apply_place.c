@@ -216,7 +216,8 @@ static int apply_fail_way(const struct apply *a, const struct cow_entry *e, cons
 	else
 		r = err_system(err, number, path, "%s %s is in the way, and cannot be removed",
 			       a->name, where);
-	err_hint(err, "see what it is and move it away; then the same command goes on");
+	err_hint(err, "see what it is and move it away%s; then the same command goes on",
+		 number == ESTALE ? ", or have it removed by --force" : "");
 	return r;
 }
 

@@ -255,7 +255,7 @@ def check_killed(tap, sbx, inject):
         mine = find(site, "mine\n")
         forced = site.apply("--force")
         tap.ok(code == 137 and acted and refused.code == 1 and "was to be removed" in refused.err and
-               len(mine) == 1 and forced.code == 0 and not site.names(),
+               "removed by --force" in refused.err and len(mine) == 1 and forced.code == 0 and not site.names(),
                "killed, and something is in it by then", [code, acted, refused, mine, forced, site.names()])
     for put in ("echo mine >$d/mine", "echo mine >$d/9", "mkdir $d/b && echo mine >$d/b/mine", "mkdir $d/mine",
                 "echo mine >$d/a/9"):
