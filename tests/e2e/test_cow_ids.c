@@ -23,6 +23,16 @@ static bool ids_prepare(const struct cow_site *site, const char *script)
 		     "--chdir", (site)->path, "--overlay-driver", (site)->sbx_driver, "--",        \
 		     "/bin/sh", "-ec", (script))
 
+/* What other ids own is not removed with the rest. */
+static void ids_finish(struct cow_site *site)
+{
+	_autorun_ struct run_result gone = cow_verb(site, "discard", "s");
+
+	expect_success(gone);
+	cr_expect(ids_prepare(site, "/usr/bin/find . -mindepth 1 -delete"));
+	cow_finish(site);
+}
+
 static void ids_expect_names(const struct cow_site *site, const char *expected)
 {
 	const struct run_options options = {.cwd = site->path};
@@ -82,7 +92,7 @@ Test(cow_ids, what_other_ids_own_is_removed)
 		cr_expect_eq(apply.status, 0, "%s, %s: %s", driver, rows[i].name, apply.err);
 		ids_expect_names(&site, rows[i].names);
 		ids_expect_done(&site);
-		cow_finish(&site);
+		ids_finish(&site);
 	}
 }
 
@@ -137,7 +147,7 @@ Test(cow_ids, what_cannot_be_removed_stops_it)
 
 	expect_out(rest, "applied: 1 added, 1 changed, 3 deleted\n");
 	ids_expect_done(&site);
-	cow_finish(&site);
+	ids_finish(&site);
 }
 
 /* It becomes what the session has, or the caller's, and then there is nothing left to be done. */
@@ -197,8 +207,7 @@ Test(cow_ids, a_directory_of_another_ids_is_changed)
 		cr_assert_eq(fstatat(site.tree, "d", &st, 0), 0);
 		cr_expect_eq(st.st_uid != geteuid(), rows[i].stays, "%s, %s", driver, rows[i].name);
 		cr_expect_eq(st.st_mode & 07777, rows[i].mode, "%s, %s", driver, rows[i].name);
-		(void)ids_prepare(&site, "rm -rf d");
-		cow_finish(&site);
+		ids_finish(&site);
 	}
 }
 
@@ -231,5 +240,5 @@ Test(cow_ids, a_directory_of_anothers_stays_what_it_is)
 
 	expect_out(rest, "applied: 0 added, 1 changed, 0 deleted\n");
 	ids_expect_done(&site);
-	cow_finish(&site);
+	ids_finish(&site);
 }
