@@ -64,13 +64,13 @@ class Site:
         return (int(code[0].split()[1]) if code else None), acted, done.err
 
     def apply_failing(self, call, number):
-        """@call: all of that kind fail."""
+        """Each such call fails."""
         done = faults.run([self.inject, "--report", self.report, "--timeout", str(DEADLINE_S), "--fail",
                            "monitor:%s:0:%d" % (call, number), self.sbx, "apply", "s"], env=self.env,
                           timeout=DEADLINE_S)
         code = [line for line in self.lines() if line.startswith("exit ")]
-        done.code = int(code[0].split()[1]) if code else None
-        return done
+        hit = any(line.startswith("hit ") for line in self.lines())
+        return (int(code[0].split()[1]) if code else None), hit, done.err
 
     def lines(self):
         with open(self.report, encoding="utf-8", errors="replace") as f:
@@ -283,14 +283,14 @@ def check_unremovable(tap, sbx, inject):
     for kind, command, names in (("goes", "rm -r gone", []),
                                  ("gives way to a file", "rm -r gone; echo new >gone", ["gone"])):
         with Site(sbx, inject, "mkdir -p gone/a && echo 1 >gone/a/1 && echo u >u", command + "; rm u") as site:
-            failed = site.apply_failing("unlinkat", errno.EPERM)
+            code, hit, err = site.apply_failing("unlinkat", errno.EPERM)
             left = "".join(site.left())
-            tap.ok(failed.code == 1 and "/gone: a/1 in it cannot be removed: " + denied in failed.err and
-                   left and left in failed.err,
-                   "what cannot be removed of a directory that %s is named" % kind, [failed, left])
-            again = site.apply_failing("unlinkat", errno.EPERM)
+            tap.ok(hit and code == 1 and "/gone: a/1 in it cannot be removed: " + denied in err and
+                   left and left in err,
+                   "what cannot be removed of a directory that %s is named" % kind, [code, err, left])
+            code, hit, err = site.apply_failing("unlinkat", errno.EPERM)
             text = "/u: %s beside it is to be removed, and a/1 cannot be: %s" % (left, denied)
-            tap.ok(again.code == 1 and text in again.err, "the next one names it too", [again])
+            tap.ok(hit and code == 1 and text in err, "the next one names it too", [code, err])
             done = site.apply()
             tap.ok(done.code == 0 and site.names() == names and site.read("gone") != "1\n",
                    "and goes on when it can be removed", [done, site.names()])
@@ -310,6 +310,22 @@ def check_links(tap, sbx, inject):
         refused = site.apply()
         tap.ok(acted and code == 0 and refused.code == 1 and site.read("f") == "old\nmine\n",
                "a file written to when it gets a name is the writer's", [code, acted, err, refused, site.read("f")])
+
+
+def check_attributes(tap, sbx, inject):
+    """What a file cannot have is left out, and told; what is short or broken stops apply, and can be mended."""
+    give = "/usr/bin/python3 -c 'import os; os.setxattr(\"e\", \"user.a\", b\"a\")'"
+    for name, lost in (("EIO", False), ("EDQUOT", False), ("ENOMEM", False), ("EPERM", True), ("EOPNOTSUPP", True),
+                       ("ERANGE", True), ("ENOSPC", True)):  # there is room: it is too large for such a file
+        with Site(sbx, inject, "echo e >e", give) as site:
+            code, hit, err = site.apply_failing("setxattr", getattr(errno, name))
+            has = os.listxattr(os.path.join(site.path, "e"))
+            told = "some of its attributes could not be set" in err
+            again = site.apply()
+            then = os.listxattr(os.path.join(site.path, "e"))
+            good = code == (0 if lost else 1) and told == lost and not has and not site.left() and again.code == 0
+            tap.ok(hit and good and (lost or then == ["user.a"]), "an attribute cannot be set: %s" % name,
+                   [code, hit, err, has, again, then, site.names()])
 
 
 def check_times(tap, sbx, inject):
@@ -403,8 +419,8 @@ def check_disk(tap, sbx, inject):
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_unremovable, check_links, check_times,
-                  check_links_out, check_mounts, check_order, check_disk):
+    for check in (check_late, check_squatter, check_killed, check_unremovable, check_links, check_attributes,
+                  check_times, check_links_out, check_mounts, check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()
 

@@ -17,7 +17,7 @@
 
 enum {
 	APPLY_OPS_MAX = COW_SYNC_MAX,
-	APPLY_SCAN_DEPTH = 200,
+	APPLY_SCAN_DEPTH = COW_DEPTH_MAX, /* as deep as what is applied; a descriptor for each */
 	APPLY_SETID = S_ISUID | S_ISGID,
 	APPLY_SET = COW_MODE | COW_OWNER | COW_XATTRS /* what is set of a directory that stays */
 };
