@@ -16,16 +16,14 @@
 #include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/cow/apply_parts.h"
+#include "sbx/cow/times.h"
 
 enum { OWN_DEPTH_MAX = 200 };
 
 /* Has somebody else changed it since the session began? */
 bool apply_is_others(struct apply *a, const struct stat *st)
 {
-	const struct timespec *began = &a->session->began;
-
-	if (st->st_ctim.tv_sec < began->tv_sec ||
-	    (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec <= began->tv_nsec))
+	if (!cow_time_may_be_after(&st->st_ctim, &a->session->began))
 		return false;
 	return !cow_journal_excuses(&a->journal, st);
 }

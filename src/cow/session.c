@@ -23,6 +23,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
+#include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
@@ -62,6 +63,35 @@ static bool cow_meta_pair(const char *text, char between, uint64_t *ret_a, uint6
 	return cow_meta_number(first, ret_a) && cow_meta_number(at + 1, ret_b);
 }
 
+/* "SECONDS.NANOSECONDS". */
+static bool cow_meta_time(const char *value, struct timespec *ret)
+{
+	uint64_t sec, nsec;
+
+	if (!cow_meta_pair(value, '.', &sec, &nsec) || sec > INT64_MAX || nsec >= 1000000000)
+		return false;
+	*ret = (struct timespec){.tv_sec = (time_t)sec, .tv_nsec = (long)nsec};
+	return true;
+}
+
+static bool cow_meta_born(const char *value, struct cow_root *root)
+{
+	root->has_birth = cow_meta_time(value, &root->born);
+	return root->has_birth;
+}
+
+static bool cow_meta_fsid(const char *value, struct cow_root *root)
+{
+	uint64_t a, b;
+
+	if (!cow_meta_pair(value, ':', &a, &b) || a > UINT32_MAX || b > UINT32_MAX)
+		return false;
+	root->fsid[0] = (uint32_t)a;
+	root->fsid[1] = (uint32_t)b;
+	root->has_fsid = true;
+	return true;
+}
+
 /* "FIRST:COUNT". */
 static bool cow_meta_range(const char *value, struct cow_ids *ids)
 {
@@ -91,9 +121,7 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 	if (str_equal(key, "command")) {
 		s->command = value;
 	} else if (str_equal(key, "began")) {
-		if (!cow_meta_pair(value, '.', &a, &b) || a > INT64_MAX || b >= 1000000000)
-			return false;
-		s->began = (struct timespec){.tv_sec = (time_t)a, .tv_nsec = (long)b};
+		return cow_meta_time(value, &s->began);
 	} else if (str_equal(key, "nobody")) {
 		if (!cow_meta_pair(value, ':', &a, &b))
 			return false;
@@ -116,6 +144,10 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 			return false;
 		s->roots[s->n_roots - 1].dev = a;
 		s->roots[s->n_roots - 1].ino = b;
+	} else if (str_equal(key, "born")) {
+		return s->n_roots > 0 && cow_meta_born(value, &s->roots[s->n_roots - 1]);
+	} else if (str_equal(key, "fsid")) {
+		return s->n_roots > 0 && cow_meta_fsid(value, &s->roots[s->n_roots - 1]);
 	}
 	return true;
 }
@@ -201,6 +233,28 @@ static void cow_meta_put_ids(struct str_buf *out, const char *key, const struct 
 	}
 }
 
+static void cow_meta_put_time(struct str_buf *out, const char *key, const struct timespec *time)
+{
+	char pair[64];
+
+	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)time->tv_sec, time->tv_nsec);
+	cow_meta_put(out, key, pair);
+}
+
+static void cow_meta_put_root(struct str_buf *out, const struct cow_root *root)
+{
+	char pair[64];
+
+	cow_meta_put(out, "root=", root->path);
+	(void)snprintf(pair, sizeof(pair), "%" PRIu64 ":%" PRIu64, root->dev, root->ino);
+	cow_meta_put(out, "inode=", pair);
+	if (root->has_birth)
+		cow_meta_put_time(out, "born=", &root->born);
+	(void)snprintf(pair, sizeof(pair), "%u:%u", root->fsid[0], root->fsid[1]);
+	if (root->has_fsid)
+		cow_meta_put(out, "fsid=", pair);
+}
+
 /* Written whole, and then there: a session without one is nothing. */
 int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 		   struct arena *arena, struct sbx_err *err)
@@ -213,9 +267,7 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 	if (!out.data)
 		return err_oom(err);
 	cow_meta_put(&out, "sbx-session=1", "");
-	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)s->began.tv_sec,
-		       s->began.tv_nsec);
-	cow_meta_put(&out, "began=", pair);
+	cow_meta_put_time(&out, "began=", &s->began);
 	(void)snprintf(pair, sizeof(pair), "%u:%u", s->uids.nobody, s->gids.nobody);
 	cow_meta_put(&out, "nobody=", pair);
 	(void)snprintf(pair, sizeof(pair), "%u", s->made);
@@ -223,12 +275,8 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 	cow_meta_put_ids(&out, "uids=", &s->uids);
 	cow_meta_put_ids(&out, "gids=", &s->gids);
 	cow_meta_put_command(&out, wanted->argv);
-	for (size_t i = 0; i < s->n_roots; i++) {
-		cow_meta_put(&out, "root=", s->roots[i].path);
-		(void)snprintf(pair, sizeof(pair), "%" PRIu64 ":%" PRIu64, s->roots[i].dev,
-			       s->roots[i].ino);
-		cow_meta_put(&out, "inode=", pair);
-	}
+	for (size_t i = 0; i < s->n_roots; i++)
+		cow_meta_put_root(&out, &s->roots[i]);
 	fd = openat(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	r = fd < 0 ? -errno : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
@@ -702,7 +750,7 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 	case ELOOP:
 		r = err_refuse(err, number, path, "is, or lies behind, a symbolic link by now");
 		break;
-	case ESTALE: /* numbers of devices change from boot to boot, those of inodes do not */
+	case ESTALE:
 		r = err_refuse(err, number, path,
 			       "is another directory than when the session began");
 		break;
@@ -740,17 +788,16 @@ int cow_session_open_root(const struct cow_session *session, size_t index, int *
 	const struct cow_root *root = &session->roots[index];
 	_autoclose_ int upper = -1, host = -1;
 	char name[32];
-	struct stat st;
+	int r;
 
 	(void)snprintf(name, sizeof(name), "%zu/upper", index);
 	upper = cow_session_open_dir(session->dir_fd, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (upper < 0)
 		return err_system(err, errno, session->dir, "cannot open the changes");
 	host = cow_session_open_dir(AT_FDCWD, root->path, RESOLVE_NO_SYMLINKS);
-	if (host < 0 || fstat(host, &st) < 0)
-		return cow_session_refuse_root(session, root->path, errno, err);
-	if (st.st_ino != root->ino)
-		return cow_session_refuse_root(session, root->path, ESTALE, err);
+	r = host < 0 ? -errno : cow_root_check(root, host);
+	if (r < 0)
+		return cow_session_refuse_root(session, root->path, -r, err);
 	*ret_upper = take_fd(&upper);
 	*ret_host = take_fd(&host);
 	return 0;
