@@ -420,7 +420,9 @@ static int journal_hold(struct cow_journal *j, const struct stat *st, bool forei
 	size_t at;
 	int r = j->failed;
 
-	if (r < 0 || (known && known->busy && known->foreign == foreign))
+	/* Another file may have that number by now. */
+	if (r < 0 ||
+	    (known && known->busy && known->foreign == foreign && journal_is_same(known, st)))
 		return r;
 	r = journal_take(j, st, &file);
 	if (r < 0)

@@ -25,6 +25,7 @@
 #include "sbx/base/trust.h"
 #include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
+#include "sbx/cow/targets.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 #include "sbx/spec/session.h"
@@ -504,7 +505,11 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
 		return err_system(err, errno, dir, "cannot tell whether the session was applied");
-	return cow_session_find_drivers(ret, err);
+	r = cow_session_find_drivers(ret, err);
+	/* What a launch that was killed has not. */
+	if (r == 0 && !busy && !ret->damaged && (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE))
+		cow_targets_undo(ret);
+	return r;
 }
 
 /* ---- remove ---- */

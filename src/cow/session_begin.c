@@ -137,10 +137,11 @@ static int cow_knows_part(int dir_fd, const char *name)
 	return S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
-/* And what is there only with a record (cow/held.c). */
+/* And what is there only with a record (cow/held.c, cow/targets.c). */
 static int cow_knows_root_entry(int dir_fd, const char *name)
 {
-	return cow_knows_root_name(dir_fd, name) || str_equal(name, "held");
+	return cow_knows_root_name(dir_fd, name) || str_equal(name, "held") ||
+	       str_equal(name, "targets") || str_equal(name, "mark");
 }
 
 /* Is it a directory as sbx makes one for a root? Return: 1, 0 or -errno. */

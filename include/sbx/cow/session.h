@@ -14,6 +14,7 @@
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own
  *     N/held    the lowest layer of N, where the launch holds names that are missing (held.h)
+ *     N/targets what the launch makes in N/upper to mount something on, to be undone (targets.h)
  *
  * Runs in: the caller's process.
  */
