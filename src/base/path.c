@@ -120,6 +120,21 @@ bool path_is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+/* Put the name of a directory in front of what is in it, or of nothing; what is too long is cut. */
+void path_put_before(char *path, size_t size, const char *name)
+{
+	size_t room = size - 1, n = strnlen(name, room), len = strlen(path);
+	size_t between = len > 0 && n < room;
+
+	if (len > room - n - between)
+		len = room - n - between;
+	memmove(path + n + between, path, len);
+	path[n + between + len] = '\0';
+	memcpy(path, name, n);
+	if (between)
+		path[n] = '/';
+}
+
 /* What of a path is behind a directory that it is below, with the slash; "": it is that. */
 const char *path_rest(const char *path, const char *dir)
 {

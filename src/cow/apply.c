@@ -23,8 +23,8 @@
  * has as an earlier try has left it: directories, and files with several names (journal.c). A
  * new directory is in the journal before it has its name.
  *
- * Which entries are meant is in apply_choose.c, how they are made in apply_make.c, and how what was
- * made gets its name, many at once, in apply_place.c.
+ * Which entries are meant is in apply_choose.c and apply_below.c, how they are made in
+ * apply_make.c, and how what was made gets its name, many at once, in apply_place.c.
  */
 
 #include <errno.h>
@@ -251,6 +251,15 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 	return r;
 }
 
+/* Is there something left to be done to a directory that stays, that is told? */
+static bool apply_is_left(const struct apply *a, const struct cow_entry *e)
+{
+	struct cow_entry left = *e;
+
+	left.changes = apply_changes(a, e);
+	return cow_is_told(&left);
+}
+
 static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struct sbx_err *err)
 {
 	struct apply *a = arg;
@@ -273,8 +282,11 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 		return a->acts ? err_refuse(err, EBUSY, e->path, "%s", a->why) : 0;
 	if (selected)
 		apply_tell_planted(a, e);
-	if ((a->acts || a->options->dry_run) && cow_is_told(e) && (is_new || selected) &&
-	    !(e->only_plants && apply_changes(a, e) == 0)) {
+	if (selected && apply_is_beyond(e))
+		apply_tell_left_out(a, e,
+				    "belongs to another user: its owner, permissions and "
+				    "attributes stay as they are");
+	if ((a->acts || a->options->dry_run) && (is_new || (selected && apply_is_left(a, e)))) {
 		cow_count(e, &a->applied->counts);
 		apply_count_name(a, e);
 		a->options->tell(a->options->arg, a->root, e, NULL);

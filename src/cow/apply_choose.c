@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sbx/base/fd.h"
@@ -20,7 +19,6 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
-#include "sbx/cow/xattr.h"
 
 enum { APPLY_STARS_MAX = 6 };
 
@@ -168,9 +166,26 @@ bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const c
 	return found;
 }
 
-static bool apply_can_own(void)
+/*
+ * A directory that stays, with something to be set that the caller cannot: it belongs to an id that
+ * is none of the sandbox's. The command has made it anew.
+ */
+bool apply_is_beyond(const struct cow_entry *e)
 {
-	return geteuid() == 0;
+	return S_ISDIR(e->upper.st_mode) && e->has_host && !(e->changes & COW_TYPE) &&
+	       (e->changes & APPLY_SET) && !cow_reaches(&e->host);
+}
+
+/* Only root gives away. What is another's can become the caller's, or get the caller's group. */
+static bool apply_can_own(const struct cow_entry *e)
+{
+	if (geteuid() == 0)
+		return true;
+	if (e->host.st_uid == geteuid())
+		return false;
+	if (!S_ISDIR(e->upper.st_mode))
+		return e->upper.st_uid == geteuid();
+	return e->upper.st_uid != e->host.st_uid || apply_may_give(e->upper.st_gid);
 }
 
 /* What is left to be done: not what cannot be or is not wanted, or it would never end. */
@@ -182,8 +197,10 @@ uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
 	    ((e->upper.st_mode ^ e->host.st_mode) & (07777 & ~APPLY_SETID)) == 0 &&
 	    (e->upper.st_mode & APPLY_SETID & ~e->host.st_mode))
 		changes &= ~(uint32_t)COW_MODE;
-	if (!apply_can_own())
+	if (!apply_can_own(e))
 		changes &= ~(uint32_t)COW_OWNER;
+	if (apply_is_beyond(e))
+		changes &= ~(uint32_t)(APPLY_SET | COW_TIME);
 	if (e->only_plants)
 		changes &= ~(uint32_t)COW_XATTRS;
 	return changes;
@@ -191,72 +208,18 @@ uint32_t apply_changes(const struct apply *a, const struct cow_entry *e)
 
 /* ---- what has changed on the host ---- */
 
-/*
- * Is it a mark of somebody's overlay, which was not shown to the command: a device 0/0, or where
- * the kernel has read the host's files, an empty file with an attribute?
- */
-static bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name,
-			     const struct stat *st)
-{
-	if (S_ISCHR(st->st_mode))
-		return st->st_rdev == makedev(0, 0);
-	return !a->session->roots[a->root].fuse && S_ISREG(st->st_mode) && st->st_size == 0 &&
-	       cow_xattr_has(dir_fd, name, "user.overlay.whiteout", NULL);
-}
-
-/*
- * A directory that a removal has come to has been changed by that. One that was made since the
- * session began is somebody's, where the filesystem tells.
- */
-static bool apply_is_born_later(const struct apply *a, int dir_fd, const char *name)
-{
-	const struct timespec *began = &a->session->began;
-	struct sys_file file;
-
-	if (sys_statx_file(dir_fd, name, &file) < 0)
-		return true;
-	return file.has_birth &&
-	       (file.born_sec > began->tv_sec ||
-		(file.born_sec == began->tv_sec && file.born_nsec > began->tv_nsec));
-}
-
-/*
- * Has anything in a directory of the host changed, or does something else lie in it?
- * @goes: its removal has begun
- */
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth)
-{
-	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd_open_dir(&fd);
-	const struct dirent *e;
-	bool later = depth >= APPLY_SCAN_DEPTH;
-
-	if (!dir)
-		return true; /* a mount, or what cannot be looked into */
-	while (!later && (errno = 0, e = readdir(dir))) {
-		struct stat st;
-
-		if (path_is_dots(e->d_name))
-			continue;
-		later = fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			(goes && S_ISDIR(st.st_mode) ? apply_is_born_later(a, fd, e->d_name)
-						     : apply_is_others(a, &st)) ||
-			(a->unshown = apply_is_unshown(a, fd, e->d_name, &st)) ||
-			(S_ISDIR(st.st_mode) &&
-			 apply_tree_is_later(a, fd, e->d_name, goes, depth + 1));
-	}
-	later = later || errno;
-	(void)closedir(dir);
-	return later;
-}
-
 static bool apply_entry_is_later(struct apply *a, const struct cow_entry *e)
 {
 	if (!e->has_host)
 		return false;
-	return apply_is_others(a, &e->host) ||
-	       (a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host)) ||
-	       (S_ISDIR(e->host.st_mode) && apply_tree_is_later(a, e->host_dir, e->name, false, 0));
+	if (apply_is_others(a, &e->host)) {
+		a->unshown = false;
+		return true;
+	}
+	if (!S_ISDIR(e->host.st_mode))
+		return a->unshown = apply_is_unshown(a, e->host_dir, e->name, &e->host);
+	/* The first walk has looked already: apply_is_barred(). */
+	return a->acts ? apply_tree_is_later(a, e->host_dir, e->name, false, 0) : a->later_below;
 }
 
 /* ---- what is mounted ---- */
@@ -331,7 +294,8 @@ static int apply_check_itself(const struct cow_entry *e)
 
 /*
  * Looked at before anything is changed: the permissions of a directory in which names are made
- * and removed, filesystems that are read-only, and what nobody may change.
+ * and removed, filesystems that are read-only, what nobody may change, and the same of all that is
+ * in a directory that goes.
  */
 static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 {
@@ -353,6 +317,8 @@ static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 	else if (!stays && apply_is_fixed(e->host_dir, "."))
 		str_buf_puts(&why, "its directory cannot be changed: that is immutable or "
 				   "append-only, see chattr(1)");
+	else if (!stays && e->has_host)
+		(void)apply_is_barred(a, e, &why);
 	return why.len > 0;
 }
 

@@ -64,12 +64,32 @@ int apply_find_dir(int dir_fd, const char *name)
 	return cow_open(dir_fd, name, O_PATH | O_DIRECTORY);
 }
 
-/* One that was let go, and has the temporary name. Return: 0 or -errno. */
-int apply_remove_dir(struct apply *a, int found, int dir_fd)
+static int apply_remove_all(struct apply *a, int found, int dir_fd)
 {
 	int r = apply_unlink_shared(a, found);
 
-	return r < 0 ? r : cow_remove_found(found, dir_fd, a->name);
+	return r < 0 ? r : cow_remove_found(found, dir_fd, a->name, a->left_over);
+}
+
+/*
+ * One that was let go, and has the temporary name. What ids of the sandbox own can be removed by
+ * who has them: cow_gain_access(). What cannot be removed is remembered, to be told.
+ *
+ * Return: 0 or -errno.
+ */
+int apply_remove_dir(struct apply *a, int found, int dir_fd)
+{
+	int r;
+
+	a->left_over[0] = '\0';
+	r = apply_remove_all(a, found, dir_fd);
+	/* Not empty is what cannot be looked into. */
+	if (r == -EACCES || r == -EPERM || r == -ENOTEMPTY) {
+		cow_gain_access();
+		r = apply_remove_all(a, found, dir_fd);
+	}
+	a->is_left = r < 0;
+	return r;
 }
 
 /* Under the temporary name: an apply's only where it made it, or has noted that it goes. */
@@ -94,6 +114,7 @@ int apply_clear(struct apply *a, int dir_fd)
 	struct stat st, dir;
 	int r;
 
+	a->is_left = false;
 	if (fstatat(dir_fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = fstat(dir_fd, &dir) < 0 ? -errno : cow_journal_add(&a->journal, &dir);

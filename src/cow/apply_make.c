@@ -278,7 +278,7 @@ static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
  * Only root gives files away. Where cow_gain_access() was needed this process could, to ids of
  * the sandbox's: whether it was is not to make a difference.
  */
-static bool apply_may_give(gid_t gid)
+bool apply_may_give(gid_t gid)
 {
 	gid_t groups[APPLY_GROUPS_MAX];
 	int n;
@@ -298,24 +298,50 @@ static bool apply_give(int fd, uid_t uid, gid_t gid)
 }
 
 /*
+ * A directory of another id's that stays, and does not belong to that id any more, becomes the
+ * caller's, as what is made anew does. Return: is it what the session has?
+ */
+static bool apply_take_over(const struct cow_entry *e, int fd, const struct stat *has)
+{
+	bool whole = e->upper.st_gid == has->st_gid || apply_may_give(e->upper.st_gid);
+
+	cow_gain_access();
+	return apply_give(fd, geteuid(), whole ? e->upper.st_gid : getegid()) && whole &&
+	       e->upper.st_uid == geteuid();
+}
+
+/* Return: is the owner what the session has, and the group? */
+static bool apply_give_owner(const struct cow_entry *e, int fd, const struct stat *has)
+{
+	const uid_t uid = e->upper.st_uid;
+	const gid_t gid = e->upper.st_gid;
+	bool kept = true;
+
+	if (S_ISDIR(e->upper.st_mode) && (e->changes & COW_OWNER) && uid != has->st_uid &&
+	    geteuid() != 0 && has->st_uid != geteuid())
+		return apply_take_over(e, fd, has);
+	if (gid != has->st_gid)
+		kept = apply_may_give(gid) && apply_give(fd, (uid_t)-1, gid);
+	if (uid != has->st_uid)
+		kept = geteuid() == 0 && apply_give(fd, uid, (gid_t)-1) && kept;
+	return kept;
+}
+
+/*
  * What only the session has is counted; what the host's file had, and loses, is told.
  * @fd: -1: it is only said
  */
 static void apply_set_owner(struct apply *a, const struct cow_entry *e, int fd,
 			    const struct stat *has)
 {
-	const uid_t uid = e->upper.st_uid;
-	const gid_t gid = e->upper.st_gid;
-	bool kept = true;
-
-	if (e->depth == 0)
+	if (e->depth == 0 || apply_give_owner(e, fd, has))
 		return;
-	if (gid != has->st_gid)
-		kept = apply_may_give(gid) && apply_give(fd, (uid_t)-1, gid);
-	if (uid != has->st_uid)
-		kept = geteuid() == 0 && apply_give(fd, uid, (gid_t)-1) && kept;
-	if (kept)
+	if (S_ISDIR(e->upper.st_mode) && e->upper.st_uid == has->st_uid &&
+	    has->st_uid != geteuid()) {
+		a->applied->skipped++;
+		a->options->tell(a->options->arg, a->root, e, "its group stays as it is");
 		return;
+	}
 	if (!e->has_host || (e->changes & (COW_OWNER | COW_TYPE))) {
 		a->applied->owners++;
 		return;

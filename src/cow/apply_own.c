@@ -137,6 +137,14 @@ int apply_unlink(struct apply *a, int dir_fd, const char *name, const struct sta
 	return r;
 }
 
+/* What the caller may not remove is told by who removes the rest. */
+static int own_unlink_shared(struct apply *a, int dir_fd, const char *name, const struct stat *st)
+{
+	int r = apply_unlink(a, dir_fd, name, st);
+
+	return (r == -EACCES || r == -EPERM) && !a->journal.failed ? 0 : r;
+}
+
 /* Of each file in a directory that goes: it may have names that stay. */
 static int own_each_shared(struct apply *a, int dir_fd, const char *name, unsigned depth,
 			   bool removes)
@@ -157,7 +165,7 @@ static int own_each_shared(struct apply *a, int dir_fd, const char *name, unsign
 		else if (S_ISDIR(st.st_mode))
 			r = own_each_shared(a, fd, e->d_name, depth + 1, removes);
 		else if (removes && cow_journal_knows(&a->journal, &st))
-			r = apply_unlink(a, fd, e->d_name, &st);
+			r = own_unlink_shared(a, fd, e->d_name, &st);
 		else if (!removes && st.st_nlink > 1)
 			r = cow_journal_hold(&a->journal, &st);
 	}

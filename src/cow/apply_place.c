@@ -198,6 +198,20 @@ static void apply_put_path(const struct apply *a, const struct cow_entry *e, cha
 	(void)snprintf(path, APPLY_PATH, "%s%s%s", root, root[1] ? "/" : "", e->path);
 }
 
+/* A directory has lost its name, and something in it stays under the temporary one. */
+static int apply_fail_left(const struct apply *a, const char *path, int number, struct sbx_err *err)
+{
+	const char *what = a->left_over;
+	int r = err_system(err, number, path, "%s%scannot be removed", what,
+			   *what ? " in it " : "");
+
+	err_hint(err,
+		 "what is left of it is called %s now. See to it\n"
+		 "that it can be removed; then the same command goes on where this one stopped",
+		 a->name);
+	return r;
+}
+
 /* What has a temporary name stays. @where: it is there */
 static int apply_fail_way(const struct apply *a, const struct cow_entry *e, const char *where,
 			  int number, struct sbx_err *err)
@@ -206,6 +220,12 @@ static int apply_fail_way(const struct apply *a, const struct cow_entry *e, cons
 	int r;
 
 	apply_put_path(a, e, path);
+	if (a->is_left) {
+		r = err_system(err, number, path, "%s %s is to be removed, and %s cannot be",
+			       a->name, where, a->left_over[0] ? a->left_over : "it");
+		err_hint(err, "see to it that it can be removed; then the same command goes on");
+		return r;
+	}
 	if (number == ENOTEMPTY)
 		r = err_refuse(err, number, path,
 			       "%s %s is in the way, and has something in it that is no apply's",
@@ -218,7 +238,8 @@ static int apply_fail_way(const struct apply *a, const struct cow_entry *e, cons
 	else
 		r = err_system(err, number, path, "%s %s is in the way, and cannot be removed",
 			       a->name, where);
-	err_hint(err, "see what it is and move it away; then the same command goes on");
+	err_hint(err, "see what it is and move it away%s; then the same command goes on",
+		 number == ESTALE ? ", or have it removed by --force" : "");
 	return r;
 }
 
@@ -237,6 +258,8 @@ int apply_fail(const struct apply *a, const struct cow_entry *e, int number, str
 	if (a->in_the_way)
 		return apply_fail_way(a, e, "beside it", number, err);
 	apply_put_path(a, e, path);
+	if (a->is_left)
+		return apply_fail_left(a, path, number, err);
 	r = number == ESTALE ? err_refuse(err, EBUSY, path, "is being changed on the host just now")
 	    : number == EINTR ? err_refuse(err, EINTR, NULL, "interrupted by a signal")
 			      : err_system(err, number, path, "cannot be applied");
@@ -315,7 +338,7 @@ bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct sta
 	    st->st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
 		return false;
 	/* When others' directories were changed last is not for the caller to say. */
-	if (!cow_is_told(e) && geteuid() != 0 && st->st_uid != geteuid())
+	if (geteuid() != 0 && st->st_uid != geteuid() && (!cow_is_told(e) || apply_is_beyond(e)))
 		return false;
 	/* The time alone is nothing that stands against a change of the host's. */
 	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&

@@ -524,11 +524,17 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 
 enum { COW_REMOVE_DEPTH = 64, COW_REMOVE_TRIES = 100 };
 
+struct cow_removing {
+	int top_fd; /* borrowed; of the directory that is emptied */
+	unsigned moved;
+	char where[COW_WHERE_MAX]; /* what could not be removed, from that directory on */
+};
+
 /*
  * A directory that lies too deep for a descriptor each is moved up, and removed from there:
  * what the command made has no say in how many are needed.
  */
-static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *moved);
+static int cow_remove_below(struct cow_removing *all, int dir_fd, unsigned depth);
 
 static int cow_find_dir(int dir_fd, const char *name)
 {
@@ -557,7 +563,7 @@ static int cow_open_closed(int dir_fd, const char *name)
 	return found < 0 ? -1 : cow_open_found(found);
 }
 
-static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned depth, unsigned *moved)
+static int cow_remove_dir(struct cow_removing *all, int dir_fd, const char *name, unsigned depth)
 {
 	_autoclose_ int fd = -1;
 	char room[32];
@@ -566,8 +572,8 @@ static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned dep
 	fd = cow_open_closed(dir_fd, name);
 	if (fd >= 0 && depth >= COW_REMOVE_DEPTH) {
 		do /* such a name may be there */
-			(void)snprintf(room, sizeof(room), ".sbx-deep-%u", (*moved)++);
-		while ((r = sys_rename_noreplace(dir_fd, name, top_fd, room)) < 0 &&
+			(void)snprintf(room, sizeof(room), ".sbx-deep-%u", all->moved++);
+		while ((r = sys_rename_noreplace(dir_fd, name, all->top_fd, room)) < 0 &&
 		       errno == EEXIST);
 		return r < 0 ? -errno : 0;
 	}
@@ -577,18 +583,18 @@ static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned dep
 			return 0;
 		return errno == ENOTEMPTY ? r : -errno;
 	}
-	r = cow_remove_below(top_fd, fd, depth + 1, moved);
+	r = cow_remove_below(all, fd, depth + 1);
 	if (r < 0)
 		return r;
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 /* All that is in a directory. What is moved to the top meanwhile is found by looking again. */
-static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *moved)
+static int cow_remove_below(struct cow_removing *all, int dir_fd, unsigned depth)
 {
 	DIR *dir = fd_open_dir_again(dir_fd);
 	int r = 0;
-	unsigned before = *moved;
+	unsigned before = all->moved;
 	const struct dirent *e;
 
 	if (!dir)
@@ -602,36 +608,42 @@ static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *mo
 			r = errno == ENOENT ? 0 : -errno;
 			continue;
 		}
-		r = S_ISDIR(st.st_mode) ? cow_remove_dir(top_fd, dir_fd, e->d_name, depth, moved)
+		r = S_ISDIR(st.st_mode) ? cow_remove_dir(all, dir_fd, e->d_name, depth)
 		    : unlinkat(dir_fd, e->d_name, 0) < 0 ? -errno
 							 : 0;
+		if (r < 0)
+			path_put_before(all->where, sizeof(all->where), e->d_name);
 	}
 	if (r == 0)
 		r = -errno;
 	(void)closedir(dir);
-	if (r == 0 && depth == 0 && *moved != before)
-		return cow_remove_below(top_fd, dir_fd, 0, moved);
+	if (r == 0 && depth == 0 && all->moved != before)
+		return cow_remove_below(all, dir_fd, 0);
 	return r;
 }
 
 /**
  * Remove all that is in a directory, whatever name it has now; then the name, which has to be that
  * of an empty one.
- * @found: of O_PATH
+ * @found:     of O_PATH
+ * @ret_where: where it fails, what could not be removed, from there on; "": that itself
  *
  * Return: 0 or -errno.
  */
-int cow_remove_found(int found, int dir_fd, const char *name)
+int cow_remove_found(int found, int dir_fd, const char *name, char ret_where[COW_WHERE_MAX])
 {
 	_autoclose_ int fd = cow_open_found(found);
-	unsigned moved = 0;
+	struct cow_removing all = {.top_fd = fd};
 	int r;
 
+	ret_where[0] = '\0';
 	if (fd < 0)
 		return -errno;
-	r = cow_remove_below(fd, fd, 0, &moved);
-	if (r < 0)
+	r = cow_remove_below(&all, fd, 0);
+	if (r < 0) {
+		str_copy(ret_where, COW_WHERE_MAX, all.where);
 		return r;
+	}
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
@@ -643,8 +655,9 @@ int cow_remove_found(int found, int dir_fd, const char *name)
 int cow_remove_tree(int dir_fd, const char *name)
 {
 	_autoclose_ int found = cow_find_dir(dir_fd, name);
+	char where[COW_WHERE_MAX];
 
-	return found < 0 ? -errno : cow_remove_found(found, dir_fd, name);
+	return found < 0 ? -errno : cow_remove_found(found, dir_fd, name, where);
 }
 
 /*

@@ -32,7 +32,7 @@
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 
-enum { WALK_COMPARE_BYTES = 1 << 16, WALK_NOBODY = 65534 };
+enum { WALK_COMPARE_BYTES = 1 << 16, WALK_MAP_BYTES = 1 << 14, WALK_NOBODY = 65534 };
 
 struct walk {
 	const struct cow_session *session;
@@ -117,6 +117,34 @@ void cow_gain_access(void)
 		walk_try_main(uid, gid);
 	if (pid > 0 && proc_wait(pid, &status) == 0 && status == 0)
 		(void)walk_gain(uid, gid);
+}
+
+/* Has this process's namespace such an id? @file: its uid_map or gid_map */
+static bool walk_maps(const char *file, uint32_t id)
+{
+	char text[WALK_MAP_BYTES];
+	unsigned inside, outside, count;
+	_autoclose_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	bool has = false;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (const char *line = text; line && *line && !has; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		has = sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 && id >= inside &&
+		      id - inside < count;
+	}
+	return has;
+}
+
+/* Does a file belong to the caller, or can what belongs to its ids be changed with that access? */
+bool cow_reaches(const struct stat *st)
+{
+	if (geteuid() == 0 || st->st_uid == geteuid())
+		return true;
+	cow_gain_access();
+	return walk_has_gained() && walk_maps("/proc/self/uid_map", st->st_uid) &&
+	       walk_maps("/proc/self/gid_map", st->st_gid);
 }
 
 /**

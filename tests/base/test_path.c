@@ -16,6 +16,29 @@
 
 /* ---- as text ---- */
 
+Test(path, put_before_stays_within)
+{
+	static const struct {
+		const char *name, *path, *wanted;
+	} rows[] = {
+		{"a", "", "a"},
+		{"a", "b/c", "a/b/c"},
+		{"abc", "defg", "abc/def"},
+		{"abcdef", "g", "abcdef/"},
+		{"abcdefg", "h", "abcdefg"},
+		{"abcdefghi", "j", "abcdefg"},
+		{"abcdefghi", "", "abcdefg"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char path[8];
+
+		str_copy(path, sizeof(path), rows[i].path);
+		path_put_before(path, sizeof(path), rows[i].name);
+		cr_expect_str_eq(path, rows[i].wanted);
+	}
+}
+
 Test(path, normalise_takes_dots_and_slashes_as_text)
 {
 	static const struct {

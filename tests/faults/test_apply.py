@@ -255,7 +255,7 @@ def check_killed(tap, sbx, inject):
         mine = find(site, "mine\n")
         forced = site.apply("--force")
         tap.ok(code == 137 and acted and refused.code == 1 and "was to be removed" in refused.err and
-               len(mine) == 1 and forced.code == 0 and not site.names(),
+               "removed by --force" in refused.err and len(mine) == 1 and forced.code == 0 and not site.names(),
                "killed, and something is in it by then", [code, acted, refused, mine, forced, site.names()])
     for put in ("echo mine >$d/mine", "echo mine >$d/9", "mkdir $d/b && echo mine >$d/b/mine", "mkdir $d/mine",
                 "echo mine >$d/a/9"):
@@ -294,6 +294,25 @@ def check_emptied(tap, sbx, inject):
                        "%s killed before %s has gone" % (verb, name), [killed, acted, done, before, site.names()])
                 again = faults.run([sbx, *words], env=site.env, timeout=DEADLINE_S)
                 tap.ok(again.code == 0, "%s again" % verb, [again])
+
+
+def check_unremovable(tap, sbx, inject):
+    """What cannot be removed, as it turns out in the middle, is named, and goes when it can be."""
+    denied = "Operation not permitted"
+    for kind, command, names in (("goes", "rm -r gone", []),
+                                 ("gives way to a file", "rm -r gone; echo new >gone", ["gone"])):
+        with Site(sbx, inject, "mkdir -p gone/a && echo 1 >gone/a/1 && echo u >u", command + "; rm u") as site:
+            code, hit, err = site.apply_failing("unlinkat", errno.EPERM)
+            left = "".join(site.left())
+            tap.ok(hit and code == 1 and "/gone: a/1 in it cannot be removed: " + denied in err and
+                   left and left in err,
+                   "what cannot be removed of a directory that %s is named" % kind, [code, err, left])
+            code, hit, err = site.apply_failing("unlinkat", errno.EPERM)
+            text = "/u: %s beside it is to be removed, and a/1 cannot be: %s" % (left, denied)
+            tap.ok(hit and code == 1 and text in err, "the next one names it too", [code, err])
+            done = site.apply()
+            tap.ok(done.code == 0 and site.names() == names and site.read("gone") != "1\n",
+                   "and goes on when it can be removed", [done, site.names()])
 
 
 def check_links(tap, sbx, inject):
@@ -419,8 +438,8 @@ def check_disk(tap, sbx, inject):
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_emptied, check_links, check_attributes, check_times, check_links_out,
-                  check_mounts, check_order, check_disk):
+    for check in (check_late, check_squatter, check_killed, check_unremovable, check_emptied, check_links,
+                  check_attributes, check_times, check_links_out, check_mounts, check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()
 

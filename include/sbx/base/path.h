@@ -25,6 +25,7 @@ char *path_normalise(struct arena *arena, const char *base, const char *path);
 bool path_is_below(const char *path, const char *dir);
 bool path_is_root(const char *path);
 bool path_is_dots(const char *name);
+void path_put_before(char *path, size_t size, const char *name);
 const char *path_rest(const char *path, const char *dir);
 
 /* Below an O_PATH descriptor taken as the root; never outside it. Each returns a new O_PATH fd. */

@@ -56,8 +56,11 @@ struct sys_file {
 	uint32_t born_nsec;
 	bool has_birth; /* it does keep one */
 	uint32_t mode;	/* with the type */
-	uint32_t uid, nlink;
+	uint32_t uid, gid, nlink;
 	uint64_t size;
+	uint64_t device; /* of a device: its number, as st_rdev has it */
+	int64_t changed_sec, modified_sec;
+	uint32_t changed_nsec, modified_nsec;
 	bool is_fixed; /* immutable or append-only, see chattr(1) */
 	struct sys_mount mount;
 };

@@ -18,7 +18,8 @@
 enum {
 	APPLY_OPS_MAX = COW_SYNC_MAX,
 	APPLY_SCAN_DEPTH = COW_DEPTH_MAX, /* as deep as what is applied; a descriptor for each */
-	APPLY_SETID = S_ISUID | S_ISGID
+	APPLY_SETID = S_ISUID | S_ISGID,
+	APPLY_SET = COW_MODE | COW_OWNER | COW_XATTRS /* what is set of a directory that stays */
 };
 
 /* A file of the layer with several names, and what the first of them has become. */
@@ -60,18 +61,21 @@ struct apply {
 	struct stat new_in; /* in a dry run: the host's directory that the new ones are in */
 	bool acts;	    /* the second walk */
 	bool unshown;	    /* what stands against an entry is the mark of an overlay */
+	bool later_below;   /* in the first walk: so is something in the directory that goes */
 	bool again;	    /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;
 	off_t ops_bytes;
 	sigset_t held; /* signals that wait */
 	struct cow_sync sync;
-	char temporary[48];	 /* what all names of what is not in place begin with */
-	char name[48 + 16];	 /* the present one: the place in `ops` is behind it */
-	struct stat made;	 /* what was made last */
-	struct cow_removal goes; /* the directory that is to go for it, or zeros */
-	bool in_the_way;	 /* something has the present name, and is not an apply's */
-	char why[512];		 /* something cannot be applied */
+	char temporary[48];	       /* what all names of what is not in place begin with */
+	char name[48 + 16];	       /* the present one: the place in `ops` is behind it */
+	struct stat made;	       /* what was made last */
+	struct cow_removal goes;       /* the directory that is to go for it, or zeros */
+	bool in_the_way;	       /* something has the present name, and is not an apply's */
+	bool is_left;		       /* a directory with the present name could not be removed, */
+	char left_over[COW_WHERE_MAX]; /* because of this in it; "": because of itself */
+	char why[512];		       /* something cannot be applied */
 };
 
 /* ---- apply_choose.c: which changes are meant, and what stands against them ---- */
@@ -82,9 +86,15 @@ bool apply_excludes(const struct apply *a, const char *path);
 typedef bool (*apply_test)(const struct apply *a, const char *path);
 bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const char *name,
 		     const char *path, unsigned depth);
+bool apply_is_beyond(const struct cow_entry *e);
 uint32_t apply_changes(const struct apply *a, const struct cow_entry *e);
-bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth);
 bool apply_conflicts(struct apply *a, const struct cow_entry *e);
+
+/* ---- apply_below.c: what is in a directory that goes ---- */
+
+bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name, const struct stat *st);
+bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth);
+bool apply_is_barred(struct apply *a, const struct cow_entry *e, struct str_buf *why);
 
 /* ---- apply_own.c: what is an apply's own work ---- */
 
@@ -114,6 +124,7 @@ void apply_links_finish(struct apply *a);
 const struct apply_link *apply_find_link(const struct apply *a, const struct stat *upper);
 int apply_note_link(struct apply *a, const struct cow_entry *e);
 bool apply_is_interrupted(const struct apply *a);
+bool apply_may_give(gid_t gid);
 int apply_set_all(struct apply *a, const struct cow_entry *e, int fd);
 int apply_make(struct apply *a, const struct cow_entry *e, int *ret_fd);
 int apply_foresee(struct apply *a, const struct cow_entry *e, const struct stat *has);

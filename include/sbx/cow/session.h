@@ -29,6 +29,7 @@
 #include "sbx/base/err.h"
 
 enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128, COW_MADE_MAX = 4096 };
+enum { COW_WHERE_MAX = 256 /* bytes of what is in the way of a removal; more are left out */ };
 
 /* With ASK and REMOVE, one whose record cannot be read is opened too (damaged). */
 enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE, COW_LOCK_REMOVE };
@@ -100,7 +101,7 @@ int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
 int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
-int cow_remove_found(int found, int dir_fd, const char *name);
+int cow_remove_found(int found, int dir_fd, const char *name, char ret_where[COW_WHERE_MAX]);
 int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
 			  int *ret_host, struct sbx_err *err);
 int cow_session_open_base(const struct cow_session *session, size_t index, int *ret_base,

@@ -73,4 +73,5 @@ int cow_walk(const struct cow_session *session, size_t root, const struct cow_vi
 	     struct sbx_err *err);
 bool cow_is_same_file(int upper_fd, int host_fd, off_t size, struct sbx_err *err);
 void cow_gain_access(void);
+bool cow_reaches(const struct stat *st);
 int cow_open(int dir_fd, const char *name, int flags);
