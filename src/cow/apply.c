@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sbx/base/dirs.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -401,9 +402,8 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 
 	if (o->n_include || o->n_exclude)
 		return 0;
-	fd = openat(a->session->dir_fd, "applied", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	return fd < 0 ? err_system(err, errno, a->session->dir, "cannot note that all is applied")
+	fd = dirs_open_file(a->session->dir_fd, "applied", O_WRONLY | O_CREAT);
+	return fd < 0 ? err_system(err, -fd, a->session->dir, "cannot note that all is applied")
 		      : 0;
 }
 

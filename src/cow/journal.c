@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/dirs.h"
 #include "sbx/cow/journal.h"
 
 enum {
@@ -268,14 +269,13 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
 		     bool write)
 {
-	const int flags = write ? O_RDWR | O_CREAT : O_RDONLY;
-	_autoclose_ int fd = openat(dir_fd, "journal", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_autoclose_ int fd = dirs_open_file(dir_fd, "journal", write ? O_RDWR | O_CREAT : O_RDONLY);
 	bool open = false;
 	int r;
 
 	*journal = (struct cow_journal){.fd = -1, .began = *began};
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	r = journal_load(journal, fd, &open);
 	if (r < 0 || !write)
 		return r;

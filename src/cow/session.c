@@ -157,14 +157,17 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 
 static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_err *err)
 {
-	_autoclose_ int fd = openat(s->dir_fd, "meta", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_autoclose_ int fd = dirs_open_file(s->dir_fd, "meta", O_RDONLY);
 	char *text;
 	size_t len = 0;
 	int r;
 
+	if (fd == -ENOENT)
+		return err_refuse(err, ENOENT, s->dir, "is no session");
+	if (fd == -EINVAL)
+		return err_refuse(err, EINVAL, s->dir, "has a record that is no file");
 	if (fd < 0)
-		return errno == ENOENT ? err_refuse(err, ENOENT, s->dir, "is no session")
-				       : err_system(err, errno, s->dir, "cannot read the session");
+		return err_system(err, -fd, s->dir, "cannot read the session");
 	r = io_read_all(fd, COW_META_MAX, arena, &text, &len);
 	if (r < 0)
 		return err_system(err, -r, s->dir, "cannot read the session's record");
@@ -228,9 +231,8 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 			       s->roots[i].ino);
 		cow_meta_put(&out, "inode=", pair);
 	}
-	fd = openat(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	r = fd < 0 ? -errno : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
+	fd = dirs_open_file(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC);
+	r = fd < 0 ? fd : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
 	if (r == 0 && (fsync(fd) < 0 || renameat(s->dir_fd, "meta.new", s->dir_fd, "meta") < 0))
 		r = -errno;
 	return r < 0 ? err_system(err, -r, s->dir, "cannot write the session's record") : 0;
@@ -305,17 +307,16 @@ int cow_session_has_lock(const struct cow_session *s)
 	return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
-/* Return: as openat(2). */
+/* Return: its descriptor or -errno. */
 static int cow_open_lock(struct cow_session *s)
 {
-	const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(s->dir_fd, "lock", flags);
+	int fd = dirs_open_file(s->dir_fd, "lock", O_RDWR);
 
-	if (fd >= 0 || errno != ENOENT)
+	if (fd != -ENOENT)
 		return fd;
-	fd = openat(s->dir_fd, "lock", flags | O_CREAT | O_EXCL, 0600);
+	fd = dirs_open_file(s->dir_fd, "lock", O_RDWR | O_CREAT | O_EXCL);
 	s->lock_made |= fd >= 0;
-	return fd < 0 && errno == EEXIST ? openat(s->dir_fd, "lock", flags) : fd;
+	return fd == -EEXIST ? dirs_open_file(s->dir_fd, "lock", O_RDWR) : fd;
 }
 
 /* Return: 0; *ret_busy: somebody else has it. -ENOENT: the session's directory was removed. */
@@ -326,10 +327,12 @@ int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct s
 	for (int i = 0; i < COW_LOCK_TRIES; i++) {
 		defs_cleanup_fd(&s->lock_fd);
 		s->lock_fd = cow_open_lock(s);
-		if (s->lock_fd < 0 && errno == ENOENT)
+		if (s->lock_fd == -ENOENT)
 			return cow_session_refuse_gone(s, err);
+		if (s->lock_fd == -EINVAL)
+			return err_refuse(err, EINVAL, s->dir, "has a lock that is no file");
 		if (s->lock_fd < 0)
-			return err_system(err, errno, s->dir, "cannot lock the session");
+			return err_system(err, -s->lock_fd, s->dir, "cannot lock the session");
 		/* Who lists sessions has the lock for a moment. */
 		r = reads ? (flock(s->lock_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0)
 			  : dirs_lock(s->lock_fd, COW_LOCK_MS);
@@ -408,6 +411,15 @@ int cow_session_find_drivers(struct cow_session *s, struct sbx_err *err)
 	return 0;
 }
 
+/* Is there surely no record? A directory with other permissions than a session's is none then. */
+static bool cow_session_is_none(const char *dir, struct arena *arena)
+{
+	const char *meta = arena_printf(arena, "%s/meta", dir);
+	struct stat st;
+
+	return meta && lstat(meta, &st) < 0 && errno == ENOENT;
+}
+
 /**
  * Open a session that is there.
  * @lock: how; where that cannot be had it fails, but for COW_LOCK_ASK, which only tells
@@ -424,6 +436,8 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->id = id;
 	ret->dir = dir;
 	ret->dir_fd = dirs_open_own(dir);
+	if (ret->dir_fd == -EACCES && cow_session_is_none(dir, arena))
+		return err_refuse(err, ENOENT, dir, "is no session");
 	if (ret->dir_fd < 0)
 		return cow_session_refuse_open(dir, id, -ret->dir_fd, err);
 	r = cow_meta_read(ret, arena, err);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What may have become of a session since it began: its files. */
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cow.h"
+
+static const char kept[] = "home/.local/state/sbx/sessions/s";
+
+/* In the directory of the session; $1 is what it is a view of. */
+static void on_session(const struct cow_site *site, const char *script)
+{
+	_autofree_ char *dir = tree_path(site->place.tree, kept);
+	_autorun_ struct run_result run = run_program(
+		"/bin/sh", "-ec", "cd \"$1\"; shift; eval \"$2\"", "sh", dir, site->path, script);
+
+	expect_success(run);
+}
+
+/* ---- what is none ---- */
+
+/* Others may enter it, so it cannot be one; and it is told what it is not. */
+Test(cow_later, a_plain_directory_is_no_session)
+{
+	static const char *const verbs[] = {"diff", "apply", "discard"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	cr_assert_eq(chmod(site.path, 0755), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		_autorun_ struct run_result run = cow_verb(&site, verbs[i], site.path);
+
+		expect_failure(run, 1, "is no session");
+		cr_expect(!strstr(run.err, "chmod"), "%s", run.err);
+	}
+	cow_finish(&site);
+}
+
+/* Nobody writes to that fifo, and nobody reads from it: no verb waits for one. */
+Test(cow_later, a_fifo_stops_no_verb)
+{
+	static const struct {
+		const char *name, *apply; /* what it says; NULL: nothing */
+	} rows[] = {
+		{"meta", "has a record that is no file"},
+		{"lock", "has a lock that is no file"},
+		{"journal", "cannot open the journal"},
+		{"removals", "cannot be applied"},
+		{"applied", "cannot note that all is applied"},
+		{"meta.new", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cow_site site;
+		char script[128];
+
+		cow_start(&site, "kernel", "a=a\n", "d/f=f\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo n >n; rm -r d");
+
+		expect_success(run);
+		snprintf(script, sizeof(script), "rm -f %s; mkfifo %s", rows[i].name, rows[i].name);
+		on_session(&site, script);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result list = cow_verb(&site, "sessions");
+		_autorun_ struct run_result again = cow_run(&site, ":");
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		cr_expect_eq(diff.status, i < 2, "%s: %s", rows[i].name, diff.err);
+		if (rows[i].apply)
+			expect_failure(apply, 1, rows[i].apply);
+		else
+			expect_success(apply);
+		expect_success(list);
+		cr_expect(again.status == 0 || again.status == 125, "%s", again.err);
+		cr_expect(tree_exists(site.tree, "a"));
+		cow_finish(&site);
+	}
+}
