@@ -339,6 +339,7 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 				 .umask = mask,
 				 .room = line,
 				 .spool = SINK_TO_FD(-1, spool_room)};
+	cow_tell_clock(&cow.session);
 	pager_start(&pager);
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = diff_print(&d, err);

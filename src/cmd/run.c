@@ -161,6 +161,7 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 		(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 		return r;
 	}
+	cow_tell_clock(&session);
 	r = launch_run(plan, &with_session, ret_exit_code, err);
 	if (r == LAUNCH_WITHOUT_RANGE)
 		cow_session_abandon(&session);

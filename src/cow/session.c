@@ -61,6 +61,24 @@ static bool cow_meta_pair(const char *text, char between, uint64_t *ret_a, uint6
 	return cow_meta_number(first, ret_a) && cow_meta_number(at + 1, ret_b);
 }
 
+/* "SECONDS.NANOSECONDS ID". */
+static bool cow_meta_clock(const char *value, struct cow_clock *clock)
+{
+	uint64_t sec, nsec;
+	char up[64];
+	const char *id = strchr(value, ' ');
+
+	if (!id || (size_t)(id - value) >= sizeof(up) || strlen(id + 1) >= sizeof(clock->id))
+		return false;
+	memcpy(up, value, (size_t)(id - value));
+	up[id - value] = '\0';
+	if (!cow_meta_pair(up, '.', &sec, &nsec) || sec > INT64_MAX || nsec >= 1000000000)
+		return false;
+	clock->up = (struct timespec){.tv_sec = (time_t)sec, .tv_nsec = (long)nsec};
+	str_copy(clock->id, sizeof(clock->id), id + 1);
+	return true;
+}
+
 /* "FIRST:COUNT". */
 static bool cow_meta_range(const char *value, struct cow_ids *ids)
 {
@@ -93,6 +111,8 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 		if (!cow_meta_pair(value, '.', &a, &b) || a > INT64_MAX || b >= 1000000000)
 			return false;
 		s->began = (struct timespec){.tv_sec = (time_t)a, .tv_nsec = (long)b};
+	} else if (str_equal(key, "clock")) {
+		return cow_meta_clock(value, &s->clock);
 	} else if (str_equal(key, "nobody")) {
 		if (!cow_meta_pair(value, ':', &a, &b))
 			return false;
@@ -133,6 +153,7 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 
 	s->n_roots = 0;
 	s->made = 1; /* an older sbx does not tell */
+	s->clock = (struct cow_clock){0};
 	s->uids = s->gids = (struct cow_ids){0};
 	s->roots = arena_alloc(arena, COW_ROOTS_MAX * sizeof(*s->roots));
 	s->uids.has = arena_alloc(arena, COW_IDS_MAX * sizeof(*s->uids.has));
@@ -203,6 +224,16 @@ static void cow_meta_put_ids(struct str_buf *out, const char *key, const struct 
 	}
 }
 
+static void cow_meta_put_clock(struct str_buf *out, const struct cow_clock *clock)
+{
+	char text[64 + COW_CLOCK_ID_MAX];
+
+	(void)snprintf(text, sizeof(text), "%lld.%ld %s", (long long)clock->up.tv_sec,
+		       clock->up.tv_nsec, clock->id);
+	if (clock->id[0])
+		cow_meta_put(out, "clock=", text);
+}
+
 /* Written whole, and then there: a session without one is nothing. */
 int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 		   struct arena *arena, struct sbx_err *err)
@@ -218,6 +249,7 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)s->began.tv_sec,
 		       s->began.tv_nsec);
 	cow_meta_put(&out, "began=", pair);
+	cow_meta_put_clock(&out, &s->clock);
 	(void)snprintf(pair, sizeof(pair), "%u:%u", s->uids.nobody, s->gids.nobody);
 	cow_meta_put(&out, "nobody=", pair);
 	(void)snprintf(pair, sizeof(pair), "%u", s->made);

@@ -389,6 +389,7 @@ static int cow_session_fill(struct cow_session *s, const struct cow_wanted *want
 		s->n_roots++;
 	}
 	cow_session_note_time(&s->began);
+	cow_clock_note(&s->clock);
 	return cow_meta_write(s, wanted, arena, err);
 }
 

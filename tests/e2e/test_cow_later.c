@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What may have become of a session since it began: its files. */
+/* What may have become of a session since it began: its files, the clock, its last use. */
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -75,6 +75,65 @@ Test(cow_later, a_fifo_stops_no_verb)
 		expect_success(list);
 		cr_expect(again.status == 0 || again.status == 125, "%s", again.err);
 		cr_expect(tree_exists(site.tree, "a"));
+		cow_finish(&site);
+	}
+}
+
+/* ---- the clock ---- */
+
+/* As if it had been set back by an hour since then. */
+static const char ahead[] =
+	"t=$(sed -zn 's/^began=//p' meta | tr -d '\\0'); n=$((${t%.*} + 3600)).${t#*.}\n"
+	"sed -zi \"s/^began=.*/began=$n/\" meta";
+
+/* And has caught up: more than that hour has passed by the clock that nobody sets. */
+static const char caught_up[] = "t=$(sed -zn 's/^clock=//p' meta | tr -d '\\0'); up=${t%% *}\n"
+				"n=$((${up%.*} - 3600)).${up#*.}; case $n in -*) n=0.0;; esac\n"
+				"sed -zi \"s/^clock=[^ ]*/clock=$n/\" meta";
+
+/* What the host has done after it looks older than the session. */
+Test(cow_later, a_clock_that_was_set_back_is_noticed)
+{
+	static const char *const clocks[] = {ahead, caught_up};
+	static const char words[] = "the clock was set back since the session began";
+
+	for (size_t i = 0; i < ARRAY_SIZE(clocks); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "f=f\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo SESSION >f");
+
+		expect_success(run);
+		cr_expect(!strstr(run.err, words), "%s", run.err);
+		on_session(&site, clocks[i]);
+		on_session(&site, "echo HOST >\"$1/f\"");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "-n", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autofree_ char *host = tree_read(site.tree, "f");
+		_autorun_ struct run_result again = cow_run(&site, "cat f");
+		_autorun_ struct run_result still = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result force = cow_verb(&site, "apply", "--force", "s");
+		_autofree_ char *forced = tree_read(site.tree, "f");
+
+		expect_success(diff);
+		cr_expect(strstr(diff.out, "/f (content)\n"), "%s", diff.out);
+		cr_expect(strstr(diff.err, words), "%s", diff.err);
+		expect_failure(dry, 1, words);
+		expect_failure(apply, 1, words);
+		cr_expect(strstr(apply.err, "--force"), "%s", apply.err);
+		cr_expect_str_eq(host, "HOST\n");
+		expect_out(again, "SESSION\n");
+		cr_expect(strstr(again.err, words), "%s", again.err);
+		expect_failure(still, 1, words);
+		expect_success(force);
+		cr_expect_str_eq(forced, "SESSION\n");
+		/* It begins anew, by the clock as it is. */
+		_autorun_ struct run_result anew = cow_run(&site, "echo 3 >f");
+		_autorun_ struct run_result last = cow_verb(&site, "apply", "s");
+
+		cr_expect(!strstr(anew.err, words), "%s", anew.err);
+		expect_success(last);
 		cow_finish(&site);
 	}
 }

@@ -22,6 +22,7 @@
 
 #include "sbx/base/arena.h"
 #include "sbx/base/err.h"
+#include "sbx/cow/clock.h"
 
 enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128, COW_MADE_MAX = 4096 };
 
@@ -58,7 +59,8 @@ struct cow_session {
 		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
 	bool lost;	  /* there is no record: it is only to be shown (damaged) */
 	struct timespec began;
-	const char *command; /* "" where it is not known */
+	struct cow_clock clock; /* when it began */
+	const char *command;	/* "" where it is not known */
 	struct cow_root *roots;
 	size_t n_roots;
 	struct cow_ids uids, gids;
