@@ -70,10 +70,10 @@ static int cow_compare_found(const void *a, const void *b)
 {
 	const struct cow_found *x = a, *y = b;
 
-	if (x->began.tv_sec != y->began.tv_sec)
-		return x->began.tv_sec < y->began.tv_sec ? 1 : -1;
-	if (x->began.tv_nsec != y->began.tv_nsec)
-		return x->began.tv_nsec < y->began.tv_nsec ? 1 : -1;
+	if (x->used.tv_sec != y->used.tv_sec)
+		return x->used.tv_sec < y->used.tv_sec ? 1 : -1;
+	if (x->used.tv_nsec != y->used.tv_nsec)
+		return x->used.tv_nsec < y->used.tv_nsec ? 1 : -1;
 	return strcmp(x->name, y->name);
 }
 
@@ -105,7 +105,7 @@ static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *
 			return err_oom(err);
 		list->found[list->n] = (struct cow_found){.name = arena_dup(&cow->arena, name),
 							  .paths = cow_list_paths(cow, &session),
-							  .began = session.began,
+							  .used = session.used,
 							  .applied = session.applied,
 							  .damaged = session.damaged != NULL};
 		if (list->found[list->n].name && list->found[list->n].paths)
@@ -160,7 +160,8 @@ static const struct cow_found *cow_list_only(const struct cow_list *list)
 
 /**
  * Open the session that is named, or the one that is meant.
- * @newest: without a name, of several the newest; else the one that there is beside applied ones
+ * @newest: without a name, of several the one used last; else the one that there is beside applied
+ * ones
  *
  * Return: 0, or -errno with *err filled.
  */

@@ -52,7 +52,7 @@ const struct cmd_option cmd_options[] = {
 	FLAG("net", QUIET, "--quiet", "-q", "with ls: names only"),
 	FLAG("pause", ALL, "--all", "-a", "every running sandbox"),
 	FLAG("port", JSON, "--json", NULL, "list: for programs"),
-	WITH("prune", OLDER_THAN, "--older-than", NULL, "TIME", TEXT, "those begun before that: 12h, 7d"),
+	WITH("prune", OLDER_THAN, "--older-than", NULL, "TIME", TEXT, "those not used since: 12h, 7d"),
 	FLAG("ps", ALL, "--all", "-a", "also those that have ended and were to be kept"),
 	WITH("ps", FILTER, "--filter", "-f", "KEY=VALUE", TEXT, "only those: name=, id=, status="),
 	WITH("ps", FORMAT, "--format", NULL, "TEXT", TEXT, "a line for each, with {{.Name}} and the like"),

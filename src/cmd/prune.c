@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prune: `sbx prune --older-than TIME`: discard the sessions that are old. One that is in
- * use stays.
+ * prune: `sbx prune --older-than TIME`: discard the sessions that were not used for
+ * long. One that is in use stays.
  */
 
 #include <errno.h>
@@ -67,7 +67,7 @@ int cmd_prune(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = cow_cmd_list(&cow, &list, err);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; r == 0 && i < list.n; i++)
-		if ((int64_t)(now.tv_sec - list.found[i].began.tv_sec) * 1000 >= age_ms)
+		if ((int64_t)(now.tv_sec - list.found[i].used.tv_sec) * 1000 >= age_ms)
 			r = prune_one(&cow, list.found[i].name, err);
 	if (r == 0)
 		*ret_exit_code = 0;

@@ -167,6 +167,7 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 		cow_session_abandon(&session);
 	else
 		run_tell_session(&tell, r < 0, NULL);
+	cow_session_note_use(&session);
 	cow_session_close(&session);
 	if (r == LAUNCH_WITHOUT_RANGE)
 		(void)sigprocmask(SIG_SETMASK, &mask, NULL);

@@ -379,6 +379,28 @@ int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct s
 	return cow_session_refuse_gone(s, err);
 }
 
+/*
+ * The time of the lock: nothing else changes that, and it is there whatever was changed. It is not
+ * waited for.
+ */
+void cow_session_note_use(const struct cow_session *session)
+{
+	if (session->lock_fd >= 0)
+		(void)futimens(session->lock_fd, NULL);
+}
+
+/* A copy may have lost it. */
+static void cow_session_read_use(struct cow_session *s)
+{
+	struct stat st;
+
+	s->used = s->began;
+	if (s->lock_fd >= 0 && fstat(s->lock_fd, &st) == 0 &&
+	    (st.st_mtim.tv_sec > s->began.tv_sec ||
+	     (st.st_mtim.tv_sec == s->began.tv_sec && st.st_mtim.tv_nsec > s->began.tv_nsec)))
+		s->used = st.st_mtim;
+}
+
 int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
 {
 	int r = err_refuse(err, EBUSY, s->id, "is in use: its sandbox runs, or a verb is at work");
@@ -497,6 +519,9 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 			(void)unlinkat(ret->dir_fd, "lock", 0);
 		return r;
 	}
+	cow_session_read_use(ret);
+	if (lock == COW_LOCK_WRITE)
+		cow_session_note_use(ret);
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)

@@ -2,6 +2,7 @@
 /* What may have become of a session since it began: its files, the clock, its last use. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "cow.h"
@@ -134,6 +135,57 @@ Test(cow_later, a_clock_that_was_set_back_is_noticed)
 
 		cr_expect(!strstr(anew.err, words), "%s", anew.err);
 		expect_success(last);
+		cow_finish(&site);
+	}
+}
+
+/* ---- the last use ---- */
+
+/* As if it had begun, and been used, ten days ago. */
+static const char old[] = "sed -zi \"s/^began=.*/began=$(($(date +%s) - 864000)).0/\" meta\n"
+			  "touch -d '10 days ago' lock";
+
+static long long number_in(const char *json, const char *key)
+{
+	const char *at = strstr(json, key);
+
+	cr_assert(at, "no %s in %s", key, json);
+	return strtoll(at + strlen(key), NULL, 10);
+}
+
+/* One that is gone on with each day is not old, whenever it began. */
+Test(cow_later, one_is_as_old_as_its_last_use)
+{
+	static const char *const uses[] = {"launch", "apply", "none"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+		bool is_used = i < 2;
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo n >n; echo m >m");
+		on_session(&site, old);
+		_autorun_ struct run_result use =
+			i == 0	 ? cow_run(&site, "sleep .02; echo more >k")
+			: i == 1 ? cow_verb(&site, "apply", "--force", "--include", "n", "s")
+				 : cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result json = cow_verb(&site, "sessions", "--json");
+		long long began = number_in(json.out, "\"began\": "),
+			  used = number_in(json.out, "\"used\": ");
+
+		expect_success(run);
+		expect_success(use);
+		if (is_used)
+			cr_expect_geq(used - began, 863999, "%s: %s", uses[i], json.out);
+		else
+			cr_expect_leq(used - began, 1, "%s: %s", uses[i], json.out);
+		/* Also what the command has done to the last counts. */
+		if (i == 0)
+			on_session(&site, "! test 0/upper/k -nt lock");
+		_autorun_ struct run_result prune = cow_verb(&site, "prune", "--older-than", "7d");
+
+		expect_out(prune, is_used ? "" : "s\n");
+		cr_expect_eq(tree_exists(site.place.tree, kept), is_used, "%s", uses[i]);
 		cow_finish(&site);
 	}
 }

@@ -22,13 +22,13 @@ struct cow_cmd {
 struct cow_found {
 	const char *name;
 	const char *paths; /* for people: the first of its directories, and how many more */
-	struct timespec began;
+	struct timespec used;
 	bool applied; /* nothing has come to it since */
 	bool damaged; /* nothing can be said of it */
 };
 
 struct cow_list {
-	struct cow_found *found; /* the newest first */
+	struct cow_found *found; /* the one used last comes first */
 	size_t n;
 };
 

@@ -3,7 +3,8 @@
  * session: the directory in which the changes of a copy-on-write view are kept.
  *
  *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON)
- *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first
+ *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first.
+ *               Its time is that of the last use
  *     applied   made when all of it has been applied
  *     journal   of applies: what of the host they have changed, and what that came to be
  *     removals  of applies: the directories of the host that they take away
@@ -58,9 +59,9 @@ struct cow_session {
 	const char
 		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
 	bool lost;	  /* there is no record: it is only to be shown (damaged) */
-	struct timespec began;
-	struct cow_clock clock; /* when it began */
-	const char *command;	/* "" where it is not known */
+	struct timespec began, used; /* the latter: by a launch, or a verb that may change it */
+	struct cow_clock clock;	     /* when it began */
+	const char *command;	     /* "" where it is not known */
 	struct cow_root *roots;
 	size_t n_roots;
 	struct cow_ids uids, gids;
@@ -70,6 +71,7 @@ void cow_session_init(struct cow_session *session);
 void cow_session_close(struct cow_session *session);
 int cow_session_parse(const char *text, size_t len, struct arena *arena, struct cow_session *s,
 		      struct sbx_err *err);
+void cow_session_note_use(const struct cow_session *session);
 int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct arena *arena,
 		     struct cow_session *ret, struct sbx_err *err);
 
