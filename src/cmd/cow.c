@@ -12,6 +12,7 @@
 #include "sbx/base/dirs.h"
 #include "sbx/base/path.h"
 #include "sbx/cmd/cow.h"
+#include "sbx/cow/journal.h"
 #include "sbx/spec/session.h"
 
 extern char **environ;
@@ -194,6 +195,31 @@ bool cow_cmd_remove_begun(struct cow_cmd *cow)
 		cow->words.n_operands > 0 ? cow_cmd_find_dir(cow, cow->words.operands[0]) : NULL;
 
 	return dir && cow_session_remove_begun(AT_FDCWD, dir);
+}
+
+/*
+ * Has no apply of it been killed without being ended by another? Of what that was taking away only
+ * the session can tell what it is.
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err)
+{
+	int r = cow_journal_is_left(session->dir_fd);
+
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		r = err_system(err, -r, session->id,
+			       "it cannot be told whether an apply of it was killed");
+	else
+		r = err_refuse(err, EUCLEAN, session->id,
+			       "an apply of it was killed, and what that was at work on lies under "
+			       "names that begin with .sbx-apply-");
+	err_hint(err,
+		 "to complete it: sbx apply %s\nto forget it, and leave those as they are: "
+		 "sbx discard --force %s",
+		 session->id, session->id);
+	return r;
 }
 
 /* The whole path of an entry, escaped. */

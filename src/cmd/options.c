@@ -32,6 +32,7 @@ const struct cmd_option cmd_options[] = {
 	FLAG("diff", NAME_ONLY, "--name-only", NULL, "paths alone"),
 	FLAG("diff", PATCH, "--patch", "-p", "with the lines of text files that differ"),
 	FLAG("diff", STAT, "--stat", NULL, "with sizes, and their sum"),
+	FLAG("discard", FORCE, "--force", "-f", "also one whose apply was killed"),
 	FLAG("doctor", JSON, "--json", NULL, "for programs"),
 	FLAG("doctor", QUIET, "--quiet", "-q", "only what does not work"),
 	FLAG("doctor", STRICT, "--strict", NULL, "fail where an option would"),

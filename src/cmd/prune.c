@@ -13,6 +13,20 @@
 #include "sbx/cmd/cow.h"
 #include "sbx/spec/limits.h"
 
+/* Nobody is there to be asked. */
+static void prune_tell_left(const char *name)
+{
+	char room[512];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_puts(&line, "sbx: ");
+	str_buf_escape(&line, name, strlen(name));
+	str_buf_printf(&line,
+		       ": stays, as an apply of it was killed: complete it with sbx apply, or "
+		       "see sbx discard\n");
+	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
 static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
 {
 	char room[512];
@@ -22,6 +36,11 @@ static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
 
 	cow_session_init(&session);
 	r = cow_cmd_open(cow, name, COW_LOCK_REMOVE, &session, err);
+	if (r == 0 && cow_cmd_check_applied(&session, err) < 0) {
+		prune_tell_left(name);
+		cow_session_close(&session);
+		return 0;
+	}
 	if (r == 0)
 		r = cow_session_remove(&session, err);
 	cow_session_close(&session);

@@ -356,6 +356,9 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 		r = r < 0 ? r : flushed;
 		defs_cleanup_fd(&a->root_fd);
 	}
+	/* In each directory that there is one to do something in: apply_clear_all(). */
+	if (acts && r == 0)
+		a->journal.left = false;
 	return r;
 }
 

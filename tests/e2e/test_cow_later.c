@@ -189,3 +189,97 @@ Test(cow_later, one_is_as_old_as_its_last_use)
 		cow_finish(&site);
 	}
 }
+
+/* ---- an apply that was killed ---- */
+
+/* Killed in the removal of d, whose name is gone by then. */
+static void kill_an_apply(const struct cow_site *site)
+{
+	static const char script[] =
+		"\"$1\" apply s & p=$!\n"
+		"while test -e \"$2/d\" && kill -0 $p 2>/dev/null; do :; done\n"
+		"kill -9 $p 2>/dev/null; wait $p 2>/dev/null || :; cd \"$2\"; echo .sbx-apply-*";
+	const struct run_options options = {.env = site->place.env};
+	_autorun_ struct run_result run =
+		run_argv(&options, (const char *const[]){"/bin/sh", "-c", script, "sh",
+							 sbx_program(), site->path, NULL});
+
+	expect_success(run);
+	cr_assert(!strstr(run.out, "*") && strstr(run.out, ".sbx-apply-"),
+		  "the apply was over before it was killed: %s%s", run.out, run.err);
+}
+
+static const char many[] =
+	"mkdir \"$1/d\"; cd \"$1/d\"; i=0; while test $i -lt 200; do mkdir $i; "
+	"(cd $i; touch 0 1 2 3 4 5 6 7 8 9 a b c d e f g h i j k l m n o p q r s t u v w x y z); "
+	"i=$((i + 1)); done";
+
+static void on_host(const struct cow_site *site, const char *script)
+{
+	_autorun_ struct run_result run = run_program("/bin/sh", "-ec", script, "sh", site->path);
+
+	expect_success(run);
+}
+
+/* What it was taking away has no other name, and nothing would find that any more. */
+Test(cow_later, one_whose_apply_was_killed_is_not_removed_unasked)
+{
+	struct cow_site site;
+
+	for (int refused = 0; refused < 2; refused++) {
+		cow_start(&site, "kernel", "a=a\n");
+		on_host(&site, many);
+		_autorun_ struct run_result run = cow_run(&site, "rm -r d; echo s >>a");
+
+		expect_success(run);
+		kill_an_apply(&site);
+		/* One that is refused for another reason has not ended it. */
+		if (refused) {
+			on_host(&site, "echo host >>\"$1/a\"");
+			_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+			expect_failure(apply, 1, "changed on the host");
+		}
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+		_autorun_ struct run_result prune = cow_verb(&site, "prune", "--older-than", "0");
+
+		expect_failure(discard, 1, "s: an apply of it was killed");
+		cr_expect(strstr(discard.err, "sbx apply s"), "%s", discard.err);
+		cr_expect(strstr(discard.err, "discard --force"), "%s", discard.err);
+		expect_out(prune, "");
+		cr_expect(strstr(prune.err, "sbx: s: stays, as an apply of it was killed"), "%s",
+			  prune.err);
+		cr_expect(tree_exists(site.place.tree, kept));
+		if (refused) {
+			_autorun_ struct run_result force =
+				cow_verb(&site, "discard", "--force", "s");
+
+			expect_success(force);
+		} else {
+			_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+			_autorun_ struct run_result ends = cow_verb(&site, "discard", "s");
+
+			expect_success(apply);
+			expect_success(ends);
+			on_host(&site, "test \"$(ls -A \"$1\")\" = a");
+		}
+		cr_expect(!tree_exists(site.place.tree, kept));
+		cow_finish(&site);
+	}
+}
+
+/* An apply of a part that has ended leaves nothing behind. */
+Test(cow_later, one_that_was_applied_in_part_can_be_removed)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n", "d/f=f\n");
+	_autorun_ struct run_result run = cow_run(&site, "rm -r d; echo s >>a");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "--include", "d", "s");
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+	expect_success(run);
+	expect_success(apply);
+	expect_success(discard);
+	cow_finish(&site);
+}

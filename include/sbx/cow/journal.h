@@ -40,12 +40,14 @@ struct cow_journal {
 	struct timespec latest; /* of what was noted */
 	bool open;		/* the head says that this try is at work */
 	bool synced;		/* so it does on disk */
+	bool left;		/* what a killed one was at work on may not be ended yet */
 	int failed;		/* 0, or -errno: nothing more is written */
 };
 
 int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
 		     bool write);
 int cow_journal_close(struct cow_journal *journal);
+int cow_journal_is_left(int dir_fd);
 bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st);
 bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st);
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir);
