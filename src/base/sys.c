@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
@@ -53,7 +54,7 @@ int sys_statx_file(int dir_fd, const char *path, struct sys_file *ret_file)
 		return -1;
 	born = stx.stx_mask & STATX_BTIME ? &stx.stx_btime : &stx.stx_ctime;
 	*ret_file = (struct sys_file){
-		.dev = (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor,
+		.dev = makedev(stx.stx_dev_major, stx.stx_dev_minor),
 		.inode = stx.stx_ino,
 		.born_sec = born->tv_sec,
 		.born_nsec = born->tv_nsec,

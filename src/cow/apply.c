@@ -239,6 +239,8 @@ static int apply_make_dir(struct apply *a, const struct cow_entry *e, int *host_
 	struct stat before;
 	int r = fstat(e->host_dir, &before) < 0 ? -errno : apply_prepare(a, e->host_dir);
 
+	if (r == 0)
+		r = apply_hold_file(a, e);
 	if (r < 0)
 		return r;
 	r = apply_make_empty(a, e, &before, &fd);
@@ -343,6 +345,7 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 	const struct cow_visitor visitor = {apply_entry, apply_enter, apply_leave, a};
 	int upper_fd, r = 0, flushed;
 	struct sbx_err second;
+	struct stat st;
 
 	a->acts = acts;
 	for (a->root = 0; a->root < a->session->n_roots && r == 0; a->root++) {
@@ -350,6 +353,8 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 		if (r < 0)
 			return r;
 		defs_cleanup_fd(&upper_fd);
+		if (fstat(a->root_fd, &st) == 0)
+			cow_devices_set(&a->devices, a->root, st.st_dev);
 		r = cow_walk(a->session, a->root, &visitor, err);
 		/* Also what was made before something failed: it is whole. */
 		flushed = apply_flush(a, r < 0 ? &second : err);
@@ -405,6 +410,8 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 
 	if (o->n_include || o->n_exclude)
 		return 0;
+	(void)unlinkat(a->session->dir_fd, "placed",
+		       0); /* it begins anew when it is gone on with */
 	fd = dirs_open_file(a->session->dir_fd, "applied", O_WRONLY | O_CREAT);
 	return fd < 0 ? err_system(err, -fd, a->session->dir, "cannot note that all is applied")
 		      : 0;
@@ -443,7 +450,8 @@ int cow_apply(struct cow_session *session, const struct cow_apply_options *optio
 	cow_removals_init(&a.removals, session->dir_fd);
 	(void)snprintf(a.temporary, sizeof(a.temporary), ".sbx-apply-%llx-%lx",
 		       (unsigned long long)session->began.tv_sec, session->began.tv_nsec);
-	r = cow_journal_open(&a.journal, session->dir_fd, &session->began, !options->dry_run);
+	r = cow_journal_open(&a.journal, session->dir_fd, &session->began, &a.devices,
+			     !options->dry_run);
 	if (r < 0)
 		r = err_system(err, -r, session->dir, "cannot open the journal");
 	a.again = a.journal.n > 0;

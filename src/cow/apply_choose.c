@@ -206,8 +206,7 @@ static bool apply_is_born_later(const struct apply *a, int dir_fd, const char *n
  */
 bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth)
 {
-	int fd = sys_openat2(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 	bool later = depth >= APPLY_SCAN_DEPTH;

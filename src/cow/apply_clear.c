@@ -79,7 +79,7 @@ static int apply_clear_dir(struct apply *a, int dir_fd)
 {
 	_autoclose_ int found = apply_find_dir(dir_fd, a->name);
 	struct cow_removal removal = {0};
-	int r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
+	int r = found < 0 ? -errno : apply_removal_of(a, found, "", &removal);
 
 	if (r == 0)
 		r = cow_removals_find(&a->removals, &removal);

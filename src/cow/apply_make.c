@@ -141,17 +141,18 @@ static int apply_open_link(const struct apply *a, const struct apply_link *link,
 static int apply_make_link(struct apply *a, const struct cow_entry *e,
 			   const struct apply_link *link)
 {
-	struct stat st;
+	struct stat st, dir;
 	_autoclose_ int fd = apply_open_link(a, link, &st);
 	char path[32];
 	bool made;
 
-	if (fd < 0 || cow_journal_add(&a->journal, &st) < 0)
+	if (fd < 0 || apply_hold(a, fd, &st) < 0 || apply_hold_again(a, e->host_dir, &dir) < 0)
 		return 0;
 	a->made = st;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	made = linkat(AT_FDCWD, path, e->host_dir, a->name, AT_SYMLINK_FOLLOW) == 0;
 	apply_note(a, fd);
+	apply_note(a, e->host_dir);
 	return made;
 }
 
@@ -330,6 +331,17 @@ static void apply_tell_attributes(struct apply *a, const struct cow_entry *e)
 	a->options->tell(a->options->arg, a->root, e, "some of its attributes could not be set");
 }
 
+/* A new one that is to have further names. Return: 0 or -errno. */
+static int apply_hold_made(struct apply *a, const struct cow_entry *e)
+{
+	struct stat made = a->made;
+
+	if (e->upper.st_nlink == 1 || S_ISDIR(e->upper.st_mode))
+		return 0;
+	made.st_mtim = e->upper.st_mtim;
+	return cow_journal_hold_new(&a->journal, &made);
+}
+
 /*
  * What could not be given is in the journal: it will differ from the layer for ever, and that
  * is nobody else's work.
@@ -346,8 +358,8 @@ static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int 
 		return r;
 	apply_tell_attributes(a, e);
 	made.st_mtim = e->upper.st_mtim; /* as it will be */
-	if (cow_journal_knows(&a->journal, has))
-		return 0; /* a directory that is being finished, or a new one */
+	if (S_ISDIR(has->st_mode))
+		return 0; /* it is in it already */
 	r = cow_journal_hold_new(&a->journal, &made);
 	return r < 0 ? r : cow_journal_flush(&a->journal);
 }
@@ -380,11 +392,14 @@ static int apply_make_file(struct apply *a, const struct cow_entry *e, int *ret_
 	if (from < 0)
 		return -errno;
 	to = openat(e->host_dir, a->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	apply_note(a, e->host_dir);
 	if (to < 0 || fstat(to, &a->made) < 0)
 		return -errno;
 	r = apply_copy_data(a, from, to, e->upper.st_size, apply_had_holes(e));
 	if (r == 0)
 		r = apply_set_all(a, e, to);
+	if (r == 0)
+		r = apply_hold_made(a, e);
 	if (r < 0)
 		return r;
 	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
@@ -414,7 +429,7 @@ static int apply_set_unopened(struct apply *a, const struct cow_entry *e)
 		r = -errno;
 	if (r == 0 && utimensat(e->host_dir, a->name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
-	return r;
+	return r < 0 ? r : apply_hold_made(a, e);
 }
 
 static int apply_make_symlink(struct apply *a, const struct cow_entry *e)
@@ -427,6 +442,7 @@ static int apply_make_symlink(struct apply *a, const struct cow_entry *e)
 	target[n] = '\0';
 	if (symlinkat(target, e->host_dir, a->name) < 0)
 		return -errno;
+	apply_note(a, e->host_dir);
 	return apply_set_unopened(a, e);
 }
 
@@ -434,6 +450,7 @@ static int apply_make_fifo(struct apply *a, const struct cow_entry *e)
 {
 	if (mkfifoat(e->host_dir, a->name, 0600) < 0)
 		return -errno;
+	apply_note(a, e->host_dir);
 	return apply_set_unopened(a, e);
 }
 

@@ -19,7 +19,7 @@
 enum { OWN_DEPTH_MAX = 200 };
 
 /* Has somebody else changed it since the session began? */
-bool apply_is_others(const struct apply *a, const struct stat *st)
+bool apply_is_others(struct apply *a, const struct stat *st)
 {
 	const struct timespec *began = &a->session->began;
 
@@ -27,6 +27,34 @@ bool apply_is_others(const struct apply *a, const struct stat *st)
 	    (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec <= began->tv_nsec))
 		return false;
 	return !cow_journal_excuses(&a->journal, st);
+}
+
+/* ---- before a change ---- */
+
+/*
+ * Just before what was held is changed, once more: whoever has changed it since is not this one.
+ *
+ * Return: 0 or -errno.
+ */
+int apply_hold_again(struct apply *a, int fd, struct stat *ret_st)
+{
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	return cow_journal_hold(&a->journal, ret_st);
+}
+
+/*
+ * It is about to be changed. To write that down takes its time, in which somebody else may have
+ * changed it too.
+ *
+ * Return: 0 or -errno.
+ */
+int apply_hold(struct apply *a, int fd, struct stat *ret_st)
+{
+	struct stat before;
+	int r = fstat(fd, &before) < 0 ? -errno : cow_journal_add(&a->journal, &before);
+
+	return r < 0 ? r : apply_hold_again(a, fd, ret_st);
 }
 
 /* ---- behind a change ---- */
@@ -52,6 +80,29 @@ void apply_note_name(struct apply *a, int dir_fd, const char *name)
 		cow_journal_note(&a->journal, &st);
 	else if (errno != ENOENT) /* somebody else has taken it away by now */
 		cow_journal_fail(&a->journal, -errno);
+}
+
+/* What is to have one name, and has it: other files are in the journal. */
+void apply_note_placed(struct apply *a, const struct apply_op *op)
+{
+	const struct cow_entry *e = &op->entry;
+	struct stat st;
+
+	if (S_ISDIR(e->upper.st_mode) || e->upper.st_nlink > 1 ||
+	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (st.st_ino == op->made_ino && st.st_dev == op->made_dev && st.st_nlink == 1)
+		cow_journal_note_placed(&a->journal, &st);
+}
+
+/* As cow_removal_of(), with the lasting number of the device. */
+int apply_removal_of(const struct apply *a, int dir_fd, const char *name, struct cow_removal *ret)
+{
+	int r = cow_removal_of(dir_fd, name, ret);
+
+	if (r == 0)
+		ret->dev = cow_devices_number(&a->devices, ret->dev);
+	return r;
 }
 
 /* ---- files with several names ---- */

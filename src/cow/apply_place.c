@@ -51,10 +51,8 @@ int apply_prepare(struct apply *a, int dir_fd)
 	struct stat st;
 	int r;
 
-	if (fstat(dir_fd, &st) < 0)
-		return -errno;
 	(void)apply_check_dir(dir_fd); /* what stands against it is told by what is tried */
-	r = cow_journal_add(&a->journal, &st);
+	r = apply_hold(a, dir_fd, &st);
 	return r < 0 ? r : apply_make_way(a, dir_fd);
 }
 
@@ -94,7 +92,7 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 		return apply_unlink(a, e->host_dir, a->name, &e->host);
 	}
 	found = apply_find_dir(e->host_dir, a->name);
-	r = found < 0 ? -errno : cow_removal_of(found, "", &removal);
+	r = found < 0 ? -errno : apply_removal_of(a, found, "", &removal);
 	if (r == 0 && !cow_removal_is(&removal, &op->goes))
 		r = -ESTALE;
 	if (r == 0)
@@ -125,6 +123,8 @@ static int apply_place_instead(struct apply *a, const struct apply_op *op)
 	if (r < 0)
 		return r;
 	r = apply_is_placed(op);
+	/* A name of it may lie in what goes. */
+	apply_note_name(a, e->host_dir, e->name);
 	if (r == 0)
 		r = apply_take_away(a, op, &goes);
 	if (r < 0 && !goes)
@@ -268,7 +268,7 @@ int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e
 }
 
 /* Is what is to be replaced or removed still what it was when it was decided? */
-static int apply_look_again(const struct apply *a, const struct cow_entry *e)
+static int apply_look_again(struct apply *a, const struct cow_entry *e)
 {
 	struct stat st;
 
@@ -285,7 +285,7 @@ static int apply_look_again(const struct apply *a, const struct cow_entry *e)
 }
 
 /* Is a directory to be given what the layer's has? */
-bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st)
+bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct stat *st)
 {
 	if (e->changes & (COW_ADDED | COW_TYPE))
 		return true;
@@ -302,18 +302,28 @@ bool apply_finishes(const struct apply *a, const struct cow_entry *e, const stru
 	return e->depth == 0 || apply_selects(a, e->path);
 }
 
+/* It was looked at before; what others have done to it since is not overwritten. */
+static int apply_finish(struct apply *a, const struct apply_op *op)
+{
+	struct stat st;
+	int r = apply_hold(a, op->fd, &st);
+
+	if (r == 0 && !a->options->force && apply_is_others(a, &st))
+		return -ESTALE;
+	if (r == 0)
+		r = apply_set_all(a, &op->entry, op->fd);
+	apply_note(a, op->fd);
+	return r;
+}
+
 /* What is left to be written to disk then is the directory, where it was changed. */
 static int apply_do_finish(struct apply *a, struct apply_op *op)
 {
 	struct stat st;
 	int r = fstat(op->fd, &st) < 0 ? -errno : 0;
 
-	if (r == 0 && apply_finishes(a, &op->entry, &st)) {
-		r = cow_journal_add(&a->journal, &st);
-		if (r == 0)
-			r = apply_set_all(a, &op->entry, op->fd);
-		apply_note(a, op->fd);
-	}
+	if (r == 0 && apply_finishes(a, &op->entry, &st))
+		r = apply_finish(a, op);
 	if (r == 0 && !cow_journal_knows(&a->journal, &st)) {
 		defs_cleanup_fd(&op->fd);
 		op->fd = -1;
@@ -321,18 +331,34 @@ static int apply_do_finish(struct apply *a, struct apply_op *op)
 	return r;
 }
 
+/* And is the directory as this has left it, where an entry is added to it or removed? */
+static int apply_look_at_dir(struct apply *a, const struct cow_entry *e)
+{
+	struct stat dir;
+	int r = apply_hold_again(a, e->host_dir, &dir);
+
+	if (r < 0 || a->options->force || !(e->changes & (COW_ADDED | COW_REMOVED)))
+		return r;
+	return apply_is_others(a, &dir) ? -ESTALE : 0;
+}
+
 static int apply_do(struct apply *a, struct apply_op *op)
 {
 	const struct cow_entry *e = &op->entry;
 	int r = op->kind == APPLY_FINISH ? 0 : apply_look_again(a, e);
 
+	if (r == 0 && op->kind != APPLY_FINISH)
+		r = apply_look_at_dir(a, e);
 	if (r < 0)
 		return r;
 	switch (op->kind) {
 	case APPLY_PLACE:
 		r = apply_place(a, op);
 		apply_note(a, e->host_dir);
-		return r < 0 ? r : apply_note_link(a, e);
+		if (r < 0)
+			return r;
+		apply_note_placed(a, op);
+		return apply_note_link(a, e);
 	case APPLY_REMOVE:
 		r = apply_remove(a, op);
 		apply_note(a, e->host_dir);
@@ -444,7 +470,7 @@ static int apply_note_removal(struct apply *a, const struct cow_entry *e)
 	a->goes = (struct cow_removal){0};
 	if (!e->has_host || !S_ISDIR(e->host.st_mode))
 		return 0;
-	r = cow_removal_of(e->host_dir, e->name, &a->goes);
+	r = apply_removal_of(a, e->host_dir, e->name, &a->goes);
 	if (r == 0 && fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
 	if (r == 0 && (st.st_ino != e->host.st_ino || st.st_dev != e->host.st_dev ||
@@ -462,16 +488,16 @@ int apply_act(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 
 	if (r < 0)
 		return r;
-	r = apply_prepare(a, e->host_dir);
-	if (r == 0)
-		r = apply_hold_file(a, e);
+	(void)apply_check_dir(e->host_dir);
+	r = apply_hold_file(a, e);
 	if (r == 0)
 		r = apply_note_removal(a, e);
+	if (r == 0)
+		r = apply_prepare(a, e->host_dir);
 	if (r == 0 && (e->changes & COW_REMOVED)) {
 		r = apply_later(a, APPLY_REMOVE, e, -1);
 	} else if (r == 0) {
 		r = apply_make(a, e, &fd);
-		apply_note(a, e->host_dir);
 		if (r == 0)
 			r = apply_later(a, APPLY_PLACE, e, take_fd(&fd));
 		if (r < 0)

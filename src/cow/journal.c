@@ -70,7 +70,7 @@ struct journal_head {
 
 static_assert(sizeof(struct journal_record) == sizeof(struct journal_head), "one size");
 
-static const char journal_magic[] = "sbxjrnl2";
+static const char journal_magic[] = "sbxjrnl3";
 static const struct timespec journal_never = {.tv_sec = -1};
 
 /* ---- in memory ---- */
@@ -109,7 +109,8 @@ static int journal_grow(struct cow_journal *j)
 
 static struct cow_journal_file *journal_find(const struct cow_journal *j, const struct stat *st)
 {
-	size_t slot = j->n ? journal_slot(j, st->st_dev, st->st_ino) : 0;
+	uint64_t dev = cow_devices_number(j->devices, st->st_dev);
+	size_t slot = j->n ? journal_slot(j, dev, st->st_ino) : 0;
 
 	return j->n && j->slots[slot] ? &j->files[j->slots[slot] - 1] : NULL;
 }
@@ -269,18 +270,20 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
  * What earlier tries have changed.
  * @dir_fd: of the session
  * @began:  it
+ * @devices: as they are now
  * @write:  this one will change something too
  *
  * Return: 0 or -errno.
  */
 int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
-		     bool write)
+		     const struct cow_devices *devices, bool write)
 {
 	_autoclose_ int fd = dirs_open_file(dir_fd, "journal", write ? O_RDWR | O_CREAT : O_RDONLY);
 	bool open = false;
 	int r;
 
-	*journal = (struct cow_journal){.fd = -1, .began = *began};
+	*journal = (struct cow_journal){.fd = -1, .began = *began, .devices = devices};
+	cow_placed_init(&journal->placed, dir_fd);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	r = journal_load(journal, fd, &open);
@@ -331,17 +334,26 @@ static bool journal_is_same(const struct cow_journal_file *file, const struct st
 					 st->st_mtim.tv_nsec == file->modified.tv_nsec));
 }
 
+static struct cow_placed_file journal_as_placed(const struct cow_journal *j, const struct stat *st)
+{
+	return (struct cow_placed_file){cow_devices_number(j->devices, st->st_dev), st->st_ino,
+					st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec};
+}
+
 /* Is all that has changed a file an apply's own work? */
-bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st)
+bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st)
 {
 	const struct cow_journal_file *file = journal_find(journal, st);
+	const struct cow_placed_file placed = journal_as_placed(journal, st);
 
-	return file && !file->foreign && journal_is_same(file, st) &&
-	       !journal_is_later(&st->st_ctim, &file->until);
+	if (file && !file->foreign && journal_is_same(file, st) &&
+	    !journal_is_later(&st->st_ctim, &file->until))
+		return true;
+	return !S_ISDIR(st->st_mode) && cow_placed_has(&journal->placed, &placed);
 }
 
 /* Is it as somebody else has left it since the session began? */
-static bool journal_is_foreign(const struct cow_journal *j, const struct stat *st)
+static bool journal_is_foreign(struct cow_journal *j, const struct stat *st)
 {
 	return journal_is_later(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
 }
@@ -349,8 +361,8 @@ static bool journal_is_foreign(const struct cow_journal *j, const struct stat *s
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir)
 {
-	const struct cow_journal_plan plan = {dir->st_dev, dir->st_ino,
-					      journal_is_foreign(journal, dir)};
+	const uint64_t dev = cow_devices_number(journal->devices, dir->st_dev);
+	const struct cow_journal_plan plan = {dev, dir->st_ino, journal_is_foreign(journal, dir)};
 	const struct cow_journal_plan *last =
 		journal->n_planned ? &journal->planned[journal->n_planned - 1] : NULL;
 
@@ -397,7 +409,9 @@ static int journal_take(struct cow_journal *j, const struct stat *st,
 
 	if (!file) {
 		const struct cow_journal_file new = {
-			.dev = st->st_dev, .ino = st->st_ino, .until = journal_never};
+			.dev = cow_devices_number(j->devices, st->st_dev),
+			.ino = st->st_ino,
+			.until = journal_never};
 
 		r = journal_append(j, &new);
 		file = r < 0 ? NULL : &j->files[j->n - 1];
@@ -481,11 +495,12 @@ int cow_journal_flush(struct cow_journal *journal)
 /* Some that will be changed next, where this is one of those: they get a record, and no more. */
 static int journal_take_next(struct cow_journal *j, const struct stat *st)
 {
+	const uint64_t dev = cow_devices_number(j->devices, st->st_dev);
 	size_t at = j->next, end;
 	int r = 0;
 
 	while (at < j->n_planned && at - j->next < JOURNAL_LOOK &&
-	       (j->planned[at].dev != st->st_dev || j->planned[at].ino != st->st_ino))
+	       (j->planned[at].dev != dev || j->planned[at].ino != st->st_ino))
 		at++;
 	if (at == j->n_planned || at - j->next == JOURNAL_LOOK)
 		return 0;
@@ -516,17 +531,29 @@ int cow_journal_add(struct cow_journal *journal, const struct stat *st)
 	return r < 0 ? r : cow_journal_flush(journal);
 }
 
-/* What this has changed just now is as it was left. */
+/*
+ * What this has changed just now is as it was left. No name that it gets or loses changes the data
+ * of a file: it was somebody else who has written to it meanwhile.
+ */
 void cow_journal_note(struct cow_journal *journal, const struct stat *st)
 {
 	struct cow_journal_file *file = journal_find(journal, st);
 
 	if (!file || !file->busy)
 		return;
+	file->foreign = file->foreign || !journal_is_same(file, st);
 	file->until = !S_ISDIR(st->st_mode) && st->st_nlink == 0 ? journal_never : st->st_ctim;
 	file->modified = st->st_mtim;
 	if (journal_is_later(&file->until, &journal->latest))
 		journal->latest = file->until;
+}
+
+/* A file that has no record, and has got its only name just now. */
+void cow_journal_note_placed(struct cow_journal *journal, const struct stat *st)
+{
+	const struct cow_placed_file file = journal_as_placed(journal, st);
+
+	cow_placed_add(&journal->placed, &file);
 }
 
 /* What this has changed just now is not known: it is busy, and stays so for the next one. */
@@ -546,6 +573,7 @@ int cow_journal_settle(struct cow_journal *journal)
 	}
 	journal->n_busy = 0;
 	journal->failed = r;
+	cow_placed_flush(&journal->placed);
 	return r;
 }
 
@@ -582,6 +610,7 @@ int cow_journal_close(struct cow_journal *journal)
 	if (r == 0 && journal->fd >= 0 && journal->open)
 		r = journal_end(journal);
 	defs_cleanup_fd(&journal->fd);
+	cow_placed_close(&journal->placed);
 	free(journal->files);
 	free(journal->slots);
 	free(journal->planned);

@@ -733,7 +733,8 @@ int cow_session_refuse_removal(const struct cow_session *session, int number, st
  */
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
-	static const char *const files[] = {"journal", "removals", "applied", "meta.new", "meta"};
+	static const char *const files[] = {"journal", "removals", "placed",
+					    "applied", "meta.new", "meta"};
 	int r = cow_session_remove_roots(session);
 
 	if (r < 0)

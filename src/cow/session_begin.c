@@ -538,6 +538,7 @@ static int cow_session_begin_anew(struct cow_session *s, const struct cow_wanted
 		return r;
 	if ((unlinkat(s->dir_fd, "journal", 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(s->dir_fd, "removals", 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(s->dir_fd, "placed", 0) < 0 && errno != ENOENT) ||
 	    unlinkat(s->dir_fd, "applied", 0) < 0)
 		return err_system(err, errno, s->dir, "cannot begin anew what was applied");
 	s->applied = false;

@@ -74,28 +74,62 @@ Test(cow, set_id_bits_are_left_out)
 	}
 }
 
-/* A further name for a file with the bit would be such a file. */
+static void check_links(const char *driver, mode_t bit)
+{
+	struct cow_site site;
+	struct stat st;
+
+	cow_start(&site, driver, "s=s\n");
+	cr_assert_eq(fchmodat(site.tree, "s", bit | 0755, 0), 0);
+	_autorun_ struct run_result run = cow_run(&site, "mkdir d; ln s d/t; ln s u");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(run);
+	expect_success(apply);
+	cr_expect_eq(fstatat(site.tree, "d/t", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, 0755, "%s: %o", driver, st.st_mode);
+	cr_expect_eq(fstatat(site.tree, "u", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, 0755, "%s: %o", driver, st.st_mode);
+	/* The file's own it keeps. */
+	cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
+	cr_expect_eq(st.st_mode & 07777, bit | 0755, "%s: %o", driver, st.st_mode);
+	cow_finish(&site);
+}
+
+/* A further name for a file with such a bit would be such a file. */
 Test(cow, links_give_no_set_id_bit)
 {
 	EACH_DRIVER(driver)
 	{
-		struct cow_site site;
-		struct stat st;
+		check_links(driver, S_ISUID);
+		check_links(driver, S_ISGID);
+	}
+}
 
-		cow_start(&site, driver, "s=s\n");
+/* Nor does a file lose its bit to another one, of which it is a further name in the layer. */
+Test(cow, links_take_no_set_id_bit)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st, other;
+
+		cow_start(&site, driver, "a=s\n", "s=s\n");
+		const struct timespec times[2] = {{.tv_sec = 1234567890}, {.tv_sec = 1234567890}};
+
+		cr_assert_eq(fchmodat(site.tree, "a", 0755, 0), 0);
 		cr_assert_eq(fchmodat(site.tree, "s", 04755, 0), 0);
-		_autorun_ struct run_result run = cow_run(&site, "mkdir d; ln s d/t; ln s u");
+		cr_assert_eq(utimensat(site.tree, "a", times, 0), 0);
+		cr_assert_eq(utimensat(site.tree, "s", times, 0), 0);
+		_autorun_ struct run_result run = cow_run(&site, "ln -f s a");
 		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
 
 		expect_success(run);
 		expect_success(apply);
-		cr_expect_eq(fstatat(site.tree, "d/t", &st, 0), 0);
-		cr_expect_eq(st.st_mode & 07777, 0755);
-		cr_expect_eq(fstatat(site.tree, "u", &st, 0), 0);
-		cr_expect_eq(st.st_mode & 07777, 0755);
-		/* The file's own it keeps. */
 		cr_expect_eq(fstatat(site.tree, "s", &st, 0), 0);
-		cr_expect_eq(st.st_mode & 07777, 04755);
+		cr_expect_eq(st.st_mode & 07777, 04755, "%s: %o", driver, st.st_mode);
+		cr_expect_eq(fstatat(site.tree, "a", &other, 0), 0);
+		cr_expect_eq(other.st_mode & 07777, 0755, "%s: %o", driver, other.st_mode);
 		cow_finish(&site);
 	}
 }

@@ -100,19 +100,27 @@ Test(cow, a_session_is_no_layer)
 
 	reach_start(&site);
 	_autofree_ char *upper = tree_path(site.place.tree, "home/" REACH_STORE "/s/0/upper");
+	_autofree_ char *work_dir = tree_path(site.place.tree, "home/" REACH_STORE "/s/0/work");
+	_autofree_ char *rw = tree_path(site.place.tree, "home/rw");
 	const struct run_options options = {.env = site.place.env};
+
+	cr_assert_eq(mkdirat(site.place.tree, "home/rw", 0700), 0);
 	_autorun_ struct run_result off =
 		run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--overlay-src", upper,
 			     "--tmp-overlay", "/s", "--", "/usr/bin/cat", "/s/n");
 	_autorun_ struct run_result lower = run_sbx_with(
 		&options, "--ro-bind", "/usr", "/usr", "--cow", site.path, "--session", "s",
 		"--overlay-src", upper, "--tmp-overlay", "/s", "--", "/usr/bin/cat", "/s/n");
+	_autorun_ struct run_result work = run_sbx_with(
+		&options, "--ro-bind", "/usr", "/usr", "--cow", site.path, "--session", "t",
+		"--overlay-src", "/usr", "--overlay", rw, work_dir, "/s", "--", "/usr/bin/true");
 	_autorun_ struct run_result view =
 		run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", upper, "--session",
 			     "t", "--", "/usr/bin/cat", "/s/n");
 
 	cr_expect_str_eq(off.out, "raw\n", "%s", off.err);
 	reach_expect_refused(&lower, "--tmp-overlay");
+	reach_expect_refused(&work, "--overlay");
 	cr_expect_eq(view.status, 125);
 	cr_expect(strstr(view.err, "lies in what sessions are kept in"), "%s", view.err);
 	cow_finish(&site);

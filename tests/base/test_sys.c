@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "ns.h"
@@ -127,4 +128,17 @@ Test(sys, a_mount_by_descriptor)
 	_autofree_ char *dir = tree_path(tree, "dir");
 
 	expect_in_child(mount_with_new_calls, dir);
+}
+
+/* By either call. */
+Test(sys, a_file_has_the_number_of_its_device)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n");
+	struct sys_file file;
+	struct stat st;
+
+	cr_assert_eq(sys_statx_file(tree, "f", &file), 0);
+	cr_assert_eq(fstatat(tree, "f", &st, 0), 0);
+	cr_expect_eq(file.dev, st.st_dev);
+	cr_expect_eq(file.inode, st.st_ino);
 }

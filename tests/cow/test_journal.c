@@ -33,7 +33,7 @@ static void touch(int tree, const char *name)
 	}
 }
 
-static bool excuses(const struct cow_journal *j, int tree, const char *name)
+static bool excuses(struct cow_journal *j, int tree, const char *name)
 {
 	struct stat st = look(tree, name);
 
@@ -42,7 +42,7 @@ static bool excuses(const struct cow_journal *j, int tree, const char *name)
 
 static void begin_since(struct cow_journal *j, int tree, const struct timespec *began)
 {
-	cr_assert_eq(cow_journal_open(j, tree, began, true), 0);
+	cr_assert_eq(cow_journal_open(j, tree, began, NULL, true), 0);
 }
 
 /* Whoever changes what is before the session, and so nobody else's. */
@@ -88,6 +88,27 @@ Test(journal, what_was_done_is_excused_until_it_is_changed)
 	touch(tree, "f");
 	cr_expect(!excuses(&j, tree, "d") && !excuses(&j, tree, "f"));
 	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* Or what somebody changes at once could have the time of what was done. */
+Test(journal, what_is_changed_behind_it_has_a_later_time)
+{
+	_autoclose_ int tree = tmp_tree("d/");
+
+	for (int i = 0; i < 40; i++) {
+		struct cow_journal j;
+		struct timespec now;
+		struct stat st;
+
+		begin(&j, tree);
+		change(&j, tree, "d", true);
+		st = look(tree, "d");
+		cr_assert_eq(cow_journal_close(&j), 0);
+		/* What times of files come from. */
+		cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+		cr_assert(now.tv_sec > st.st_ctim.tv_sec ||
+			  (now.tv_sec == st.st_ctim.tv_sec && now.tv_nsec > st.st_ctim.tv_nsec));
+	}
 }
 
 /* Of a killed one only what it was at work on is as it is found, once. */
@@ -188,6 +209,103 @@ Test(journal, what_others_had_changed_before_is_never_excused)
 	cr_assert_eq(cow_journal_close(&j), 0);
 	begin_since(&j, tree, &began);
 	cr_expect(excuses(&j, tree, "d"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* The kernel's number is another when the disk was mounted again. */
+Test(journal, a_file_is_known_on_a_device_with_another_number)
+{
+	const struct timespec began = {.tv_sec = INT32_MAX};
+	_autoclose_ int tree = tmp_tree("d/", "s/", "f=1\n");
+	struct stat d = look(tree, "d"), s = look(tree, "s"), f = look(tree, "f");
+	struct cow_devices devices = {0};
+	struct cow_journal j;
+
+	s.st_dev = 9; /* no root is on it */
+	cow_devices_set(&devices, 0, 7);
+	cow_devices_set(&devices, 1, d.st_dev);
+	cr_assert_eq(cow_journal_open(&j, tree, &began, &devices, true), 0);
+	cr_assert_eq(cow_journal_add(&j, &d), 0);
+	cow_journal_note(&j, &d);
+	cr_assert_eq(cow_journal_add(&j, &s), 0);
+	cow_journal_note(&j, &s);
+	cow_journal_note_placed(&j, &f);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cow_devices_set(&devices, 0, d.st_dev);
+	cow_devices_set(&devices, 1, 77);
+	cr_assert_eq(cow_journal_open(&j, tree, &began, &devices, true), 0);
+	cr_expect(!cow_journal_excuses(&j, &d) && cow_journal_excuses(&j, &s));
+	cr_expect(!cow_journal_excuses(&j, &f));
+	d.st_dev = f.st_dev = 77;
+	cr_expect(cow_journal_excuses(&j, &d) && cow_journal_excuses(&j, &f));
+	d.st_dev = 7;
+	cr_expect(!cow_journal_excuses(&j, &d));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* Exactly as they were left; in the order of thousands they are found too. */
+Test(journal, what_was_placed_is_excused_as_it_was_left)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n", "g=1\n"), file = -1;
+	struct stat f = look(tree, "f"), g = look(tree, "g"), other = f;
+	struct cow_journal j;
+
+	begin(&j, tree);
+	for (ino_t i = 0; i < MANY; i++) {
+		other.st_ino = MANY - i;
+		other.st_dev = 77;
+		cow_journal_note_placed(&j, &other);
+	}
+	cow_journal_note_placed(&j, &f);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	file = openat(tree, "placed", O_RDWR | O_CLOEXEC);
+	cr_assert_eq(look(tree, "placed").st_size, (MANY + 1) * 32);
+	cr_assert_eq(ftruncate(file, look(tree, "placed").st_size + 5), 0);
+	begin(&j, tree);
+	cr_expect(cow_journal_excuses(&j, &f) && !cow_journal_excuses(&j, &g));
+	other.st_ino = 1;
+	cr_expect(cow_journal_excuses(&j, &other));
+	cow_journal_note_placed(&j, &g);
+	touch(tree, "f");
+	cr_expect(!excuses(&j, tree, "f"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+	begin(&j, tree);
+	cr_expect(cow_journal_excuses(&j, &g), "behind what was cut");
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
+/* What is no file of records has none, and is not waited for. */
+Test(journal, other_things_in_its_place_have_no_records)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n");
+	struct stat f = look(tree, "f");
+	struct cow_journal j;
+
+	cr_assert_eq(mkfifoat(tree, "placed", 0600), 0);
+	begin(&j, tree);
+	cow_journal_note_placed(&j, &f);
+	cr_expect(!cow_journal_excuses(&j, &f));
+	cr_expect_eq(cow_journal_close(&j), 0, "it is no error");
+}
+
+/* No name that is made or taken away does that. */
+Test(journal, a_file_that_was_written_to_meanwhile_excuses_nothing)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n"), fd = openat(tree, "f", O_WRONLY | O_CLOEXEC);
+	struct stat st = look(tree, "f");
+	struct cow_journal j;
+
+	begin(&j, tree);
+	cr_assert_eq(cow_journal_add(&j, &st), 0);
+	while (look(tree, "f").st_mtim.tv_nsec == st.st_mtim.tv_nsec)
+		cr_assert_eq(pwrite(fd, "2", 1, 0), 1);
+	st = look(tree, "f");
+	cow_journal_note(&j, &st);
+	cr_expect(!excuses(&j, tree, "f"));
+	change(&j, tree, "f", true);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	begin(&j, tree);
+	cr_expect(!excuses(&j, tree, "f"));
 	cr_assert_eq(cow_journal_close(&j), 0);
 }
 

@@ -172,6 +172,25 @@ def act(n, op, when, path, other, text):
 def no_fifo(dir, names):
     return [n for n in names if stat.S_ISFIFO(os.lstat(os.path.join(dir, n)).st_mode)]
 
+def names(root):
+    """All below, in an order that is the same in the layer and in the copy."""
+    seen, todo = [], [""]
+    while todo:
+        above = todo.pop()
+        for name in sorted(os.listdir(os.path.join(root, above))):
+            path = os.path.join(above, name)
+            seen.append(path)
+            if stat.S_ISDIR(os.lstat(os.path.join(root, path)).st_mode): todo.append(path)
+    return seen
+
+def choose(root, path, there):
+    """A name; [N, ""]: the Nth of those that are there; [N, NAME]: NAME in it, or beside it."""
+    if isinstance(path, str): return os.path.join(root, path)
+    found = os.path.join(root, there[path[0] % len(there)])
+    if not path[1]: return found
+    if not stat.S_ISDIR(os.lstat(found).st_mode): found = os.path.dirname(found)
+    return os.path.join(found, path[1])
+
 root = sys.argv[1]
 moved_by_copy = set()
 found = []
@@ -180,7 +199,8 @@ todo = json.load(sys.stdin)
 moved_by_copy.update(todo["moved"])
 for n, (op, when, path, other, text) in enumerate(todo["ops"]):
     try:
-        act(n, op, when, os.path.join(root, path), os.path.join(root, other), text)
+        there = (names(root) if [path, other] != [str(path), str(other)] else []) or ["."]
+        act(n, op, when, choose(root, path, there), choose(root, other, there), text)
     except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
             shutil.Error):
         pass
@@ -193,6 +213,8 @@ print(json.dumps({"tree": look(root), "moved": sorted(moved_by_copy), "found": f
 OPS = ["write", "append", "write", "mkdir", "remove", "again", "symlink", "link", "chmod", "rename",
        "rename", "xattr", "hole", "fifo", "mkdir", "touch", "edit", "edit",
        "top"]
+TWO = ["link", "rename"]
+MAKES = ["write", "mkdir", "symlink", "hole", "fifo"]  # what may have a new name
 NAMES = ["a", "b", "c", "d", "e", ".wh", "x y", "ü\n", ".hidden", "long" * 20]
 
 
@@ -224,15 +246,24 @@ def make_tree(rng, root):
 
 
 def make_ops(rng, root, count):
-    """On names that the tree has, mostly."""
+    """On names that are there by then, mostly."""
     had = sorted(os.path.relpath(os.path.join(above, name), root)
                  for above, dirs, files in os.walk(root) for name in dirs + files)
 
-    def path():
-        return rng.choice(had) if rng.randint(0, 2) else random_path(rng)
+    def path(new):
+        """Of those that are there then, with one in four another: what has no place changes nothing."""
+        kind = rng.randint(0, 7)
+        if kind < 2:
+            return rng.choice(had) if kind else random_path(rng)
+        return [rng.randrange(1000), rng.choice(NAMES) if kind < 3 + 3 * new else ""]
 
-    return [[rng.choice(OPS), 1_600_000_000_000_000_000 + i * 1_000_000_007, path(), path(),
-             rng.choice(NAMES) * rng.randint(1, 30)] for i in range(count)]
+    ops = []
+    for i in range(count):
+        op = rng.choice(OPS)
+        ops.append([op, 1_600_000_000_000_000_000 + i * 1_000_000_007, path(op in MAKES),
+                    path(True) if op in TWO else "",
+                    rng.choice(NAMES) * rng.randint(1, 30)])
+    return ops
 
 
 def look(root):

@@ -386,6 +386,35 @@ Test(cow, discard_removes_anything)
 	}
 }
 
+/* One more than a session has places for. */
+Test(cow, too_many_views_are_refused)
+{
+	enum { VIEWS = 65 };
+	struct cow_site site;
+	char names[VIEWS][256];
+	const char *argv[2 * VIEWS + 8] = {sbx_program(), "--ro-bind", "/usr", "/usr"};
+	size_t n = 4;
+
+	cow_start(&site, "kernel", "a=a\n");
+	for (int i = 0; i < VIEWS; i++) {
+		snprintf(names[i], sizeof(names[i]), "%s/%d", site.path, i);
+		cr_assert_eq(mkdir(names[i], 0700), 0);
+		argv[n++] = "--cow";
+		argv[n++] = names[i];
+	}
+	argv[n++] = "--";
+	argv[n++] = "/bin/true";
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result many = run_argv(&options, argv);
+
+	expect_failure(many, 125, "--cow: at most 64 directories");
+	memmove(&argv[n - 4], &argv[n - 2], 3 * sizeof(*argv));
+	_autorun_ struct run_result most = run_argv(&options, argv);
+
+	expect_success(most);
+	cow_finish(&site);
+}
+
 Test(cow, what_cannot_be_a_view_is_refused)
 {
 	struct cow_site site;

@@ -160,6 +160,95 @@ Test(cow_apply, a_default_acl_of_the_directory_is_inherited)
 	}
 }
 
+/* A value counts, not how long it is. */
+Test(cow_apply, another_value_of_an_attribute_is_kept)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char expected[512], value[8] = "";
+
+		cow_start(&site, driver, "old=o\n");
+		_autofree_ char *old = tree_path(site.tree, "old");
+		cr_assert_eq(setxattr(old, "user.y", "abc", 3, 0), 0);
+		_autorun_ struct run_result run = cow_run(
+			&site,
+			"python3 -c 'import os; os.setxattr(\"old\", \"user.y\", b\"abd\")'");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		snprintf(expected, sizeof(expected), "M  %s (attributes)\n", old);
+		expect_out(diff, expected);
+		expect_success(apply);
+		cr_expect_eq(getxattr(old, "user.y", value, sizeof(value)), 3);
+		cr_expect_str_eq(value, "abd");
+		cow_finish(&site);
+	}
+}
+
+/* Permissions of single users too, which are no part of the mode. */
+Test(cow_apply, an_acl_of_a_file_is_kept)
+{
+	static const char give[] = "python3 -c 'import os, struct\n"
+				   "none = 0xffffffff\n"
+				   "acl = [(1, 6, none), (2, 6, os.getuid()), (4, 4, none), (16, "
+				   "6, none), (32, 4, none)]\n"
+				   "text = struct.pack(\"<I\", 2) + "
+				   "b\"\".join(struct.pack(\"<HHI\", *e) for e in acl)\n"
+				   "for name in \"old\", \"new\":\n"
+				   "    open(name, \"a\").close(); os.chmod(name, 0o664)\n"
+				   "    os.setxattr(name, \"system.posix_acl_access\", text)'";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char value[128], expected[1024];
+
+		cow_start(&site, driver, "old=o\n");
+		cr_assert_eq(fchmodat(site.tree, "old", 0664, 0), 0);
+		_autorun_ struct run_result run = cow_run(&site, give);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autofree_ char *old = tree_path(site.tree, "old"),
+				*new = tree_path(site.tree, "new");
+
+		expect_success(run);
+		snprintf(expected, sizeof(expected), "A  %s/new\nM  %s/old (attributes)\n",
+			 site.path, site.path);
+		expect_out(diff, expected);
+		expect_success(apply);
+		cr_expect_eq(getxattr(old, "system.posix_acl_access", value, sizeof(value)), 44);
+		cr_expect_eq(getxattr(new, "system.posix_acl_access", value, sizeof(value)), 44);
+		cow_finish(&site);
+	}
+}
+
+/* The time alone stands against nothing, and does not take the host's away. */
+Test(cow_apply, the_time_that_the_host_gave_a_directory_stays)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/f=f\n");
+		_autorun_ struct run_result run =
+			cow_run(&site, "touch -d @1111111111 d; echo 2 >n");
+
+		expect_success(run);
+		on_host(&site, "touch -d @1222222222 \"$1\"/d");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_out(apply, "applied: 1 added, 0 changed, 0 deleted\n");
+		cr_expect_eq(look(&site, "d").st_mtim.tv_sec, 1222222222, "%s", driver);
+		_autorun_ struct run_result force = cow_verb(&site, "apply", "--force", "s");
+
+		expect_success(force);
+		cr_expect_eq(look(&site, "d").st_mtim.tv_sec, 1111111111, "%s", driver);
+		cow_finish(&site);
+	}
+}
+
 /* A session that does not say what its layer began with tells nothing of that. */
 Test(cow_apply, attributes_that_an_older_session_has_not_stay)
 {
@@ -227,6 +316,35 @@ Test(cow_apply, what_is_excluded_is_not_removed_with_its_directory)
 	expect_success(rest);
 	cr_expect(!tree_exists(site.tree, "d"));
 	cow_finish(&site);
+}
+
+/* One that its owner cannot enter is looked into too: it is no change, and one in it is. */
+Test(cow_apply, a_closed_directory_goes_with_the_one_above)
+{
+	for (int changed = 0; changed < 2; changed++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "gone/closed/f=f\n", "gone/other=o\n");
+		_autoclose_ int file =
+			openat(site.tree, "gone/closed/f", O_WRONLY | O_APPEND | O_CLOEXEC);
+
+		on_host(&site, "chmod 0 \"$1\"/gone/closed");
+		_autorun_ struct run_result run =
+			cow_run(&site, "chmod 700 gone/closed; rm -r gone");
+
+		expect_success(run);
+		if (changed) /* which changes nothing of the directory */
+			cr_assert_eq(write(file, "mine\n", 5), 5);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		if (changed)
+			expect_failure(apply, 1, "/gone: has changed on the host since");
+		else
+			expect_out(apply, "applied: 0 added, 0 changed, 1 deleted\n");
+		cr_expect_eq(tree_exists(site.tree, "gone"), changed);
+		on_host(&site, "chmod -R u+rwx \"$1\"");
+		cow_finish(&site);
+	}
 }
 
 /* It differs from the layer for ever, and that is nobody else's work. */
@@ -497,28 +615,36 @@ Test(cow_apply, what_the_caller_cannot_change_stops_it)
 /* At a random moment: tests/cow/test_kill.py. Here it has come before anything is done. */
 Test(cow_apply, a_signal_ends_it_in_good_order)
 {
-	struct cow_site site;
+	static const char *const signals[] = {"SIGTERM", "SIGINT", "SIGHUP"};
 
-	cow_start(&site, "kernel", "a=a\n");
-	_autorun_ struct run_result run = cow_run(&site, "echo n >a; mkdir new; : >new/f");
-	const struct run_options options = {.env = site.place.env};
-	_autorun_ struct run_result stopped = run_argv(
-		&options,
-		(const char *const[]){"/usr/bin/python3", "-c",
-				      "import os, signal, sys\n"
-				      "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
-				      "os.kill(os.getpid(), signal.SIGTERM)\n"
-				      "os.execv(sys.argv[1], sys.argv[1:])\n",
-				      sbx_program(), "apply", "s", NULL});
-	_autofree_ char *text = tree_read(site.tree, "a");
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct cow_site site;
 
-	expect_success(run);
-	expect_failure(stopped, 1, "sbx: interrupted by a signal\n     hint:  nothing is lost");
-	cr_expect(strcmp(text, "a\n") == 0 && !tree_exists(site.tree, "new"));
-	_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+		cow_start(&site, "kernel", "a=a\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo n >a; mkdir new; : >new/f");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result stopped = run_argv(
+			&options,
+			(const char *const[]){"/usr/bin/python3", "-c",
+					      "import os, signal, sys\n"
+					      "number = getattr(signal, sys.argv[1])\n"
+					      "signal.signal(number, signal.SIG_DFL)\n"
+					      "signal.pthread_sigmask(signal.SIG_BLOCK, [number])\n"
+					      "os.kill(os.getpid(), number)\n"
+					      "os.execv(sys.argv[2], sys.argv[2:])\n",
+					      signals[i], sbx_program(), "apply", "s", NULL});
+		_autofree_ char *text = tree_read(site.tree, "a");
 
-	expect_out(rest, "applied: 2 added, 1 changed, 0 deleted\n");
-	cow_finish(&site);
+		expect_success(run);
+		expect_failure(stopped, 1,
+			       "sbx: interrupted by a signal\n     hint:  nothing is lost");
+		cr_expect(strcmp(text, "a\n") == 0 && !tree_exists(site.tree, "new"), "%s",
+			  signals[i]);
+		_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
+
+		expect_out(rest, "applied: 2 added, 1 changed, 0 deleted\n");
+		cow_finish(&site);
+	}
 }
 
 /* In a sandbox that has a disk of one megabyte at /small, and sbx in it. */
@@ -733,6 +859,7 @@ Test(cow_apply, what_was_applied_is_not_applied_again)
 		_autorun_ struct run_result second =
 			cow_run(&site, "cat f; echo *; stat -c %a .; echo g >g");
 		_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+		_autorun_ struct run_result anew = cow_verb(&site, "sessions", "--json");
 		_autorun_ struct run_result rest = cow_verb(&site, "apply", "s");
 		_autorun_ struct run_result after =
 			run_program("/bin/sh", "-ec", "cd \"$1\"; cat f k g; echo *; stat -c %a .",
@@ -743,6 +870,7 @@ Test(cow_apply, what_was_applied_is_not_applied_again)
 		expect_success(host);
 		expect_out(second, "host\nf k\n750\n");
 		cr_expect(strstr(diff.out, "/g\n") && !strstr(diff.out, "/f\n"), "%s", diff.out);
+		cr_expect(strstr(anew.out, "\"kept\""), "%s", anew.out);
 		expect_out(rest, "applied: 1 added, 0 changed, 0 deleted\n");
 		expect_out(after, "host\nagain\ng\nf g k\n750\n");
 		cow_finish(&site);
@@ -770,5 +898,18 @@ Test(cow_apply, the_one_that_was_not_applied_is_meant)
 	cr_expect_str_eq(text, "1\n1\n1\n");
 	_autorun_ struct run_result none = cow_verb(&site, "discard");
 	expect_failure(none, 2, "there are 2 sessions: which one?");
+	/* Of two that were not, neither. */
+	for (int i = 0; i < 2; i++) {
+		_autorun_ struct run_result run =
+			run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", ".", "--",
+				     "/bin/sh", "-c", "echo 2 >>a");
+
+		expect_success(run);
+	}
+	_autorun_ struct run_result both = cow_verb(&site, "apply");
+	_autofree_ char *same = tree_read(site.tree, "a");
+
+	expect_failure(both, 2, "there are 4 sessions: which one?");
+	cr_expect_str_eq(same, "1\n1\n1\n");
 	cow_finish(&site);
 }

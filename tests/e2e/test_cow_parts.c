@@ -147,6 +147,11 @@ Test(cow_parts, own_work_is_not_taken_for_the_hosts)
 		 NULL, NULL},
 		{"replaced with a directory", "rm -r gone; echo f >gone; echo w >>zz", "--include",
 		 "gone", NULL, NULL, NULL},
+		{"replaced by a link to what was in it", "rm -r gone; ln zz gone; echo w >>a",
+		 "--include", "gone", NULL, NULL, NULL},
+		{"a file that a directory replaces",
+		 "rm l1 l3; mkdir l1; for i in $(seq 70); do echo $i >l1/$i; done; echo w >>l2",
+		 "--include", "l1", NULL, NULL, NULL},
 		{"elsewhere", "echo n >d/new; rm keepd/k", "--include", "d",
 		 "echo h >h; rm h; "
 		 "touch gone/h",
@@ -172,6 +177,41 @@ Test(cow_parts, a_name_that_went_with_a_directory_stops_nothing)
 
 		expect_success(run);
 		expect_success(apply);
+		cow_finish(&site);
+	}
+}
+
+/* What the command changes once more was given to the host by an apply, and by nobody else. */
+Test(cow_parts, a_session_goes_on_behind_a_part)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=one\n", "b=one\n", "c=one\n", "d/");
+		_autorun_ struct run_result first = cow_run(
+			&site, "echo 1 >a; echo 1 >b; echo 1 >c; ln -s 1 l; echo 1 >h; ln h d/h");
+		_autorun_ struct run_result part =
+			cow_verb(&site, "apply", "--exclude", "c", "--exclude", "d", "s");
+		_autorun_ struct run_result second =
+			cow_run(&site, "cat a; echo 2 >a; rm b; ln -sf 2 l; echo 2 >h; echo 2 >c");
+		_autorun_ struct run_result again = cow_verb(&site, "apply", "--exclude", "c", "s");
+		_autofree_ char *a = tree_read(site.tree, "a"), *h = tree_read(site.tree, "d/h");
+		_autorun_ struct run_result third = cow_run(&site, "echo 3 >a; echo 3 >c");
+		run_on_host(&site, "echo HOST >>a");
+		_autorun_ struct run_result refused = cow_verb(&site, "apply", "s");
+
+		expect_success(first);
+		expect_success(part);
+		expect_out(second, "1\n");
+		expect_success(again);
+		cr_expect_str_eq(a, "2\n");
+		cr_expect_str_eq(h, "2\n");
+		cr_expect(!tree_exists(site.tree, "b"));
+		expect_success(third);
+		expect_failure(refused, 1, "/a: has changed on the host since the session began");
+		expect_failure(refused, 1, "1 of the entries has changed");
+		run_on_host(&site, "grep -q HOST a");
 		cow_finish(&site);
 	}
 }

@@ -6,6 +6,7 @@ or moved there since the session began is never lost, and neither are directorie
 who may rename in the same directory, but not enter them, puts where apply is about to work. And each
 file is on disk before it has its name. Prints TAP.
 """
+import errno
 import os
 import stat
 import sys
@@ -132,6 +133,18 @@ LATE = [
     ("a file changed with its time put back",
      "echo old >file", "echo new >file", "before:fsync:/", "touch -r file was && echo mine >file && "
      "touch -r was file", {"file": "mine\n"}),
+    ("a file changed while another name of it goes",
+     "mkdir gone && echo old >gone/x && ln gone/x z", "rm -r gone; echo new >z", "before:unlinkat:x", "echo mine >>z",
+     {"z": "old\nmine\n"}),
+    ("a file changed when another name of it has gone",
+     "mkdir gone && echo old >gone/x && ln gone/x z", "rm -r gone; echo new >z", "before:unlinkat:" + TEMPORARY,
+     "echo mine >>z", {"z": "old\nmine\n"}),
+    ("permissions changed before they are given",
+     "mkdir -m 755 d && echo old >d/f", "chmod 751 d; echo new >d/f", "before:fsync:/",
+     "chmod 700 d; echo mine >mine", {"mine": "mine\n", "d/f": "new\n"}),
+    ("a directory changed while files are made for it",
+     "mkdir -m 755 d && echo old >d/f", "echo new >d/g", "before:fsync:/",
+     "echo mine >d/mine", {"d/mine": "mine\n", "d/g": "No such file or directory"}),
     ("a file made where a new one is to come",
      "mkdir d", "echo new >file", "before:renameat2:" + TEMPORARY, "echo mine >file", {"file": "mine\n"}),
     ("a file made where a new directory is to come",
@@ -142,6 +155,12 @@ LATE = [
     ("a link to nothing under the name of what is made",
      "mkdir d", "echo new >file", "before:openat:" + TEMPORARY, "ln -s d/none $1",
      {"d/none": "No such file or directory"}),
+    ("another name of a file under the name of what is made",
+     "mkdir d && echo kept >d/kept", "echo new >file", "before:openat:" + TEMPORARY, "ln d/kept $1",
+     {"d/kept": "kept\n"}),
+    ("another file under the name that a directory takes",
+     "echo old >thing", "rm thing; mkdir thing", "before:renameat2:" + TEMPORARY,
+     "mv thing aside && echo mine >thing", {"thing": "mine\n", "aside": "old\n"}),
     ("another thing put under the name of what is placed",
      "mkdir d && " + PRECIOUS, "mkdir new; echo in >new/in", "before:renameat2:" + TEMPORARY,
      "mv $1 aside && mv precious $1", {"new/file": "kept\n"}),
@@ -177,6 +196,8 @@ def check_late(tap, sbx, inject):
                 for path, text in (wanted or {}).items():
                     if site.read(path) != text:
                         bad.append("%s is %r" % (path, site.read(path)))
+                if "chmod" in script and site.mode("d") != 0o700:
+                    bad.append("the permissions are %o" % site.mode("d"))
                 if "precious" in before:
                     kept = find(site, "kept\n")
                     modes = [site.mode(os.path.dirname(path)) for path in kept]
@@ -256,6 +277,13 @@ def check_links(tap, sbx, inject):
         tap.ok(acted and not same, "a name that another file has got is not linked to", [code, acted, err])
 
 
+    with Site(sbx, inject, "echo old >f", "ln f g; echo z >z") as site:
+        code, acted, err = site.apply_with("before:linkat:" + TEMPORARY, "echo mine >>f")
+        refused = site.apply()
+        tap.ok(acted and code == 0 and refused.code == 1 and site.read("f") == "old\nmine\n",
+               "a file written to when it gets a name is the writer's", [code, acted, err, refused, site.read("f")])
+
+
 def check_times(tap, sbx, inject):
     """More than a second later is later, whatever the parts of a second say."""
     with Site(sbx, inject, "echo old >file", "echo new >file") as site:
@@ -331,11 +359,24 @@ def check_order(tap, sbx, inject):
                "two files are on disk before the first has its name", [synced, each, placed])
 
 
+def check_disk(tap, sbx, inject):
+    """What does not get to the disk is an error: a file has no name then, and a directory is not done."""
+    for number, what, text in ((1, "file", "old\n"), (2, "directory", "new\n")):
+        with Site(sbx, inject, "echo old >file", "echo new >file") as site:
+            done = faults.run([inject, "--report", site.report, "--fail", "monitor:fsync:%d:%d" % (number, errno.EIO),
+                               sbx, "apply", "s"], env=site.env, timeout=DEADLINE_S)
+            lines, found, left = site.lines(), site.read("file"), site.left()
+            again = site.apply()
+            tap.ok("exit 1" in lines and "Input/output error" in done.err and found == text and not left and
+                   again.code == 0 and site.read("file") == "new\n", "a %s that does not get to the disk" % what,
+                   [done, lines, found, left, again])
+
+
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
     for check in (check_late, check_squatter, check_killed, check_links, check_times, check_links_out, check_mounts,
-                  check_order):
+                  check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()
 

@@ -51,8 +51,8 @@ struct sys_mount {
 
 /* Which file it is, and when it came to be: an inode's number is used again, that moment is not. */
 struct sys_file {
-	uint64_t dev, inode;
-	int64_t born_sec; /* where the filesystem keeps no birth time: the last change (ctime) */
+	uint64_t dev, inode; /* dev as st_dev has it */
+	int64_t born_sec;    /* where the filesystem keeps no birth time: the last change (ctime) */
 	uint32_t born_nsec;
 	bool has_birth; /* it does keep one */
 	uint32_t mode;	/* with the type */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "sbx/cow/apply.h"
+#include "sbx/cow/devices.h"
 #include "sbx/cow/journal.h"
 #include "sbx/cow/mounts.h"
 #include "sbx/cow/removals.h"
@@ -43,6 +44,7 @@ struct apply {
 	struct cow_session *session;
 	const struct cow_apply_options *options;
 	struct cow_applied *applied;
+	struct cow_devices devices;
 	struct cow_journal journal;
 	struct cow_removals removals;
 	struct cow_mounts mounts;
@@ -81,8 +83,12 @@ bool apply_conflicts(struct apply *a, const struct cow_entry *e);
 
 /* ---- apply_own.c: what is an apply's own work ---- */
 
-bool apply_is_others(const struct apply *a, const struct stat *st);
+bool apply_is_others(struct apply *a, const struct stat *st);
+int apply_hold(struct apply *a, int fd, struct stat *ret_st);
+int apply_hold_again(struct apply *a, int fd, struct stat *ret_st);
 void apply_note(struct apply *a, int fd);
+int apply_removal_of(const struct apply *a, int dir_fd, const char *name, struct cow_removal *ret);
+void apply_note_placed(struct apply *a, const struct apply_op *op);
 void apply_note_name(struct apply *a, int dir_fd, const char *name);
 int apply_watch(struct apply *a, int dir_fd, const char *name, const struct stat *st);
 int apply_hold_file(struct apply *a, const struct cow_entry *e);
@@ -116,7 +122,7 @@ void apply_use_name(struct apply *a, unsigned index);
 int apply_fail_in(const struct apply *a, const struct cow_entry *e, int number,
 		  struct sbx_err *err);
 int apply_later(struct apply *a, enum apply_kind kind, const struct cow_entry *e, int fd);
-bool apply_finishes(const struct apply *a, const struct cow_entry *e, const struct stat *st);
+bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct stat *st);
 int apply_flush(struct apply *a, struct sbx_err *err);
 int apply_make_room(struct apply *a, struct sbx_err *err);
 bool apply_awaits_link(const struct apply *a, const struct cow_entry *e);

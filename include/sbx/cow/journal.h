@@ -12,8 +12,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "sbx/cow/devices.h"
+#include "sbx/cow/placed.h"
+
 struct cow_journal_file {
-	uint64_t dev, ino;	  /* both 0: nothing, and its place is lost */
+	uint64_t dev, ino;	  /* the lasting number; both 0: nothing, and its place is lost */
 	struct timespec until;	  /* changes of it up to then are ours; tv_sec -1: none */
 	struct timespec modified; /* of what is no directory: its data */
 	uint32_t type;		  /* S_IFMT */
@@ -36,6 +39,8 @@ struct cow_journal {
 	size_t n_planned, planned_size, next;
 	size_t *busy; /* owned; numbers in `files`, from 0 */
 	size_t n_busy, busy_size;
+	const struct cow_devices *devices; /* borrowed, may grow */
+	struct cow_placed placed;
 	struct timespec began;	/* the session; what has changed later is somebody's */
 	struct timespec latest; /* of what was noted */
 	bool open;		/* the head says that this try is at work */
@@ -45,16 +50,17 @@ struct cow_journal {
 };
 
 int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
-		     bool write);
+		     const struct cow_devices *devices, bool write);
 int cow_journal_close(struct cow_journal *journal);
 int cow_journal_is_left(int dir_fd);
 bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st);
-bool cow_journal_excuses(const struct cow_journal *journal, const struct stat *st);
+bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st);
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir);
 int cow_journal_hold(struct cow_journal *journal, const struct stat *st);
 int cow_journal_hold_new(struct cow_journal *journal, const struct stat *st);
 int cow_journal_flush(struct cow_journal *journal);
 int cow_journal_add(struct cow_journal *journal, const struct stat *st);
 void cow_journal_note(struct cow_journal *journal, const struct stat *st);
+void cow_journal_note_placed(struct cow_journal *journal, const struct stat *st);
 void cow_journal_fail(struct cow_journal *journal, int number);
 int cow_journal_settle(struct cow_journal *journal);

@@ -8,6 +8,7 @@
  *     applied   made when all of it has been applied
  *     journal   of applies: what of the host they have changed, and what that came to be
  *     removals  of applies: the directories of the host that they take away
+ *     placed    of applies: the files that they have given to the host, as they have left them
  *     N/upper   what was changed in root N, as overlayfs or fuse-overlayfs keeps it
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own
