@@ -22,6 +22,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
+#include "sbx/cow/part.h"
 #include "sbx/cow/session_parts.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
@@ -769,6 +770,7 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 	default:
 		return err_system(err, number, path, "cannot be opened");
 	}
+	cow_part_hint(session, path, err);
 	err_hint(err, "put back what was there, or forget the changes: sbx discard %s",
 		 session->id);
 	return r;

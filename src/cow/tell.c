@@ -59,8 +59,10 @@ int cow_count_all(const struct cow_session *session, struct cow_counts *ret_coun
 		  struct sbx_err *err)
 {
 	struct cow_counts counts = {0};
-	const struct cow_visitor visitor = {tell_count_entry, tell_count_enter, tell_leave,
-					    &counts};
+	const struct cow_visitor visitor = {.entry = tell_count_entry,
+					    .enter = tell_count_enter,
+					    .leave = tell_leave,
+					    .arg = &counts};
 
 	for (size_t i = 0; i < session->n_roots; i++) {
 		int r = cow_walk(session, i, &visitor, err);

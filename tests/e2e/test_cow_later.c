@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What may have become of a session since it began: its files, the clock, its last use. */
+/*
+ * What may have become of a session since it began: its files, the clock, its last use, an apply
+ * that was killed, and mounts.
+ */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,4 +285,136 @@ Test(cow_later, one_that_was_applied_in_part_can_be_removed)
 	expect_success(apply);
 	expect_success(discard);
 	cow_finish(&site);
+}
+
+/* ---- mounts that have gone, or come ---- */
+
+/* As of a session that began with something mounted at stick. $2: what is done to its layer */
+static const char with_a_mount[] = "mkdir -p 1/upper 1/base 1/work; chmod 755 1/base 1/upper\n"
+				   "printf 'root=%s/stick\\0inode=0:1\\0' \"$1\" >>meta\n"
+				   "touch -r 1/base 1/upper";
+
+static void expect_content(const struct cow_site *site, const char *name, const char *text)
+{
+	_autofree_ char *content = tree_read(site->tree, name);
+
+	cr_expect_str_eq(content, text, "%s", name);
+}
+
+/* The others can be shown, and applied if it is left out; and it is told what is missing. */
+Test(cow_later, a_mount_that_has_gone_does_not_bar_the_others)
+{
+	static const char *const choices[][2] = {
+		{"--exclude", "stick"}, {"--exclude", "s*"}, {"--include", "a"}};
+	static const char *const refused[][2] = {{"--force", "-f"},
+						 {"--include", "stick"},
+						 {"--include", "stick/n"},
+						 {"--exclude", "stick/other"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n", "stick/s=s\n");
+		_autofree_ char *words = tree_path(site.tree, "stick");
+		_autorun_ struct run_result run = cow_run(&site, "echo 2 >>a");
+
+		expect_success(run);
+		on_session(&site, with_a_mount);
+		on_session(&site, "echo n >1/upper/n");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result json = cow_verb(&site, "diff", "--json", "s");
+		_autorun_ struct run_result all = cow_verb(&site, "apply", "s");
+
+		expect_failure(diff, 1, "/stick: is another directory than when the session began");
+		cr_expect(strstr(diff.err, words), "%s", diff.err);
+		cr_expect(strstr(diff.err, "sbx apply --exclude 'stick' s"), "%s", diff.err);
+		cr_expect(strstr(diff.out, "/a (content)\n"), "%s", diff.out);
+		cr_expect_eq(json.status, 1);
+		cr_expect(strstr(json.out, "\"error\""), "%s", json.out);
+		expect_failure(all, 1, "/stick: is another directory than when the session began");
+		cr_expect(strstr(all.err, "sbx apply --exclude 'stick' s"), "%s", all.err);
+		for (size_t j = 0; j < ARRAY_SIZE(refused); j++) {
+			_autorun_ struct run_result apply =
+				cow_verb(&site, "apply", refused[j][0], refused[j][1], "s");
+
+			expect_failure(apply, 1, "/stick: is another directory");
+		}
+		expect_content(&site, "a", "a\n");
+		_autorun_ struct run_result some =
+			cow_verb(&site, "apply", choices[i][0], choices[i][1], "s");
+
+		expect_out(some, "applied: 0 added, 1 changed, 0 deleted\n");
+		cr_expect(strstr(some.err, "/stick: is not what it was when the session began, "
+					   "and is left out\n"),
+			  "%s", some.err);
+		cr_expect(!strstr(some.err, "fits nothing"), "%s", some.err);
+		expect_content(&site, "a", "a\n2\n");
+		cr_expect(!tree_exists(site.tree, "stick/n"));
+		cow_finish(&site);
+	}
+}
+
+/* Nothing is lost with it. */
+Test(cow_later, a_mount_that_has_gone_unchanged_is_not_missed)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo 2 >>a");
+
+	expect_success(run);
+	on_session(&site, with_a_mount);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(diff);
+	cr_expect(strstr(diff.out, "/a\n"), "%s", diff.out);
+	expect_out(apply, "applied: 0 added, 1 changed, 0 deleted\n");
+	cow_finish(&site);
+}
+
+/* It covers what the command has changed, and is not that. */
+Test(cow_later, a_mount_that_has_come_does_not_bar_the_others)
+{
+	static const char *const mounts[] = {"mount -t tmpfs -o mode=1777 t \"$1/stick\"",
+					     "mount --bind \"$1/other\" \"$1/stick\""};
+	static const char words[] =
+		"/stick: something is mounted there that was not when the session began\n";
+
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+		struct cow_site site;
+		char script[512];
+
+		cow_start(&site, "kernel", "a=a\n", "stick/s=s\n", "other/o=o\n");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run =
+			cow_run(&site, "echo 2 >>a; echo n >stick/n; echo 2 >>stick/s; echo z >z");
+
+		expect_success(run);
+		snprintf(script, sizeof(script),
+			 "%s; \"$2\" diff s; echo $?; \"$2\" apply s; echo $?; cat \"$1/a\"\n"
+			 "\"$2\" apply --force --include stick/n s; echo $?\n"
+			 "\"$2\" apply --exclude stick s; echo $?; ls -A \"$1/stick\"",
+			 mounts[i]);
+		_autorun_ struct run_result verbs = run_argv(
+			&options, (const char *const[]){"unshare", "-Urm", "/bin/sh", "-c", script,
+							"sh", site.path, sbx_program(), NULL});
+		char expected[512];
+
+		snprintf(expected, sizeof(expected),
+			 "M  %s/a (content)\nA  %s/z\n1\n1\na\n1\n"
+			 "applied: 1 added, 1 changed, 0 deleted\n0\n%s",
+			 site.path, site.path, i ? "o\n" : "");
+		expect_out(verbs, expected);
+		cr_expect(strstr(verbs.err, words), "%s", verbs.err);
+		cr_expect(strstr(verbs.err, "unmount it, or leave it out: sbx apply --exclude "
+					    "'stick' s\n"),
+			  "%s", verbs.err);
+		cr_expect(strstr(verbs.err, "/stick: has something mounted on it by now, and is "
+					    "left out\n"),
+			  "%s", verbs.err);
+		expect_content(&site, "a", "a\n2\n");
+		expect_content(&site, "stick/s", "s\n");
+		cow_finish(&site);
+	}
 }

@@ -55,6 +55,7 @@ struct apply {
 	struct stat new_in; /* in a dry run: the host's directory that the new ones are in */
 	bool acts;	    /* the second walk */
 	bool unshown;	    /* what stands against an entry is the mark of an overlay */
+	bool passes;	    /* a part was left out that cannot be seen */
 	bool again;	    /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;
