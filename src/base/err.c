@@ -25,6 +25,7 @@
 static void err_reset(struct sbx_err *err, int number)
 {
 	err->number = number;
+	err->refused = 0;
 	err->exit_code = ERR_EXIT_FAILED;
 	err->level_prefix = false;
 	err->usage = false;
@@ -67,7 +68,7 @@ int err_system(struct sbx_err *err, int number, const char *path, const char *fm
 
 /**
  * sbx itself says no: like err_system(), but the message holds the cause and
- * the text of @number is not printed.
+ * the text of @number is not printed. It is kept for the hints' table only.
  *
  * Return: -number.
  */
@@ -79,6 +80,7 @@ int err_refuse(struct sbx_err *err, int number, const char *path, const char *fm
 	va_start(ap, fmt);
 	err_fill(err, 0, path, fmt, ap);
 	va_end(ap);
+	err->refused = number;
 	return -number;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "sbx/base/defs.h"
 #include "sbx/base/fd.h"
 #include "sbx/base/sys.h"
 
@@ -42,6 +43,33 @@ int fd_get_terminal(int fd, uint32_t *ret_device)
 		return -errno;
 	*ret_device = device;
 	return 0;
+}
+
+/**
+ * Read a directory.
+ * @fd: open for reading, or < 0, which is a failure like any other (errno stays what it is). The
+ *      stream's from then on, and still good for openat(2) and its like; where there is none it
+ *      is closed, and -1
+ *
+ * Return: the stream, or NULL and errno.
+ */
+DIR *fd_open_dir(int *fd)
+{
+	DIR *dir = *fd < 0 ? NULL : fdopendir(*fd);
+
+	if (!dir && *fd >= 0) {
+		defs_cleanup_fd(fd);
+		*fd = -1;
+	}
+	return dir;
+}
+
+/* The same by a descriptor of its own: @dir_fd is borrowed, and may be of O_PATH. */
+DIR *fd_open_dir_again(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd_open_dir(&fd);
 }
 
 /**

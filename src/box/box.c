@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/str.h"
 #include "sbx/box/box.h"
 #include "sbx/run/kept.h"
@@ -91,18 +92,14 @@ static int box_read_dir(const char *path, enum box_kind kind, struct arena *aren
 {
 	_autoclose_ int fd = dirs_open_own(path);
 	struct box_reading reading = {path, fd, kind, arena, list};
-	int copy, r = 0;
+	int r = 0;
 	DIR *dir;
 
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR || fd == -EACCES ? 0 : fd;
-	copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = copy < 0 ? NULL : fdopendir(copy);
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&copy);
-		return r;
-	}
+	dir = fd_open_dir_again(fd);
+	if (!dir)
+		return -errno;
 	errno = 0;
 	for (const struct dirent *e; r == 0 && (e = readdir(dir)); errno = 0)
 		r = box_read_one(&reading, e->d_name);

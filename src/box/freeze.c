@@ -23,6 +23,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
@@ -224,14 +225,11 @@ static int freeze_check_procs(int dir_fd, const pid_t *pids, size_t n, struct ar
 static int freeze_check_below(int dir_fd, const pid_t *pids, size_t n, struct arena *arena,
 			      int depth, pid_t *ret_pid)
 {
-	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	DIR *dir = fd_open_dir_again(dir_fd);
+	int r;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	r = freeze_check_procs(dir_fd, pids, n, arena, ret_pid);
 	for (const struct dirent *e; r == 0 && (e = readdir(dir));) {
 		_autoclose_ int fd = -1;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/cmd/cow.h"
 #include "sbx/cow/journal.h"
@@ -121,16 +122,16 @@ static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *
 /* All that can be read. Return: 0, or -errno with *err filled. */
 int cow_cmd_list(struct cow_cmd *cow, struct cow_list *ret_list, struct sbx_err *err)
 {
-	int fd = dirs_open_own(cow->base), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = dirs_open_own(cow->base), r = fd < 0 ? fd : 0;
+	DIR *dir = fd_open_dir(&fd);
 	struct cow_list list = {0};
 	const struct dirent *e;
 
 	*ret_list = list;
-	if (fd == -ENOENT)
+	if (r == -ENOENT)
 		return 0;
 	if (!dir)
-		return err_system(err, fd < 0 ? -fd : errno, cow->base, "cannot list sessions");
+		return err_system(err, r < 0 ? -r : errno, cow->base, "cannot list sessions");
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		r = cow_list_add(cow, &list, e->d_name, err);
 	if (r == 0 && errno)

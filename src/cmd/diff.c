@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sbx/base/json.h"
+#include "sbx/base/path.h"
 #include "sbx/cmd/cmd.h"
 #include "sbx/cmd/cow.h"
 #include "sbx/cmd/pager.h"
@@ -28,6 +29,7 @@ struct diff {
 	struct cow_cmd *cow;
 	size_t root;
 	enum diff_form form;
+	bool null;     /* names end with NUL, not with a newline */
 	bool colour;   /* on a terminal that has it */
 	bool terminal; /* nothing of a file's may command it */
 	struct cow_counts counts;
@@ -65,6 +67,22 @@ static void diff_put_name(struct diff *d, struct str_buf *line, const struct cow
 {
 	cow_cmd_put_path(line, &d->cow->session, d->root, e->path);
 	str_buf_puts(line, diff_is_dir(e) ? "/" : "");
+}
+
+/* For programs, so as they are; but on a terminal nothing of a file's may command it. */
+static void diff_put_null(struct diff *d, struct str_buf *line, const struct cow_entry *e)
+{
+	const char *above = d->cow->session.roots[d->root].path;
+
+	if (d->terminal) {
+		diff_put_name(d, line, e);
+	} else {
+		str_buf_puts(line, above);
+		if (!str_equal(e->path, "."))
+			str_buf_printf(line, "%s%s", path_is_root(above) ? "" : "/", e->path);
+		str_buf_puts(line, diff_is_dir(e) ? "/" : "");
+	}
+	str_buf_write(line, "", 1);
 }
 
 static void diff_put_list(struct diff *d, struct str_buf *line, const struct cow_entry *e)
@@ -197,8 +215,12 @@ static int diff_entry(void *arg, const struct cow_entry *e, struct sbx_err *err)
 		diff_put_json(d, e);
 		break;
 	case DIFF_NAMES:
-		diff_put_name(d, &line, e);
-		str_buf_puts(&line, "\n");
+		if (d->null) {
+			diff_put_null(d, &line, e);
+		} else {
+			diff_put_name(d, &line, e);
+			str_buf_puts(&line, "\n");
+		}
 		break;
 	case DIFF_STAT:
 		diff_put_stat(d, &line, e);
@@ -350,6 +372,8 @@ static int diff_choose_form(const struct cmd_words *words, enum diff_form *ret, 
 					 "of --json, --name-only, --patch and --stat one only");
 		*ret = forms[i].form;
 	}
+	if (words->value[CMD_OPT_NULL] && *ret != DIFF_NAMES)
+		return err_usage(err, "--null", "goes with --name-only alone: --name-only -z");
 	return 0;
 }
 
@@ -373,6 +397,7 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = err_oom(err);
 	if (r < 0)
 		return r;
+	d.null = cow.words.value[CMD_OPT_NULL] != NULL;
 	d.json = (struct json_out)JSON_OUT(&d.sink);
 	d.terminal = isatty(STDOUT_FILENO);
 	d.colour = pager_has_colour();

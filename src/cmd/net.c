@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/json.h"
 #include "sbx/base/str.h"
@@ -91,17 +92,13 @@ static int net_compare(const void *a, const void *b)
 /* The names in one directory, sorted. What killed ones have left is removed. */
 static int net_list(struct net_verb *net, int dir_fd, const char **ret_names, size_t *ret_n)
 {
-	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	DIR *dir = fd_open_dir_again(dir_fd);
 	const struct dirent *e;
 	size_t n = 0;
 	int r = 0;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&copy);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 0 && n < NET_NETWORKS_MAX) {
 		errno = 0;
 		e = readdir(dir);

@@ -30,6 +30,7 @@ const struct cmd_option cmd_options[] = {
 	WITH("attach", SIG_PROXY, "--sig-proxy", NULL, "true|false", TEXT, "pass signals on; true"),
 	FLAG("diff", JSON, "--json", NULL, "for programs"),
 	FLAG("diff", NAME_ONLY, "--name-only", NULL, "paths alone"),
+	FLAG("diff", NULL, "--null", "-z", "with --name-only: end each path with NUL, as it is"),
 	FLAG("diff", PATCH, "--patch", "-p", "with the lines of text files that differ"),
 	FLAG("diff", STAT, "--stat", NULL, "with sizes, and their sum"),
 	FLAG("discard", FORCE, "--force", "-f", "also one whose apply was killed"),

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/cmd/patch.h"
@@ -338,15 +339,13 @@ static int patch_put_tree(struct patch_tree *t, int dir_fd, const char *name, un
 			  struct sbx_err *err)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 
 	if (!dir || depth > COW_DEPTH_MAX) {
 		r = err_system(err, dir ? ELOOP : errno, t->path, "cannot be read");
 		if (dir)
 			(void)closedir(dir);
-		else
-			defs_cleanup_fd(&fd);
 		return r;
 	}
 	t->empty = true;

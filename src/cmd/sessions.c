@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/json.h"
 #include "sbx/base/path.h"
 #include "sbx/cmd/cmd.h"
@@ -20,14 +21,12 @@ enum { SESSIONS_ROOM = 1 << 14, SESSIONS_LINE = 1 << 16, SESSIONS_DEPTH = 200 };
 static uint64_t sessions_size(int dir_fd, const char *name, unsigned depth)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	uint64_t size = 0;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return 0;
-	}
 	while ((e = readdir(dir))) {
 		struct stat st;
 

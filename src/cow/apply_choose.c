@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -124,14 +125,12 @@ bool apply_any_below(const struct apply *a, apply_test test, int dir_fd, const c
 		     const char *path, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	bool found = depth >= APPLY_SCAN_DEPTH;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return true;
-	}
 	while (!found && (errno = 0, e = readdir(dir))) {
 		_autofree_ char *below = NULL;
 		struct stat st;
@@ -207,14 +206,12 @@ static bool apply_is_born_later(const struct apply *a, int dir_fd, const char *n
 bool apply_tree_is_later(struct apply *a, int dir_fd, const char *name, bool goes, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	bool later = depth >= APPLY_SCAN_DEPTH;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return true; /* a mount, or what cannot be looked into */
-	}
 	while (!later && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 
@@ -248,14 +245,12 @@ static const char *apply_find_mount_below(const struct apply *a, int dir_fd, con
 					  unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 	const char *point = NULL;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return NULL;
-	}
 	while (!point && depth < APPLY_SCAN_DEPTH && (e = readdir(dir))) {
 		struct stat st;
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/str.h"
 #include "sbx/cow/apply_parts.h"
 
@@ -23,14 +24,11 @@
 static int apply_clear_made(struct apply *a, int dir_fd, const char *name, unsigned depth)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/cow/apply_parts.h"
 
@@ -137,14 +138,11 @@ static int own_each_shared(struct apply *a, int dir_fd, const char *name, unsign
 			   bool removes)
 {
 	int fd = cow_open(dir_fd, name, O_RDONLY | O_DIRECTORY), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e = NULL;
 
-	if (!dir) {
-		r = errno == EACCES || errno == EXDEV ? 0 : -errno; /* who removes it says so */
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir) /* who removes it says so */
+		return errno == EACCES || errno == EXDEV ? 0 : -errno;
 	while (r == 0 && depth < OWN_DEPTH_MAX && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 

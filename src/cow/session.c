@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
@@ -596,16 +597,13 @@ static int cow_remove_dir(int top_fd, int dir_fd, const char *name, unsigned dep
 /* All that is in a directory. What is moved to the top meanwhile is found by looking again. */
 static int cow_remove_below(int top_fd, int dir_fd, unsigned depth, unsigned *moved)
 {
-	int again = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	DIR *dir = fd_open_dir_again(dir_fd);
+	int r = 0;
 	unsigned before = *moved;
 	const struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&again);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(dir))) {
 		struct stat st;
 

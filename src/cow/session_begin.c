@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/proc.h"
@@ -57,14 +58,11 @@ typedef int cow_knows(int dir_fd, const char *name);
 static int cow_has_only(int dir_fd, const char *name, cow_knows *knows)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 1;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 
-	if (!dir) {
-		r = errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir)
+		return errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
 	while (r == 1 && (errno = 0, e = readdir(dir)))
 		if (!path_is_dots(e->d_name))
 			r = knows(dirfd(dir), e->d_name);
@@ -243,13 +241,11 @@ bool cow_session_remove_begun(int dir_fd, const char *name)
 void cow_session_sweep(const char *base)
 {
 	int fd = dirs_open_own(base);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	const struct dirent *e;
 
-	if (!dir) {
-		defs_cleanup_fd(&fd);
+	if (!dir)
 		return;
-	}
 	while ((e = readdir(dir))) {
 		char meta[NAME_MAX + sizeof("/meta")];
 

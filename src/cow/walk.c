@@ -21,6 +21,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
 #include "sbx/base/proc.h"
@@ -255,16 +256,6 @@ static int walk_names_read(DIR *dir, struct walk_names *names)
 	if (names->n)
 		qsort(names->names, names->n, sizeof(*names->names), walk_compare_names);
 	return (int)names->n;
-}
-
-static DIR *walk_open_dir(int fd)
-{
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again < 0 ? NULL : fdopendir(again);
-
-	if (!dir)
-		defs_cleanup_fd(&again);
-	return dir;
 }
 
 /* ---- the path ---- */
@@ -530,7 +521,7 @@ static int walk_is_made(const struct walk *w, int upper_fd, int host_fd,
 /* Is there nothing in a directory? Return: 1, 0, or -errno with *err filled. */
 static int walk_is_empty(const struct walk *w, int dir_fd)
 {
-	DIR *dir = walk_open_dir(dir_fd);
+	DIR *dir = fd_open_dir_again(dir_fd);
 	const struct dirent *d;
 	int r = 1;
 
@@ -549,7 +540,7 @@ static int walk_is_untold(const struct walk *w, const struct cow_entry *e, int u
 			  int host_fd)
 {
 	struct walk_marks marks = walk_read_marks(w, upper_fd);
-	DIR *dir = walk_open_dir(upper_fd);
+	DIR *dir = fd_open_dir_again(upper_fd);
 	const struct dirent *d;
 	int made = 0;
 
@@ -739,7 +730,7 @@ static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk
 static int walk_hidden(struct walk *w, int upper_fd, int host_fd, size_t depth)
 {
 	struct walk_names names = {0};
-	DIR *dir = walk_open_dir(host_fd);
+	DIR *dir = fd_open_dir_again(host_fd);
 	int r, n;
 
 	if (!dir)
@@ -770,7 +761,7 @@ static int walk_dir(struct walk *w, int upper_fd, int host_fd, bool hides, size_
 {
 	struct walk_names names = {0};
 	struct walk_marks marks = walk_read_marks(w, upper_fd);
-	DIR *dir = walk_open_dir(upper_fd);
+	DIR *dir = fd_open_dir_again(upper_fd);
 	int r = 0, n;
 
 	if (!dir)

@@ -40,7 +40,8 @@
 #include "sbx/spec/resolve.h"
 
 enum {
-	DOCTOR_TIMEOUT_MS = 30 * 1000,
+	DOCTOR_TIMEOUT_MS = 30 * 1000, /* more than what a launch waits for */
+	DOCTOR_ASK_MS = 10 * 1000,     /* a program that is to say something, or set one rule */
 	DOCTOR_OUTPUT_MAX = 64 << 10,
 	DOCTOR_NUMBER_MAX = 4096,
 };
@@ -169,18 +170,37 @@ void doctor_end_idle(pid_t pid)
 	(void)proc_wait(pid, &status);
 }
 
-/* Wait for the end of a child, not for ever. Return: how it ended, as wait(2) has it. */
-static int doctor_await(pid_t pid, bool *ret_late)
+/* Return: has it ended in that time? */
+static bool doctor_has_ended(int pidfd, int within_ms)
 {
-	_autoclose_ int pidfd = sys_pidfd_open(pid);
 	struct pollfd end = {.fd = pidfd, .events = POLLIN};
-	int status = 0, r;
+	int r;
 
 	do {
-		r = pidfd < 0 ? 1 : poll(&end, 1, DOCTOR_TIMEOUT_MS);
+		r = pidfd < 0 ? 1 : poll(&end, 1, within_ms);
 	} while (r < 0 && errno == EINTR);
-	*ret_late = r == 0;
-	if (r == 0)
+	return r != 0;
+}
+
+/**
+ * Wait for the end of a child, not for ever.
+ * @ret_late_ms: how long it has taken, where that was too long and it was ended; else 0
+ *
+ * Return: how it ended, as wait(2) has it.
+ */
+static int doctor_await(pid_t pid, const struct doctor_answer *answer, int *ret_late_ms)
+{
+	_autoclose_ int pidfd = sys_pidfd_open(pid);
+	int status = 0;
+
+	*ret_late_ms = 0;
+	if (!doctor_has_ended(pidfd, DOCTOR_ASK_MS)) {
+		if (answer->asks)
+			*ret_late_ms = DOCTOR_ASK_MS;
+		else if (!doctor_has_ended(pidfd, DOCTOR_TIMEOUT_MS - DOCTOR_ASK_MS))
+			*ret_late_ms = DOCTOR_TIMEOUT_MS;
+	}
+	if (*ret_late_ms)
 		(void)kill(pid, SIGKILL);
 	(void)proc_wait(pid, &status);
 	return status;
@@ -191,8 +211,7 @@ static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
 {
 	pid_t pid = doctor_clone(namespaces, &answer->err);
 	const char *program;
-	bool late;
-	int status;
+	int status, late_ms;
 
 	if (pid == 0)
 		doctor_child(d, probe, namespaces, fn, answer);
@@ -200,18 +219,18 @@ static void doctor_run_child(struct doctor *d, const struct doctor_probe *probe,
 		answer->result = (int)pid;
 		return;
 	}
-	status = doctor_await(pid, &late);
+	status = doctor_await(pid, answer, &late_ms);
 	if (answer->complete)
 		return;
 	program = answer->program[0] ? answer->program : NULL;
 	answer->result =
-		late ? err_refuse(&answer->err, ETIMEDOUT, program,
-				  program ? "has not finished within %d seconds"
-					  : "what was tried has not ended within %d seconds",
-				  DOCTOR_TIMEOUT_MS / 1000)
-		     : err_refuse(&answer->err, ECANCELED, program,
-				  "the process that tried it was ended by signal %d",
-				  WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+		late_ms ? err_refuse(&answer->err, ETIMEDOUT, program,
+				     program ? "has not finished within %d seconds"
+					     : "what was tried has not ended within %d seconds",
+				     late_ms / 1000)
+			: err_refuse(&answer->err, ECANCELED, program,
+				     "the process that tried it was ended by signal %d",
+				     WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
 /* What stands in the way of this one is the row of user namespaces, and what mends that. */
@@ -290,6 +309,7 @@ int doctor_capture(struct doctor *d, const char *const *argv, struct doctor_answ
 	if (null_fd < 0)
 		return null_fd;
 	str_copy(answer->program, sizeof(answer->program), argv[0]);
+	answer->asks = true;
 	return proc_ask(argv, NULL, DOCTOR_OUTPUT_MAX, &d->arena, ret_text, err);
 }
 

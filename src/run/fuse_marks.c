@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "sbx/base/clock.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -234,12 +235,9 @@ static int marks_look_into(struct marks_walk *w)
 		close(fd);
 		return r;
 	}
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = marks_fail(w, errno);
-		close(fd);
-		return r;
-	}
+	dir = fd_open_dir(&fd);
+	if (!dir)
+		return marks_fail(w, errno);
 	r = marks_read(w, dir);
 	(void)closedir(dir);
 	return r;

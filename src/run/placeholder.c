@@ -49,6 +49,7 @@
 #include <sys/stat.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -156,15 +157,12 @@ static int placeholder_gather(struct arena *arena, int dir_fd, const char *name,
 static int placeholder_each(int dir_fd, const char *except,
 			    int (*call)(void *arg, int dir_fd, const char *name), void *arg)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir_again(dir_fd);
+	int r = 0;
 	struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	errno = 0;
 	while (r == 0 && (e = readdir(dir))) {
 		if (e->d_name[0] != '.' && strcmp(e->d_name, except) != 0)

@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/json.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
@@ -166,15 +167,12 @@ static bool register_is_rival(const struct register_entry *entry, const char *fi
 /* Return: 1 the name is free, 0 *ret_label has it, or -errno. */
 static int register_name_is_free(const struct register_entry *entry, struct label *ret_label)
 {
-	int fd = openat(entry->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 1;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir_again(entry->dir_fd);
+	int r = 1;
 	const struct dirent *e;
 
-	if (!dir) {
-		r = -errno;
-		defs_cleanup_fd(&fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (r == 1 && (e = readdir(dir)))
 		if (register_is_rival(entry, e->d_name, ret_label))
 			r = 0;

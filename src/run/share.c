@@ -33,6 +33,7 @@
 
 #include "sbx/base/clock.h"
 #include "sbx/base/dirs.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/run/holder.h"
@@ -260,16 +261,13 @@ int share_sweep(int dir_fd, const char *file)
 void share_sweep_all(const char *path)
 {
 	_autoclose_ int dir_fd = dirs_open_own(path);
-	int copy = dir_fd < 0 ? -1 : openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	DIR *dir = dir_fd < 0 ? NULL : fd_open_dir_again(dir_fd);
 	const struct dirent *e;
 
 	while (dir && (e = readdir(dir)))
 		(void)share_sweep(dir_fd, e->d_name);
 	if (dir)
 		(void)closedir(dir);
-	else
-		defs_cleanup_fd(&copy);
 }
 
 /* ---- the start ---- */

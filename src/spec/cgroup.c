@@ -317,7 +317,7 @@ static int cgroup_find_device(const struct probe_host *host, const struct cgroup
 	const char *device = arena_dup_n(host->arena, io_max->device, io_max->device_len);
 	unsigned numbers[2];
 	struct stat st;
-	int n = 0;
+	int n = 0, r = 0;
 
 	if (!device)
 		return err_oom(err);
@@ -326,10 +326,15 @@ static int cgroup_find_device(const struct probe_host *host, const struct cgroup
 		return 0;
 	}
 	if (stat(device, &st) < 0)
-		return err_system(err, errno, device, "cannot look at the device");
-	if (!S_ISBLK(st.st_mode) && major(st.st_dev) == 0)
-		return err_refuse(err, ENOTBLK, device,
-				  "is no block device, and on a filesystem that has none");
+		r = err_system(err, errno, device, "cannot look at the device");
+	else if (!S_ISBLK(st.st_mode) && major(st.st_dev) == 0)
+		r = err_refuse(err, ENOTBLK, device,
+			       "is no block device, and on a filesystem that has none");
+	if (r < 0) {
+		err_hint(err, "name a disk, as /dev/sda or 8:0 (\"lsblk\" lists them), or a "
+			      "directory on one");
+		return r;
+	}
 	*ret_number = cgroup_find_disk(host, S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev);
 	return *ret_number ? 0 : err_oom(err);
 }

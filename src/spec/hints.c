@@ -3,7 +3,9 @@
  * hints: the remedies that sbx knows, as a table.
  *
  * A row applies where its place, its errno and its probe all agree; the first
- * that does wins, so rows with a probe stand before those without. A probe reads
+ * that does wins, so rows with a probe stand before those without. An errno is the
+ * kernel's: where sbx itself has refused with it the remedy is mostly another one, so
+ * a row that is for such a refusal says so (HINT_REFUSAL). A probe reads
  * one file and is only ever run when something has failed already. In a text %P stands for
  * what the failure is about: the error's object, where the caller says nothing else.
  */
@@ -96,11 +98,6 @@ static bool probe_chroot(void)
 	return sys_statx_mount(AT_FDCWD, "/", &root) == 0 && !root.is_root;
 }
 
-static bool probe_no_new_privs(void)
-{
-	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
-}
-
 /* Does a filter of system calls, as an outer sandbox has, keep the caller from netfilter's sockets?
  */
 static bool probe_netfilter_refused(void)
@@ -135,11 +132,14 @@ static bool probe_proc_covered(void)
 	return covered;
 }
 
-enum { HINT_NUMBERS = -1 };
+enum {
+	HINT_NUMBERS = -1,
+	HINT_REFUSAL = 1 << 16, /* and an errno: that of an err_refuse(), not the kernel's */
+};
 
 struct hint {
-	int place;	     /* a step kind or enum hint_place */
-	int number;	     /* errno; 0: of none, see err_refuse(); HINT_NUMBERS: any */
+	int place;  /* a step kind or enum hint_place */
+	int number; /* errno; 0: of none, so any refusal; HINT_REFUSAL + errno; HINT_NUMBERS: any */
 	bool (*probe)(void); /* NULL: always */
 	const char *text;
 };
@@ -227,6 +227,7 @@ static const char hint_netns[] =
 	"one who\nmade that user namespace. What root has made (ip netns) only root can enter; one "
 	"of "
 	"your own makes\n\"unshare --user --map-current-user --net\"";
+static const char hint_race[] = "a program outside is changing the same directories; try again";
 static const char hint_share[] =
 	"the kernel needs bridges and pairs of interfaces; as root: modprobe -a bridge veth "
 	"(\"sbx doctor\nshared\" tells what works)";
@@ -269,11 +270,10 @@ static const struct hint hints[] = {
 	{HINT_PAYLOAD, EAGAIN, NULL, hint_processes},
 	{HINT_IDMAP, EPERM, probe_apparmor_restricts, hint_apparmor},
 	{HINT_IDMAP, EACCES, probe_apparmor_restricts, hint_apparmor},
-	{HINT_IDMAP, EPERM, probe_no_new_privs,
-	 "sbx was started with no_new_privs, which stops newuidmap; use --map=single"},
 	{HINT_CGROUP, EACCES, NULL, hint_cgroup},
 	{HINT_CGROUP, EPERM, NULL, hint_cgroup},
 	{HINT_CGROUP, ENOENT, NULL, hint_cgroup},
+	{HINT_CGROUP, HINT_REFUSAL + ECANCELED, NULL, hint_cgroup}, /* systemd has refused it */
 	{HINT_BUS, 0, NULL, hint_bus},
 	{HINT_FUSE, ENOENT, probe_in_sandbox, hint_fuse_inside},
 	{HINT_FUSE, 0, probe_in_sandbox, hint_fuse_inside},
@@ -372,10 +372,11 @@ static const struct hint hints[] = {
 	 "a name in front of the last is that of a file; protect the file, or correct the path"},
 	{PLAN_STEP_PROTECT, ELOOP, NULL,
 	 "the links lead in a circle; protect another path, or remove the link"},
-	{PLAN_STEP_PROTECT, EXDEV, NULL,
-	 "set XDG_STATE_HOME to a directory on the same filesystem, or leave --protect-by=overlay "
-	 "out"},
-	{PLAN_STEP_PROTECT, EBUSY, NULL,
+	{PLAN_STEP_PROTECT, HINT_REFUSAL + EXDEV, NULL,
+	 "set XDG_STATE_HOME to a directory on the mount that the path is on (\"findmnt -T PATH\" "
+	 "tells),\n"
+	 "or leave --protect-by=overlay out"},
+	{PLAN_STEP_PROTECT, HINT_REFUSAL + EBUSY, NULL,
 	 "leave --protect-by=overlay out, or put that mount behind --protect"},
 	{PLAN_STEP_PROTECT, ENODEV, NULL,
 	 "this kernel has no overlayfs; leave --protect-by=overlay out"},
@@ -383,8 +384,8 @@ static const struct hint hints[] = {
 	 "another sbx, or a program that looks like one, holds the lock; see who has it open "
 	 "with\n"
 	 "\"fuser\", and try again"},
-	{PLAN_STEP_PROTECT, ESTALE, NULL,
-	 "a program outside is changing the same directories; try again"},
+	{PLAN_STEP_PROTECT, HINT_REFUSAL + ESTALE, NULL, hint_race},
+	{PLAN_STEP_PROTECT, HINT_REFUSAL + EAGAIN, NULL, hint_race},
 	{PLAN_STEP_FILTER_COVER, HINT_NUMBERS, NULL,
 	 "sbx keeps filters there, which no sandbox may write: make the directory by hand, or bind "
 	 "less"},
@@ -479,6 +480,29 @@ static bool hint_is_for(const struct hint *h, int place)
 	       (h->place == HINT_ANY && place != HINT_LIMIT);
 }
 
+static bool hint_is_of(const struct hint *h, const struct sbx_err *err)
+{
+	if (h->number >= HINT_REFUSAL)
+		return err->number == 0 && h->number - HINT_REFUSAL == err->refused;
+	return h->number == HINT_NUMBERS || h->number == err->number;
+}
+
+/* Return: the number of the row that applies, or -1. */
+int hint_find(const struct sbx_err *err, int place)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++)
+		if (hint_is_for(&hints[i], place) && hint_is_of(&hints[i], err) &&
+		    (!hints[i].probe || hints[i].probe()))
+			return (int)i;
+	return -1;
+}
+
+/* What a row says. Return: NULL behind the last. */
+const char *hint_text(size_t row)
+{
+	return row < ARRAY_SIZE(hints) ? hints[row].text : NULL;
+}
+
 /* What is no step of a plan, and so has no cause in it: the option that asks for it. */
 static const struct {
 	int place;
@@ -533,19 +557,12 @@ static void hint_fill_in(struct sbx_err *err, const char *text, const char *abou
  */
 void hint_add_about(struct sbx_err *err, int place, const char *about)
 {
-	err_set_option(err, hint_option(place));
-	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
-		const struct hint *h = &hints[i];
+	int row;
 
-		if (!hint_is_for(h, place))
-			continue;
-		if (h->number != HINT_NUMBERS && h->number != err->number)
-			continue;
-		if (h->probe && !h->probe())
-			continue;
-		hint_fill_in(err, h->text, about);
-		return;
-	}
+	err_set_option(err, hint_option(place));
+	row = err->hint[0] ? -1 : hint_find(err, place);
+	if (row >= 0)
+		hint_fill_in(err, hints[row].text, about);
 }
 
 /* The same, about the object of the error. */

@@ -270,6 +270,28 @@ static bool netrule_is_loopback(const struct netrule *rule)
 	return rule->bits >= 8 && ntohl(rule->address.at.v4.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
+/*
+ * Is it 0.0.0.0 or ::? As a destination the kernel reads these as the sandbox itself, so no packet
+ * that leaves has them, and who writes them without /0 mostly means all addresses.
+ */
+static bool netrule_is_unspecified(const struct netrule *rule)
+{
+	return netrule_is_single(rule) &&
+	       (rule->address.family == AF_INET ? rule->address.at.v4.s_addr == INADDR_ANY
+						: IN6_IS_ADDR_UNSPECIFIED(&rule->address.at.v6));
+}
+
+static int netrule_refuse_unspecified(const char *text, const char *option, struct sbx_err *err)
+{
+	int r = err_usage(err, option,
+			  "\"%s\" would fit nothing: what is sent to this address stays in the "
+			  "sandbox, and no rule is about that",
+			  text);
+
+	err_hint(err, "all addresses are any, those of IPv4 0.0.0.0/0, those of IPv6 ::/0");
+	return r;
+}
+
 static int netrule_check(const struct netrule *rule, const char *text, const char *option,
 			 struct sbx_err *err)
 {
@@ -279,6 +301,8 @@ static int netrule_check(const struct netrule *rule, const char *text, const cha
 				 "about; the host's is reached by the gateway's address, and only "
 				 "with --net=user,allow-host-loopback",
 				 text);
+	if (netrule_is_unspecified(rule))
+		return netrule_refuse_unspecified(text, option, err);
 	if (rule->protocol == NETRULE_ICMP && rule->n_ports > 0)
 		return err_usage(err, option, "\"%s\": icmp has no ports", text);
 	if (rule->where == NETRULE_DNS && (rule->protocol != NETRULE_ALL || rule->n_ports > 0))

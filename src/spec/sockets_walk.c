@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "sbx/base/clock.h"
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/mountinfo.h"
 #include "sbx/base/path.h"
@@ -299,11 +300,9 @@ static int walk_dir(struct walk *k, const struct walk_dir *dir)
 		close(fd);
 		return 0;
 	}
-	d = fdopendir(fd);
-	if (!d) {
-		close(fd);
+	d = fd_open_dir(&fd);
+	if (!d)
 		return -ENOMEM;
-	}
 	r = walk_read(k, dir, d, st.st_dev);
 	(void)closedir(d);
 	return r;

@@ -57,6 +57,8 @@ Test(err, a_refusal_has_its_cause_in_its_own_words)
 
 	cr_expect_eq(err_refuse(&err, ELOOP, "/a", "is a symbolic link"), -ELOOP);
 	expect_printed(&err, "sbx: /a: is a symbolic link\n");
+	cr_expect_eq(err.number, 0);
+	cr_expect_eq(err.refused, ELOOP, "for the hints");
 }
 
 Test(err, a_usage_error_names_the_word_at_fault)
@@ -110,7 +112,9 @@ Test(err, filling_again_forgets_what_was_there)
 {
 	struct sbx_err err;
 
+	(void)err_refuse(&err, EBUSY, NULL, "none");
 	(void)err_usage(&err, "--x", "one");
+	cr_expect_eq(err.refused, 0);
 	err_annotate(&err, "line");
 	err_hint(&err, "hint");
 	(void)err_system(&err, ENOMEM, NULL, "two");

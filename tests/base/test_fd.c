@@ -107,3 +107,35 @@ Test(fd, what_is_missing_of_the_standard_three_is_opened)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		cr_expect_eq(in_child(open_standard, (void *)(uintptr_t)rows[i]), 0, "row %zu", i);
 }
+
+static int read_directories(void *arg)
+{
+	static const char file[] = "/proc/self/status";
+	int fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC), number = fd;
+	DIR *dir = fd_open_dir(&fd);
+
+	(void)arg;
+	child_check(dir && fd == number && dirfd(dir) == number);
+	child_check(faccessat(fd, "status", F_OK, 0) == 0);
+	child_check(closedir(dir) == 0 && !fd_is_open(number));
+	/* What is none is closed, and it is said that it is none. */
+	fd = number = open(file, O_RDONLY | O_CLOEXEC);
+	child_check(number >= 0);
+	child_check(!fd_open_dir(&fd) && errno == ENOTDIR);
+	child_check(fd == -1 && !fd_is_open(number));
+	fd = open("/nowhere", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	child_check(!fd_open_dir(&fd) && errno == ENOENT && fd == -1);
+	/* One that is not for reading, which stays. */
+	fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = fd_open_dir_again(fd);
+	child_check(dir && readdir(dir) && dirfd(dir) != fd);
+	child_check(closedir(dir) == 0 && fd_is_open(fd));
+	close(fd);
+	child_check(!fd_open_dir_again(fd) && errno == EBADF);
+	return 0;
+}
+
+Test(fd, a_directory_is_read_and_nothing_stays_open)
+{
+	expect_in_child(read_directories, NULL);
+}

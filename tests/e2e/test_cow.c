@@ -316,6 +316,23 @@ Test(cow, a_session_in_use_is_refused)
 	cow_finish(&site);
 }
 
+/* Only one that has begun just now goes where nothing was changed. */
+Test(cow, a_session_that_is_gone_on_with_stays)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	_autorun_ struct run_result first = cow_run(&site, "chmod u-w a");
+	_autorun_ struct run_result second = cow_run(&site, "chmod u+w a");
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+	expect_success(first);
+	expect_success(second);
+	cr_expect(strstr(second.err, "0 added, 0 changed, 0 deleted"), "%s", second.err);
+	expect_out(diff, "");
+	cow_finish(&site);
+}
+
 Test(cow, old_sessions_are_pruned)
 {
 	struct cow_site site;

@@ -237,6 +237,62 @@ Test(cow_diff, what_the_host_changes_of_a_directory_is_not_told)
 	}
 }
 
+/* For programs: whatever is in a name. */
+Test(cow_diff, names_end_with_nul)
+{
+	struct cow_site site;
+	char expected[2048];
+
+	cow_start(&site, "kernel", "a=a\n");
+	const char *p = site.path;
+	_autorun_ struct run_result run =
+		cow_run(&site, "mkdir d; echo > \"$(printf 'n\\nl\\\\\\033x\\377')\"; echo > a");
+	_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "-z", "s");
+	_autorun_ struct run_result lines = cow_verb(&site, "diff", "--name-only", "s");
+	_autorun_ struct run_result null = cow_verb(&site, "diff", "--null", "--name-only", "s");
+	int len = snprintf(expected, sizeof(expected), "%s/a%c%s/d/%c%s/n\nl\\\033x\377%c", p, 0, p,
+			   0, p, 0);
+
+	expect_success(run);
+	expect_success(names);
+	cr_expect_eq(names.out_len, (size_t)len, "%zu", names.out_len);
+	cr_expect_eq(memcmp(names.out, expected, (size_t)len), 0);
+	cr_expect_eq(null.out_len, names.out_len);
+	snprintf(expected, sizeof(expected), "%s/a\n%s/d/\n%s/n\\nl", p, p, p);
+	cr_expect_eq(strncmp(lines.out, expected, strlen(expected)), 0, "%s", lines.out);
+	/* But what is in them does not command a terminal. */
+	const char *env[] = {site.place.env[0], site.place.env[1], site.place.env[2],
+			     "TERM=xterm",	"SBX_PAGER=",	   NULL};
+	struct session session;
+
+	session_sbx(&session, &((struct run_options){.env = env, .pty = true}), "diff",
+		    "--name-only", "-z", "s");
+	_autorun_ struct run_result seen = session_finish(&session);
+
+	expect_success(seen);
+	cr_expect_eq(memchr(seen.out, '\033', seen.out_len), NULL);
+	cr_expect(memmem(seen.out, seen.out_len, "\\x1bx\\xff", strlen("\\x1bx\\xff")));
+	cow_finish(&site);
+}
+
+Test(cow_diff, only_names_can_end_with_nul)
+{
+	static const char *const forms[] = {"--json", "--patch", "--stat", "s"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result run = cow_run(&site, "echo > a");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		_autorun_ struct run_result r = cow_verb(&site, "diff", "-z", forms[i]);
+
+		expect_failure(r, 2, "--null: goes with --name-only alone");
+		cr_expect_str_empty(r.out);
+	}
+	cow_finish(&site);
+}
+
 /* Few lines of a file, and all of another. */
 Test(cow_diff, few_lines_and_many)
 {

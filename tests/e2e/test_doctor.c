@@ -621,6 +621,23 @@ Test(doctor, an_nft_that_does_nothing_is_found_out)
 	cr_expect(strstr(result.out, "has not set the rule"), "%s", result.out);
 }
 
+/* It is not waited for as long as a launch would. */
+Test(doctor, an_nft_that_does_not_end_is_named)
+{
+	_autoclose_ int tree = tmp_tree("nft=#!/bin/sh\nexec sleep 1000\n");
+	_autofree_ char *path = tree_path(tree, "nft");
+
+	skip_unless(access("/usr/sbin/nft", X_OK) == 0, "nftables is needed");
+	_autorun_ struct run_result result =
+		like_the_host("--ro-bind", path, "/usr/sbin/nft", DOCTOR("nft"));
+
+	expect_finding(result, 1, "fails   nft ");
+	cr_expect(strstr(result.out, "/usr/sbin/nft: has not finished within 10 seconds"), "%s",
+		  result.out);
+	cr_expect(strstr(result.out, "mend  see what it says when it is run by hand"), "%s",
+		  result.out);
+}
+
 Test(doctor, the_reader_of_profiles_is_looked_for_beside_sbx)
 {
 	_autoclose_ int tree = tmp_tree("profile.json={}");

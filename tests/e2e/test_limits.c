@@ -206,6 +206,20 @@ Test(limits, without_a_cgroup_they_are_an_error_or_a_warning)
 }
 
 /* Where the ids of the caller are tried at last, that there are no limits has been said. */
+/* Also where no limit could be set. */
+Test(limits, of_no_disk_are_refused_with_a_remedy)
+{
+	_autorun_ struct run_result none =
+		in_usr("--limits=try", "--io-max", "/nowhere:rbps=1M", "--", "true");
+	_autorun_ struct run_result other =
+		in_usr("--limits=try", "--io-max", "/proc:rbps=1M", "--", "true");
+
+	expect_failure(none, 125, "--io-max: /nowhere: cannot look at the device: No such file");
+	expect_failure(none, 125, "hint:  name a disk, as /dev/sda or 8:0");
+	expect_failure(other, 125, "--io-max: /proc: is no block device");
+	expect_failure(other, 125, "hint:  name a disk, as /dev/sda or 8:0");
+}
+
 Test(limits, that_there_are_none_is_told_once_at_the_start)
 {
 	_autoclose_ int tree = tmp_tree("helper=#!/bin/sh\nexit 1\n");

@@ -501,6 +501,23 @@ Test(network, rules_that_need_a_word_are_refused_without)
 		  r.err);
 }
 
+/* As a destination it is the sandbox itself: the rule would have kept nothing in. */
+Test(network, a_rule_for_no_address_is_refused)
+{
+	in_world("for rule in --deny-net=0.0.0.0 --allow-net=0.0.0.0:80/tcp --deny-net=::; do "
+		 "$S --net=user,ipv6 $rule -- echo ran; echo $?; done; "
+		 "$S --net=user,ipv6 --deny-net 0.0.0.0/0 --deny-net ::/0 -- bash -c '" GET
+		 "get 203.0.113.1 80'");
+
+	expect_out(r, "125\n125\n125\nConnection refused\n");
+	cr_expect(strstr(r.err, "--deny-net: \"0.0.0.0\" would fit nothing: "), "%s", r.err);
+	cr_expect(strstr(r.err, "--allow-net: \"0.0.0.0:80/tcp\" would fit nothing: "), "%s",
+		  r.err);
+	cr_expect(strstr(r.err, "--deny-net: \"::\" would fit nothing: "), "%s", r.err);
+	cr_expect(strstr(r.err, "hint:  all addresses are any, those of IPv4 0.0.0.0/0"), "%s",
+		  r.err);
+}
+
 Test(network, the_plan_shows_the_rules)
 {
 	in_world("$S --explain --net=user --allow-net dns --deny-net any -- true | grep rule");

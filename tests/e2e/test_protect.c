@@ -590,7 +590,9 @@ Test(protect, an_overlay_that_cannot_be_is_refused)
 				 "/p/name", SH("cat /p/old"));
 
 		expect_failure(mounted, 125, "would hide what is mounted at /p/t");
+		expect_failure(mounted, 125, "leave --protect-by=overlay out, or put that mount");
 		expect_failure(mask, 125, "would hide what is mounted at /p/old");
+		expect_failure(mask, 125, "put that mount behind --protect");
 	}
 	cr_expect_not(tree_exists(p.tree, "p/name"));
 	/* On the mount of neither place: /dev/shm is one of its own nearly everywhere. */
@@ -605,9 +607,42 @@ Test(protect, an_overlay_that_cannot_be_is_refused)
 			"sh", "-c", "rm -r \"$1\" /dev/shm/none", "sh", strchr(elsewhere, '=') + 1);
 
 		expect_failure(far, 125, "same mount");
+		expect_failure(far, 125, "set XDG_STATE_HOME to a directory on the mount");
 		(void)clean;
 	}
 	cr_expect_not(tree_exists(p.tree, "p/name"));
+}
+
+/* The hints of the test above, followed. */
+Test(protect, an_overlay_comes_about_as_the_hints_say)
+{
+	_autoplace_ struct place p;
+	_autofree_ char *elsewhere = NULL, *state = NULL;
+
+	place_make(&p);
+	skip_unless(can_overlay(&p), "no overlay can be mounted over a directory of the tests");
+	cr_assert(asprintf(&elsewhere, "XDG_RUNTIME_DIR=/dev/shm/sbx-test-%d", getpid()) > 0);
+	cr_assert(asprintf(&state, "XDG_STATE_HOME=%s/../home", p.path) > 0);
+	skip_unless(mkdir(strchr(elsewhere, '=') + 1, 0700) == 0, "no /dev/shm");
+	{
+		_autorun_ struct run_result behind =
+			in_place(&p, "--protect-by=overlay", "--protect", "/p/name", "--mask",
+				 "/p/old", SH("cat /p/old; touch /p/name || echo held"));
+
+		expect_out(behind, "held\n");
+	}
+	p.env[1] = state;
+	p.env[2] = elsewhere;
+	{
+		_autorun_ struct run_result near =
+			in_place(&p, "--protect-by=overlay", "--protect", "/p/name",
+				 SH("touch /p/name || echo held"));
+		_autorun_ struct run_result clean =
+			run_program("rm", "-r", strchr(elsewhere, '=') + 1);
+
+		expect_out(near, "held\n");
+		expect_success(clean);
+	}
 }
 
 /* The directory to work in may not lie in what the overlay is over, as a home has both. */

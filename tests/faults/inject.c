@@ -10,7 +10,8 @@
  *     --act WHEN:CALL:WORD:SCRIPT     sh(1) runs SCRIPT before or after the first CALL of the
  *                                     monitor with a path that begins with WORD, which is its $1;
  *                                     the monitor waits and is $2. If it exits with 99 it is run
- *                                     at the next such call again. Some may be given
+ *                                     at the next such call again. Some may be given. WHEN is
+ *                                     before, after, init-before or init-after: a call of init's
  *     --signal NUMBER                 another one than SIGKILL
  *     --timeout SECONDS               10 unless said
  *
@@ -110,6 +111,7 @@ struct target {
 };
 
 struct act {
+	enum role role;
 	bool after;
 	long number;
 	char word[64];
@@ -346,7 +348,8 @@ static void find_act(struct tracer *t, struct tracee *tracee,
 	for (int i = 0; i < t->n_acts; i++) {
 		struct act *act = &t->acts[i];
 
-		if (!act->script || act->number != (long)info->entry.nr)
+		if (!act->script || act->role != tracee->role ||
+		    act->number != (long)info->entry.nr)
 			continue;
 		read_path(tracee, info, tracee->act_path);
 		if (strncmp(tracee->act_path, act->word, strlen(act->word)) != 0)
@@ -376,8 +379,7 @@ static bool on_entry(struct tracer *t, struct tracee *tracee,
 	tracee->counts[number]++;
 	if (!t->fail.set && !t->kill.set)
 		report_call(t, "call", tracee, info);
-	if (tracee->role == MONITOR)
-		find_act(t, tracee, info);
+	find_act(t, tracee, info);
 	if (target_is(&t->kill, tracee, number)) {
 		report_call(t, "hit", tracee, info);
 		kill_role(t, t->victim);
@@ -594,17 +596,19 @@ static const char *parse_target(const char *text, struct target *target)
 	return text + len;
 }
 
-/* "before:CALL:WORD:SCRIPT" or "after:...". */
+/* "before:CALL:WORD:SCRIPT" or "after:...", or with "init-" in front. */
 static void parse_act(struct tracer *t, const char *text)
 {
 	struct act *act = &t->acts[t->n_acts];
-	char when[8], call[32];
+	static const char init[] = "init-";
+	char when[16], call[32];
 	int len = 0;
 
 	if (t->n_acts == ACTS_MAX ||
-	    sscanf(text, "%7[^:]:%31[^:]:%63[^:]:%n", when, call, act->word, &len) != 3 || !len)
+	    sscanf(text, "%15[^:]:%31[^:]:%63[^:]:%n", when, call, act->word, &len) != 3 || !len)
 		usage(text);
-	act->after = strcmp(when, "after") == 0;
+	act->role = strncmp(when, init, strlen(init)) == 0 ? INIT : MONITOR;
+	act->after = strcmp(when + (act->role == INIT ? strlen(init) : 0), "after") == 0;
 	act->number = call_number(call);
 	act->script = text + len;
 	t->n_acts++;

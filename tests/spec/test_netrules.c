@@ -196,6 +196,25 @@ Test(netrules, a_name_is_refused_with_the_reason_and_a_remedy)
 	}
 }
 
+/* The kernel reads it as the sandbox itself. With /0 it is all that there is. */
+Test(netrules, a_rule_for_no_address_is_refused_with_a_remedy)
+{
+	static const char *const none[] = {"0.0.0.0", "0.0.0.0:80/tcp", "0.0.0.0/32",	 "::",
+					   "[::]:80", "::/128",		"::ffff:0.0.0.0"};
+	static const char *const more[] = {"0.0.0.0/0", "0.0.0.0/8", "::/0", "[::/0]:80"};
+	struct netrule rule;
+	struct sbx_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		cr_assert_eq(netrule_read(none[i], "--deny-net", &rule, &err), -EINVAL, "%s",
+			     none[i]);
+		cr_expect(strstr(err.what, "would fit nothing"), "%s", err.what);
+		cr_expect(strstr(err.hint, "0.0.0.0/0"), "%s", err.hint);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		(void)read_rule(more[i]);
+}
+
 /* No packet to them gets to a rule: lo comes first. */
 Test(netrules, a_rule_for_the_loopback_is_refused)
 {

@@ -21,6 +21,7 @@ enum err_exit {
 
 struct sbx_err {
 	int32_t number;	   /* errno of the cause, 0 where there is none */
+	int32_t refused;   /* errno that err_refuse() was given, for the hints; never printed */
 	int32_t exit_code; /* enum err_exit: what sbx exits with */
 	bool level_prefix; /* print the level, for syslog, in front: see --level-prefix */
 	bool usage;	   /* the command line is wrong (verbs exit 2 then) */

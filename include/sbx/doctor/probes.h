@@ -21,6 +21,7 @@ struct doctor_answer {
 	struct sbx_err err;
 	char text[512];	   /* for the finding */
 	char program[256]; /* what the child waits for, if it does */
+	bool asks;	   /* that is to say something and end, which takes no time */
 };
 
 /* In the child. Return: 0, or -errno with *err filled. */

@@ -17,7 +17,7 @@
 #include "sbx/spec/plan.h"
 
 enum {
-	SHARE_VERSION = 3,
+	SHARE_VERSION = 4,
 	SHARE_KEY_MAX = 511,
 	SHARE_HOST_MAX = 64, /* HOST_NAME_MAX */
 	SHARE_BACKLOG = 128,

@@ -56,5 +56,7 @@ enum hint_place {
 };
 
 const char *hint_option(int place);
+int hint_find(const struct sbx_err *err, int place);
+const char *hint_text(size_t row);
 void hint_add(struct sbx_err *err, int place);
 void hint_add_about(struct sbx_err *err, int place, const char *about);
