@@ -57,8 +57,10 @@ static int apply_read_pattern(struct cow_cmd *cow, const char *option, const cha
 
 	while (str_starts_with(pattern, "./"))
 		pattern += strspn(pattern + 1, "/") + 1;
+	/* The directory itself, "." or "./": as any other with all below, but that leaves nothing.
+	 */
 	if (str_equal(pattern, ".") || (!*pattern && *given))
-		pattern = "*"; /* the directory itself, "." or "./" */
+		pattern = str_equal(option, "--include") ? "*" : ".";
 	len = strlen(pattern);
 	while (len > 1 && pattern[len - 1] == '/')
 		len--;

@@ -257,7 +257,7 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 {
 	struct apply *a = arg;
 	bool is_new = e->changes & (COW_ADDED | COW_TYPE);
-	bool selected = e->depth == 0 || apply_selects(a, e->path);
+	bool selected = apply_selects(a, e->path);
 	int r;
 
 	if (apply_is_interrupted(a))
@@ -265,8 +265,10 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	if (str_starts_with(e->name, a->temporary))
 		return apply_can_be_made(a, e) ? 0 : 1;
 	apply_note_fits(a, e);
+	/* What fits a directory fits all below: an excluded one may be deeper than can be told. */
 	if (is_new && !selected &&
-	    !apply_any_below(a, apply_selects, e->upper_dir, e->name, e->path, 0))
+	    (apply_excludes(a, e->path) ||
+	     !apply_any_below(a, apply_selects, e->upper_dir, e->name, e->path, 0)))
 		return 1;
 	if ((is_new || (selected && (apply_changes(a, e) & ~(uint32_t)COW_TIME))) &&
 	    apply_conflicts(a, e))

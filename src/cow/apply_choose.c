@@ -46,21 +46,40 @@ static bool apply_fits(const char *pattern, const char *path, int depth)
 	return apply_fits(shorter, path, depth + 1);
 }
 
-static bool apply_matches(const struct cow_glob *globs, size_t n, const char *path)
+/*
+ * The root has no name that a pattern could be about: with ".*" names are meant that begin with a
+ * dot. So what is to be applied has to say it, as "." or by stars alone; and it is left out
+ * by all that fits ".", as who leaves out more loses nothing.
+ */
+static bool apply_includes(const struct cow_glob *glob, const char *path)
+{
+	if (str_equal(path, ".") && !str_equal(glob->pattern, "."))
+		return glob->pattern[strspn(glob->pattern, "*/")] == '\0';
+	return apply_fits(glob->pattern, path, 0);
+}
+
+static bool apply_leaves_out(const struct cow_glob *glob, const char *path)
+{
+	return apply_fits(glob->pattern, path, 0);
+}
+
+typedef bool (*apply_fit)(const struct cow_glob *glob, const char *path);
+
+static bool apply_matches(const struct cow_glob *globs, size_t n, apply_fit fit, const char *path)
 {
 	for (size_t i = 0; i < n; i++)
-		if (apply_fits(globs[i].pattern, path, 0))
+		if (fit(&globs[i], path))
 			return true;
 	return false;
 }
 
 /* Return: do all of them fit something by now? */
-static bool apply_note_path(struct cow_glob *globs, size_t n, const char *path)
+static bool apply_note_path(struct cow_glob *globs, size_t n, apply_fit fit, const char *path)
 {
 	bool all = true;
 
 	for (size_t i = 0; i < n; i++) {
-		globs[i].fits = globs[i].fits || apply_fits(globs[i].pattern, path, 0);
+		globs[i].fits = globs[i].fits || fit(&globs[i], path);
 		all = all && globs[i].fits;
 	}
 	return all;
@@ -68,7 +87,9 @@ static bool apply_note_path(struct cow_glob *globs, size_t n, const char *path)
 
 static bool apply_note_excludes(const struct apply *a, const char *path)
 {
-	return apply_note_path(a->options->exclude, a->options->n_exclude, path);
+	const struct cow_apply_options *o = a->options;
+
+	return apply_note_path(o->exclude, o->n_exclude, apply_leaves_out, path);
 }
 
 /* Return: do all of them fit something that is removed with its directory? */
@@ -78,8 +99,7 @@ static bool apply_note_within(const struct apply *a, const char *path)
 	bool all = true;
 
 	for (size_t i = 0; i < o->n_include; i++) {
-		o->include[i].within =
-			o->include[i].within || apply_fits(o->include[i].pattern, path, 0);
+		o->include[i].within = o->include[i].within || apply_includes(&o->include[i], path);
 		all = all && o->include[i].within;
 	}
 	return all;
@@ -93,8 +113,8 @@ void apply_note_fits(struct apply *a, const struct cow_entry *e)
 
 	if (a->acts || !cow_is_told(e))
 		return;
-	included = apply_note_path(o->include, o->n_include, e->path);
-	excluded = apply_note_path(o->exclude, o->n_exclude, e->path);
+	included = apply_note_path(o->include, o->n_include, apply_includes, e->path);
+	excluded = apply_note_path(o->exclude, o->n_exclude, apply_leaves_out, e->path);
 	/* What is excluded may lie in a directory that goes as a whole. */
 	if (!e->has_host || !S_ISDIR(e->host.st_mode) || !(e->changes & (COW_REMOVED | COW_TYPE)))
 		return;
@@ -108,13 +128,14 @@ bool apply_selects(const struct apply *a, const char *path)
 {
 	const struct cow_apply_options *o = a->options;
 
-	return (o->n_include == 0 || apply_matches(o->include, o->n_include, path)) &&
-	       !apply_matches(o->exclude, o->n_exclude, path);
+	return (o->n_include == 0 ||
+		apply_matches(o->include, o->n_include, apply_includes, path)) &&
+	       !apply_excludes(a, path);
 }
 
 bool apply_excludes(const struct apply *a, const char *path)
 {
-	return apply_matches(a->options->exclude, a->options->n_exclude, path);
+	return apply_matches(a->options->exclude, a->options->n_exclude, apply_leaves_out, path);
 }
 
 /*
@@ -292,11 +313,11 @@ static bool apply_is_mounted(struct apply *a, const struct cow_entry *e)
 
 /* ---- what the caller cannot change ---- */
 
-static bool apply_is_fixed(const struct cow_entry *e)
+static bool apply_is_fixed(int dir_fd, const char *name)
 {
 	struct sys_file file;
 
-	return sys_statx_file(e->host_dir, e->name, &file) == 0 && file.is_fixed;
+	return sys_statx_file(dir_fd, name, &file) == 0 && file.is_fixed;
 }
 
 /* Of a directory that stays. Owners and permissions are for what is tried to tell. */
@@ -326,9 +347,12 @@ static bool apply_is_closed(struct apply *a, const struct cow_entry *e)
 		str_buf_printf(&why, "%s: %s",
 			       stays ? "cannot be changed" : "its directory cannot be written to",
 			       strerror(-r));
-	else if (e->has_host && apply_is_fixed(e))
+	else if (e->has_host && apply_is_fixed(e->host_dir, e->name))
 		str_buf_puts(&why, "cannot be changed: it is immutable or append-only, see "
 				   "chattr(1)");
+	else if (!stays && apply_is_fixed(e->host_dir, "."))
+		str_buf_puts(&why, "its directory cannot be changed: that is immutable or "
+				   "append-only, see chattr(1)");
 	return why.len > 0;
 }
 

@@ -354,6 +354,9 @@ static int apply_set_attributes(struct apply *a, const struct cow_entry *e, int 
 			: 0;
 	struct stat made = *has;
 
+	if (r == -ENOSPC || r == -EDQUOT)
+		a->options->tell(a->options->arg, a->root, e,
+				 "its attributes find no room on the disk");
 	if (r <= 0)
 		return r;
 	apply_tell_attributes(a, e);

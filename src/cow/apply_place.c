@@ -299,7 +299,7 @@ bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct sta
 	if (!(apply_changes(a, e) & ~(uint32_t)COW_TIME) && !a->options->force &&
 	    apply_is_others(a, st))
 		return false;
-	return e->depth == 0 || apply_selects(a, e->path);
+	return apply_selects(a, e->path);
 }
 
 /* It was looked at before; what others have done to it since is not overwritten. */

@@ -140,6 +140,24 @@ int cow_open(int dir_fd, const char *name, int flags)
 /* ---- the two formats ---- */
 
 /*
+ * A mark of fuse-overlayfs that is a name is an empty file with no other. It keeps a command from
+ * opening such a name only: one may be given to whatever is made, linked or renamed, and
+ * then is a name as any other. (A file that a command empties and renames is taken for a mark:
+ * see sbx-cow(7).)
+ */
+static bool walk_is_fuse_mark(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_nlink == 1;
+}
+
+static bool walk_has_fuse_mark(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && walk_is_fuse_mark(&st);
+}
+
+/*
  * What a name in the layer stands for. @ret_name: the name that is removed, or `name`.
  * A command cannot make a character device 0/0 of its own: neither driver lets it.
  */
@@ -151,7 +169,7 @@ static enum walk_mark walk_mark(const struct walk *w, int dir_fd, bool by_xattr,
 	*ret_name = name;
 	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0))
 		return WALK_WHITEOUT;
-	if (w->root->fuse && str_starts_with(name, fuse_whiteout)) {
+	if (w->root->fuse && str_starts_with(name, fuse_whiteout) && walk_is_fuse_mark(st)) {
 		if (str_equal(name, fuse_opaque) || !name[strlen(fuse_whiteout)])
 			return WALK_SKIP;
 		*ret_name = name + strlen(fuse_whiteout);
@@ -180,19 +198,24 @@ static bool walk_has_mark(int dir_fd, const char *attribute, char wanted)
 	return cow_xattr_has(dir_fd, ".", attribute, &value) && value == wanted;
 }
 
+/*
+ * Attributes called user.overlay. are the command's where fuse-overlayfs has kept the layer: it
+ * makes none, and version 1.10 lets them be set. It makes the file in any case, and relies on that
+ * where there are no attributes; where there are, a file without is none of its own.
+ */
 static struct walk_marks walk_read_marks(const struct walk *w, int dir_fd)
 {
-	struct walk_marks marks = {
+	if (w->root->fuse)
+		return (struct walk_marks){
+			.opaque = walk_has_mark(dir_fd, "user.fuseoverlayfs.opaque", 'y') ||
+				  walk_has_mark(dir_fd, "trusted.overlay.opaque", 'y') ||
+				  (!cow_xattr_can(dir_fd, ".") &&
+				   walk_has_fuse_mark(dir_fd, fuse_opaque)),
+		};
+	return (struct walk_marks){
 		.opaque = walk_has_mark(dir_fd, "user.overlay.opaque", 'y'),
 		.by_xattr = walk_has_mark(dir_fd, "user.overlay.opaque", 'x'),
 	};
-	struct stat st;
-
-	if (w->root->fuse && !marks.opaque)
-		marks.opaque = walk_has_mark(dir_fd, "user.fuseoverlayfs.opaque", 'y') ||
-			       walk_has_mark(dir_fd, "trusted.overlay.opaque", 'y') ||
-			       fstatat(dir_fd, fuse_opaque, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	return marks;
 }
 
 /* Marks that say that data or names are elsewhere. Neither driver makes them as sbx starts it. */
@@ -745,8 +768,7 @@ static int walk_hidden(struct walk *w, int upper_fd, int host_fd, size_t depth)
 
 			(void)snprintf(mark, sizeof(mark), "%s%s", fuse_whiteout, names.names[i]);
 			if (fstatat(upper_fd, names.names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-			    (w->root->fuse &&
-			     fstatat(upper_fd, mark, &st, AT_SYMLINK_NOFOLLOW) == 0))
+			    (w->root->fuse && walk_has_fuse_mark(upper_fd, mark)))
 				continue;
 			r = walk_removed(w, upper_fd, host_fd, names.names[i], depth);
 		}

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 
 #include "sbx/base/defs.h"
@@ -61,6 +62,15 @@ bool cow_xattr_has(int dir_fd, const char *name, const char *attribute, char *re
 	if (ret_first)
 		*ret_first = value[0];
 	return true;
+}
+
+/* Does its filesystem keep attributes of users? */
+bool cow_xattr_can(int dir_fd, const char *name)
+{
+	char path[320];
+
+	xattr_path(dir_fd, name, path);
+	return xattr_get(path, "user.fuseoverlayfs.opaque", NULL, 0) >= 0 || errno != ENOTSUP;
 }
 
 static bool xattr_is_listed(const char *list, ssize_t len, const char *attribute)
@@ -236,6 +246,67 @@ static int xattr_set(const char *path, const char *attribute, const void *value,
 	return setxattr(path, attribute, value, size, 0);
 }
 
+/*
+ * Is there no room left? Where an attribute is larger than a filesystem can keep some say the same
+ * (ext4, btrfs), so the room decides: for the value, and for what is needed to find it.
+ */
+static bool xattr_disk_is_full(int fd, size_t size)
+{
+	enum { FULL_BLOCKS = 16, FULL_FILES = 16 };
+	struct statvfs fs;
+
+	if (fstatvfs(fd, &fs) < 0)
+		return true;
+	if (fs.f_files && fs.f_favail < FULL_FILES) /* tmpfs takes it of those */
+		return true;
+	return fs.f_blocks && fs.f_frsize && fs.f_bavail < FULL_BLOCKS + size / fs.f_frsize;
+}
+
+/*
+ * What has gone wrong with an attribute of a file of the host's: is it one that it cannot have,
+ * now or ever, from this caller? What is short or broken, though, can be mended.
+ *
+ * Return: 1, or -errno.
+ */
+static int xattr_is_lost(int fd, size_t size, int number)
+{
+	static const int lost[] = {ENOTSUP, EPERM,  EACCES,  EINVAL,	  EOVERFLOW,
+				   E2BIG,   ERANGE, ENODATA, ENAMETOOLONG};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
+		if (number == lost[i])
+			return 1;
+	return number == ENOSPC && !xattr_disk_is_full(fd, size) ? 1 : -number;
+}
+
+/* Return: 0; 1 it cannot have it; or -errno. */
+static int xattr_copy_one(const char *upper_path, const char *host_path, int host_fd,
+			  const char *attribute, bool privileged, char value[COW_XATTR_VALUE_MAX])
+{
+	ssize_t size = xattr_get(upper_path, attribute, value, COW_XATTR_VALUE_MAX);
+
+	if (size < 0)
+		return xattr_is_lost(host_fd, 0, errno);
+	if (str_equal(attribute, "security.capability") && !privileged)
+		return 1;
+	return xattr_set(host_path, attribute, value, (size_t)size) < 0
+		       ? xattr_is_lost(host_fd, (size_t)size, errno)
+		       : 0;
+}
+
+/* What the layer's has not. Return: 0; 1 it stays; or -errno. */
+static int xattr_remove_one(const char *upper_path, const char *host_path, int host_fd,
+			    const char *attribute)
+{
+	if (xattr_get(upper_path, attribute, NULL, 0) >= 0)
+		return 0;
+	if (errno != ENODATA && errno != ENOTSUP)
+		return xattr_is_lost(host_fd, 0, errno);
+	if (removexattr(host_path, attribute) == 0 || errno == ENODATA)
+		return 0;
+	return xattr_is_lost(host_fd, 0, errno);
+}
+
 /**
  * Give a file of the host the attributes that one of the layer has, and no others.
  * @host_fd:    a descriptor of it, O_PATH or not
@@ -248,7 +319,7 @@ int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privilege
 	_autofree_ struct xattr_room *room = malloc(sizeof(*room));
 	char upper_path[320], host_path[64];
 	ssize_t n, m;
-	int lost = 0;
+	int lost = 0, r;
 
 	if (!room)
 		return -ENOMEM;
@@ -260,18 +331,19 @@ int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privilege
 		return (int)n;
 	if (m < 0 && errno != ENOTSUP)
 		return -errno;
-	for (const char *at = room->list_b; m > 0 && at < room->list_b + m; at += strlen(at) + 1)
-		if (xattr_counts(at) && lgetxattr(upper_path, at, NULL, 0) < 0)
-			(void)removexattr(host_path, at);
+	for (const char *at = room->list_b; m > 0 && at < room->list_b + m; at += strlen(at) + 1) {
+		r = xattr_counts(at) ? xattr_remove_one(upper_path, host_path, host_fd, at) : 0;
+		if (r < 0)
+			return r;
+		lost |= r;
+	}
 	for (const char *at = room->list_a; at < room->list_a + n; at += strlen(at) + 1) {
-		ssize_t size;
-
-		if (!xattr_counts(at))
-			continue;
-		size = xattr_get(upper_path, at, room->value_a, sizeof(room->value_a));
-		if (size < 0 || (str_equal(at, "security.capability") && !privileged) ||
-		    xattr_set(host_path, at, room->value_a, (size_t)size) < 0)
-			lost = 1;
+		r = xattr_counts(at) ? xattr_copy_one(upper_path, host_path, host_fd, at,
+						      privileged, room->value_a)
+				     : 0;
+		if (r < 0)
+			return r;
+		lost |= r;
 	}
 	return lost;
 }

@@ -164,10 +164,20 @@ def _():
     os.mkfifo("fifo"); socket.socket(socket.AF_UNIX).bind("socket")
     return "yes"
 
-@deed("A name that begins with .wh.")
+@deed("A file is made under a name that begins with .wh.")
 def _():
     write(".wh.x", "new")
     return "yes"
+
+@deed("A directory is made under such a name")
+def _():
+    os.mkdir(".wh.dir")
+    return "yes" if os.path.exists(".wh.dir") and os.path.exists("dir") else "is not found"
+
+@deed("A file is renamed to such a name")
+def _():
+    write("new", "new"); os.rename("new", ".wh.file")
+    return "yes" if os.path.exists(".wh.file") and os.path.exists("file") else "is not found"
 
 @deed("A name of the host that begins with .wh. is shown")
 def _():

@@ -449,6 +449,109 @@ Test(cow_apply, patterns_as_they_are_typed)
 	cow_finish(&site);
 }
 
+/* Who takes one file does not take the permissions of the directory with it. */
+Test(cow_apply, the_directory_itself_is_chosen_too)
+{
+	static const struct {
+		const char *option, *pattern, *left;
+	} rows[] = {
+		{"--include", "good", "750 - new old\n"},  {"--include", ".*", "750 - old old\n"},
+		{"--include", "[!o]*", "750 - new old\n"}, {"--include", ".", "777 b new new\n"},
+		{"--include", "*", "777 b new new\n"},	   {"--exclude", "good", "777 b old new\n"},
+		{"--exclude", ".", "750 - new new\n"},	   {"--exclude", "./", "750 - new new\n"},
+		{"--exclude", "[!g]*", "750 - new old\n"}, {"--exclude", "*", "750 - old old\n"},
+	};
+	static const char look_script[] =
+		"stat -c %a .; python3 -c 'import os; print(os.getxattr(\".\", "
+		"\"user.a\").decode() "
+		"if \"user.a\" in os.listxattr(\".\") else \"-\")'; cat good other";
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cow_site site;
+		char script[1024];
+
+		cow_start(&site, "kernel", "good=old\n", "other=old\n", ".hidden=old\n");
+		cr_assert_eq(chmod(site.path, 0750), 0);
+		_autorun_ struct run_result run = cow_run(
+			&site, "echo new >good; echo new >other; chmod 777 .; echo new >.hidden; "
+			       "python3 -c 'import os; os.setxattr(\".\", \"user.a\", b\"b\")'");
+		_autorun_ struct run_result apply =
+			cow_verb(&site, "apply", rows[i].option, rows[i].pattern, "s");
+
+		snprintf(script, sizeof(script), "cd \"$1\"; echo $(%s)", look_script);
+		_autorun_ struct run_result look =
+			run_program("/bin/sh", "-ec", script, "sh", site.path);
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect_str_eq(look.out, rows[i].left, "%s %s: %s%s%s", rows[i].option,
+				 rows[i].pattern, look.out, look.err, apply.err);
+		cow_finish(&site);
+	}
+}
+
+/* As the hint says. */
+Test(cow_apply, a_conflict_of_the_directory_itself_is_left_out)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=old\n");
+	_autorun_ struct run_result run = cow_run(&site, "chmod 711 .; echo new >a");
+
+	cr_assert_eq(chmod(site.path, 0700), 0);
+	_autorun_ struct run_result all = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result rest = cow_verb(&site, "apply", "--exclude", ".", "s");
+	_autofree_ char *text = tree_read(site.tree, "a");
+
+	expect_success(run);
+	expect_failure(all, 1, ": has changed on the host since the session began");
+	expect_success(rest);
+	cr_expect_str_eq(rest.err, "");
+	cr_expect_str_eq(text, "new\n");
+	cr_expect_eq(look(&site, ".").st_mode & 07777, 0700);
+	cow_finish(&site);
+}
+
+#define MAKE_DEEP(name) "p=$(printf '" name "/%.0s' $(seq 390)); mkdir -p $p; echo leaf >$p/leaf; "
+
+/* As far down as there can be changes. */
+Test(cow_apply, patterns_reach_to_the_bottom)
+{
+	static const struct {
+		const char *option, *pattern;
+		bool good, added, removed;
+	} rows[] = {
+		{"--exclude", "d", true, false, true},
+		{"--include", "good", true, false, false},
+		{"--exclude", "*/nothing", true, true, true},
+		{"--exclude", "*/leaf", true, true, false},
+		{"--include", "d/*/leaf", false, true, false},
+		{"--exclude", "[dg]*", false, false, false},
+	};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "good=old\n");
+	_autorun_ struct run_result before =
+		run_program("/bin/bash", "-ec", "cd \"$1\"; " MAKE_DEEP("gone"), "sh", site.path);
+	_autorun_ struct run_result run =
+		cow_run(&site, "echo new >good; rm -r gone; " MAKE_DEEP("d"));
+
+	expect_success(before);
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autorun_ struct run_result apply =
+			cow_verb(&site, "apply", "--dry-run", rows[i].option, rows[i].pattern, "s");
+
+		expect_success(apply);
+		cr_expect_eq(strstr(apply.out, "/good\n") != NULL, rows[i].good, "%s", apply.out);
+		cr_expect_eq(strstr(apply.out, "/d\n") != NULL, rows[i].added, "%s %s: %s",
+			     rows[i].option, rows[i].pattern, apply.out);
+		cr_expect_eq(strstr(apply.out, "/gone\n") != NULL, rows[i].removed, "%s %s: %s%s",
+			     rows[i].option, rows[i].pattern, apply.out, apply.err);
+	}
+	cow_finish(&site);
+}
+
 #define FITS_NOTHING ": fits nothing that is left to be applied\n"
 
 /* A word that was mistyped. */
@@ -818,6 +921,38 @@ Test(cow_apply, a_full_disk_during_apply)
 		cr_expect(strstr(run.out, "deleted\nn400000\nd\n"), "%s", run.out);
 		cow_finish(&site);
 	}
+}
+
+/* So is it where the attributes alone find no room. */
+Test(cow_apply, a_disk_that_is_full_for_attributes)
+{
+	static const char script[] =
+		"mkdir /small/m; exec unshare -Urm /bin/sh -ec '\n"
+		"mount -t tmpfs -o nr_inodes=48 none /small/m; mkdir /small/m/t; cd /small/m/t\n"
+		"echo e >e\n"
+		"$0 --ro-bind /usr /usr --cow . --session s --overlay-driver=$1 -- "
+		"/usr/bin/python3 -c "
+		"\"import os; os.setxattr(\\\"e\\\", \\\"user.big\\\", b\\\"x\\\" * 4000)\" || "
+		"exit 125\n"
+		"i=0; while (: >/small/m/fill$i) 2>/dev/null; do i=$((i + 1)); done\n"
+		"rm /small/m/fill1 /small/m/fill2 /small/m/fill3\n"
+		"if $0 apply s; then exit 9; fi; ls -A; rm /small/m/fill*; $0 apply s; $0 diff s\n"
+		"python3 -c \"import os; print(len(os.getxattr(\\\"e\\\", \\\"user.big\\\")))\"' "
+		"\"$1\" \"$2\"";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "x");
+	_autorun_ struct run_result run = with_small_disk(&site, script);
+
+	if (!is_refused(&site, &run)) {
+		expect_success(run);
+		cr_expect(
+			strstr(run.err, "/t/e: its attributes find no room on the disk\n") &&
+				strstr(run.err, "/t/e: cannot be applied: No space left on device"),
+			"%s", run.err);
+		cr_expect_str_eq(run.out, "e\napplied: 0 added, 1 changed, 0 deleted\n4000\n");
+	}
+	cow_finish(&site);
 }
 
 /* All that the host has in such a directory is looked at, and what apply makes there is not it. */

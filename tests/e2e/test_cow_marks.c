@@ -129,12 +129,10 @@ Test(cow_marks, opaque_directories)
 {
 	static const struct {
 		bool fuse;
-		const char *attribute; /* NULL: a file */
+		const char *attribute;
 	} rows[] = {
 		{false, "user.overlay.opaque"},
-		{true, "user.overlay.opaque"},
 		{true, "user.fuseoverlayfs.opaque"},
-		{true, NULL},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -147,16 +145,85 @@ Test(cow_marks, opaque_directories)
 		cr_assert_eq(mkdirat(upper, "d/sub", 0755), 0);
 		put(upper, "d/x", "new\n", 0644);
 		put(upper, "d/sub/n", "n\n", 0644);
-		if (rows[i].attribute)
-			mark(upper, "d", rows[i].attribute, "y");
-		else
-			put(upper, "d/.wh..wh..opq", "", 0644);
+		mark(upper, "d", rows[i].attribute, "y");
 		/* What is below an opaque directory has nothing of the host's below it either. */
 		expect_changes(&site, "Ad/sub/n", "Dd/sub/z", "Md/x (content)", "Dd/y");
 		expect_applied(&site);
 		cr_expect(!tree_exists(site.tree, "d/y") && !tree_exists(site.tree, "d/sub/z"));
 		cow_finish(&site);
 	}
+}
+
+/* Where the session's filesystem keeps no attributes, an empty file tells it. */
+Test(cow_marks, a_file_that_makes_a_directory_opaque)
+{
+	static const char script[] = "mount -t ramfs none \"$2\"; cp -a \"$3\" \"$2\"/s; "
+				     "exec \"$1\" diff --name-only \"$2\"/s";
+	struct cow_site site;
+
+	cow_start(&site, "", "d/x=x\n", "d/y=y\n", "e/x=x\n");
+	_autoclose_ int upper = cow_forge(&site, true);
+	_autofree_ char *ram = tree_path(site.place.tree, "ram");
+	_autofree_ char *session = tree_path(site.place.tree, "home/.local/state/sbx/sessions/s");
+	const struct run_options options = {.env = site.place.env};
+
+	cr_assert_eq(mkdir(ram, 0700), 0);
+	for (const char *const *dir = (const char *const[]){"d", "e", NULL}; *dir; dir++)
+		cr_assert_eq(mkdirat(upper, *dir, 0755), 0);
+	put(upper, "d/x", "new\n", 0644);
+	put(upper, "d/.wh..wh..opq", "", 0700);
+	cr_assert_eq(mkdirat(upper, "e/.wh..wh..opq", 0755), 0); /* by a command */
+	expect_changes(&site, "Md/x (content)", "Ae/.wh..wh..opq/");
+	_autorun_ struct run_result run = run_argv(
+		&options, (const char *const[]){"/usr/bin/unshare", "-Urm", "/bin/sh", "-ec",
+						script, "sh", sbx_program(), ram, session, NULL});
+	char expected[2048];
+
+	snprintf(expected, sizeof(expected), "%s/d/x\n%s/d/y\n%s/e/.wh..wh..opq/\n", site.path,
+		 site.path, site.path);
+	expect_out(run, expected);
+	cow_finish(&site);
+}
+
+/*
+ * fuse-overlayfs keeps a command from opening such names, and from nothing else that gives them;
+ * and from none of the kernel's attributes. So it could hide what --protect keeps.
+ */
+Test(cow_marks, what_a_command_can_make_is_none_of_fuse)
+{
+	struct cow_site site;
+
+	cow_start(&site, "fuse", TREE, "c=c\n", "e/e=e\n", "p/p=p\n", "w/w=w\n");
+	_autoclose_ int upper = cow_forge(&site, true);
+
+	for (const char *const *dir =
+		     (const char *const[]){".wh.a", "d", "d/.wh..wh..opq", "e", "p", "w", NULL};
+	     *dir; dir++)
+		cr_assert_eq(mkdirat(upper, *dir, 0755), 0);
+	put(upper, ".wh.a/n", "n\n", 0644);
+	cr_assert_eq(symlinkat("b", upper, ".wh.b"), 0);
+	put(upper, "n", "", 0644);
+	cr_assert_eq(linkat(upper, "n", upper, ".wh.c", 0), 0);
+	put(upper, "d/.wh.x", "text\n", 0644);
+	cr_assert_eq(mkfifoat(upper, "d/.wh.y", 0644), 0);
+	mark(upper, "e", "user.overlay.opaque", "y");
+	put(upper, "p/.wh..wh..opq", "", 0700); /* it has attributes for that here */
+	mark(upper, "w", "user.overlay.opaque", "x");
+	put(upper, "w/w", "", 0644);
+	mark(upper, "w/w", "user.overlay.whiteout", "y");
+	expect_changes(&site, "A.wh.a/", "A.wh.a/n", "A.wh.b", "A.wh.c", "Ad/.wh..wh..opq/",
+		       "Ad/.wh.x", "Ad/.wh.y", "Me/ (time)", "An", "Mw/w (content)");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+	expect_success(apply);
+	cr_expect(strstr(apply.err, "names that begin with .wh."), "%s", apply.err);
+	expect_out(diff, "");
+	for (const char *const *name = (const char *const[]){"a", "b", "c", "d/x", "d/y", "e/e",
+							     "p/p", "w/w", ".wh.a/n", NULL};
+	     *name; name++)
+		cr_expect(tree_exists(site.tree, *name), "%s", *name);
+	cow_finish(&site);
 }
 
 Test(cow_marks, what_leads_elsewhere_is_refused)

@@ -63,6 +63,15 @@ class Site:
         acted = any(line.startswith("act ") for line in self.lines())
         return (int(code[0].split()[1]) if code else None), acted, done.err
 
+    def apply_failing(self, call, number):
+        """Each such call fails."""
+        done = faults.run([self.inject, "--report", self.report, "--timeout", str(DEADLINE_S), "--fail",
+                           "monitor:%s:0:%d" % (call, number), self.sbx, "apply", "s"], env=self.env,
+                          timeout=DEADLINE_S)
+        code = [line for line in self.lines() if line.startswith("exit ")]
+        hit = any(line.startswith("hit ") for line in self.lines())
+        return (int(code[0].split()[1]) if code else None), hit, done.err
+
     def lines(self):
         with open(self.report, encoding="utf-8", errors="replace") as f:
             return f.read().splitlines()
@@ -284,6 +293,22 @@ def check_links(tap, sbx, inject):
                "a file written to when it gets a name is the writer's", [code, acted, err, refused, site.read("f")])
 
 
+def check_attributes(tap, sbx, inject):
+    """What a file cannot have is left out, and told; what is short or broken stops apply, and can be mended."""
+    give = "/usr/bin/python3 -c 'import os; os.setxattr(\"e\", \"user.a\", b\"a\")'"
+    for name, lost in (("EIO", False), ("EDQUOT", False), ("ENOMEM", False), ("EPERM", True), ("EOPNOTSUPP", True),
+                       ("ERANGE", True), ("ENOSPC", True)):  # there is room: it is too large for such a file
+        with Site(sbx, inject, "echo e >e", give) as site:
+            code, hit, err = site.apply_failing("setxattr", getattr(errno, name))
+            has = os.listxattr(os.path.join(site.path, "e"))
+            told = "some of its attributes could not be set" in err
+            again = site.apply()
+            then = os.listxattr(os.path.join(site.path, "e"))
+            good = code == (0 if lost else 1) and told == lost and not has and not site.left() and again.code == 0
+            tap.ok(hit and good and (lost or then == ["user.a"]), "an attribute cannot be set: %s" % name,
+                   [code, hit, err, has, again, then, site.names()])
+
+
 def check_times(tap, sbx, inject):
     """More than a second later is later, whatever the parts of a second say."""
     with Site(sbx, inject, "echo old >file", "echo new >file") as site:
@@ -375,8 +400,8 @@ def check_disk(tap, sbx, inject):
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_links, check_times, check_links_out, check_mounts,
-                  check_order, check_disk):
+    for check in (check_late, check_squatter, check_killed, check_links, check_attributes, check_times, check_links_out,
+                  check_mounts, check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()
 

@@ -15,7 +15,11 @@
 #include "sbx/cow/removals.h"
 #include "sbx/cow/sync.h"
 
-enum { APPLY_OPS_MAX = COW_SYNC_MAX, APPLY_SCAN_DEPTH = 200, APPLY_SETID = S_ISUID | S_ISGID };
+enum {
+	APPLY_OPS_MAX = COW_SYNC_MAX,
+	APPLY_SCAN_DEPTH = COW_DEPTH_MAX, /* as deep as what is applied; a descriptor for each */
+	APPLY_SETID = S_ISUID | S_ISGID
+};
 
 /* A file of the layer with several names, and what the first of them has become. */
 struct apply_link {
