@@ -399,11 +399,13 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 
 	a->acts = acts;
 	for (a->root = 0; a->root < a->session->n_roots && r == 0; a->root++) {
+		a->place = "";
 		r = cow_session_open_root(a->session, a->root, &upper_fd, &a->root_fd, err);
 		if (r < 0) {
 			r = apply_pass_part(a, r);
 			continue;
 		}
+		a->place = cow_part_name(a->session, a->session->roots[a->root].path);
 		defs_cleanup_fd(&upper_fd);
 		if (fstat(a->root_fd, &st) == 0)
 			cow_devices_set(&a->devices, a->root, st.st_dev);

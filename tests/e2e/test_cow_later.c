@@ -418,3 +418,45 @@ Test(cow_later, a_mount_that_has_come_does_not_bar_the_others)
 		cow_finish(&site);
 	}
 }
+
+/* A mount is a part of its own, and patterns know it by its place all the same. */
+Test(cow_later, patterns_are_of_the_whole_path)
+{
+	static const struct {
+		const char *option, *glob, *changed;
+	} rows[] = {
+		{"--exclude", "stick", "a=2 d/a=2 stick/a=1 stick/d/a=1"},
+		{"--include", "a", "a=2 d/a=1 stick/a=1 stick/d/a=1"},
+		{"--include", "stick/d", "a=1 d/a=1 stick/a=1 stick/d/a=2"},
+		{"--include", "d", "a=1 d/a=2 stick/a=1 stick/d/a=1"},
+		{"--include", "stick/**/a", "a=1 d/a=1 stick/a=2 stick/d/a=2"},
+	};
+	static const char layers[] =
+		"mkdir -p 0/upper/d 1/upper/d 1/work\n"
+		"for f in 0/upper/a 0/upper/d/a 1/upper/a 1/upper/d/a; do echo 2 >$f; done\n"
+		"printf 'root=%s/stick\\0inode=%s\\0' \"$1\" \"$(stat -c %d:%i \"$1/stick\")\" "
+		">>meta";
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		static const char list[] = "cd \"$1\"; for f in a d/a stick/a stick/d/a; do "
+					   "printf '%s=%s ' $f $(cat $f); done";
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=1\n", "d/a=1\n", "stick/a=1\n", "stick/d/a=1\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo 2 >a");
+
+		expect_success(run);
+		on_session(&site, layers);
+		_autorun_ struct run_result apply =
+			cow_verb(&site, "apply", rows[i].option, rows[i].glob, "s");
+		_autorun_ struct run_result now =
+			run_program("/bin/sh", "-ec", list, "sh", site.path);
+		char expected[128];
+
+		snprintf(expected, sizeof(expected), "%s ", rows[i].changed);
+		expect_success(apply);
+		cr_expect(!strstr(apply.err, "fits nothing"), "%s", apply.err);
+		expect_out(now, expected);
+		cow_finish(&site);
+	}
+}
