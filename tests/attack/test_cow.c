@@ -182,6 +182,42 @@ Test(cow, look_alikes_of_marks_are_files)
 	cow_finish(&site);
 }
 
+/* Where fuse-overlayfs keeps the session alone, only what looks like its marks in all is one. */
+Test(cow, look_alikes_remove_nothing_that_is_protected)
+{
+	static const char work[] = "home/.local/state/sbx/sessions/s/0/work/work";
+	static const char fuse[] = "home/.local/state/sbx/sessions/s/0/work/fuse-overlayfs";
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "kernel", ".git/config=c\n", "p/a=a\n", "p/b=b\n", "p/c=c\n", "q/a=a\n",
+		  "r/a=a\n");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result first = cow_run(&site, "echo 1 >begun");
+
+	cr_assert_eq(renameat(site.place.tree, work, site.place.tree, fuse), 0, "%m");
+	cr_assert_eq(fchmodat(site.place.tree, fuse, 0700, 0), 0);
+	_autorun_ struct run_result run = run_sbx_with(
+		&options, "--ro-bind", "/usr", "/usr", "--cow", site.path, "--session", "s",
+		"--chdir", site.path, "--overlay-driver", "fuse", "--protect", "./.git",
+		"--protect", "./p", "--protect", "./q/a", "--", "/bin/sh", "-c",
+		"mkdir .wh..git .wh.q q/.wh..wh..opq; ln -s x q/.wh.a; mkfifo .wh.p; "
+		"python3 -c 'import os; os.setxattr(\"r\", \"user.overlay.opaque\", b\"y\")'; "
+		": >r/n; mv r/n r/.wh..wh..opq; echo 2 >begun");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(first);
+	expect_success(run);
+	expect_success(apply);
+	for (const char *const *name =
+		     (const char *const[]){".git/config", "p/a", "p/b", "p/c", "q/a", "r/a",
+					   "begun", ".wh..git", NULL};
+	     *name; name++)
+		cr_expect(tree_exists(site.tree, *name), "%s: %s", *name, run.err);
+	cow_finish(&site);
+}
+
 Test(cow, names_do_not_command_a_terminal)
 {
 	struct cow_site site;
