@@ -83,6 +83,14 @@ int sys_rename_noreplace(int from_dir, const char *from, int to_dir, const char 
 	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, NOREPLACE);
 }
 
+/* The same where both are there, and change places. */
+int sys_rename_exchange(int one_dir, const char *one, int other_dir, const char *other)
+{
+	enum { EXCHANGE = 2 };
+
+	return (int)syscall(SYS_renameat2, one_dir, one, other_dir, other, EXCHANGE);
+}
+
 /* fork(2) with namespaces, and a pidfd of the child for the parent. */
 pid_t sys_clone(unsigned long flags, int *ret_pidfd)
 {

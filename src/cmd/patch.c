@@ -117,11 +117,10 @@ static bool patch_needs_quotes(const char *path)
 	return len > 0 && path[len - 1] == ' '; /* which patch(1) would take off */
 }
 
-/* As git quotes: "a/x\033y", where anything needs it. */
-static void patch_put_name(struct str_buf *out, const char *side, const char *path)
+/* As git quotes: "a/x\033y", where anything needs it. @quotes: in any case */
+static void patch_put_name(struct str_buf *out, const char *side, const char *path, bool quotes)
 {
-	bool quotes = patch_needs_quotes(path);
-
+	quotes = quotes || patch_needs_quotes(path);
 	str_buf_puts(out, quotes ? "\"" : "");
 	str_buf_puts(out, side);
 	for (const char *at = path; *at; at++) {
@@ -143,7 +142,7 @@ static void patch_put_label(const struct patch *p, const char *sign, const char 
 
 	str_buf_puts(&line, sign);
 	if (side)
-		patch_put_name(&line, side, path);
+		patch_put_name(&line, side, path, false);
 	else
 		str_buf_puts(&line, "/dev/null");
 	if (side && strchr(path, ' '))
@@ -151,17 +150,22 @@ static void patch_put_label(const struct patch *p, const char *sign, const char 
 	patch_put_line(p, PATCH_HEAD, line.data, line.len);
 }
 
-static void patch_put_header(const struct patch *p, const char *path)
+/*
+ * @labels: "---" and "+++" follow, and say the names. Without them they are looked for here: git
+ * does not find the middle of "a/x /y b/x /y", and patch(1) ends them at a blank.
+ */
+static void patch_put_header(const struct patch *p, const char *path, bool labels)
 {
 	struct str_buf line = {.data = p->room, .size = PATCH_ROOM};
+	bool quotes = !labels && strchr(path, ' ');
 
 	str_buf_puts(&line, patch_colour(p, PATCH_HEAD));
 	str_buf_puts(&line, "diff --git ");
-	patch_put_name(&line, "a/", path);
+	patch_put_name(&line, "a/", path, quotes);
 	sink_write(p->sink, line.data, line.len);
 	line.len = 0;
 	str_buf_puts(&line, " ");
-	patch_put_name(&line, "b/", path);
+	patch_put_name(&line, "b/", path, quotes);
 	str_buf_puts(&line, p->colour ? "\033[m\n" : "\n");
 	sink_write(p->sink, line.data, line.len);
 }
@@ -263,7 +267,7 @@ static int patch_put_side(const struct patch *p, char sign, const char *path,
 	r = io_read_all(side->fd, PATCH_TEXT_MAX, &arena, &text, &len);
 	if (r < 0)
 		return err_system(err, -r, path, "cannot be read");
-	patch_put_header(p, path);
+	patch_put_header(p, path, len > 0);
 	patch_put_mode(p, sign == '+' ? "new file" : "deleted file", side->st);
 	if (len == 0) {
 		/* patch(1) goes by the number that git has for a file without content. */
@@ -548,7 +552,7 @@ static int patch_put_sides(struct patch *p, const struct cow_entry *e,
 		r = patch_flush(p, err);
 	if (r < 0)
 		return r;
-	patch_put_header(p, e->path);
+	patch_put_header(p, e->path, content);
 	if (mode) {
 		patch_put_mode(p, "old", old_side->st);
 		patch_put_mode(p, "new", new_side->st);

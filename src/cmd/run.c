@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
 #include "sbx/base/prefault.h"
 #include "sbx/base/str.h"
@@ -16,6 +17,7 @@
 #include "sbx/cmd/cmd.h"
 #include "sbx/cow/held.h"
 #include "sbx/cow/session.h"
+#include "sbx/cow/targets.h"
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
 #include "sbx/run/launch.h"
@@ -104,15 +106,39 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 {
 	struct run_session *run = arg;
 
+	if (!run->told)
+		cow_targets_undo(run->session);
 	if (!run->told && (!failed || run->session->fresh))
 		cow_tell_changes(run->session, !failed, note);
 	run->told = true;
 }
 
-/* What --protect has of the views. A session that was begun for nothing goes. */
+/*
+ * Where the session lies elsewhere, and the command could make the directory of all sessions, with
+ * some of its own in it: it finds one that is hidden. What the caller cannot make it cannot either.
+ */
+static int run_make_base(const struct plan_session *session, struct sbx_err *err)
+{
+	unsigned made;
+	int r = session->missing_base ? dirs_make(session->missing_base, &made) : 0;
+
+	if (r == 0 || r == -EACCES || r == -EROFS)
+		return 0;
+	r = err_system(err, -r, session->missing_base,
+		       "cannot be made, and so not be kept from the command");
+	err_set_option(err, "--cow");
+	return r;
+}
+
+/* What the views have that is not there. A session that was begun for nothing goes. */
 static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
 {
-	int r = cow_held_make(session, plan, err);
+	int r = run_make_base(plan->session, err);
+
+	if (r == 0)
+		r = cow_held_make(session, plan, err);
+	if (r == 0)
+		r = cow_targets_note(session, plan, err);
 
 	if (r < 0)
 		cow_session_abandon(session);
@@ -163,11 +189,13 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	}
 	cow_tell_clock(&session);
 	r = launch_run(plan, &with_session, ret_exit_code, err);
-	if (r == LAUNCH_WITHOUT_RANGE)
+	if (r == LAUNCH_WITHOUT_RANGE) {
+		cow_targets_undo(&session);
 		cow_session_abandon(&session);
-	else
+	} else {
 		run_tell_session(&tell, r < 0, NULL);
-	cow_session_note_use(&session);
+		cow_session_note_use(&session);
+	}
 	cow_session_close(&session);
 	if (r == LAUNCH_WITHOUT_RANGE)
 		(void)sigprocmask(SIG_SETMASK, &mask, NULL);

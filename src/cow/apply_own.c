@@ -16,16 +16,14 @@
 #include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/cow/apply_parts.h"
+#include "sbx/cow/times.h"
 
 enum { OWN_DEPTH_MAX = 200 };
 
 /* Has somebody else changed it since the session began? */
 bool apply_is_others(struct apply *a, const struct stat *st)
 {
-	const struct timespec *began = &a->session->began;
-
-	if (st->st_ctim.tv_sec < began->tv_sec ||
-	    (st->st_ctim.tv_sec == began->tv_sec && st->st_ctim.tv_nsec <= began->tv_nsec))
+	if (!cow_time_may_be_after(&st->st_ctim, &a->session->began))
 		return false;
 	return !cow_journal_excuses(&a->journal, st);
 }
@@ -83,17 +81,23 @@ void apply_note_name(struct apply *a, int dir_fd, const char *name)
 		cow_journal_fail(&a->journal, -errno);
 }
 
-/* What is to have one name, and has it: other files are in the journal. */
+/* Filesystems may keep less of a time than was given. */
+static bool own_has_time(const struct timespec *has, const struct timespec *given)
+{
+	return has->tv_sec == given->tv_sec ? has->tv_nsec <= given->tv_nsec
+					    : has->tv_nsec == 0 && has->tv_sec == given->tv_sec - 1;
+}
+
+/* What has one name, and nobody has written to: other files are in the journal. */
 void apply_note_placed(struct apply *a, const struct apply_op *op)
 {
-	const struct cow_entry *e = &op->entry;
-	struct stat st;
+	const struct stat *upper = &op->entry.upper, *st = &op->placed;
 
-	if (S_ISDIR(e->upper.st_mode) || e->upper.st_nlink > 1 ||
-	    fstatat(e->host_dir, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (S_ISDIR(upper->st_mode) || upper->st_nlink > 1 || st->st_ino == 0 || st->st_nlink > 1 ||
+	    (S_ISREG(upper->st_mode) && st->st_size != upper->st_size) ||
+	    !own_has_time(&st->st_mtim, &upper->st_mtim))
 		return;
-	if (st.st_ino == op->made_ino && st.st_dev == op->made_dev && st.st_nlink == 1)
-		cow_journal_note_placed(&a->journal, &st);
+	cow_journal_note_placed(&a->journal, st);
 }
 
 /* As cow_removal_of(), with the lasting number of the device. */

@@ -104,35 +104,47 @@ static int apply_take_away(struct apply *a, const struct apply_op *op, bool *ret
 }
 
 /* Who may rename there can have put another thing under the temporary name. Return: 0 or -errno. */
-static int apply_is_placed(const struct apply_op *op)
+static int apply_is_placed(struct apply_op *op)
 {
 	struct stat st;
 
 	if (fstatat(op->entry.host_dir, op->entry.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	return st.st_ino == op->made_ino && st.st_dev == op->made_dev ? 0 : -ESTALE;
+	if (st.st_ino != op->made_ino || st.st_dev != op->made_dev)
+		return -ESTALE;
+	if (op->placed.st_ino == 0)
+		op->placed = st;
+	return 0;
 }
 
-/* From the temporary name to its own, and what was there goes. */
-static int apply_place_instead(struct apply *a, const struct apply_op *op)
+/*
+ * From the temporary name to its own, and what was there goes. Where it is not what was to go it
+ * gets the name back, from what was made. Where somebody has put another thing there, that keeps
+ * it.
+ */
+static int apply_place_instead(struct apply *a, struct apply_op *op)
 {
 	const struct cow_entry *e = &op->entry;
 	bool goes = false;
 	int r = apply_exchange(e->host_dir, a->name, e->name);
 
+	apply_note(a, e->host_dir);
 	if (r < 0)
 		return r;
 	r = apply_is_placed(op);
 	/* A name of it may lie in what goes. */
 	apply_note_name(a, e->host_dir, e->name);
-	if (r == 0)
-		r = apply_take_away(a, op, &goes);
-	if (r < 0 && !goes)
+	if (r < 0)
+		return r;
+	r = apply_take_away(a, op, &goes);
+	if (r < 0 && !goes && apply_is_placed(op) == 0) {
 		(void)apply_exchange(e->host_dir, a->name, e->name);
+		op->placed.st_ino = 0;
+	}
 	return r;
 }
 
-static int apply_place(struct apply *a, const struct apply_op *op)
+static int apply_place(struct apply *a, struct apply_op *op)
 {
 	const struct cow_entry *e = &op->entry;
 	_autoclose_ int old = e->has_host ? apply_watch(a, e->host_dir, e->name, &e->host) : -1;
@@ -149,6 +161,16 @@ static int apply_place(struct apply *a, const struct apply_op *op)
 	apply_note(a, old);
 	apply_note_name(a, e->host_dir, e->name);
 	return r;
+}
+
+/* What was made, and did not get its name; another thing that has the temporary one stays. */
+static void apply_unmake(struct apply *a, const struct apply_op *op)
+{
+	struct stat st;
+
+	if (fstatat(op->entry.host_dir, a->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (S_ISDIR(st.st_mode) || (st.st_ino == op->made_ino && st.st_dev == op->made_dev)))
+		(void)apply_clear(a, op->entry.host_dir);
 }
 
 static int apply_remove(struct apply *a, const struct apply_op *op)
@@ -419,7 +441,7 @@ int apply_flush(struct apply *a, struct sbx_err *err)
 	for (size_t i = done; i < a->n_ops; i++) {
 		apply_use_name(a, (unsigned)i);
 		if (a->ops[i].kind == APPLY_PLACE)
-			(void)apply_clear(a, a->ops[i].entry.host_dir);
+			apply_unmake(a, &a->ops[i]);
 		defs_cleanup_fd(&a->ops[i].fd);
 		a->ops[i].fd = -1;
 	}

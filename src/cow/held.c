@@ -85,7 +85,7 @@ int cow_held_make(const struct cow_session *session, const struct sbx_plan *plan
 				  layers);
 		if (r < 0)
 			return err_system(err, -r, layers->held_dir,
-					  "cannot hold the names that --protect has");
+					  "cannot hold the names that are missing");
 	}
 	return 0;
 }

@@ -35,6 +35,7 @@
 #include "sbx/base/defs.h"
 #include "sbx/base/dirs.h"
 #include "sbx/cow/journal.h"
+#include "sbx/cow/times.h"
 
 enum {
 	JOURNAL_FIRST_SIZE = 256,
@@ -129,9 +130,11 @@ static int journal_append(struct cow_journal *j, const struct cow_journal_file *
 	return 0;
 }
 
-static bool journal_is_later(const struct timespec *a, const struct timespec *b)
+/* Whoever changes it when this try has ended must get a later time. */
+static void journal_outlast(struct cow_journal *j, const struct timespec *time)
 {
-	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+	if (cow_time_is_after(time, &j->latest))
+		j->latest = *time;
 }
 
 /* ---- the file ---- */
@@ -224,8 +227,10 @@ static void journal_excuse_now(struct cow_journal *j, bool all)
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; i < j->n; i++) {
-		if (all || j->files[i].busy)
+		if (all || j->files[i].busy) {
 			j->files[i].until = now;
+			journal_outlast(j, &now);
+		}
 		j->files[i].busy = false;
 	}
 }
@@ -340,22 +345,30 @@ static struct cow_placed_file journal_as_placed(const struct cow_journal *j, con
 					st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec};
 }
 
-/* Is all that has changed a file an apply's own work? */
+/*
+ * Is all that has changed a file an apply's own work? Where times are not fine, what changes it
+ * in what is left of a second that was begun would be taken for that, too: see journal_outlast().
+ */
 bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st)
 {
 	const struct cow_journal_file *file = journal_find(journal, st);
 	const struct cow_placed_file placed = journal_as_placed(journal, st);
+	struct timespec until;
 
-	if (file && !file->foreign && journal_is_same(file, st) &&
-	    !journal_is_later(&st->st_ctim, &file->until))
-		return true;
-	return !S_ISDIR(st->st_mode) && cow_placed_has(&journal->placed, &placed);
+	if (!file || file->foreign || !journal_is_same(file, st) ||
+	    cow_time_is_after(&st->st_ctim, &file->until))
+		return !S_ISDIR(st->st_mode) && cow_placed_has(&journal->placed, &placed);
+	if (cow_time_may_be_after(&st->st_ctim, &st->st_ctim)) {
+		until = cow_time_last(&(struct timespec){.tv_sec = file->until.tv_sec});
+		journal_outlast(journal, &until);
+	}
+	return true;
 }
 
 /* Is it as somebody else has left it since the session began? */
 static bool journal_is_foreign(struct cow_journal *j, const struct stat *st)
 {
-	return journal_is_later(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
+	return cow_time_may_be_after(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
 }
 
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */
@@ -431,7 +444,9 @@ static int journal_hold(struct cow_journal *j, const struct stat *st, bool forei
 	size_t at;
 	int r = j->failed;
 
-	if (r < 0 || (known && known->busy && known->foreign == foreign))
+	/* Another file may have that number by now. */
+	if (r < 0 ||
+	    (known && known->busy && known->foreign == foreign && journal_is_same(known, st)))
 		return r;
 	r = journal_take(j, st, &file);
 	if (r < 0)
@@ -538,22 +553,25 @@ int cow_journal_add(struct cow_journal *journal, const struct stat *st)
 void cow_journal_note(struct cow_journal *journal, const struct stat *st)
 {
 	struct cow_journal_file *file = journal_find(journal, st);
+	struct timespec last;
 
 	if (!file || !file->busy)
 		return;
 	file->foreign = file->foreign || !journal_is_same(file, st);
 	file->until = !S_ISDIR(st->st_mode) && st->st_nlink == 0 ? journal_never : st->st_ctim;
 	file->modified = st->st_mtim;
-	if (journal_is_later(&file->until, &journal->latest))
-		journal->latest = file->until;
+	last = cow_time_last(&file->until);
+	journal_outlast(journal, &last);
 }
 
 /* A file that has no record, and has got its only name just now. */
 void cow_journal_note_placed(struct cow_journal *journal, const struct stat *st)
 {
 	const struct cow_placed_file file = journal_as_placed(journal, st);
+	const struct timespec last = cow_time_last(&st->st_ctim);
 
 	cow_placed_add(&journal->placed, &file);
+	journal_outlast(journal, &last);
 }
 
 /* What this has changed just now is not known: it is busy, and stays so for the next one. */
@@ -577,7 +595,10 @@ int cow_journal_settle(struct cow_journal *journal)
 	return r;
 }
 
-/* Times of files come from a clock that stands still for some milliseconds. */
+/*
+ * Times of files come from a clock that stands still for some milliseconds, and are cut off where
+ * the filesystem has whole seconds.
+ */
 static void journal_wait_for_tick(const struct cow_journal *j)
 {
 	const struct timespec tick = {.tv_nsec = JOURNAL_TICK_NS};
@@ -585,7 +606,7 @@ static void journal_wait_for_tick(const struct cow_journal *j)
 
 	/* One that is far behind was set back meanwhile. */
 	while (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 &&
-	       !journal_is_later(&now, &j->latest) && j->latest.tv_sec - now.tv_sec <= 1)
+	       !cow_time_is_after(&now, &j->latest) && j->latest.tv_sec - now.tv_sec <= 1)
 		(void)nanosleep(&tick, NULL);
 }
 

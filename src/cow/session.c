@@ -24,7 +24,9 @@
 #include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
 #include "sbx/cow/part.h"
+#include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
+#include "sbx/cow/targets.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 #include "sbx/spec/session.h"
@@ -63,10 +65,20 @@ static bool cow_meta_pair(const char *text, char between, uint64_t *ret_a, uint6
 	return cow_meta_number(first, ret_a) && cow_meta_number(at + 1, ret_b);
 }
 
+/* "SECONDS.NANOSECONDS". */
+static bool cow_meta_time(const char *value, struct timespec *ret)
+{
+	uint64_t sec, nsec;
+
+	if (!cow_meta_pair(value, '.', &sec, &nsec) || sec > INT64_MAX || nsec >= 1000000000)
+		return false;
+	*ret = (struct timespec){.tv_sec = (time_t)sec, .tv_nsec = (long)nsec};
+	return true;
+}
+
 /* "SECONDS.NANOSECONDS ID". */
 static bool cow_meta_clock(const char *value, struct cow_clock *clock)
 {
-	uint64_t sec, nsec;
 	char up[64];
 	const char *id = strchr(value, ' ');
 
@@ -74,10 +86,27 @@ static bool cow_meta_clock(const char *value, struct cow_clock *clock)
 		return false;
 	memcpy(up, value, (size_t)(id - value));
 	up[id - value] = '\0';
-	if (!cow_meta_pair(up, '.', &sec, &nsec) || sec > INT64_MAX || nsec >= 1000000000)
+	if (!cow_meta_time(up, &clock->up))
 		return false;
-	clock->up = (struct timespec){.tv_sec = (time_t)sec, .tv_nsec = (long)nsec};
 	str_copy(clock->id, sizeof(clock->id), id + 1);
+	return true;
+}
+
+static bool cow_meta_born(const char *value, struct cow_root *root)
+{
+	root->has_birth = cow_meta_time(value, &root->born);
+	return root->has_birth;
+}
+
+static bool cow_meta_fsid(const char *value, struct cow_root *root)
+{
+	uint64_t a, b;
+
+	if (!cow_meta_pair(value, ':', &a, &b) || a > UINT32_MAX || b > UINT32_MAX)
+		return false;
+	root->fsid[0] = (uint32_t)a;
+	root->fsid[1] = (uint32_t)b;
+	root->has_fsid = true;
 	return true;
 }
 
@@ -110,9 +139,7 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 	if (str_equal(key, "command")) {
 		s->command = value;
 	} else if (str_equal(key, "began")) {
-		if (!cow_meta_pair(value, '.', &a, &b) || a > INT64_MAX || b >= 1000000000)
-			return false;
-		s->began = (struct timespec){.tv_sec = (time_t)a, .tv_nsec = (long)b};
+		return cow_meta_time(value, &s->began);
 	} else if (str_equal(key, "clock")) {
 		return cow_meta_clock(value, &s->clock);
 	} else if (str_equal(key, "nobody")) {
@@ -137,6 +164,10 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 			return false;
 		s->roots[s->n_roots - 1].dev = a;
 		s->roots[s->n_roots - 1].ino = b;
+	} else if (str_equal(key, "born")) {
+		return s->n_roots > 0 && cow_meta_born(value, &s->roots[s->n_roots - 1]);
+	} else if (str_equal(key, "fsid")) {
+		return s->n_roots > 0 && cow_meta_fsid(value, &s->roots[s->n_roots - 1]);
 	}
 	return true;
 }
@@ -236,6 +267,28 @@ static void cow_meta_put_clock(struct str_buf *out, const struct cow_clock *cloc
 		cow_meta_put(out, "clock=", text);
 }
 
+static void cow_meta_put_time(struct str_buf *out, const char *key, const struct timespec *time)
+{
+	char pair[64];
+
+	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)time->tv_sec, time->tv_nsec);
+	cow_meta_put(out, key, pair);
+}
+
+static void cow_meta_put_root(struct str_buf *out, const struct cow_root *root)
+{
+	char pair[64];
+
+	cow_meta_put(out, "root=", root->path);
+	(void)snprintf(pair, sizeof(pair), "%" PRIu64 ":%" PRIu64, root->dev, root->ino);
+	cow_meta_put(out, "inode=", pair);
+	if (root->has_birth)
+		cow_meta_put_time(out, "born=", &root->born);
+	(void)snprintf(pair, sizeof(pair), "%u:%u", root->fsid[0], root->fsid[1]);
+	if (root->has_fsid)
+		cow_meta_put(out, "fsid=", pair);
+}
+
 /* Written whole, and then there: a session without one is nothing. */
 int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 		   struct arena *arena, struct sbx_err *err)
@@ -248,9 +301,7 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 	if (!out.data)
 		return err_oom(err);
 	cow_meta_put(&out, "sbx-session=1", "");
-	(void)snprintf(pair, sizeof(pair), "%lld.%ld", (long long)s->began.tv_sec,
-		       s->began.tv_nsec);
-	cow_meta_put(&out, "began=", pair);
+	cow_meta_put_time(&out, "began=", &s->began);
 	cow_meta_put_clock(&out, &s->clock);
 	(void)snprintf(pair, sizeof(pair), "%u:%u", s->uids.nobody, s->gids.nobody);
 	cow_meta_put(&out, "nobody=", pair);
@@ -259,12 +310,8 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 	cow_meta_put_ids(&out, "uids=", &s->uids);
 	cow_meta_put_ids(&out, "gids=", &s->gids);
 	cow_meta_put_command(&out, wanted->argv);
-	for (size_t i = 0; i < s->n_roots; i++) {
-		cow_meta_put(&out, "root=", s->roots[i].path);
-		(void)snprintf(pair, sizeof(pair), "%" PRIu64 ":%" PRIu64, s->roots[i].dev,
-			       s->roots[i].ino);
-		cow_meta_put(&out, "inode=", pair);
-	}
+	for (size_t i = 0; i < s->n_roots; i++)
+		cow_meta_put_root(&out, &s->roots[i]);
 	fd = dirs_open_file(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC);
 	r = fd < 0 ? fd : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
 	if (r == 0 && (fsync(fd) < 0 || renameat(s->dir_fd, "meta.new", s->dir_fd, "meta") < 0))
@@ -528,7 +575,11 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
 		return err_system(err, errno, dir, "cannot tell whether the session was applied");
-	return cow_session_find_drivers(ret, err);
+	r = cow_session_find_drivers(ret, err);
+	/* What a launch that was killed has not. */
+	if (r == 0 && !busy && !ret->damaged && (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE))
+		cow_targets_undo(ret);
+	return r;
 }
 
 /* ---- remove ---- */
@@ -761,7 +812,7 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 	case ELOOP:
 		r = err_refuse(err, number, path, "is, or lies behind, a symbolic link by now");
 		break;
-	case ESTALE: /* numbers of devices change from boot to boot, those of inodes do not */
+	case ESTALE:
 		r = err_refuse(err, number, path,
 			       "is another directory than when the session began");
 		break;
@@ -800,17 +851,16 @@ int cow_session_open_root(const struct cow_session *session, size_t index, int *
 	const struct cow_root *root = &session->roots[index];
 	_autoclose_ int upper = -1, host = -1;
 	char name[32];
-	struct stat st;
+	int r;
 
 	(void)snprintf(name, sizeof(name), "%zu/upper", index);
 	upper = cow_session_open_dir(session->dir_fd, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (upper < 0)
 		return err_system(err, errno, session->dir, "cannot open the changes");
 	host = cow_session_open_dir(AT_FDCWD, root->path, RESOLVE_NO_SYMLINKS);
-	if (host < 0 || fstat(host, &st) < 0)
-		return cow_session_refuse_root(session, root->path, errno, err);
-	if (st.st_ino != root->ino)
-		return cow_session_refuse_root(session, root->path, ESTALE, err);
+	r = host < 0 ? -errno : cow_root_check(root, host);
+	if (r < 0)
+		return cow_session_refuse_root(session, root->path, -r, err);
 	*ret_upper = take_fd(&upper);
 	*ret_host = take_fd(&host);
 	return 0;

@@ -5,7 +5,8 @@
  * When it began is compared with the times at which files of the host changed (ctime). Those
  * come from a clock that moves in steps of some milliseconds; so a launch waits until that
  * clock has passed the moment that is recorded. What changed before it has then an earlier
- * time, and what changes while the command runs a later one, without a doubt between.
+ * time, and what changes while the command runs a later one, without a doubt between, where the
+ * filesystem keeps microseconds at least. What coarser ones leave in doubt is in times.c.
  *
  * The record comes last: until it is there, there is no session. What a launch made that ends
  * before (SIGKILL) are a lock and empty directories, which is what the next sbx tells it by; they
@@ -22,6 +23,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -34,11 +36,14 @@
 #include "sbx/base/path.h"
 #include "sbx/base/proc.h"
 #include "sbx/base/str.h"
+#include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
+#include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
+#include "sbx/cow/times.h"
 #include "sbx/cow/xattr.h"
 
-enum { COW_TICK_NS = 1000000, COW_BEGIN_TRIES = 100 };
+enum { COW_TICK_NS = 1000000, COW_FINE_NS = 1000, COW_BEGIN_TRIES = 100 };
 
 /* ---- what a directory holds ---- */
 
@@ -132,10 +137,11 @@ static int cow_knows_part(int dir_fd, const char *name)
 	return S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
-/* And what is there only with a record (cow/held.c). */
+/* And what is there only with a record (cow/held.c, cow/targets.c). */
 static int cow_knows_root_entry(int dir_fd, const char *name)
 {
-	return cow_knows_root_name(dir_fd, name) || str_equal(name, "held");
+	return cow_knows_root_name(dir_fd, name) || str_equal(name, "held") ||
+	       str_equal(name, "targets") || str_equal(name, "mark");
 }
 
 /* Is it a directory as sbx makes one for a root? Return: 1, 0 or -errno. */
@@ -271,8 +277,10 @@ static void cow_session_note_time(struct timespec *ret_began)
 	do {
 		(void)nanosleep(&tick, NULL);
 		(void)clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
-	} while (coarse.tv_sec < ret_began->tv_sec ||
-		 (coarse.tv_sec == ret_began->tv_sec && coarse.tv_nsec <= ret_began->tv_nsec));
+		coarse.tv_nsec -= coarse.tv_nsec % COW_FINE_NS;
+		if (coarse.tv_sec + 1 < ret_began->tv_sec) /* it was set back meanwhile */
+			(void)clock_gettime(CLOCK_REALTIME, ret_began);
+	} while (!cow_time_is_after(&coarse, ret_began));
 }
 
 /*
@@ -337,7 +345,7 @@ static int cow_session_make_upper(const struct cow_session *s, size_t index, int
 }
 
 /* All or nothing. */
-static int cow_session_make_root(const struct cow_session *s, size_t index, struct sbx_err *err)
+static int cow_session_make_root(struct cow_session *s, size_t index, struct sbx_err *err)
 {
 	const char *root = s->roots[index].path;
 	_autoclose_ int host = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -347,6 +355,9 @@ static int cow_session_make_root(const struct cow_session *s, size_t index, stru
 
 	if (host < 0 || fstat(host, &st) < 0)
 		return err_system(err, errno, root, "cannot be looked at");
+	r = cow_root_identify(host, &s->roots[index]);
+	if (r < 0)
+		return err_system(err, -r, root, "cannot be looked at");
 	(void)snprintf(name, sizeof(name), "%zu", index);
 	if (mkdirat(s->dir_fd, name, 0700) < 0)
 		return err_system(err, errno, s->dir, "cannot make a directory for changes");
@@ -377,8 +388,7 @@ static int cow_session_fill(struct cow_session *s, const struct cow_wanted *want
 			err_set_option(err, "--cow");
 			return r;
 		}
-		s->roots[i] = (struct cow_root){
-			.path = wanted->roots[i], .dev = st.st_dev, .ino = st.st_ino};
+		s->roots[i] = (struct cow_root){.path = wanted->roots[i]};
 		r = cow_session_make_root(s, i, err);
 		if (r < 0)
 			return r;
@@ -424,6 +434,48 @@ static int cow_session_check_above(const char *dir, struct sbx_err *err)
 		if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
 		    ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
 			return cow_session_refuse_above(above[0] ? above : "/", st.st_uid, err);
+	}
+	return 0;
+}
+
+/* As it is for the verbs, whatever its record says. */
+static bool cow_dir_is_session(const char *dir)
+{
+	_autoclose_ int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	return fd >= 0 && fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_size == 0 &&
+	       fstatat(fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* One that lies in another's directory is removed with that; links may lead there. */
+static int cow_session_check_outside(const char *dir, struct sbx_err *err)
+{
+	char above[PATH_MAX], real[PATH_MAX];
+	const char *found;
+	char *slash;
+	int r;
+
+	str_copy(above, sizeof(above), dir);
+	do {
+		slash = strrchr(above, '/');
+		if (!slash)
+			return 0;
+		*slash = '\0';
+		found = realpath(above[0] ? above : "/", real);
+	} while (!found && errno == ENOENT);
+	if (!found)
+		return err_system(err, errno, above, "cannot be looked at, above the session");
+	for (slash = real + strlen(real); slash; slash = strrchr(real, '/')) {
+		*slash = '\0';
+		if (!cow_dir_is_session(real[0] ? real : "/"))
+			continue;
+		r = err_refuse(err, EINVAL, dir,
+			       "lies in another session, %s, and would be lost with it", real);
+		err_set_option(err, "--session");
+		err_hint(err, "name a directory outside of it: --session DIR");
+		return r;
 	}
 	return 0;
 }
@@ -488,16 +540,13 @@ static int cow_begin_refuse_roots(const struct cow_session *s, const struct cow_
 static int cow_begin_check_root(const struct cow_session *s, size_t index, struct sbx_err *err)
 {
 	const struct cow_root *root = &s->roots[index];
-	struct stat st;
-	int r, number = 0;
+	_autoclose_ int fd = sys_openat2(AT_FDCWD, root->path, O_PATH | O_DIRECTORY | O_CLOEXEC,
+					 RESOLVE_NO_SYMLINKS);
+	int r = fd < 0 ? -errno : cow_root_check(root, fd);
 
-	if (stat(root->path, &st) < 0)
-		number = errno;
-	else if (!S_ISDIR(st.st_mode) || st.st_ino != root->ino)
-		number = S_ISDIR(st.st_mode) ? ESTALE : ENOTDIR;
-	if (number == 0)
+	if (r == 0)
 		return 0;
-	r = cow_session_refuse_root(s, root->path, number, err);
+	r = cow_session_refuse_root(s, root->path, -r, err);
 	err_set_option(err, "--cow");
 	return r;
 }
@@ -732,6 +781,8 @@ int cow_session_start(const struct cow_wanted *wanted, struct arena *arena, stru
 	bool again = true;
 	int r = cow_session_check_above(wanted->dir, err);
 
+	if (r == 0)
+		r = cow_session_check_outside(wanted->dir, err);
 	if (r == 0 && wanted->base)
 		cow_session_sweep(wanted->base);
 	ret->id = wanted->id;

@@ -29,6 +29,7 @@
 #include "sbx/base/sys.h"
 #include "sbx/cow/ids.h"
 #include "sbx/cow/part.h"
+#include "sbx/cow/times.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 
@@ -593,13 +594,11 @@ static int walk_is_untold(const struct walk *w, const struct cow_entry *e, int u
  */
 static int walk_find_own_time(const struct walk *w, struct cow_entry *e)
 {
-	const struct timespec *began = &w->session->began, *changed = &e->host.st_ctim;
 	_autoclose_ int upper = -1, host = -1;
 	int r;
 
 	if (e->changes != COW_TIME || !S_ISDIR(e->upper.st_mode) || !S_ISDIR(e->host.st_mode) ||
-	    changed->tv_sec > began->tv_sec ||
-	    (changed->tv_sec == began->tv_sec && changed->tv_nsec > began->tv_nsec) ||
+	    cow_time_may_be_after(&e->host.st_ctim, &w->session->began) ||
 	    (geteuid() != 0 && e->host.st_uid != geteuid()) || (e->depth == 0 && !w->base_time))
 		return 0;
 	upper = cow_open(e->upper_dir, e->name, O_RDONLY | O_DIRECTORY);

@@ -146,7 +146,7 @@ static int layers_stand_apart(struct run_context *ctx, struct layers_open *open,
 	_autoclose_ int empty = -1, view = -1;
 	int r = layers_make_dir(ctx, &empty, err);
 
-	/* The second is what a session holds, see spec/layers.c. */
+	/* The second is what a session holds, see spec/layers_held.c. */
 	assert(open->n_lower == 1 || open->n_lower == 2);
 	if (r < 0)
 		return r;

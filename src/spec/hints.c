@@ -386,6 +386,9 @@ static const struct hint hints[] = {
 	 "\"fuser\", and try again"},
 	{PLAN_STEP_PROTECT, HINT_REFUSAL + ESTALE, NULL, hint_race},
 	{PLAN_STEP_PROTECT, HINT_REFUSAL + EAGAIN, NULL, hint_race},
+	{PLAN_STEP_PIN, HINT_NUMBERS, NULL,
+	 "bind less, or what is above the sessions read-only; or keep them elsewhere, by "
+	 "XDG_STATE_HOME"},
 	{PLAN_STEP_FILTER_COVER, HINT_NUMBERS, NULL,
 	 "sbx keeps filters there, which no sandbox may write: make the directory by hand, or bind "
 	 "less"},

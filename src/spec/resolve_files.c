@@ -813,6 +813,8 @@ int resolve_filesystem(struct resolve *r)
 	if (e == 0)
 		e = dbus_add_step(r->spec, r->plan, r->err);
 	if (e == 0)
+		e = layers_hold_targets(r->plan, r->err);
+	if (e == 0)
 		e = resolve_network(r);
 	if (e < 0)
 		return e;

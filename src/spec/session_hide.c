@@ -9,10 +9,20 @@
  * The same directory may be mounted in several places, and a bind shows the mounts below its
  * source too. So places are compared by their paths, and by what the mounts say: of which
  * filesystem they show what.
+ *
+ * What is hidden the command could still have replaced: renamed a directory above it, and made
+ * another of that name with sessions in it that are its own, for the next "sbx apply". So where it
+ * may write, each directory from the root of the bind down is pinned (run/pin.c), and so is each
+ * link by which the directory of sessions is found. In a view of the session nothing has to be: a
+ * directory of the host's cannot be renamed there (EXDEV), and one with a mask below it not be
+ * removed. Where there is no directory of sessions yet, the command could be the one to make it:
+ * the launch does (cmd/run.c).
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +50,12 @@ struct hide {
 	size_t n_mounts;
 	struct hide_place places[HIDE_PLACES_MAX];
 	size_t n_places;
+	struct hide_place *links; /* on the way to the places: themselves, not where they lead */
+	size_t n_links;
 };
+
+/* What a step lets the command do to what it shows of the host. */
+enum hide_access { HIDE_READ, HIDE_WRITE, HIDE_VIEW };
 
 /* ---- places ---- */
 
@@ -166,15 +181,21 @@ static int hide_read_mounts(struct hide *hide, struct sbx_err *err)
 	return 0;
 }
 
+/* As they are typed, with links. NULL: there is none, or it lies in the other. */
+static void hide_get_dirs(const struct probe_host *host, struct sbx_plan *plan,
+			  const char *ret_dirs[HIDE_PLACES_MAX])
+{
+	ret_dirs[0] = session_get_base(host, &plan->arena);
+	ret_dirs[1] = session_name_is_path(plan->session->id) ? plan->session->dir : NULL;
+}
+
 static int hide_begin(struct hide *hide, const struct probe_host *host, struct sbx_plan *plan,
 		      struct sbx_err *err)
 {
-	const char *dirs[HIDE_PLACES_MAX] = {
-		session_get_base(host, &plan->arena),
-		session_name_is_path(plan->session->id) ? plan->session->dir : NULL,
-	};
+	const char *dirs[HIDE_PLACES_MAX];
 	int r;
 
+	hide_get_dirs(host, plan, dirs);
 	*hide = (struct hide){.host = host, .plan = plan};
 	r = hide_read_mounts(hide, err);
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r == 0; i++) {
@@ -186,6 +207,82 @@ static int hide_begin(struct hide *hide, const struct probe_host *host, struct s
 		}
 		r = err_refuse(err, ELOOP, dirs[i], "cannot be found, and so not be hidden");
 		err_set_option(err, "--cow");
+	}
+	return r;
+}
+
+/* @dir: where the link is, without links */
+static int hide_add_link(struct hide *hide, const char *dir, const char *name, struct sbx_err *err)
+{
+	struct arena *arena = &hide->plan->arena;
+	struct hide_place link;
+
+	hide->links = arena_grow(arena, hide->links, hide->n_links, sizeof(*hide->links));
+	if (!hide->links || !hide_find_place(hide, *dir ? dir : "/", &link))
+		return err_oom(err);
+	link.path = arena_printf(arena, "%s/%s", dir, name);
+	if (link.device)
+		link.inside = arena_printf(arena, "%s/%s",
+					   path_is_root(link.inside) ? "" : link.inside, name);
+	if (!link.path || (link.device && !link.inside))
+		return err_oom(err);
+	hide->links[hide->n_links++] = link;
+	return 0;
+}
+
+/*
+ * Go one name further on the way to a place.
+ * @done: where the way has come to, without links; "" is the root
+ * @rest: what is left of it; grows where there is a link
+ */
+static int hide_walk(struct hide *hide, char done[PATH_MAX], char rest[PATH_MAX],
+		     struct sbx_err *err)
+{
+	size_t start = strspn(rest, "/"), len = strcspn(rest + start, "/"), at = strlen(done);
+	struct str_buf way = {.data = done, .size = PATH_MAX, .len = at};
+	char name[PATH_MAX], target[PATH_MAX], behind[PATH_MAX];
+	ssize_t n;
+	int r;
+
+	memcpy(name, rest + start, len);
+	name[len] = '\0';
+	memmove(rest, rest + start + len, strlen(rest + start + len) + 1);
+	if (!len || str_equal(name, "."))
+		return 0;
+	if (str_equal(name, "..")) {
+		if (at)
+			*strrchr(done, '/') = '\0';
+		return 0;
+	}
+	str_buf_printf(&way, "/%s", name);
+	n = way.cut ? -1 : readlink(done, target, sizeof(target) - 1);
+	if (n < 0)
+		return 0;
+	target[n] = '\0';
+	done[at] = '\0';
+	r = hide_add_link(hide, done, name, err);
+	if (target[0] == '/')
+		done[0] = '\0';
+	str_copy(behind, sizeof(behind), rest);
+	if (snprintf(rest, PATH_MAX, "%s%s", target, behind) >= PATH_MAX)
+		rest[0] = '\0';
+	return r;
+}
+
+/* Links that lead to the places: who can replace one has the next verb look elsewhere. */
+static int hide_find_links(struct hide *hide, struct sbx_err *err)
+{
+	const char *dirs[HIDE_PLACES_MAX];
+	int r = 0;
+
+	hide_get_dirs(hide->host, hide->plan, dirs);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		char done[PATH_MAX] = "", rest[PATH_MAX] = "";
+
+		/* That they lead somewhere is known, so they come to an end. */
+		str_copy(rest, sizeof(rest), dirs[i] ? dirs[i] : "");
+		while (*rest && r == 0)
+			r = hide_walk(hide, done, rest, err);
 	}
 	return r;
 }
@@ -280,16 +377,31 @@ int session_hide_from_view(const struct probe_host *host, struct sbx_plan *plan,
 
 /* ---- steps ---- */
 
-/* Something empty over a place that a step shows. @a, @b: behind the step's destination */
-static int hide_mask(struct hide *hide, const char *dest, const char *a, const char *b,
-		     struct sbx_err *err)
+/* Names below a step's destination, of directories and links, are to stay what they are. */
+static int hide_pin(struct hide *hide, const char *dest, const char *names, struct sbx_err *err)
 {
-	const char *at =
-		arena_printf(&hide->plan->arena, "%s%s%s", path_is_root(dest) ? "" : dest, a, b);
+	struct plan_step *pin;
+
+	for (size_t i = 0; i < hide->plan->n_steps; i++) {
+		const struct plan_step *step = &hide->plan->steps[i];
+
+		if (step->kind == PLAN_STEP_PIN && str_equal(step->dest, dest) &&
+		    str_equal(step->text, names))
+			return 0;
+	}
+	pin = plan_add_step(hide->plan, PLAN_STEP_PIN, "--cow");
+	if (!pin)
+		return err_oom(err);
+	pin->dest = dest;
+	pin->text = names;
+	return 0;
+}
+
+/* Something empty over a place. */
+static int hide_mask(struct hide *hide, const char *at, struct sbx_err *err)
+{
 	struct plan_step *mask;
 
-	if (!at)
-		return err_oom(err);
 	for (size_t i = 0; i < hide->plan->n_steps; i++) {
 		const struct plan_step *step = &hide->plan->steps[i];
 
@@ -303,6 +415,46 @@ static int hide_mask(struct hide *hide, const char *dest, const char *a, const c
 	mask->dest = at;
 	mask->flags = PLAN_STEP_TRY;
 	return 0;
+}
+
+/* The directory of all sessions is to be there before the command is: on the host, or in a view. */
+static int hide_want_base(struct hide *hide, const struct hide_place *place, enum hide_access how,
+			  struct sbx_err *err)
+{
+	struct plan_session *session = (struct plan_session *)(uintptr_t)hide->plan->session;
+
+	if (place->is_session || how == HIDE_READ || access(place->path, F_OK) == 0 ||
+	    errno != ENOENT)
+		return 0;
+	if (how == HIDE_VIEW)
+		return layers_hold(hide->plan, place->path, PLAN_STEP_DIRECTORY, err);
+	session->missing_base = place->path;
+	return 0;
+}
+
+/*
+ * A place that a step shows.
+ * @a, @b: where, behind the step's destination
+ */
+static int hide_shown(struct hide *hide, const char *dest, const struct hide_place *place,
+		      const char *a, const char *b, enum hide_access how, struct sbx_err *err)
+{
+	struct arena *arena = &hide->plan->arena;
+	const char *rest = arena_printf(arena, "%s%s", a, b);
+	const char *at =
+		rest ? arena_printf(arena, "%s%s", path_is_root(dest) ? "" : dest, rest) : NULL;
+	const char *slash = rest ? strrchr(rest, '/') : NULL;
+	const char *above = slash && slash > rest
+				    ? arena_dup_n(arena, rest + 1, (size_t)(slash - rest - 1))
+				    : "";
+	int r;
+
+	if (!at || !above)
+		return err_oom(err);
+	r = hide_want_base(hide, place, how, err);
+	if (r == 0 && how == HIDE_WRITE && *above)
+		r = hide_pin(hide, dest, above, err);
+	return r < 0 ? r : hide_mask(hide, at, err);
 }
 
 static int hide_refuse(const struct plan_step *step, const char *source, struct sbx_err *err)
@@ -320,7 +472,8 @@ static int hide_refuse(const struct plan_step *step, const char *source, struct 
 
 /* What the mounts below a source show of a place. */
 static int hide_below(struct hide *hide, const struct hide_place *shown,
-		      const struct hide_place *place, const char *dest, struct sbx_err *err)
+		      const struct hide_place *place, const char *dest, enum hide_access how,
+		      struct sbx_err *err)
 {
 	int r = 0;
 
@@ -334,9 +487,37 @@ static int hide_below(struct hide *hide, const struct hide_place *shown,
 			continue;
 		at = path_rest(mount->point, shown->path);
 		if (path_is_below(mount->root, place->inside))
-			r = hide_mask(hide, dest, at, "", err);
+			r = hide_shown(hide, dest, place, at, "", how, err);
 		else if (path_is_below(place->inside, mount->root))
-			r = hide_mask(hide, dest, at, path_rest(place->inside, mount->root), err);
+			r = hide_shown(hide, dest, place, at, path_rest(place->inside, mount->root),
+				       how, err);
+	}
+	return r;
+}
+
+/* The same of a link, which is only to stay what it is. */
+static int hide_link(struct hide *hide, const struct hide_place *shown,
+		     const struct hide_place *link, const char *dest, struct sbx_err *err)
+{
+	int r = 0;
+
+	if (path_is_below(link->path, shown->path))
+		r = hide_pin(hide, dest, path_rest(link->path, shown->path) + 1, err);
+	if (r == 0 && hide_is_in_mount(link, shown))
+		r = hide_pin(hide, dest, path_rest(link->inside, shown->inside) + 1, err);
+	for (size_t i = 0; i < hide->n_mounts && link->device && r == 0; i++) {
+		const struct mountinfo_entry *mount = &hide->mounts[i];
+		const char *names;
+
+		if (!path_is_below(mount->point, shown->path) ||
+		    str_equal(mount->point, shown->path) ||
+		    !str_equal(mount->device, link->device) ||
+		    !path_is_below(link->inside, mount->root))
+			continue;
+		names = arena_printf(&hide->plan->arena, "%s%s",
+				     path_rest(mount->point, shown->path) + 1,
+				     path_rest(link->inside, mount->root));
+		r = names ? hide_pin(hide, dest, names, err) : err_oom(err);
 	}
 	return r;
 }
@@ -348,7 +529,7 @@ static int hide_below(struct hide *hide, const struct hide_place *shown,
  * @whole:  with the mounts below
  */
 static int hide_source(struct hide *hide, const struct plan_step *step, const char *source,
-		       bool whole, struct sbx_err *err)
+		       bool whole, enum hide_access how, struct sbx_err *err)
 {
 	const char *path = source[0] == '/'
 				   ? source
@@ -367,27 +548,30 @@ static int hide_source(struct hide *hide, const struct plan_step *step, const ch
 		const struct hide_place *place = &hide->places[i];
 
 		if (path_is_below(place->path, shown.path))
-			r = hide_mask(hide, step->dest, path_rest(place->path, shown.path), "",
-				      err);
+			r = hide_shown(hide, step->dest, place, path_rest(place->path, shown.path),
+				       "", how, err);
 		if (r == 0 && hide_is_in_mount(place, &shown))
-			r = hide_mask(hide, step->dest, path_rest(place->inside, shown.inside), "",
-				      err);
+			r = hide_shown(hide, step->dest, place,
+				       path_rest(place->inside, shown.inside), "", how, err);
 		if (r == 0 && whole)
-			r = hide_below(hide, &shown, place, step->dest, err);
+			r = hide_below(hide, &shown, place, step->dest, how, err);
 	}
+	for (size_t i = 0; i < hide->n_links && how == HIDE_WRITE && r == 0; i++)
+		r = hide_link(hide, &shown, &hide->links[i], step->dest, err);
 	return r;
 }
 
 static int hide_bind(struct hide *hide, const struct plan_step *step, struct sbx_err *err)
 {
+	enum hide_access how = step->attrs & MOUNT_ATTR_RDONLY ? HIDE_READ : HIDE_WRITE;
 	char link[64];
 
 	if (step->source)
-		return hide_source(hide, step, step->source, true, err);
+		return hide_source(hide, step, step->source, true, how, err);
 	if (step->fd < 0)
 		return 0;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", step->fd);
-	return hide_source(hide, step, link, true, err);
+	return hide_source(hide, step, link, true, how, err);
 }
 
 /* A view of the session has its own layers, and is only to cover what it shows besides. */
@@ -398,11 +582,12 @@ static int hide_layers(struct hide *hide, const struct plan_step *step, struct s
 	int r = 0;
 
 	for (size_t i = is_view ? layers->n_lower - 1 : 0; i < layers->n_lower && r == 0; i++)
-		r = hide_source(hide, step, layers->lower[i], false, err);
+		r = hide_source(hide, step, layers->lower[i], false,
+				is_view ? HIDE_VIEW : HIDE_READ, err);
 	if (r == 0 && layers->upper && !is_view)
-		r = hide_source(hide, step, layers->upper, false, err);
+		r = hide_source(hide, step, layers->upper, false, HIDE_WRITE, err);
 	if (r == 0 && layers->work && !is_view)
-		r = hide_source(hide, step, layers->work, false, err);
+		r = hide_source(hide, step, layers->work, false, HIDE_READ, err);
 	return r;
 }
 
@@ -427,6 +612,8 @@ int session_hide(const struct sbx_spec *spec, const struct probe_host *host, str
 		return 0;
 	}
 	r = hide_begin(&hide, host, plan, err);
+	if (r == 0)
+		r = hide_find_links(&hide, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const struct plan_step step = plan->steps[i];
 

@@ -185,7 +185,7 @@ static void step_describe_layers(const struct plan_step *step, struct str_buf *o
 	const struct plan_layers *layers = step->layers;
 
 	str_buf_puts(out, "layer ");
-	/* What is held needs no telling: each name is protected by a step of its own. */
+	/* What is held needs no telling: each name has a step of its own. */
 	for (size_t i = layers->n_held ? 1 : 0; i < layers->n_lower; i++) {
 		str_buf_puts(out, i && !layers->n_held ? ", " : "");
 		describe_path(out, layers->lower[i]);
@@ -256,6 +256,14 @@ static void step_describe_mask(const struct plan_step *step, struct str_buf *out
 	describe_path(out, step->dest);
 	if (step->flags & PLAN_STEP_TRY)
 		str_buf_puts(out, ", if it exists");
+}
+
+static void step_describe_pin(const struct plan_step *step, struct str_buf *out)
+{
+	str_buf_puts(out, "keep ");
+	describe_path(out, step->text);
+	str_buf_puts(out, " from being renamed in ");
+	describe_path(out, step->dest);
 }
 
 static void step_describe_protect(const struct plan_step *step, struct str_buf *out)

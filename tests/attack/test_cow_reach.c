@@ -264,3 +264,159 @@ Test(cow, a_session_is_not_bound_by_another_mount)
 	}
 	cow_finish(&site);
 }
+
+enum { ABOVE_WORDS_MAX = 6 };
+
+/*
+ * All that is above the sessions is renamed and removed, and other directories of these names are
+ * made. Prints what can be done.
+ */
+static const char above_script[] =
+	"exec 2>/dev/null; cd \"$TOP\" || exit; for d in state/sbx/sessions state/sbx state .; do "
+	"mv -T .local/$d gone && echo moved $d && rm -rf gone; rm -r .local/$d && echo removed $d; "
+	"done; mkdir -p .local/state/sbx/sessions/B && echo made; echo end";
+
+/* @top: what the script calls the home */
+static struct run_result above_run(const struct cow_site *site, const char *const *words,
+				   const char *top, bool cow, const char *session)
+{
+	const struct run_options options = {.env = site->place.env};
+	const char *argv[40] = {sbx_program()};
+	size_t n = 1;
+
+	for (size_t i = 0; words[i]; i++)
+		argv[n++] = words[i];
+	if (cow) {
+		argv[n++] = "--cow";
+		argv[n++] = site->path;
+		argv[n++] = "--session";
+		argv[n++] = session;
+	}
+	const char *const rest[] = {"--setenv", "TOP", top, "--", "/bin/sh", "-c", above_script};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rest); i++)
+		argv[n++] = rest[i];
+	return run_argv(&options, argv);
+}
+
+/* Another session in the place of the caller's would be what the next "sbx apply" applies. */
+static void above_try(const char *link, const char *session)
+{
+	char local[4096];
+
+	for (size_t i = 0; i < 6; i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		const char *home = site.place.home + strlen("HOME=");
+		_autofree_ char *dir = tree_path(site.place.tree, "S");
+		const char *const ways[][ABOVE_WORDS_MAX + 4] = {
+			{"--bind", "/", "/", NULL},
+			{"--ro-bind", "/usr", "/usr", "--rw", home, NULL},
+			{"--ro-bind", "/", "/", "--rw", local, "--rw", home, NULL},
+			{"--ro-bind", "/", "/", "--rw", home, "--rw", local, NULL},
+			{"--ro-bind", "/", "/", "--rw", home, "--bind", home, "/mnt", NULL},
+			{"--ro-bind", "/usr", "/usr", "--bind", local, "/mnt/.local", NULL},
+		};
+		const char *top = i < 4 ? home : "/mnt";
+
+		(void)snprintf(local, sizeof(local), "%s/.local", home);
+		if (link)
+			cr_assert_eq(symlinkat("real", site.place.tree, link), 0);
+		if (link)
+			cr_assert_eq(mkdirat(site.place.tree, "home/real", 0700), 0);
+		else
+			cr_assert_eq(mkdirat(site.place.tree, "home/.local", 0700), 0);
+		_autorun_ struct run_result on =
+			above_run(&site, ways[i], top, true, session ? session : dir);
+
+		cr_expect_str_eq(on.out, "end\n", "%zu: %s %s", i, on.out, on.err);
+		cr_expect(!tree_exists(site.place.tree, "home/" REACH_STORE "/B"), "%zu", i);
+		_autorun_ struct run_result off = above_run(&site, ways[i], top, false, NULL);
+
+		cr_expect(strstr(off.out, "made"), "%zu: %s", i, off.out);
+		cow_finish(&site);
+	}
+}
+
+Test(cow, what_is_above_the_sessions_stays)
+{
+	above_try(NULL, "s");
+}
+
+/* There is no directory of sessions yet, as the one in use is elsewhere. */
+Test(cow, sessions_yet_to_be_made_cannot_be)
+{
+	above_try(NULL, NULL);
+}
+
+Test(cow, links_to_the_sessions_stay)
+{
+	above_try("home/.local", "s");
+}
+
+/* Nor with what would be needed to unmount something. */
+Test(cow, what_is_above_the_sessions_stays_for_those_who_can_mount)
+{
+	static const char script[] =
+		"exec 2>/dev/null; for d in .local/state/sbx/sessions .local/state/sbx "
+		".local/state "
+		".local; do umount -l $d && echo unmounted $d; done; umount -l \"$PWD\" && echo "
+		"unmounted; mv .local/state/sbx g && echo moved; mkdir .local/state/sbx/sessions/B "
+		"&& "
+		"echo made; echo end";
+	static const char *const ways[][6] = {
+		{"--allow-userns", "--", "unshare", "-Urm", "/bin/sh", NULL},
+		{"--root", "--cap-add", "ALL", "--", "/bin/sh", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct cow_site site;
+
+		reach_start(&site);
+		const char *home = site.place.home + strlen("HOME=");
+		const struct run_options options = {.env = site.place.env};
+		const char *argv[40] = {sbx_program(), "--ro-bind", "/usr",    "/usr",
+					"--rw",	       home,	    "--cow",   site.path,
+					"--session",   "s",	    "--chdir", home};
+		size_t n = 12;
+
+		for (size_t k = 0; ways[i][k]; k++)
+			argv[n++] = ways[i][k];
+		argv[n++] = "-c";
+		argv[n++] = script;
+		_autorun_ struct run_result run = run_argv(&options, argv);
+
+		cr_expect_str_eq(run.out, "end\n", "%zu: %s %s", i, run.out, run.err);
+		cow_finish(&site);
+	}
+}
+
+/* Of a view that holds its session too, though what is changed there goes to that. */
+Test(cow, what_is_above_the_sessions_stays_in_a_view)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		const char *home = site.place.home + strlen("HOME=");
+		const struct run_options options = {.env = site.place.env};
+
+		for (int elsewhere = 1; elsewhere >= 0; elsewhere--) {
+			_autofree_ char *dir = tree_path(site.place.tree, "home/S");
+			const char *session = elsewhere ? dir : "s";
+			_autorun_ struct run_result run = run_sbx_with(
+				&options, "--ro-bind", "/usr", "/usr", "--cow", home, "--session",
+				session, "--overlay-driver", driver, "--setenv", "TOP", home, "--",
+				"/bin/sh", "-c", above_script);
+			_autorun_ struct run_result names =
+				cow_verb(&site, "diff", "--name-only", session);
+
+			cr_expect_str_eq(run.out, "end\n", "%s: %s %s", driver, run.out, run.err);
+			cr_expect_null(strstr(names.out, "/B"), "%s: %s", driver, names.out);
+			_autorun_ struct run_result gone = cow_verb(&site, "discard", session);
+		}
+		cow_finish(&site);
+	}
+}

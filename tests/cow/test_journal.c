@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 
 #include "sbx/cow/journal.h"
+#include "sbx/cow/times.h"
 #include "testlib.h"
 
 enum { BOOT_AT = 8, MANY = 1000 };
@@ -377,4 +378,97 @@ Test(journal, a_journal_that_is_cut_is_one)
 	change(&j, tree, "d", true);
 	cr_assert_eq(cow_journal_close(&j), 0);
 	cr_expect_eq(look(tree, "journal").st_size, 2 * 48);
+}
+
+/* Will what changes it from now on have a later time, on a filesystem that has these? */
+static bool is_behind(const struct stat *st)
+{
+	const struct timespec last = cow_time_last(&st->st_ctim);
+	struct timespec now;
+
+	cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+	return cow_time_is_after(&now, &last);
+}
+
+/* Where the filesystem has whole seconds, the rest of one is not left to others. */
+Test(journal, a_second_that_was_begun_is_over_when_it_is_closed)
+{
+	_autoclose_ int tree = tmp_tree("d/");
+	struct stat st = look(tree, "d");
+	struct timespec now;
+	struct cow_journal j;
+
+	for (int killed = 0; killed < 2; killed++) {
+		begin(&j, tree);
+		cr_assert_eq(cow_journal_add(&j, &st), 0);
+		if (killed) {
+			end_killed(&j);
+			begin(&j, tree);
+		}
+		cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+		st.st_ctim = (struct timespec){.tv_sec = killed ? j.files[0].until.tv_sec - 1
+								: now.tv_sec};
+		if (!killed)
+			cow_journal_note(&j, &st);
+		cr_expect(cow_journal_excuses(&j, &st));
+		if (killed) /* as one is that was not changed yet, and is now */
+			st.st_ctim.tv_sec++;
+		cr_assert_eq(cow_journal_close(&j), 0);
+		cr_expect(is_behind(&st), "%d", killed);
+	}
+}
+
+/* What is taken as it is found was changed before; a clock may stand still meanwhile. */
+Test(journal, what_is_taken_as_it_is_found_is_not_changed_at_that_moment)
+{
+	_autoclose_ int tree = tmp_tree("d/");
+	struct timespec coarse;
+	struct cow_journal j;
+
+	begin(&j, tree);
+	change(&j, tree, "d", false);
+	end_killed(&j);
+	begin(&j, tree);
+	cr_expect(excuses(&j, tree, "d"));
+	const struct timespec until = j.files[0].until;
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &coarse), 0);
+	cr_expect(cow_time_is_after(&coarse, &until));
+}
+
+/* So it is of a file that has got its only name. */
+Test(journal, a_second_in_which_a_file_was_placed_is_over_too)
+{
+	_autoclose_ int tree = tmp_tree("d/", "f=1\n");
+	struct stat dir = look(tree, "d"), file = look(tree, "f");
+	struct timespec now;
+	struct cow_journal j;
+
+	begin(&j, tree);
+	cr_assert_eq(cow_journal_add(&j, &dir), 0);
+	cr_assert_eq(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+	file.st_ctim = (struct timespec){.tv_sec = now.tv_sec};
+	cow_journal_note_placed(&j, &file);
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_expect(is_behind(&file));
+}
+
+/* What somebody else may have changed since the session began is not made an apply's own. */
+Test(journal, what_may_be_anothers_stays_that)
+{
+	static const struct timespec began = {1000, 500000001};
+	_autoclose_ int tree = tmp_tree("d/");
+	struct stat st = look(tree, "d");
+	struct cow_journal j;
+
+	for (int before = 0; before < 2; before++) {
+		st.st_ino++;
+		st.st_ctim = (struct timespec){1000, before};
+		begin_since(&j, tree, &began);
+		cr_assert_eq(cow_journal_add(&j, &st), 0);
+		st.st_ctim = (struct timespec){1001, 1};
+		cow_journal_note(&j, &st);
+		cr_expect_eq(cow_journal_excuses(&j, &st), before);
+		cr_assert_eq(cow_journal_close(&j), 0);
+	}
 }

@@ -2,6 +2,7 @@
 /* --cow where one overlay of one directory is not all there is to it. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -676,4 +677,184 @@ Test(cow_layers, what_it_has_become_is_told)
 	}
 	cr_expect(strstr(alone.out, "\n0\n"), "of what fails nothing is lost: %s", alone.out);
 	cow_finish(&site);
+}
+
+/* With what is mounted in the view, at names that neither it nor the host has. */
+static struct run_result with_mounts(const struct cow_site *site, const char *script)
+{
+	static const char *const names[] = {"new", "t", "d", "m/n/p", "link/y", "have/z"};
+	char *at[ARRAY_SIZE(names)];
+	struct run_result run;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		cr_assert(asprintf(&at[i], "%s/%s", site->path, names[i]) > 0);
+	run = run_sbx_with(&((struct run_options){.env = site->place.env, .input = "data\n"}),
+			   "--ro-bind", "/usr", "/usr", "--cow", site->path, "--session", "s",
+			   "--chdir", site->path, "--overlay-driver", site->sbx_driver, "--ro-bind",
+			   "/usr/bin/env", at[0], "--tmpfs", at[1], "--dev", at[2], "--tmpfs",
+			   at[3], "--ro-bind", "/usr/bin/env", at[4], "--ro-bind-data", "0", at[5],
+			   "--", "/bin/sh", "-c", script);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		free(at[i]);
+	return run;
+}
+
+/* Apply would leave an empty file or directory for each, and those above. */
+Test(cow_layers, what_is_mounted_in_a_view_is_no_change)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char expected[4096];
+
+		cow_start(&site, driver, "a=a\n", "have/old=o\n", "link -> have");
+		const char *p = site.path;
+		_autorun_ struct run_result none = with_mounts(&site, "ls . have m; cat have/z");
+
+		expect_out(none, ".:\na\nd\nhave\nlink\nm\nnew\nt\n\nhave:\nold\ny\nz\n\nm:\nn\n"
+				 "data\n");
+		cr_expect(strstr(none.err, "nothing was changed"), "%s", none.err);
+		_autorun_ struct run_result first =
+			with_mounts(&site, "echo 1 >one; echo 1 >t/x; mkdir own; rm -r m have new "
+					   "2>/dev/null; echo 1 >m/mine; ls");
+		_autorun_ struct run_result without =
+			cow_run(&site, "ls . have m; rm -r m; echo 2 >two; test ! -e new");
+		_autorun_ struct run_result again = with_mounts(&site, "echo 3 >three; ls");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_out(first, "a\nd\nhave\nlink\nm\nnew\none\nown\nt\n");
+		expect_out(without, ".:\na\nhave\nlink\nm\none\nown\n\nhave:\n\nm:\nmine\n");
+		expect_out(again, "a\nd\nhave\nlink\nm\nnew\none\nown\nt\nthree\ntwo\n");
+		(void)snprintf(expected, sizeof(expected),
+			       "D  %s/have/old\nA  %s/one\nA  %s/own/\nA  %s/three\nA  %s/two\n", p,
+			       p, p, p, p);
+		expect_out(diff, expected);
+		expect_out(apply, "applied: 4 added, 0 changed, 1 deleted\n");
+		cr_expect(!tree_exists(site.tree, "new") && !tree_exists(site.tree, "t") &&
+			  !tree_exists(site.tree, "m") && !tree_exists(site.tree, "have/z"));
+		cow_finish(&site);
+	}
+}
+
+/* The home itself, what is mounted over it, and a place by a link that leads out of the view. */
+Test(cow_layers, where_a_mount_lies_is_found)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "v/a=a\n", "v/out -> ../o", "o/", "v/s/");
+		_autofree_ char *v = tree_path(site.tree, "v"), *v_out = NULL, *v_s = NULL;
+		_autofree_ char *v_s_t = NULL;
+
+		cr_assert(asprintf(&v_out, "%s/out/x", v) > 0);
+		cr_assert(asprintf(&v_s, "%s/s", v) > 0);
+		cr_assert(asprintf(&v_s_t, "%s/s/t", v) > 0);
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result run = run_sbx_with(
+			&options, "--ro-bind", "/usr", "/usr", "--cow", v, "--session", "s",
+			"--overlay-driver", driver, "--tmpfs", v_out, "--tmpfs", v_s, "--tmpfs",
+			v_s_t, "--chdir", v, "--", "/bin/sh", "-c", "find . ../o");
+		_autorun_ struct run_result over = run_sbx_with(
+			&options, "--ro-bind", "/usr", "/usr", "--cow", v, "--session", "u",
+			"--overlay-driver", driver, "--tmpfs", v, "--", "/usr/bin/ls", v);
+
+		cr_expect(strstr(run.out, "../o/x\n") && strstr(run.out, "./s/t\n"), "%s: %s %s",
+			  driver, run.out, run.err);
+		cr_expect_null(strstr(run.out, "./x\n"), "%s", run.out);
+		cr_expect(strstr(run.err, "nothing was changed"), "%s: %s", driver, run.err);
+		expect_out(over, "");
+		cow_finish(&site);
+	}
+}
+
+/* In the place of the mark that something is removed the place would be an empty file of its name.
+ */
+static struct run_result over_removed(const struct cow_site *site, const char *script)
+{
+	static const char *const names[] = {"gone", "have/e", "have/z", "anew/t", "file/t"};
+	char *at[ARRAY_SIZE(names)];
+	struct run_result run;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		cr_assert(asprintf(&at[i], "%s/%s", site->path, names[i]) > 0);
+	run = run_sbx_with(&((struct run_options){.env = site->place.env}), "--ro-bind", "/usr",
+			   "/usr", "--cow", site->path, "--session", "s", "--chdir", site->path,
+			   "--overlay-driver", site->sbx_driver, "--ro-bind", "/usr/bin/env", at[0],
+			   "--ro-bind", "/usr/bin/env", at[1], "--tmpfs", at[2], "--tmpfs", at[3],
+			   "--tmpfs", at[4], "--", "/bin/sh", "-c", script);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		free(at[i]);
+	return run;
+}
+
+Test(cow_layers, what_is_mounted_over_a_removed_name_leaves_that_removed)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		char expected[4096];
+
+		cow_start(&site, driver, "gone=g\n", "have/e=e\n", "file=f\n", "anew/old=o\n");
+		const char *p = site.path;
+		_autorun_ struct run_result first =
+			cow_run(&site, "rm -r gone have file anew; mkdir file anew");
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result run =
+			over_removed(&site, "ls . have anew file; test -s gone && test -s have/e");
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result own = over_removed(&site, "echo o >have/own");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		expect_out(run,
+			   ".:\nanew\nfile\ngone\nhave\n\nanew:\nt\n\nfile:\nt\n\nhave:\ne\nz\n");
+		expect_out(after, before.out);
+		expect_success(own);
+		(void)snprintf(expected, sizeof(expected),
+			       "D  %s/anew/old\nT  %s/file/ (file -> directory)\nD  %s/gone\n"
+			       "A  %s/have/own\nD  %s/have/e\n",
+			       p, p, p, p, p);
+		expect_out(diff, expected);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(apply);
+		cr_expect(tree_exists(site.tree, "have/own") && tree_exists(site.tree, "file") &&
+			  !tree_exists(site.tree, "have/e") && !tree_exists(site.tree, "gone") &&
+			  !tree_exists(site.tree, "have/z") && !tree_exists(site.tree, "file/t") &&
+			  !tree_exists(site.tree, "anew/t"));
+		cow_finish(&site);
+	}
+}
+
+/* By who opens the session next. */
+Test(cow_layers, what_a_killed_launch_has_made_to_mount_on_is_undone)
+{
+	for (int verb = 0; verb < 2; verb++) {
+		struct cow_site site;
+		struct session s;
+
+		cow_start(&site, "kernel", "gone=g\n");
+		_autofree_ char *gone = tree_path(site.tree, "gone"), *expected = NULL;
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result first = cow_run(&site, "rm gone");
+
+		session_sbx(&s, &options, "--ro-bind", "/usr", "/usr", "--cow", site.path,
+			    "--session", "s", "--overlay-driver", "kernel", "--ro-bind",
+			    "/usr/bin/env", gone, "--", "/bin/sh", "-c", "echo ready; read x");
+		cr_assert(session_expect(&s, "ready"));
+		kill(s.pid, SIGKILL);
+		_autorun_ struct run_result killed = session_finish(&s);
+		_autorun_ struct run_result next =
+			verb ? cow_verb(&site, "diff", "s") : cow_run(&site, "test ! -e gone");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		cr_expect_eq(killed.status, -SIGKILL);
+		cr_assert(asprintf(&expected, "D  %s\n", gone) > 0);
+		expect_success(next);
+		expect_out(diff, expected);
+		cow_finish(&site);
+	}
 }

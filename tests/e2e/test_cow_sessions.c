@@ -398,6 +398,109 @@ Test(cow_sessions, one_of_a_directory_that_was_replaced_is_not_gone_on_with)
 	}
 }
 
+/*
+ * The inode's number may be the one that the directory had which is gone, so its birth time and its
+ * filesystem's id are looked at too, where there are such; a record of an older sbx has neither.
+ */
+Test(cow_sessions, a_directory_with_the_same_inode_is_another)
+{
+	static const char anew[] = "rm -rf \"$1\"; mkdir \"$1\"; echo host >\"$1/a\"";
+	static const char edit[] = "cd \"$1\"; cp meta kept; sed -z \"$2\" kept >meta; "
+				   "cmp -s kept meta || echo edited";
+	static const struct {
+		const char *how;
+		bool is_same;
+	} rows[] = {
+		{"s/^born=.*/born=1.5/", false},
+		{"s/^fsid=.*/fsid=1:5/", false},
+		{"/^inode=/!b; s/=[0-9]*:/=1:/", true},
+		{"/^born=/d; /^fsid=/d", true},
+	};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	const struct run_options options = {.env = site.place.env};
+	_autofree_ char *dir = tree_path(site.place.tree, "home/.local/state/sbx/sessions/s");
+	_autorun_ struct run_result run = cow_run(&site, "echo sandbox >a");
+
+	expect_success(run);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_autorun_ struct run_result edited =
+			run_program("/bin/sh", "-ec", edit, "sh", dir, rows[i].how);
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result on = cow_run(&site, "cat a");
+		_autorun_ struct run_result back =
+			run_program("/bin/sh", "-ec", "cd \"$1\"; mv kept meta", "sh", dir);
+
+		expect_success(edited);
+		expect_success(back);
+		/* Not on each filesystem is there such a field. */
+		if (rows[i].is_same || strcmp(edited.out, "edited\n") != 0) {
+			expect_success(diff);
+			expect_success(apply);
+			expect_out(on, "sandbox\n");
+			continue;
+		}
+		expect_failure(diff, 1, "is another directory than when the session began");
+		expect_failure(apply, 1, "is another directory than when the session began");
+		expect_failure(on, 125, "is another directory than when the session began");
+		cr_expect(strstr(on.err, "--cow"), "%s", on.err);
+	}
+	_autorun_ struct run_result replaced = run_program("/bin/sh", "-ec", anew, "sh", site.path);
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+	_autorun_ struct run_result on =
+		run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", site.path, "--session",
+			     "s", "--", "/usr/bin/true");
+	_autorun_ struct run_result has =
+		run_program("/bin/sh", "-c", "cat \"$1/a\"", "sh", site.path);
+
+	expect_success(replaced);
+	expect_failure(apply, 1, "is another directory than when the session began");
+	expect_out(has, "host\n");
+	expect_failure(on, 125, "is another directory than when the session began");
+	cow_finish(&site);
+}
+
+/* With the outer one all that lies in it goes. */
+Test(cow_sessions, none_begins_in_another)
+{
+	static const char *const inner[] = {"D/0/upper/i", "D/0/upper/new/i", "D/i", "link/i",
+					    "D/0/upper/was"};
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *dir = tree_path(site.place.tree, "home/D");
+	_autofree_ char *beside = tree_path(site.place.tree, "home/Di");
+	_autorun_ struct run_result run =
+		run_in_dir(&site, dir, "mkdir d; umask 77; mkdir was; : >was/meta");
+
+	expect_success(run);
+	cr_assert_eq(symlinkat("D/0/upper/d", site.place.tree, "home/link"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(inner); i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "home/%s", inner[i]);
+		_autofree_ char *path = tree_path(site.place.tree, name);
+		_autorun_ struct run_result refused = run_in_dir(&site, path, "true");
+
+		expect_failure(refused, 125, "lies in another session, ");
+		cr_expect(strstr(refused.err, "--session: ") && strstr(refused.err, dir), "%s",
+			  refused.err);
+		cr_expect(strstr(refused.err, "name a directory outside of it"), "%s", refused.err);
+		cr_expect(i == 4 || !tree_exists(site.place.tree, name), "%s is left", name);
+	}
+	cr_expect(!tree_exists(site.place.tree, "home/D/0/upper/new"));
+	_autorun_ struct run_result near = run_in_dir(&site, beside, "echo n >n");
+	_autorun_ struct run_result discard = cow_verb(&site, "discard", dir);
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", beside);
+
+	expect_success(near);
+	expect_success(discard);
+	expect_success(diff);
+	cow_finish(&site);
+}
+
 /* The option, the cause, and what to do. */
 Test(cow_sessions, what_can_be_none_is_told)
 {

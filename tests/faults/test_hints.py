@@ -26,6 +26,7 @@ import faults
 USR = ["--map=single", "--ro-bind", "/usr", "/usr"]
 PROTECT = USR + ["--bind", "%(p)s", "/p", "--protect", "/p/name"]
 LAYERS = USR + ["--overlay-driver=kernel", "--overlay-src", "%(p)s", "--tmp-overlay", "/x"]
+PIN = USR + ["--no-base", "--bind", "%(p)s", "%(p)s", "--cow", "/usr/share", "--session", "%(p)s/s/x"]
 USERNS = USR + ["--userns", "%(fd)d"]
 LIMIT = "/proc/sys/user/max_user_namespaces"
 NO_FILTERS = "built without filters (CONFIG_SECCOMP_FILTER)"
@@ -59,6 +60,7 @@ ROWS = [
     ("init", "fsopen", "overlay", "ENODEV", PROTECT + ["--protect-by=overlay"], "has no overlayfs; leave"),
     ("init", "fsopen", "overlay", "EINVAL", PROTECT + ["--protect-by=overlay"], "not every filesystem"),
     ("init", "flock", 0, "EWOULDBLOCK", PROTECT, "holds the lock"),
+    ("init", "open_tree", 3, "EPERM", PIN, "above the sessions read-only"),
     ("init", "fsopen", "overlay", "ENODEV", LAYERS, "--overlay-driver=fuse does without"),
     ("init", "fsopen", "overlay", "EBUSY", LAYERS, "another sandbox uses RWSRC or WORKDIR"),
     ("init", "fsopen", "overlay", "EPERM", LAYERS, "--overlay-driver=fuse, or fewer"),

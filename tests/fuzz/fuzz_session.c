@@ -23,8 +23,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (cow_session_parse(text, size, &arena, &session, &err) < 0)
 		return 0;
 	assert(session.n_roots > 0 && session.n_roots <= COW_ROOTS_MAX);
-	for (size_t i = 0; i < session.n_roots; i++)
-		assert(session.roots[i].path[0] == '/');
+	for (size_t i = 0; i < session.n_roots; i++) {
+		const struct cow_root *root = &session.roots[i];
+
+		assert(root->path[0] == '/');
+		assert(root->born.tv_sec >= 0);
+		assert(root->born.tv_nsec >= 0 && root->born.tv_nsec < 1000000000);
+		assert(root->has_birth || (root->born.tv_sec == 0 && root->born.tv_nsec == 0));
+	}
 	assert(session.began.tv_sec >= 0);
 	assert(session.began.tv_nsec >= 0 && session.began.tv_nsec < 1000000000);
 	assert(session.command);

@@ -111,6 +111,7 @@ static const struct {
 	{PLAN_STEP_PROTECT, REFUSED + EBUSY, "put that mount behind --protect"},
 	{PLAN_STEP_PROTECT, REFUSED + ESTALE, "try again"},
 	{PLAN_STEP_PROTECT, REFUSED + EAGAIN, "a program outside"},
+	{PLAN_STEP_PIN, EPERM, "above the sessions read-only"},
 	{PLAN_STEP_FILTER_COVER, EACCES, "sbx keeps filters there"},
 	{PLAN_STEP_LAYERS, EINVAL, "--overlay-driver=fuse"},
 	{PLAN_STEP_LAYERS, EPERM, "--overlay-driver=fuse"},

@@ -77,6 +77,7 @@ pid_t sys_clone(unsigned long flags, int *ret_pidfd);
 pid_t sys_clone3(const struct clone_args *args);
 int sys_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t resolve);
 int sys_rename_noreplace(int from_dir, const char *from, int to_dir, const char *to);
+int sys_rename_exchange(int one_dir, const char *one, int other_dir, const char *other);
 int sys_open_tree(int dir_fd, const char *path, unsigned flags);
 int sys_move_mount(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int sys_fsopen(const char *type);

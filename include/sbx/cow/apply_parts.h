@@ -42,6 +42,7 @@ struct apply_op {
 	int fd;			 /* owned; the new file, the directory that is finished, or -1 */
 	struct cow_removal goes; /* a directory of the host that has that name, or zeros */
 	uint64_t made_dev, made_ino; /* what is to be placed */
+	struct stat placed;	     /* as it was just behind that; st_ino 0: it is not */
 };
 
 struct apply {

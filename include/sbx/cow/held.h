@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * held: a session's lowest layer, with the names that are missing and that a protect step covers
- * (spec/layers.c). Runs in: the caller's process.
+ * held: a session's lowest layer, with the names that are missing and that sbx itself needs
+ * (spec/layers_held.c). Runs in: the caller's process.
  */
 #pragma once
 

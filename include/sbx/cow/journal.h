@@ -42,7 +42,7 @@ struct cow_journal {
 	const struct cow_devices *devices; /* borrowed, may grow */
 	struct cow_placed placed;
 	struct timespec began;	/* the session; what has changed later is somebody's */
-	struct timespec latest; /* of what was noted */
+	struct timespec latest; /* that the time of what is known here may stand for */
 	bool open;		/* the head says that this try is at work */
 	bool synced;		/* so it does on disk */
 	bool left;		/* what a killed one was at work on may not be ended yet */

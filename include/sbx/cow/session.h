@@ -2,7 +2,9 @@
 /*
  * session: the directory in which the changes of a copy-on-write view are kept.
  *
- *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON)
+ *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON):
+ *               among them each root's path, inode, and where they are known the time at which
+ *               it was made and its filesystem's id
  *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first.
  *               Its time is that of the last use
  *     applied   made when all of it has been applied
@@ -13,6 +15,7 @@
  *     N/base    the attributes and the time that N/upper began with, where it has all of root N's
  *     N/work    the driver's own
  *     N/held    the lowest layer of N, where the launch holds names that are missing (held.h)
+ *     N/targets what the launch makes in N/upper to mount something on, to be undone (targets.h)
  *
  * Runs in: the caller's process.
  */
@@ -33,9 +36,12 @@ enum cow_lock { COW_LOCK_ASK, COW_LOCK_READ, COW_LOCK_WRITE, COW_LOCK_REMOVE };
 
 struct cow_root {
 	const char *path;  /* of the host, absolute, without links */
-	uint64_t dev, ino; /* what it was when the session began */
-	bool fuse;	   /* fuse-overlayfs has kept it */
-	bool as_nobody;	   /* what ids have that the sandbox has not was copied as nobody's */
+	uint64_t dev, ino; /* what it was when the session began; with the next four: see root.c */
+	bool has_birth, has_fsid;
+	struct timespec born;
+	uint32_t fsid[2];
+	bool fuse;	/* fuse-overlayfs has kept it */
+	bool as_nobody; /* what ids have that the sandbox has not was copied as nobody's */
 };
 
 struct cow_id_range {

@@ -34,3 +34,4 @@ bool layers_is_overlay(const struct spec_op *op);
 int layers_choose(const struct layers_wanted *wanted, struct sbx_plan *plan, struct plan_step *step,
 		  struct sbx_err *err);
 int layers_hold(struct sbx_plan *plan, const char *dest, uint32_t flags, struct sbx_err *err);
+int layers_hold_targets(struct sbx_plan *plan, struct sbx_err *err);

@@ -67,6 +67,7 @@ enum plan_phase {
 	X(CHMOD, chmod, SETUP)                   /* dest, mode */                                \
 	X(REMOUNT, remount, SETUP)               /* dest, attrs: on that one mount */            \
 	X(MASK, mask, SETUP)                     /* dest, PLAN_STEP_TRY, PLAN_STEP_IF_IN_REACH */ \
+	X(PIN, pin, SETUP)                       /* dest, text: the names on the way from it */  \
 	X(PROTECT, protect, SETUP)               /* dest, within, text: why or NULL, flags */    \
 	X(FILTER_COVER, filter_cover, SETUP)     /* source: of the host, dest: where it shows,   \
 						    text: from there to the filters, flags */    \
@@ -151,7 +152,7 @@ enum plan_layers_driver {
 
 enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's */
 
-/* A name that is missing and nobody is to make: it is shown, and covered by a protect step. */
+/* A name that is missing: it is shown, and covered by a protect step or by what is mounted. */
 struct plan_held {
 	const char *path; /* below the layers' place, relative */
 	uint32_t flags;	  /* PLAN_STEP_DIRECTORY, PLAN_STEP_DOT */
@@ -173,10 +174,13 @@ struct plan_layers {
 	size_t n_covers;
 	bool is_session; /* the upper layer is one's */
 	bool is_fuses;	 /* fuse-overlayfs has kept by itself what it has */
-	/* Of a session: names that are to be there, empty, where nothing else is (--protect). */
+	/* Of a session: names that are to be there, empty, where nothing else is. */
 	const char *held_dir; /* the lowest layer, which has them, where there are any */
 	struct plan_held *held;
 	size_t n_held;
+	/* And names on which something is mounted, missing or not. */
+	struct plan_held *targets;
+	size_t n_targets;
 	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
 	bool holds_session; /* the upper layer lies below the lower one, under one of them */
 };
@@ -191,6 +195,8 @@ struct plan_session {
 	const char *base;   /* of sessions with names, if it is one; else NULL */
 	const char **roots; /* without links, absolute */
 	size_t n_roots;
+	/* Of sessions with names, where there is none yet, and the command could make it. */
+	const char *missing_base; /* without links, absolute; else NULL */
 };
 
 struct plan_step {

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * times: change times (ctime) of the host's files, compared with a moment. A filesystem keeps them
+ * as finely as it can, and cuts off the rest. Runs in: any process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <time.h>
+
+bool cow_time_is_after(const struct timespec *time, const struct timespec *other);
+struct timespec cow_time_last(const struct timespec *changed);
+bool cow_time_may_be_after(const struct timespec *changed, const struct timespec *moment);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * times: see times.h.
+ *
+ * How fine a filesystem's times are nobody says, so each time is asked itself. Whole seconds are
+ * what ext4 with inodes of 128 bytes keeps, ext3, HFS+ and others; vfat keeps each other second;
+ * exFAT keeps hundredths. With nanoseconds, a time that looks so is one in a million, and then
+ * counts as one of those.
+ */
+
+#include "sbx/cow/times.h"
+
+enum { TIMES_SECOND_NS = 1000000000, TIMES_HUNDREDTH_NS = TIMES_SECOND_NS / 100 };
+
+bool cow_time_is_after(const struct timespec *time, const struct timespec *other)
+{
+	return time->tv_sec > other->tv_sec ||
+	       (time->tv_sec == other->tv_sec && time->tv_nsec > other->tv_nsec);
+}
+
+/* The last moment that a change time may stand for. */
+struct timespec cow_time_last(const struct timespec *changed)
+{
+	struct timespec last = *changed;
+
+	if (changed->tv_nsec == 0) {
+		last.tv_sec += 1; /* the two seconds of vfat, up to their end */
+		last.tv_nsec = TIMES_SECOND_NS - 1;
+	} else if (changed->tv_nsec % TIMES_HUNDREDTH_NS == 0) {
+		last.tv_nsec += TIMES_HUNDREDTH_NS - 1;
+	}
+	return last;
+}
+
+/* Can it not be told that a file was changed at that moment at the latest? */
+bool cow_time_may_be_after(const struct timespec *changed, const struct timespec *moment)
+{
+	const struct timespec last = cow_time_last(changed);
+
+	return cow_time_is_after(&last, moment);
+}

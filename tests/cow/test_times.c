@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* times: whose change it was is told by times that may be cut off. */
+
+#include <criterion/criterion.h>
+
+#include "sbx/cow/apply_parts.h"
+#include "sbx/cow/times.h"
+#include "testlib.h"
+
+enum { BEGAN_SEC = 1000, BEGAN_NSEC = 300000002 };
+
+Test(times, of_two_the_later_one)
+{
+	static const struct timespec early = {5, 7}, late = {5, 8}, last = {6, 0};
+
+	cr_expect(cow_time_is_after(&late, &early) && !cow_time_is_after(&early, &late));
+	cr_expect(cow_time_is_after(&last, &late) && !cow_time_is_after(&late, &last));
+	cr_expect(!cow_time_is_after(&early, &early));
+}
+
+/* A file that was changed at that time: is it somebody else's by now? */
+Test(times, what_may_have_changed_since_is_anothers)
+{
+	static const struct {
+		struct timespec changed;
+		bool is_others;
+		const char *what;
+	} rows[] = {
+		{{BEGAN_SEC, BEGAN_NSEC - 1}, false, "nanoseconds, before"},
+		{{BEGAN_SEC, BEGAN_NSEC}, false, "nanoseconds, at that moment"},
+		{{BEGAN_SEC, BEGAN_NSEC + 1}, true, "nanoseconds, behind"},
+		{{BEGAN_SEC, 1}, false, "nanoseconds, early in that second"},
+		{{BEGAN_SEC + 1, 0}, true, "whole seconds, the next one"},
+		{{BEGAN_SEC, 0}, true, "whole seconds, the same one"},
+		{{BEGAN_SEC - 1, 0}, true, "vfat, where the two seconds began before"},
+		{{BEGAN_SEC - 2, 0}, false, "vfat, two seconds before"},
+		{{BEGAN_SEC, 300000000}, true, "exFAT, the same hundredth"},
+		{{BEGAN_SEC, 290000000}, false, "exFAT, the hundredth before"},
+	};
+	struct cow_session session = {.began = {BEGAN_SEC, BEGAN_NSEC}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct apply a = {.session = &session};
+		const struct stat st = {.st_ino = 1, .st_ctim = rows[i].changed};
+
+		cr_expect_eq(apply_is_others(&a, &st), rows[i].is_others, "%s", rows[i].what);
+	}
+}
+
+Test(times, a_session_that_began_with_a_second)
+{
+	static const struct timespec began = {BEGAN_SEC, 0};
+
+	cr_expect(cow_time_may_be_after(&(struct timespec){BEGAN_SEC, 0}, &began));
+	cr_expect(cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 1, 0}, &began));
+	cr_expect(!cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 2, 0}, &began));
+	cr_expect(!cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 1, 999999999}, &began));
+}
