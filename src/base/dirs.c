@@ -43,6 +43,24 @@ int dirs_open_own_at(int dir_fd, const char *name)
 	return take_fd(&fd);
 }
 
+/**
+ * Open a file in such a directory, or make it. What else may have its name (a fifo) is not waited
+ * for.
+ * @flags: of open(2)
+ *
+ * Return: its descriptor, or -errno (-EINVAL: it is no regular file).
+ */
+int dirs_open_file(int dir_fd, const char *name, int flags)
+{
+	const int always = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	_autoclose_ int fd = openat(dir_fd, name, flags | always, 0600);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ENXIO ? -EINVAL : -errno; /* a fifo that nobody reads */
+	return S_ISREG(st.st_mode) ? take_fd(&fd) : -EINVAL;
+}
+
 /* The nearest directory above that exists. Return: 0 or -errno. */
 static int dirs_find_above(const char *path, char part[PATH_MAX], struct stat *ret_st)
 {

@@ -195,6 +195,9 @@ int cmd_apply(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 	options.dry_run = run.dry_run = cow.words.value[CMD_OPT_DRY_RUN];
 	options.force = cow.words.value[CMD_OPT_FORCE];
 	options.allow_setid = cow.words.value[CMD_OPT_ALLOW_SETID];
+	r = options.force ? 0 : cow_check_clock(&cow.session, err);
+	if (r < 0)
+		return r;
 	(void)signal(SIGPIPE, SIG_IGN); /* who does not read what is told stops nothing halfway */
 	r = cow_apply(&cow.session, &options, &applied, err);
 	if (r == 0 && applied.names)

@@ -13,6 +13,7 @@
 #include "sbx/base/fd.h"
 #include "sbx/base/path.h"
 #include "sbx/cmd/cow.h"
+#include "sbx/cow/journal.h"
 #include "sbx/spec/session.h"
 
 extern char **environ;
@@ -75,10 +76,10 @@ static int cow_compare_found(const void *a, const void *b)
 {
 	const struct cow_found *x = a, *y = b;
 
-	if (x->began.tv_sec != y->began.tv_sec)
-		return x->began.tv_sec < y->began.tv_sec ? 1 : -1;
-	if (x->began.tv_nsec != y->began.tv_nsec)
-		return x->began.tv_nsec < y->began.tv_nsec ? 1 : -1;
+	if (x->used.tv_sec != y->used.tv_sec)
+		return x->used.tv_sec < y->used.tv_sec ? 1 : -1;
+	if (x->used.tv_nsec != y->used.tv_nsec)
+		return x->used.tv_nsec < y->used.tv_nsec ? 1 : -1;
 	return strcmp(x->name, y->name);
 }
 
@@ -110,7 +111,7 @@ static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *
 			return err_oom(err);
 		list->found[list->n] = (struct cow_found){.name = arena_dup(&cow->arena, name),
 							  .paths = cow_list_paths(cow, &session),
-							  .began = session.began,
+							  .used = session.used,
 							  .applied = session.applied,
 							  .damaged = session.damaged != NULL};
 		if (list->found[list->n].name && list->found[list->n].paths)
@@ -165,7 +166,8 @@ static const struct cow_found *cow_list_only(const struct cow_list *list)
 
 /**
  * Open the session that is named, or the one that is meant.
- * @newest: without a name, of several the newest; else the one that there is beside applied ones
+ * @newest: without a name, of several the one used last; else the one that there is beside applied
+ * ones
  *
  * Return: 0, or -errno with *err filled.
  */
@@ -198,6 +200,31 @@ bool cow_cmd_remove_begun(struct cow_cmd *cow)
 		cow->words.n_operands > 0 ? cow_cmd_find_dir(cow, cow->words.operands[0]) : NULL;
 
 	return dir && cow_session_remove_begun(AT_FDCWD, dir);
+}
+
+/*
+ * Has no apply of it been killed without being ended by another? Of what that was taking away only
+ * the session can tell what it is.
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err)
+{
+	int r = cow_journal_is_left(session->dir_fd);
+
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		r = err_system(err, -r, session->id,
+			       "it cannot be told whether an apply of it was killed");
+	else
+		r = err_refuse(err, EUCLEAN, session->id,
+			       "an apply of it was killed, and what that was at work on lies under "
+			       "names that begin with .sbx-apply-");
+	err_hint(err,
+		 "to complete it: sbx apply %s\nto forget it, and leave those as they are: "
+		 "sbx discard --force %s",
+		 session->id, session->id);
+	return r;
 }
 
 /* The whole path of an entry, escaped. */

@@ -18,6 +18,7 @@
 #include "sbx/cmd/cow.h"
 #include "sbx/cmd/pager.h"
 #include "sbx/cmd/patch.h"
+#include "sbx/cow/part.h"
 #include "sbx/run/status.h"
 
 enum { DIFF_ROOM = 1 << 16 };
@@ -36,6 +37,8 @@ struct diff {
 	struct json_out json;
 	char *line; /* owned, PATCH_ROOM */
 	struct patch patch;
+	int misses;		/* -errno: a part cannot be shown */
+	struct sbx_err missing; /* why; of several the first */
 };
 
 static const char *diff_colour(const struct diff *d, const struct cow_entry *e)
@@ -249,6 +252,41 @@ static int diff_leave(void *arg, const struct cow_entry *e, int upper_fd, int ho
 	return 0;
 }
 
+/* The others are shown all the same, and it fails in the end. What is missing besides is said. */
+static void diff_miss(struct diff *d, int number, const struct sbx_err *why)
+{
+	if (d->misses < 0) {
+		err_print(why, "sbx", STDERR_FILENO);
+		return;
+	}
+	d->misses = number;
+	d->missing = *why;
+}
+
+static int diff_covered(void *arg, const struct cow_entry *e, struct sbx_err *err)
+{
+	struct diff *d = arg;
+
+	diff_miss(d, cow_part_refuse_covered(&d->cow->session, d->root, e->path, err), err);
+	return 0;
+}
+
+/* Return: 1: it is as it was; 0: it cannot be shown, or nothing was changed in it. */
+static int diff_look_at_root(struct diff *d)
+{
+	const struct cow_session *session = &d->cow->session;
+	_autoclose_ int upper = -1, host = -1;
+	struct sbx_err why;
+	int r = cow_session_open_root(session, d->root, &upper, &host, &why);
+
+	if (r == 0)
+		return 1;
+	if (!*cow_part_name(session, session->roots[d->root].path) ||
+	    !cow_part_is_unchanged(session, d->root))
+		diff_miss(d, r, &why);
+	return 0;
+}
+
 static void diff_begin_json(struct diff *d)
 {
 	json_open_object(&d->json, NULL);
@@ -286,15 +324,21 @@ static void diff_end(struct diff *d, const struct sbx_err *failed)
 
 static int diff_print(struct diff *d, struct sbx_err *err)
 {
-	const struct cow_visitor visitor = {diff_entry, diff_enter, diff_leave, d};
+	const struct cow_visitor visitor = {diff_entry, diff_enter, diff_leave, d, diff_covered};
 	struct sbx_err other; /* what went wrong first is told */
 	int r = 0, w;
 
 	if (d->form == DIFF_JSON)
 		diff_begin_json(d);
 	for (d->root = 0; d->root < d->cow->session.n_roots && r == 0; d->root++) {
+		if (!diff_look_at_root(d))
+			continue;
 		diff_begin_root(d);
 		r = cow_walk(&d->cow->session, d->root, &visitor, err);
+	}
+	if (r == 0 && d->misses < 0) {
+		*err = d->missing;
+		r = d->misses;
 	}
 	if (d->form == DIFF_PATCH) {
 		w = patch_finish(&d->patch, r < 0 ? &other : err);
@@ -364,6 +408,7 @@ int cmd_diff(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 				 .umask = mask,
 				 .room = line,
 				 .spool = SINK_TO_FD(-1, spool_room)};
+	cow_tell_clock(&cow.session);
 	pager_start(&pager);
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = diff_print(&d, err);

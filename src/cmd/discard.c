@@ -15,6 +15,8 @@ int cmd_discard(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 
 	if (r == 0)
 		r = cow_cmd_choose(&cow, false, COW_LOCK_REMOVE, err);
+	if (r == 0 && !cow.words.value[CMD_OPT_FORCE])
+		r = cow_cmd_check_applied(&cow.session, err);
 	if (r == 0)
 		r = cow_session_remove(&cow.session, err);
 	else if (r == -ENOENT && cow_cmd_remove_begun(&cow))

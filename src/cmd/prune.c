@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prune: `sbx prune --older-than TIME`: discard the sessions that are old. One that is in
- * use stays.
+ * prune: `sbx prune --older-than TIME`: discard the sessions that were not used for
+ * long. One that is in use stays.
  */
 
 #include <errno.h>
@@ -13,6 +13,20 @@
 #include "sbx/cmd/cow.h"
 #include "sbx/spec/limits.h"
 
+/* Nobody is there to be asked. */
+static void prune_tell_left(const char *name)
+{
+	char room[512];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	str_buf_puts(&line, "sbx: ");
+	str_buf_escape(&line, name, strlen(name));
+	str_buf_printf(&line,
+		       ": stays, as an apply of it was killed: complete it with sbx apply, or "
+		       "see sbx discard\n");
+	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
 static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
 {
 	char room[512];
@@ -22,6 +36,11 @@ static int prune_one(struct cow_cmd *cow, const char *name, struct sbx_err *err)
 
 	cow_session_init(&session);
 	r = cow_cmd_open(cow, name, COW_LOCK_REMOVE, &session, err);
+	if (r == 0 && cow_cmd_check_applied(&session, err) < 0) {
+		prune_tell_left(name);
+		cow_session_close(&session);
+		return 0;
+	}
 	if (r == 0)
 		r = cow_session_remove(&session, err);
 	cow_session_close(&session);
@@ -67,7 +86,7 @@ int cmd_prune(int argc, char **argv, int *ret_exit_code, struct sbx_err *err)
 		r = cow_cmd_list(&cow, &list, err);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; r == 0 && i < list.n; i++)
-		if ((int64_t)(now.tv_sec - list.found[i].began.tv_sec) * 1000 >= age_ms)
+		if ((int64_t)(now.tv_sec - list.found[i].used.tv_sec) * 1000 >= age_ms)
 			r = prune_one(&cow, list.found[i].name, err);
 	if (r == 0)
 		*ret_exit_code = 0;

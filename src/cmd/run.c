@@ -187,12 +187,14 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 		(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 		return r;
 	}
+	cow_tell_clock(&session);
 	r = launch_run(plan, &with_session, ret_exit_code, err);
 	if (r == LAUNCH_WITHOUT_RANGE) {
 		cow_targets_undo(&session);
 		cow_session_abandon(&session);
 	} else {
 		run_tell_session(&tell, r < 0, NULL);
+		cow_session_note_use(&session);
 	}
 	cow_session_close(&session);
 	if (r == LAUNCH_WITHOUT_RANGE)

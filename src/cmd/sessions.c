@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sessions: `sbx sessions`: the copy-on-write sessions that are kept, the newest first.
+ * sessions: `sbx sessions`: the copy-on-write sessions that are kept, the one used last first.
  */
 
 #include <dirent.h>
@@ -118,6 +118,7 @@ static void sessions_put_json(struct json_out *json, const struct cow_session *s
 	json_add_string(json, "id", s->id);
 	json_add_string(json, "state", sessions_state(s));
 	json_add_int(json, "began", s->began.tv_sec);
+	json_add_int(json, "used", s->used.tv_sec);
 	json_add_uint(json, "bytes", sessions_size(s->dir_fd, ".", 0));
 	json_add_string(json, "command", s->command);
 	if (s->damaged)
@@ -158,7 +159,7 @@ static int sessions_print(struct cow_cmd *cow, const struct cow_list *list, stru
 				sessions_put_json(&json, &session);
 			else
 				sessions_put_line(&sink, &session, &list->found[i], &widths,
-						  now.tv_sec - session.began.tv_sec);
+						  now.tv_sec - session.used.tv_sec);
 		}
 		cow_session_close(&session);
 	}

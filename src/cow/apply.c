@@ -33,12 +33,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sbx/base/dirs.h"
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
 #include "sbx/cow/journal.h"
 #include "sbx/cow/mounts.h"
+#include "sbx/cow/part.h"
 #include "sbx/cow/sync.h"
 
 /* ---- interruption ---- */
@@ -308,6 +310,28 @@ static int apply_enter(void *arg, const struct cow_entry *e, int *host_fd, struc
 	return 0;
 }
 
+/* Is anything meant that the layer has under a name, or that itself? @path: what the patterns know
+ */
+static bool apply_means(const struct apply *a, int dir_fd, const char *name, const char *path)
+{
+	return apply_selects(a, path) || (!apply_excludes(a, path) &&
+					  apply_any_below(a, apply_selects, dir_fd, name, path, 0));
+}
+
+static int apply_covered(void *arg, const struct cow_entry *e, struct sbx_err *err)
+{
+	struct cow_entry left_out = *e;
+	struct apply *a = arg;
+
+	left_out.changes = COW_MODE; /* for patterns */
+	apply_note_fits(a, &left_out);
+	if (apply_means(a, e->upper_dir, e->name, e->path))
+		return cow_part_refuse_covered(a->session, a->root, e->path, err);
+	a->passes = true;
+	apply_tell_left_out(a, e, "has something mounted on it by now, and is left out");
+	return 0;
+}
+
 /* What an earlier try has left, in a directory that may have nothing else to do. */
 static int apply_clear_all(struct apply *a, const struct cow_entry *e, int host_fd,
 			   struct sbx_err *err)
@@ -353,18 +377,47 @@ static int apply_leave(void *arg, const struct cow_entry *e, int upper_fd, int h
 
 /* ---- all ---- */
 
+/*
+ * One of the directories is not what it was. If it is a part that nothing was changed in, or that
+ * is not meant, the others do without it. Return: 0, or @failed.
+ */
+static int apply_pass_part(struct apply *a, int failed)
+{
+	const char *name = cow_part_name(a->session, a->session->roots[a->root].path);
+	struct cow_entry part = {.path = name, .name = name, .changes = COW_MODE};
+	char layer[32];
+
+	if (!*name)
+		return failed;
+	if (cow_part_is_unchanged(a->session, a->root))
+		return 0;
+	apply_note_fits(a, &part);
+	(void)snprintf(layer, sizeof(layer), "%zu/upper", a->root);
+	if (apply_means(a, a->session->dir_fd, layer, name))
+		return failed;
+	a->passes = true;
+	part.path = ".";
+	apply_tell_left_out(a, &part, "is not what it was when the session began, and is left out");
+	return 0;
+}
+
 static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 {
-	const struct cow_visitor visitor = {apply_entry, apply_enter, apply_leave, a};
+	const struct cow_visitor visitor = {apply_entry, apply_enter, apply_leave, a,
+					    apply_covered};
 	int upper_fd, r = 0, flushed;
 	struct sbx_err second;
 	struct stat st;
 
 	a->acts = acts;
 	for (a->root = 0; a->root < a->session->n_roots && r == 0; a->root++) {
+		a->place = "";
 		r = cow_session_open_root(a->session, a->root, &upper_fd, &a->root_fd, err);
-		if (r < 0)
-			return r;
+		if (r < 0) {
+			r = apply_pass_part(a, r);
+			continue;
+		}
+		a->place = cow_part_name(a->session, a->session->roots[a->root].path);
 		defs_cleanup_fd(&upper_fd);
 		if (fstat(a->root_fd, &st) == 0)
 			cow_devices_set(&a->devices, a->root, st.st_dev);
@@ -374,6 +427,9 @@ static int apply_walk(struct apply *a, bool acts, struct sbx_err *err)
 		r = r < 0 ? r : flushed;
 		defs_cleanup_fd(&a->root_fd);
 	}
+	/* In each directory that there is one to do something in: apply_clear_all(). */
+	if (acts && r == 0 && !a->passes)
+		a->journal.left = false;
 	return r;
 }
 
@@ -422,9 +478,8 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 		return 0;
 	(void)unlinkat(a->session->dir_fd, "placed",
 		       0); /* it begins anew when it is gone on with */
-	fd = openat(a->session->dir_fd, "applied", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	return fd < 0 ? err_system(err, errno, a->session->dir, "cannot note that all is applied")
+	fd = dirs_open_file(a->session->dir_fd, "applied", O_WRONLY | O_CREAT);
+	return fd < 0 ? err_system(err, -fd, a->session->dir, "cannot note that all is applied")
 		      : 0;
 }
 

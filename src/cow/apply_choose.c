@@ -63,8 +63,29 @@ static bool apply_leaves_out(const struct cow_glob *glob, const char *path)
 
 typedef bool (*apply_fit)(const struct cow_glob *glob, const char *path);
 
-static bool apply_matches(const struct cow_glob *globs, size_t n, apply_fit fit, const char *path)
+enum { APPLY_WHOLE_MAX = COW_PATH_MAX + PATH_MAX };
+
+/*
+ * What patterns are compared with: relative to the directory given to --cow, also where it is in a
+ * mount below that, which is a root of its own.
+ */
+static const char *apply_whole_path(const struct apply *a, const char *path,
+				    char room[APPLY_WHOLE_MAX])
 {
+	if (!*a->place)
+		return path;
+	if (str_equal(path, "."))
+		return a->place;
+	(void)snprintf(room, APPLY_WHOLE_MAX, "%s/%s", a->place, path);
+	return room;
+}
+
+static bool apply_matches(const struct apply *a, const struct cow_glob *globs, size_t n,
+			  apply_fit fit, const char *path)
+{
+	char room[APPLY_WHOLE_MAX];
+
+	path = apply_whole_path(a, path, room);
 	for (size_t i = 0; i < n; i++)
 		if (fit(&globs[i], path))
 			return true;
@@ -72,10 +93,13 @@ static bool apply_matches(const struct cow_glob *globs, size_t n, apply_fit fit,
 }
 
 /* Return: do all of them fit something by now? */
-static bool apply_note_path(struct cow_glob *globs, size_t n, apply_fit fit, const char *path)
+static bool apply_note_path(const struct apply *a, struct cow_glob *globs, size_t n, apply_fit fit,
+			    const char *path)
 {
+	char room[APPLY_WHOLE_MAX];
 	bool all = true;
 
+	path = apply_whole_path(a, path, room);
 	for (size_t i = 0; i < n; i++) {
 		globs[i].fits = globs[i].fits || fit(&globs[i], path);
 		all = all && globs[i].fits;
@@ -87,15 +111,17 @@ static bool apply_note_excludes(const struct apply *a, const char *path)
 {
 	const struct cow_apply_options *o = a->options;
 
-	return apply_note_path(o->exclude, o->n_exclude, apply_leaves_out, path);
+	return apply_note_path(a, o->exclude, o->n_exclude, apply_leaves_out, path);
 }
 
 /* Return: do all of them fit something that is removed with its directory? */
 static bool apply_note_within(const struct apply *a, const char *path)
 {
 	const struct cow_apply_options *o = a->options;
+	char room[APPLY_WHOLE_MAX];
 	bool all = true;
 
+	path = apply_whole_path(a, path, room);
 	for (size_t i = 0; i < o->n_include; i++) {
 		o->include[i].within = o->include[i].within || apply_includes(&o->include[i], path);
 		all = all && o->include[i].within;
@@ -111,8 +137,8 @@ void apply_note_fits(struct apply *a, const struct cow_entry *e)
 
 	if (a->acts || !cow_is_told(e))
 		return;
-	included = apply_note_path(o->include, o->n_include, apply_includes, e->path);
-	excluded = apply_note_path(o->exclude, o->n_exclude, apply_leaves_out, e->path);
+	included = apply_note_path(a, o->include, o->n_include, apply_includes, e->path);
+	excluded = apply_note_path(a, o->exclude, o->n_exclude, apply_leaves_out, e->path);
 	/* What is excluded may lie in a directory that goes as a whole. */
 	if (!e->has_host || !S_ISDIR(e->host.st_mode) || !(e->changes & (COW_REMOVED | COW_TYPE)))
 		return;
@@ -127,13 +153,13 @@ bool apply_selects(const struct apply *a, const char *path)
 	const struct cow_apply_options *o = a->options;
 
 	return (o->n_include == 0 ||
-		apply_matches(o->include, o->n_include, apply_includes, path)) &&
+		apply_matches(a, o->include, o->n_include, apply_includes, path)) &&
 	       !apply_excludes(a, path);
 }
 
 bool apply_excludes(const struct apply *a, const char *path)
 {
-	return apply_matches(a->options->exclude, a->options->n_exclude, apply_leaves_out, path);
+	return apply_matches(a, a->options->exclude, a->options->n_exclude, apply_leaves_out, path);
 }
 
 /*

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/dirs.h"
 #include "sbx/cow/journal.h"
 #include "sbx/cow/times.h"
 
@@ -56,10 +57,16 @@ struct journal_record {
 	uint32_t state;
 };
 
+enum journal_open {
+	JOURNAL_ENDED,
+	JOURNAL_AT_WORK, /* or was, until it was killed */
+	JOURNAL_LEFT, /* later ones have ended, but not what one was at work on that was killed */
+};
+
 struct journal_head {
 	char magic[8];
 	char boot[JOURNAL_BOOT_BYTES]; /* when it was opened */
-	uint32_t open;		       /* an apply is at work, or was until it was killed */
+	uint32_t open;		       /* enum journal_open */
 };
 
 static_assert(sizeof(struct journal_record) == sizeof(struct journal_head), "one size");
@@ -188,7 +195,7 @@ static bool journal_read_boot(char boot[JOURNAL_BOOT_BYTES])
 	return fd >= 0 && read(fd, boot, JOURNAL_BOOT_BYTES) == JOURNAL_BOOT_BYTES;
 }
 
-static int journal_write_head(const struct cow_journal *j, bool open)
+static int journal_write_head(const struct cow_journal *j, enum journal_open open)
 {
 	struct journal_head head = {.open = open};
 
@@ -205,7 +212,7 @@ static int journal_sync(const struct cow_journal *j)
 /* An apply begins to change something. */
 static int journal_begin(struct cow_journal *j)
 {
-	int r = j->open ? 0 : journal_write_head(j, true);
+	int r = j->open ? 0 : journal_write_head(j, JOURNAL_AT_WORK);
 
 	j->open = j->open || r == 0;
 	return r;
@@ -256,8 +263,9 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 	}
 	if (n < 0)
 		return -errno;
-	*ret_open = head.open;
-	if (head.open)
+	*ret_open = head.open == JOURNAL_AT_WORK;
+	j->left = head.open != JOURNAL_ENDED;
+	if (*ret_open)
 		journal_excuse_now(j, !journal_read_boot(boot) ||
 					      memcmp(boot, head.boot, sizeof(boot)) != 0);
 	return 0;
@@ -275,15 +283,14 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
 		     const struct cow_devices *devices, bool write)
 {
-	const int flags = write ? O_RDWR | O_CREAT : O_RDONLY;
-	_autoclose_ int fd = openat(dir_fd, "journal", flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_autoclose_ int fd = dirs_open_file(dir_fd, "journal", write ? O_RDWR | O_CREAT : O_RDONLY);
 	bool open = false;
 	int r;
 
 	*journal = (struct cow_journal){.fd = -1, .began = *began, .devices = devices};
 	cow_placed_init(&journal->placed, dir_fd);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	r = journal_load(journal, fd, &open);
 	if (r < 0 || !write)
 		return r;
@@ -292,12 +299,29 @@ int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct times
 	journal->fd = take_fd(&fd);
 	journal->n_written = journal->n;
 	/* What is excused now is so from now on, whatever becomes of this try. */
-	if (open)
+	if (journal->left)
 		r = journal_begin(journal);
 	if (open && r == 0)
 		r = journal_write(journal, 0, journal->n);
 	journal->failed = r;
 	return r;
+}
+
+/* Has one been killed, and what it was at work on not been ended? Return: 1, 0 or -errno. */
+int cow_journal_is_left(int dir_fd)
+{
+	_autoclose_ int fd = dirs_open_file(dir_fd, "journal", O_RDONLY);
+	struct journal_head head;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	n = read(fd, &head, sizeof(head));
+	if (n < 0)
+		return -errno;
+	return n == (ssize_t)sizeof(head) &&
+	       memcmp(head.magic, journal_magic, sizeof(head.magic)) == 0 &&
+	       head.open != JOURNAL_ENDED;
 }
 
 /* ---- what this one does ---- */
@@ -595,7 +619,7 @@ static int journal_end(struct cow_journal *j)
 	if (r == 0)
 		r = journal_sync(j);
 	if (r == 0)
-		r = journal_write_head(j, false);
+		r = journal_write_head(j, j->left ? JOURNAL_LEFT : JOURNAL_ENDED);
 	return r < 0 ? r : journal_sync(j);
 }
 

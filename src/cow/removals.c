@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/removals.h"
@@ -53,16 +54,15 @@ bool cow_removal_is(const struct cow_removal *one, const struct cow_removal *oth
 
 static int removals_open(struct cow_removals *removals)
 {
-	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
 	_autoclose_ int fd = -1;
 	struct stat st;
 	off_t whole;
 
 	if (removals->fd >= 0)
 		return 0;
-	fd = openat(removals->dir_fd, removals_file, flags, 0600);
+	fd = dirs_open_file(removals->dir_fd, removals_file, O_WRONLY | O_CREAT | O_APPEND);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
+		return fd < 0 ? fd : -errno;
 	whole = st.st_size - st.st_size % (off_t)sizeof(struct cow_removal);
 	if (whole != st.st_size && ftruncate(fd, whole) < 0)
 		return -errno;
@@ -120,15 +120,14 @@ int cow_removals_let_go(struct cow_removals *removals, const struct cow_removal 
 /* Return: 1 it is among those that were written, and its `goes` is set; 0, or -errno. */
 int cow_removals_find(const struct cow_removals *removals, struct cow_removal *removal)
 {
-	_autoclose_ int fd =
-		openat(removals->dir_fd, removals_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_autoclose_ int fd = dirs_open_file(removals->dir_fd, removals_file, O_RDONLY);
 	struct cow_removal found[COW_REMOVALS_MAX];
 	off_t at = 0;
 	int known = 0;
 	ssize_t n;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	removal->goes = 0;
 	while ((n = pread(fd, found, sizeof(found), at)) >= (ssize_t)sizeof(found[0])) {
 		size_t whole = (size_t)n / sizeof(found[0]);

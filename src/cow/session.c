@@ -23,6 +23,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/base/trust.h"
+#include "sbx/cow/part.h"
 #include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
 #include "sbx/cow/targets.h"
@@ -77,6 +78,22 @@ static bool cow_meta_time(const char *value, struct timespec *ret)
 	return true;
 }
 
+/* "SECONDS.NANOSECONDS ID". */
+static bool cow_meta_clock(const char *value, struct cow_clock *clock)
+{
+	char up[64];
+	const char *id = strchr(value, ' ');
+
+	if (!id || (size_t)(id - value) >= sizeof(up) || strlen(id + 1) >= sizeof(clock->id))
+		return false;
+	memcpy(up, value, (size_t)(id - value));
+	up[id - value] = '\0';
+	if (!cow_meta_time(up, &clock->up))
+		return false;
+	str_copy(clock->id, sizeof(clock->id), id + 1);
+	return true;
+}
+
 static bool cow_meta_born(const char *value, struct cow_root *root)
 {
 	root->has_birth = cow_meta_time(value, &root->born);
@@ -125,6 +142,8 @@ static bool cow_meta_field(struct cow_session *s, const char *key, const char *v
 		s->command = value;
 	} else if (str_equal(key, "began")) {
 		return cow_meta_time(value, &s->began);
+	} else if (str_equal(key, "clock")) {
+		return cow_meta_clock(value, &s->clock);
 	} else if (str_equal(key, "nobody")) {
 		if (!cow_meta_pair(value, ':', &a, &b))
 			return false;
@@ -169,6 +188,7 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 
 	s->n_roots = 0;
 	s->made = 1; /* an older sbx does not tell */
+	s->clock = (struct cow_clock){0};
 	s->uids = s->gids = (struct cow_ids){0};
 	s->roots = arena_alloc(arena, COW_ROOTS_MAX * sizeof(*s->roots));
 	s->uids.has = arena_alloc(arena, COW_IDS_MAX * sizeof(*s->uids.has));
@@ -193,14 +213,17 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 
 static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_err *err)
 {
-	_autoclose_ int fd = openat(s->dir_fd, "meta", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_autoclose_ int fd = dirs_open_file(s->dir_fd, "meta", O_RDONLY);
 	char *text;
 	size_t len = 0;
 	int r;
 
+	if (fd == -ENOENT)
+		return err_refuse(err, ENOENT, s->dir, "is no session");
+	if (fd == -EINVAL)
+		return err_refuse(err, EINVAL, s->dir, "has a record that is no file");
 	if (fd < 0)
-		return errno == ENOENT ? err_refuse(err, ENOENT, s->dir, "is no session")
-				       : err_system(err, errno, s->dir, "cannot read the session");
+		return err_system(err, -fd, s->dir, "cannot read the session");
 	r = io_read_all(fd, COW_META_MAX, arena, &text, &len);
 	if (r < 0)
 		return err_system(err, -r, s->dir, "cannot read the session's record");
@@ -234,6 +257,16 @@ static void cow_meta_put_ids(struct str_buf *out, const char *key, const struct 
 		(void)snprintf(pair, sizeof(pair), "%u:%u", ids->has[i].first, ids->has[i].count);
 		cow_meta_put(out, key, pair);
 	}
+}
+
+static void cow_meta_put_clock(struct str_buf *out, const struct cow_clock *clock)
+{
+	char text[64 + COW_CLOCK_ID_MAX];
+
+	(void)snprintf(text, sizeof(text), "%lld.%ld %s", (long long)clock->up.tv_sec,
+		       clock->up.tv_nsec, clock->id);
+	if (clock->id[0])
+		cow_meta_put(out, "clock=", text);
 }
 
 static void cow_meta_put_time(struct str_buf *out, const char *key, const struct timespec *time)
@@ -271,6 +304,7 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 		return err_oom(err);
 	cow_meta_put(&out, "sbx-session=1", "");
 	cow_meta_put_time(&out, "began=", &s->began);
+	cow_meta_put_clock(&out, &s->clock);
 	(void)snprintf(pair, sizeof(pair), "%u:%u", s->uids.nobody, s->gids.nobody);
 	cow_meta_put(&out, "nobody=", pair);
 	(void)snprintf(pair, sizeof(pair), "%u", s->made);
@@ -280,9 +314,8 @@ int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 	cow_meta_put_command(&out, wanted->argv);
 	for (size_t i = 0; i < s->n_roots; i++)
 		cow_meta_put_root(&out, &s->roots[i]);
-	fd = openat(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	r = fd < 0 ? -errno : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
+	fd = dirs_open_file(s->dir_fd, "meta.new", O_WRONLY | O_CREAT | O_TRUNC);
+	r = fd < 0 ? fd : out.cut ? -E2BIG : io_write_all(fd, out.data, out.len);
 	if (r == 0 && (fsync(fd) < 0 || renameat(s->dir_fd, "meta.new", s->dir_fd, "meta") < 0))
 		r = -errno;
 	return r < 0 ? err_system(err, -r, s->dir, "cannot write the session's record") : 0;
@@ -357,17 +390,16 @@ int cow_session_has_lock(const struct cow_session *s)
 	return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
-/* Return: as openat(2). */
+/* Return: its descriptor or -errno. */
 static int cow_open_lock(struct cow_session *s)
 {
-	const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(s->dir_fd, "lock", flags);
+	int fd = dirs_open_file(s->dir_fd, "lock", O_RDWR);
 
-	if (fd >= 0 || errno != ENOENT)
+	if (fd != -ENOENT)
 		return fd;
-	fd = openat(s->dir_fd, "lock", flags | O_CREAT | O_EXCL, 0600);
+	fd = dirs_open_file(s->dir_fd, "lock", O_RDWR | O_CREAT | O_EXCL);
 	s->lock_made |= fd >= 0;
-	return fd < 0 && errno == EEXIST ? openat(s->dir_fd, "lock", flags) : fd;
+	return fd == -EEXIST ? dirs_open_file(s->dir_fd, "lock", O_RDWR) : fd;
 }
 
 /* Return: 0; *ret_busy: somebody else has it. -ENOENT: the session's directory was removed. */
@@ -378,10 +410,12 @@ int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct s
 	for (int i = 0; i < COW_LOCK_TRIES; i++) {
 		defs_cleanup_fd(&s->lock_fd);
 		s->lock_fd = cow_open_lock(s);
-		if (s->lock_fd < 0 && errno == ENOENT)
+		if (s->lock_fd == -ENOENT)
 			return cow_session_refuse_gone(s, err);
+		if (s->lock_fd == -EINVAL)
+			return err_refuse(err, EINVAL, s->dir, "has a lock that is no file");
 		if (s->lock_fd < 0)
-			return err_system(err, errno, s->dir, "cannot lock the session");
+			return err_system(err, -s->lock_fd, s->dir, "cannot lock the session");
 		/* Who lists sessions has the lock for a moment. */
 		r = reads ? (flock(s->lock_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0)
 			  : dirs_lock(s->lock_fd, COW_LOCK_MS);
@@ -394,6 +428,28 @@ int cow_session_lock(struct cow_session *s, bool reads, bool *ret_busy, struct s
 			return r > 0 ? 0 : err_system(err, -r, s->dir, "cannot lock the session");
 	}
 	return cow_session_refuse_gone(s, err);
+}
+
+/*
+ * The time of the lock: nothing else changes that, and it is there whatever was changed. It is not
+ * waited for.
+ */
+void cow_session_note_use(const struct cow_session *session)
+{
+	if (session->lock_fd >= 0)
+		(void)futimens(session->lock_fd, NULL);
+}
+
+/* A copy may have lost it. */
+static void cow_session_read_use(struct cow_session *s)
+{
+	struct stat st;
+
+	s->used = s->began;
+	if (s->lock_fd >= 0 && fstat(s->lock_fd, &st) == 0 &&
+	    (st.st_mtim.tv_sec > s->began.tv_sec ||
+	     (st.st_mtim.tv_sec == s->began.tv_sec && st.st_mtim.tv_nsec > s->began.tv_nsec)))
+		s->used = st.st_mtim;
 }
 
 int cow_session_refuse_busy(const struct cow_session *s, struct sbx_err *err)
@@ -460,6 +516,15 @@ int cow_session_find_drivers(struct cow_session *s, struct sbx_err *err)
 	return 0;
 }
 
+/* Is there surely no record? A directory with other permissions than a session's is none then. */
+static bool cow_session_is_none(const char *dir, struct arena *arena)
+{
+	const char *meta = arena_printf(arena, "%s/meta", dir);
+	struct stat st;
+
+	return meta && lstat(meta, &st) < 0 && errno == ENOENT;
+}
+
 /**
  * Open a session that is there.
  * @lock: how; where that cannot be had it fails, but for COW_LOCK_ASK, which only tells
@@ -476,6 +541,8 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->id = id;
 	ret->dir = dir;
 	ret->dir_fd = dirs_open_own(dir);
+	if (ret->dir_fd == -EACCES && cow_session_is_none(dir, arena))
+		return err_refuse(err, ENOENT, dir, "is no session");
 	if (ret->dir_fd < 0)
 		return cow_session_refuse_open(dir, id, -ret->dir_fd, err);
 	r = cow_meta_read(ret, arena, err);
@@ -503,6 +570,9 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 			(void)unlinkat(ret->dir_fd, "lock", 0);
 		return r;
 	}
+	cow_session_read_use(ret);
+	if (lock == COW_LOCK_WRITE)
+		cow_session_note_use(ret);
 	ret->in_use = busy;
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
@@ -800,6 +870,7 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 	default:
 		return err_system(err, number, path, "cannot be opened");
 	}
+	cow_part_hint(session, path, err);
 	err_hint(err, "put back what was there, or forget the changes: sbx discard %s",
 		 session->id);
 	return r;

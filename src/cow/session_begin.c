@@ -229,7 +229,7 @@ bool cow_session_remove_begun(int dir_fd, const char *name)
 	left.dir_fd = dirs_open_own_at(dir_fd, name);
 	place = left.dir_fd < 0 ? left.dir_fd : cow_place_look(left.dir_fd);
 	if (place == COW_PLACE_BEGUN)
-		left.lock_fd = openat(left.dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		left.lock_fd = dirs_open_file(left.dir_fd, "lock", O_RDWR);
 	if (left.lock_fd >= 0 && flock(left.lock_fd, LOCK_EX | LOCK_NB) == 0 &&
 	    cow_session_has_lock(&left) > 0 && cow_place_look(left.dir_fd) == COW_PLACE_BEGUN)
 		gone = cow_unmake_begun(left.dir_fd) == 0 &&
@@ -395,6 +395,7 @@ static int cow_session_fill(struct cow_session *s, const struct cow_wanted *want
 		s->n_roots++;
 	}
 	cow_session_note_time(&s->began);
+	cow_clock_note(&s->clock);
 	return cow_meta_write(s, wanted, arena, err);
 }
 

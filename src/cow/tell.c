@@ -3,7 +3,9 @@
  * tell: see tell.h.
  */
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sbx/base/io.h"
 #include "sbx/cow/tell.h"
@@ -57,8 +59,10 @@ int cow_count_all(const struct cow_session *session, struct cow_counts *ret_coun
 		  struct sbx_err *err)
 {
 	struct cow_counts counts = {0};
-	const struct cow_visitor visitor = {tell_count_entry, tell_count_enter, tell_leave,
-					    &counts};
+	const struct cow_visitor visitor = {.entry = tell_count_entry,
+					    .enter = tell_count_enter,
+					    .leave = tell_leave,
+					    .arg = &counts};
 
 	for (size_t i = 0; i < session->n_roots; i++) {
 		int r = cow_walk(session, i, &visitor, err);
@@ -194,4 +198,36 @@ void cow_tell_changes(struct cow_session *session, bool tells_none, struct str_b
 		str_buf_puts(note, line.data + strlen(prefix));
 	str_buf_puts(&line, "\n");
 	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
+/* Beside what is shown or begun. */
+void cow_tell_clock(const struct cow_session *session)
+{
+	char room[1024];
+	struct str_buf line = STR_BUF_ON_STACK(room);
+
+	if (session->damaged || !cow_clock_is_back(&session->clock, &session->began))
+		return;
+	str_buf_puts(&line, "sbx: ");
+	str_buf_escape(&line, session->id, strlen(session->id));
+	str_buf_puts(&line, ": the clock was set back since the session began: what has changed "
+			    "on the host since cannot be told\n");
+	(void)io_write_all(STDERR_FILENO, line.data, line.len);
+}
+
+/* Where that is to be told. Return: 0, or -errno with *err filled. */
+int cow_check_clock(const struct cow_session *session, struct sbx_err *err)
+{
+	int r;
+
+	if (!cow_clock_is_back(&session->clock, &session->began))
+		return 0;
+	r = err_refuse(err, ETIME, session->id,
+		       "the clock was set back since the session began: what has changed on the "
+		       "host since cannot be told");
+	err_hint(err,
+		 "where nothing but the session has changed it: sbx apply --force %s; what "
+		 "it would\noverwrite: sbx diff %s",
+		 session->id, session->id);
+	return r;
 }

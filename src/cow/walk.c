@@ -28,6 +28,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/ids.h"
+#include "sbx/cow/part.h"
 #include "sbx/cow/times.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
@@ -704,6 +705,41 @@ static int walk_into(struct walk *w, struct cow_entry *e)
 	return r;
 }
 
+/*
+ * Is something mounted on a directory that the layer has? Then it is not that directory that can be
+ * seen, and what is can not be compared.
+ */
+static bool walk_is_covered(const struct cow_entry *e)
+{
+	struct sys_mount mount;
+
+	return e->has_host && S_ISDIR(e->host.st_mode) && S_ISDIR(e->upper.st_mode) &&
+	       sys_statx_mount(e->host_dir, e->name, &mount) == 0 && mount.is_root;
+}
+
+static int walk_tell_covered(const struct walk *w, const struct cow_entry *e)
+{
+	if (w->visitor->covered)
+		return w->visitor->covered(w->visitor->arg, e, w->err);
+	return cow_part_refuse_covered(w->session, (size_t)(w->root - w->session->roots), e->path,
+				       w->err);
+}
+
+static int walk_compare_one(struct walk *w, struct cow_entry *e)
+{
+	int r = walk_compare(w, e);
+
+	if (r == 0)
+		r = walk_find_own_time(w, e);
+	if (r < 0)
+		return r;
+	walk_find_planted(w, e);
+	if (S_ISDIR(e->upper.st_mode))
+		return walk_into(w, e);
+	return e->changes || e->upper.st_nlink > 1 ? w->visitor->entry(w->visitor->arg, e, w->err)
+						   : 0;
+}
+
 static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk_marks *marks,
 		    const char *name, size_t depth)
 {
@@ -735,16 +771,7 @@ static int walk_one(struct walk *w, int upper_fd, int host_fd, const struct walk
 	if (r >= 0)
 		r = walk_check_marks(w, upper_fd, name);
 	if (r == 0)
-		r = walk_compare(w, &e);
-	if (r == 0)
-		r = walk_find_own_time(w, &e);
-	if (r == 0)
-		walk_find_planted(w, &e);
-	if (r == 0)
-		r = S_ISDIR(e.upper.st_mode) ? walk_into(w, &e)
-		    : e.changes || e.upper.st_nlink > 1
-			    ? w->visitor->entry(w->visitor->arg, &e, w->err)
-			    : 0;
+		r = walk_is_covered(&e) ? walk_tell_covered(w, &e) : walk_compare_one(w, &e);
 	walk_pop(w, before);
 	return r;
 }

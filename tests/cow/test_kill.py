@@ -107,7 +107,8 @@ class Case:
         subprocess.run(["rm", "-rf", self.tree], check=True)
         subprocess.run(["cp", "-a", self.first, self.tree], check=True)
         with open(self.session + "/meta", encoding="utf-8") as f:
-            fields = [field for field in f.read().split("\0") if not field.startswith("born=")]
+            # What is said of another tree, and of the beginning that it really had.
+            fields = [field for field in f.read().split("\0") if not field.startswith(("born=", "clock="))]
         st, now = os.stat(self.tree), time.time_ns()
         while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= now:
             pass

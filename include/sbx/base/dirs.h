@@ -9,6 +9,7 @@
 
 int dirs_open_own(const char *path);
 int dirs_open_own_at(int dir_fd, const char *name);
+int dirs_open_file(int dir_fd, const char *name, int flags);
 int dirs_make(const char *path, unsigned *ret_made);
 bool dirs_unmake(const char *path, unsigned made);
 int dirs_make_own(const char *path);

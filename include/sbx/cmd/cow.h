@@ -22,13 +22,13 @@ struct cow_cmd {
 struct cow_found {
 	const char *name;
 	const char *paths; /* for people: the first of its directories, and how many more */
-	struct timespec began;
+	struct timespec used;
 	bool applied; /* nothing has come to it since */
 	bool damaged; /* nothing can be said of it */
 };
 
 struct cow_list {
-	struct cow_found *found; /* the newest first */
+	struct cow_found *found; /* the one used last comes first */
 	size_t n;
 };
 
@@ -38,6 +38,7 @@ int cow_cmd_list(struct cow_cmd *cow, struct cow_list *ret_list, struct sbx_err 
 int cow_cmd_open(struct cow_cmd *cow, const char *name, enum cow_lock lock, struct cow_session *ret,
 		 struct sbx_err *err);
 int cow_cmd_choose(struct cow_cmd *cow, bool newest, enum cow_lock lock, struct sbx_err *err);
+int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err);
 bool cow_cmd_remove_begun(struct cow_cmd *cow);
 void cow_cmd_put_path(struct str_buf *out, const struct cow_session *session, size_t root,
 		      const char *path);

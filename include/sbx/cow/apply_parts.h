@@ -59,9 +59,11 @@ struct apply {
 	size_t root;
 	int root_fd;	    /* owned; of the host */
 	struct stat new_in; /* in a dry run: the host's directory that the new ones are in */
+	const char *place;  /* what patterns know it by: "", or of a mount below another */
 	bool acts;	    /* the second walk */
 	bool unshown;	    /* what stands against an entry is the mark of an overlay */
 	bool later_below;   /* in the first walk: so is something in the directory that goes */
+	bool passes;	    /* a part was left out that cannot be seen */
 	bool again;	    /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
 	size_t n_ops;

@@ -45,12 +45,14 @@ struct cow_journal {
 	struct timespec latest; /* that the time of what is known here may stand for */
 	bool open;		/* the head says that this try is at work */
 	bool synced;		/* so it does on disk */
+	bool left;		/* what a killed one was at work on may not be ended yet */
 	int failed;		/* 0, or -errno: nothing more is written */
 };
 
 int cow_journal_open(struct cow_journal *journal, int dir_fd, const struct timespec *began,
 		     const struct cow_devices *devices, bool write);
 int cow_journal_close(struct cow_journal *journal);
+int cow_journal_is_left(int dir_fd);
 bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st);
 bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st);
 int cow_journal_plan(struct cow_journal *journal, const struct stat *dir);

@@ -5,7 +5,8 @@
  *     meta      what it is: fields of text, each ended by a NUL (the launch binary reads no JSON):
  *               among them each root's path, inode, and where they are known the time at which
  *               it was made and its filesystem's id
- *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first
+ *     lock      locked (flock) while a sandbox uses it, or a verb changes something; made first.
+ *               Its time is that of the last use
  *     applied   made when all of it has been applied
  *     emptying  made before what was changed is removed, and removed behind that
  *     journal   of applies: what of the host they have changed, and what that came to be
@@ -27,6 +28,7 @@
 
 #include "sbx/base/arena.h"
 #include "sbx/base/err.h"
+#include "sbx/cow/clock.h"
 
 enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128, COW_MADE_MAX = 4096 };
 enum { COW_WHERE_MAX = 256 /* bytes of what is in the way of a removal; more are left out */ };
@@ -67,8 +69,9 @@ struct cow_session {
 	const char
 		*damaged; /* why its record cannot be read, which then says nothing; NULL: it can */
 	bool lost;	  /* there is no record: it is only to be shown (damaged) */
-	struct timespec began;
-	const char *command; /* "" where it is not known */
+	struct timespec began, used; /* the latter: by a launch, or a verb that may change it */
+	struct cow_clock clock;	     /* when it began */
+	const char *command;	     /* "" where it is not known */
 	struct cow_root *roots;
 	size_t n_roots;
 	struct cow_ids uids, gids;
@@ -78,6 +81,7 @@ void cow_session_init(struct cow_session *session);
 void cow_session_close(struct cow_session *session);
 int cow_session_parse(const char *text, size_t len, struct arena *arena, struct cow_session *s,
 		      struct sbx_err *err);
+void cow_session_note_use(const struct cow_session *session);
 int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct arena *arena,
 		     struct cow_session *ret, struct sbx_err *err);
 

@@ -22,4 +22,6 @@ char cow_change_letter(const struct cow_entry *entry);
 void cow_name_changes(const struct cow_entry *entry, const char *ret_names[COW_CHANGE_NAMES + 1]);
 void cow_describe_changes(const struct cow_entry *entry, struct str_buf *out);
 const char *cow_type_name(mode_t mode);
+void cow_tell_clock(const struct cow_session *session);
+int cow_check_clock(const struct cow_session *session, struct sbx_err *err);
 void cow_tell_changes(struct cow_session *session, bool tells_none, struct str_buf *note);

@@ -67,6 +67,11 @@ struct cow_visitor {
 	int (*leave)(void *arg, const struct cow_entry *entry, int upper_fd, int host_fd,
 		     struct sbx_err *err);
 	void *arg;
+	/*
+	 * A directory of the layer, where something is mounted on the host's by now: neither that
+	 * nor what is in it can be compared. NULL: that is an error.
+	 */
+	int (*covered)(void *arg, const struct cow_entry *entry, struct sbx_err *err);
 };
 
 int cow_walk(const struct cow_session *session, size_t root, const struct cow_visitor *visitor,
