@@ -476,11 +476,12 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 
 	if (o->n_include || o->n_exclude)
 		return 0;
-	(void)unlinkat(a->session->dir_fd, "placed",
-		       0); /* it begins anew when it is gone on with */
 	fd = dirs_open_file(a->session->dir_fd, "applied", O_WRONLY | O_CREAT);
-	return fd < 0 ? err_system(err, -fd, a->session->dir, "cannot note that all is applied")
-		      : 0;
+	if (fd < 0)
+		return err_system(err, -fd, a->session->dir, "cannot note that all is applied");
+	/* It begins anew when it is gone on with; then this goes too, where it does not now. */
+	(void)unlinkat(a->session->dir_fd, "placed", 0);
+	return 0;
 }
 
 /* Is there anything to be done, or what an earlier try has left? */

@@ -47,13 +47,14 @@ bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name, const
 
 /*
  * A directory that a removal has come to has been changed by that. One that was made since the
- * session began is somebody's, where the filesystem tells.
+ * session began, but by no apply, is somebody's, where the filesystem tells.
  */
-static bool below_is_born_later(const struct apply *a, const struct sys_file *file)
+static bool below_is_born_later(const struct apply *a, const struct sys_file *file,
+				const struct stat *st)
 {
 	const struct timespec *began = &a->session->began;
 
-	return file->has_birth &&
+	return file->has_birth && !cow_journal_knows(&a->journal, st) &&
 	       (file->born_sec > began->tv_sec ||
 		(file->born_sec == began->tv_sec && file->born_nsec > began->tv_nsec));
 }
@@ -63,6 +64,20 @@ static bool below_is_born_later(const struct apply *a, const struct sys_file *fi
 static bool below_is_kept(const struct stat *dir, const struct stat *st)
 {
 	return (dir->st_mode & S_ISVTX) && dir->st_uid != geteuid() && !cow_reaches(st);
+}
+
+/*
+ * Has a killed try left it there, under a temporary name? A directory it has to have noted, with
+ * all that is in it.
+ */
+static bool below_is_left(struct apply *a, int fd, const char *name, const struct stat *st)
+{
+	struct cow_removal removal;
+
+	if (!a->again || !str_starts_with(name, a->temporary))
+		return false;
+	return !S_ISDIR(st->st_mode) || (apply_removal_of(a, fd, name, &removal) == 0 &&
+					 cow_removals_find(&a->removals, &removal) > 0);
 }
 
 static bool below_has_answers(const struct below *b)
@@ -85,8 +100,10 @@ static void below_look_into(struct apply *a, struct below *b, int dir_fd, const 
 static void below_look_at(struct apply *a, struct below *b, int fd, const struct stat *dir,
 			  const char *name, unsigned depth)
 {
+	const bool goes = b->goes;
 	struct sys_file file;
 	struct stat st;
+	bool left;
 
 	if (sys_statx_file(fd, name, &file) < 0) {
 		b->later = true;
@@ -104,16 +121,19 @@ static void below_look_at(struct apply *a, struct below *b, int fd, const struct
 		.st_ctim = {.tv_sec = file.changed_sec, .tv_nsec = file.changed_nsec},
 		.st_mtim = {.tv_sec = file.modified_sec, .tv_nsec = file.modified_nsec},
 	};
-	if (b->asks_later && !b->later)
-		b->later = (b->goes && S_ISDIR(st.st_mode) ? below_is_born_later(a, &file)
+	left = b->asks_later && below_is_left(a, fd, name, &st);
+	if (b->asks_later && !b->later && !left)
+		b->later = (b->goes && S_ISDIR(st.st_mode) ? below_is_born_later(a, &file, &st)
 							   : apply_is_others(a, &st)) ||
 			   (a->unshown = apply_is_unshown(a, fd, name, &st));
+	b->goes = goes || left;
 	if (b->asks_bar && file.is_fixed)
 		below_note_bar(b, BELOW_FIXED, 0);
 	else if (b->asks_bar && below_is_kept(dir, &st))
 		below_note_bar(b, BELOW_STICKY, 0);
 	else if (S_ISDIR(st.st_mode) && !below_has_answers(b))
 		below_look_into(a, b, fd, name, &st, depth + 1);
+	b->goes = goes;
 	if (b->bar != BELOW_FREE)
 		path_put_before(b->where, sizeof(b->where), name);
 }

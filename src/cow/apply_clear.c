@@ -64,11 +64,17 @@ int apply_find_dir(int dir_fd, const char *name)
 	return cow_open(dir_fd, name, O_PATH | O_DIRECTORY);
 }
 
+/* That takes its time, in which others may change the directory that it is in. */
 static int apply_remove_all(struct apply *a, int found, int dir_fd)
 {
 	int r = apply_unlink_shared(a, found);
+	struct stat dir;
 
-	return r < 0 ? r : cow_remove_found(found, dir_fd, a->name, a->left_over);
+	if (r == 0)
+		r = cow_empty_found(found, a->left_over);
+	if (r == 0)
+		r = apply_hold_again(a, dir_fd, &dir);
+	return r < 0 ? r : unlinkat(dir_fd, a->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 /*

@@ -183,6 +183,7 @@ static int apply_remove(struct apply *a, const struct apply_op *op)
 		return apply_unlink(a, e->host_dir, e->name, &e->host);
 	if (renameat(e->host_dir, e->name, e->host_dir, a->name) < 0)
 		return -errno;
+	apply_note(a, e->host_dir);
 	r = apply_take_away(a, op, &goes);
 	if (r < 0 && !goes)
 		(void)apply_place_new(e->host_dir, a->name, e->name);

@@ -16,8 +16,9 @@
  * of what it was at work on, and the next one takes for its work what they are at that moment,
  * but no more than that; of a file, which gets and loses names only, if its data have the same
  * time as before. Where the machine has stopped, which another boot id tells, that is so for all
- * records: what is written to them behind a change waits for no disk. The head says whether an
- * apply has ended by itself.
+ * records up to the time when the journal was written to last, and as long as a disk may be behind:
+ * what is written to them behind a change waits for none. The head says whether an apply has ended
+ * by itself.
  *
  * There has to be a record, on disk, of all that is changed, before it is. Each time that one is
  * written a disk is waited for. So a directory takes with it some that will be changed soon
@@ -43,6 +44,7 @@ enum {
 	JOURNAL_LOOK = 1024,
 	JOURNAL_BATCH = 64,
 	JOURNAL_BOOT_BYTES = 36,
+	JOURNAL_BEHIND_SECONDS = 60,
 	JOURNAL_TICK_NS = 1000000
 };
 
@@ -220,17 +222,34 @@ static int journal_begin(struct cow_journal *j)
 
 /* ---- what earlier ones have left ---- */
 
-/* What is seen of a file whose change was not noted is taken for that change, as it is now. */
-static void journal_excuse_now(struct cow_journal *j, bool all)
+static void journal_excuse(struct cow_journal *j, struct cow_journal_file *file,
+			   const struct timespec *until)
 {
-	struct timespec now;
+	if (cow_time_is_after(&file->until, until))
+		return;
+	file->until = *until;
+	journal_outlast(j, until);
+}
+
+/*
+ * What is seen of a file whose change was not noted is taken for that change, as it is now.
+ * @stopped: when the machine has, that a change was noted may be lost of any that was changed
+ *           before: later than that, by what a disk may be behind, none was. NULL: it has not
+ */
+static void journal_excuse_now(struct cow_journal *j, const struct timespec *stopped)
+{
+	struct timespec now, by_then = {0};
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if (stopped)
+		by_then = (struct timespec){stopped->tv_sec + JOURNAL_BEHIND_SECONDS, 0};
+	if (cow_time_is_after(&by_then, &now))
+		by_then = now;
 	for (size_t i = 0; i < j->n; i++) {
-		if (all || j->files[i].busy) {
-			j->files[i].until = now;
-			journal_outlast(j, &now);
-		}
+		if (j->files[i].busy)
+			journal_excuse(j, &j->files[i], &now);
+		else if (stopped)
+			journal_excuse(j, &j->files[i], &by_then);
 		j->files[i].busy = false;
 	}
 }
@@ -242,7 +261,10 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 	char boot[JOURNAL_BOOT_BYTES];
 	ssize_t n = read(fd, &head, sizeof(head));
 	struct journal_record record;
+	struct stat st;
 
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	if (n != (ssize_t)sizeof(head) ||
 	    memcmp(head.magic, journal_magic, sizeof(head.magic)) != 0)
 		return n < 0 ? -errno : 0;
@@ -266,8 +288,10 @@ static int journal_load(struct cow_journal *j, int fd, bool *ret_open)
 	*ret_open = head.open == JOURNAL_AT_WORK;
 	j->left = head.open != JOURNAL_ENDED;
 	if (*ret_open)
-		journal_excuse_now(j, !journal_read_boot(boot) ||
-					      memcmp(boot, head.boot, sizeof(boot)) != 0);
+		journal_excuse_now(j, journal_read_boot(boot) &&
+						      memcmp(boot, head.boot, sizeof(boot)) == 0
+					      ? NULL
+					      : &st.st_mtim);
 	return 0;
 }
 

@@ -693,14 +693,13 @@ static int cow_remove_below(struct cow_removing *all, int dir_fd, unsigned depth
 }
 
 /**
- * Remove all that is in a directory, whatever name it has now; then the name, which has to be that
- * of an empty one.
+ * Remove all that is in a directory, whatever name it has now.
  * @found:     of O_PATH
  * @ret_where: where it fails, what could not be removed, from there on; "": that itself
  *
  * Return: 0 or -errno.
  */
-int cow_remove_found(int found, int dir_fd, const char *name, char ret_where[COW_WHERE_MAX])
+int cow_empty_found(int found, char ret_where[COW_WHERE_MAX])
 {
 	_autoclose_ int fd = cow_open_found(found);
 	struct cow_removing all = {.top_fd = fd};
@@ -710,11 +709,9 @@ int cow_remove_found(int found, int dir_fd, const char *name, char ret_where[COW
 	if (fd < 0)
 		return -errno;
 	r = cow_remove_below(&all, fd, 0);
-	if (r < 0) {
+	if (r < 0)
 		str_copy(ret_where, COW_WHERE_MAX, all.where);
-		return r;
-	}
-	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return r;
 }
 
 /**
@@ -727,7 +724,9 @@ int cow_remove_tree(int dir_fd, const char *name)
 	_autoclose_ int found = cow_find_dir(dir_fd, name);
 	char where[COW_WHERE_MAX];
 
-	return found < 0 ? -errno : cow_remove_found(found, dir_fd, name, where);
+	int r = found < 0 ? -errno : cow_empty_found(found, where);
+
+	return r < 0 ? r : unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 /*

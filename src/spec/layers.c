@@ -367,11 +367,13 @@ static int layers_check_upper(const struct layers *l)
 /* Who is to go on with what is written depends on it. */
 static int layers_check_mark(struct layers *l)
 {
-	int r = l->out->upper ? layers_is_marked(l->out->upper) : 0;
+	int r = 0;
 
-	/* The command may have closed its root; of a session the work directory tells too. */
-	if (r == -EACCES && l->wanted->lower)
+	/* The command can give its view that attribute; of a session the work directory tells. */
+	if (l->wanted->lower)
 		r = l->wanted->began == SPEC_OVERLAY_DRIVER_FUSE;
+	else if (l->out->upper)
+		r = layers_is_marked(l->out->upper);
 	l->upper_is_marked = r > 0;
 	return r >= 0 ? 0
 		      : layers_refuse(l, layers_describe_unknown_mark(l, l->out->upper, -r),
@@ -425,13 +427,13 @@ static int layers_remark_owners(const struct layers *l)
 /* ---- the choice ---- */
 
 /*
- * May a removal be lost? What goes to a tmpfs is forgotten; of what stays the caller has to have
- * said so, now or before. A caller of bubblewrap has no option to say it with.
+ * May a removal be lost? What goes to a tmpfs is forgotten; of what stays the caller has to say so,
+ * or to have said it when a session began. A caller of bubblewrap has no option to say it with.
  */
 static bool layers_may_lose(const struct layers *l)
 {
-	return l->out->top != PLAN_LAYERS_HOST || l->upper_is_marked ||
-	       l->wanted->driver == SPEC_OVERLAY_DRIVER_FUSE || l->wanted->defaults->tries_kernel;
+	return l->out->top != PLAN_LAYERS_HOST || l->wanted->driver == SPEC_OVERLAY_DRIVER_FUSE ||
+	       l->wanted->defaults->tries_kernel;
 }
 
 /*
@@ -511,8 +513,9 @@ static int layers_refuse_loss(const struct layers *l)
 					layers_top_obstacle(l));
 
 	return layers_refuse(l, what,
-			     layers_age_obstacle(l) ? LAYERS_ACCEPT_HINT
-						    : layers_describe_places(l->out));
+			     layers_age_obstacle(l) || l->upper_is_marked
+				     ? LAYERS_ACCEPT_HINT
+				     : layers_describe_places(l->out));
 }
 
 static int layers_choose_best(const struct layers *l)

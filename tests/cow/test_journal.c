@@ -171,6 +171,33 @@ Test(journal, what_was_at_work_when_the_machine_stopped_is_excused_as_it_is_foun
 	cr_assert_eq(cow_journal_close(&j), 0);
 }
 
+/* Of what was at work nobody knows when it ended. */
+Test(journal, what_changed_long_after_the_machine_stopped_is_not_excused)
+{
+	_autoclose_ int tree = tmp_tree("d/", "e/"), file = -1;
+	const struct timespec long_ago[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000000000}};
+	struct cow_journal j;
+
+	begin(&j, tree);
+	change(&j, tree, "d", true);
+	cr_assert_eq(cow_journal_settle(&j), 0);
+	change(&j, tree, "e", false);
+	end_killed(&j);
+	file = openat(tree, "journal", O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(pwrite(file, "another!", 8, BOOT_AT), 8);
+	cr_assert_eq(futimens(file, long_ago), 0);
+	begin(&j, tree);
+	cr_expect(excuses(&j, tree, "d") && excuses(&j, tree, "e"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+	cr_assert_eq(pwrite(file, "another!", 8, BOOT_AT), 8);
+	cr_assert_eq(pwrite(file, &(uint32_t){1}, 4, 44), 4);
+	cr_assert_eq(futimens(file, long_ago), 0);
+	touch(tree, "d");
+	begin(&j, tree);
+	cr_expect(!excuses(&j, tree, "d") && excuses(&j, tree, "e"));
+	cr_assert_eq(cow_journal_close(&j), 0);
+}
+
 /* What is added to somebody else's change does not excuse that, nor does force: not for ever. */
 Test(journal, what_others_had_changed_before_is_never_excused)
 {

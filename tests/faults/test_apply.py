@@ -33,8 +33,7 @@ class Site:
         self.report = os.path.join(self.scratch.path, "report")
         os.mkdir(self.path)
         self.script("cd '%s' && %s" % (self.path, before))
-        self.verb("--map=single", "--ro-bind", "/usr", "/usr", "--cow", self.path, "--session", "s",
-                  "--chdir", self.path, "--", "/usr/bin/sh", "-ec", command)
+        self.launch(command)
 
     def __enter__(self):
         return self
@@ -45,6 +44,10 @@ class Site:
     def script(self, text):
         done = faults.run(["/bin/sh", "-ec", text], env=self.env)
         assert done.code == 0, (text, done)
+
+    def launch(self, command):
+        self.verb("--map=single", "--ro-bind", "/usr", "/usr", "--cow", self.path, "--session", "s",
+                  "--chdir", self.path, "--", "/usr/bin/sh", "-ec", command)
 
     def verb(self, *words):
         done = faults.run([self.sbx, *words], env=self.env, timeout=DEADLINE_S)
@@ -151,6 +154,9 @@ LATE = [
     ("permissions changed before they are given",
      "mkdir -m 755 d && echo old >d/f", "chmod 751 d; echo new >d/f", "before:fsync:/",
      "chmod 700 d; echo mine >mine", {"mine": "mine\n", "d/f": "new\n"}),
+    ("permissions changed while a directory in it is emptied",
+     "mkdir -m 755 d && mkdir d/big && echo old >d/big/x", "rm -r d/big; chmod 711 d", "before:unlinkat:x",
+     "chmod 700 d; echo mine >mine", {"mine": "mine\n"}),
     ("a directory changed while files are made for it",
      "mkdir -m 755 d && echo old >d/f", "echo new >d/g", "before:fsync:/",
      "echo mine >d/mine", {"d/mine": "mine\n", "d/g": "No such file or directory"}),
@@ -275,6 +281,30 @@ def check_killed(tap, sbx, inject):
         tap.ok(code == 137 and acted and len(left) == 4 and done.code == 0 and not site.left() and
                site.read("new/deep/2") == "2\n", "killed with a new directory filled",
                [code, acted, left, done, site.names()])
+
+
+def check_gone_on(tap, sbx, inject):
+    """What a killed one has left is nobody else's, whatever the command does with it then."""
+    kill = "kill -9 $2"
+    for name, command, option, when, then in (
+            ("a directory that an apply has made goes", "mkdir -p a/b a/c; echo 1 >a/b/1; echo 1 >a/c/1", "a",
+             None, "rm -r a"),
+            ("a directory with a temporary file goes", "echo new >d/f; echo new >e", "d", "before:renameat:" + TEMPORARY,
+             "rm -r d"),
+            ("a directory with one that was going goes", "rm -r d/gone; echo new >e", "d", "before:unlinkat:1", "rm -r d"),
+            ("a directory with a new one goes", "mkdir -p d/new/deep; echo new >d/new/f", "d",
+             "before:renameat2:" + TEMPORARY, "rm -r d")):
+        with Site(sbx, inject, "mkdir -p d/gone/1 && echo old >d/f && echo old >e && echo old >d/gone/1/x", command) as site:
+            if when:
+                code, acted, _ = site.apply_with(when, kill, "--include", option)
+            else:
+                code, acted = 137, site.apply("--include", option).code == 0
+            site.launch(then)
+            if not when:
+                code, acted, _ = site.apply_with("after:unlinkat:1", kill)
+            done = site.apply()
+            tap.ok(acted and code == 137 and done.code == 0 and not site.left() and option not in site.names(), name,
+                   [acted, code, done, site.names(), site.left()])
 
 
 def check_emptied(tap, sbx, inject):
@@ -438,7 +468,7 @@ def check_disk(tap, sbx, inject):
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
     tap = faults.Tap()
-    for check in (check_late, check_squatter, check_killed, check_unremovable, check_emptied, check_links,
+    for check in (check_late, check_squatter, check_killed, check_unremovable, check_gone_on, check_emptied, check_links,
                   check_attributes, check_times, check_links_out, check_mounts, check_order, check_disk):
         check(tap, sbx, inject)
     return tap.end()

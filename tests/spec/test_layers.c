@@ -221,17 +221,27 @@ Test(layers, an_owner_without_an_id_inside_is_said)
 
 Test(layers, what_fuse_has_marked_is_not_for_the_kernel)
 {
-	_autoplanning_ struct planning p;
+	_autoplanning_ struct planning p, asked;
 	char options[512];
 
 	host_init(&p);
+	host_init(&asked);
 	cr_assert_eq(mkdirat(p.tree, "up", 0755), 0);
 	_autofree_ char *up = tree_path(p.tree, "up");
 	skip_unless(setxattr(up, PLAN_LAYERS_FUSE_MARK, "fuse", 4, 0) == 0,
 		    "the filesystem of the tests has no user attributes");
 	(void)snprintf(options, sizeof(options), "--overlay-src /a --overlay %s /w /x", up);
-	cr_assert_eq(planning_make(&p, options), 0, "%s", planning_error(&p));
-	cr_expect_eq(layers_of(&p)->drivers, (uint32_t)PLAN_LAYERS_FUSE);
+	/* A command can give its view that attribute: it is not to choose what may lose something.
+	 */
+	cr_expect(planning_make(&p, options) < 0);
+	cr_expect(strstr(planning_error(&p), "/up, and the kernel does not read all of its marks; "
+					     "fuse-overlayfs could keep what is written, but may "
+					     "lose a removal\n     hint:  --overlay-driver=fuse, "),
+		  "%s", planning_error(&p));
+	(void)snprintf(options, sizeof(options),
+		       "--overlay-driver=fuse --overlay-src /a --overlay %s /w /x", up);
+	cr_assert_eq(planning_make(&asked, options), 0, "%s", planning_error(&asked));
+	cr_expect_eq(layers_of(&asked)->drivers, (uint32_t)PLAN_LAYERS_FUSE);
 }
 
 Test(layers, one_is_the_root_instead_of_the_tmpfs)

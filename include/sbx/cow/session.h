@@ -105,7 +105,7 @@ int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
 int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
-int cow_remove_found(int found, int dir_fd, const char *name, char ret_where[COW_WHERE_MAX]);
+int cow_empty_found(int found, char ret_where[COW_WHERE_MAX]);
 int cow_session_open_root(const struct cow_session *session, size_t index, int *ret_upper,
 			  int *ret_host, struct sbx_err *err);
 int cow_session_open_base(const struct cow_session *session, size_t index, int *ret_base,
