@@ -414,10 +414,12 @@ class Apply(Diff):
         # Is a right to be had first? Where there is none, the change itself says so.
         ("monitor", "rt_sigaction|rt_sigpending|rt_sigprocmask|rt_sigtimedwait", "", None),
         # Who interrupts it ends it at another moment; it can be ended at any.
+        ("monitor", "newfstatat", r"^\d+ \d+ (one|two|below|file)$", None),
+        # Of a directory that goes: it is tried once more, with the ids of the sandbox.
     ]
     consequences = [
-        ("monitor", "fcntl|getdents64|newfstatat|openat2", 1, "has changed on the host since the session began"),
-        ("monitor", "fcntl|getdents64|newfstatat|openat2", 1, "is being changed on the host just now"),
+        ("monitor", "fcntl|getdents64|newfstatat|openat2|statx", 1, "has changed on the host since the session began"),
+        ("monitor", "fcntl|getdents64|newfstatat|openat2|statx", 1, "is being changed on the host just now"),
         # What cannot be looked at is taken for changed, and stays.
     ]
 
@@ -429,6 +431,9 @@ class Apply(Diff):
 
     def after(self, launcher, result):
         bad = ""
+        placed = os.path.join(launcher.scratch.path, "state/sbx/sessions/faults/placed")
+        if os.path.exists(placed) and os.path.exists(os.path.join(os.path.dirname(placed), "applied")):
+            os.unlink(placed)  # it means nothing more, and goes with the session
         for path, (_, text) in self.tree().items():
             known = {self.old.get(path), self.new.get(path), "link", "directory"}
             if text not in known and not path.startswith(".") and not os.path.basename(path).startswith("."):
