@@ -92,9 +92,12 @@ void cow_sync_files(struct cow_sync *sync, const int *fds, size_t n, int *ret_re
 		calls[i].aio_fildes = (uint32_t)fds[i];
 		pointers[i] = &calls[i];
 	}
-	if (n > 1 && sync_is_ready(sync) &&
-	    sync_wait(sync, sync_begin(sync, pointers, n, ret_results), ret_results))
-		return;
+	if (n > 1 && sync_is_ready(sync)) {
+		if (sync_wait(sync, sync_begin(sync, pointers, n, ret_results), ret_results))
+			return;
+		/* What was not told would be told of the next ones. */
+		cow_sync_close(sync);
+	}
 	for (size_t i = 0; i < n; i++)
 		ret_results[i] = sync_one(fds[i]);
 }
