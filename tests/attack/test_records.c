@@ -113,7 +113,7 @@ Test(records, a_monitor_does_not_answer_what_is_in_a_sandbox)
 	site_start(&s);
 	const struct run_options options = {.env = s.env, .open_input = true};
 
-	session_sbx(&victim, &options, "--ro-bind", "/usr", "/usr", SH("echo up; read -r line"));
+	session_sbx(&victim, &options, "--ro-bind", "/usr", "/usr", SH("echo up; exec sleep 60"));
 	cr_assert(session_expect(&victim, "up"));
 	find_socket(&s, path, sizeof(path));
 	/* With /proc's view of the host and its ids: a sandbox all the same. */
