@@ -105,7 +105,7 @@ bool cow_root_is_same(const struct cow_root *recorded, const struct cow_root *no
 /* Is it that directory still? Return: 0, -ESTALE where it is not, or another -errno. */
 int cow_root_check(const struct cow_root *recorded, int fd)
 {
-	struct cow_root now;
+	struct cow_root now = {0};
 	int r = cow_root_identify(fd, &now);
 
 	if (r < 0)
