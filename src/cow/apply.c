@@ -31,6 +31,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
@@ -42,6 +43,7 @@
 #include "sbx/cow/mounts.h"
 #include "sbx/cow/part.h"
 #include "sbx/cow/sync.h"
+#include "sbx/cow/times.h"
 
 /* ---- interruption ---- */
 
@@ -192,12 +194,15 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 static int apply_is_new_dir(int fd, const struct stat *above)
 {
 	char names[2048];
+	struct timespec now;
 	struct sys_file file;
 	ssize_t n;
 
 	if (sys_statx_file(fd, "", &file) < 0)
 		return -errno;
-	if (file.has_birth &&
+	/* A change in the future says nothing: the clock was set back. */
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if (file.has_birth && !cow_time_is_after(&above->st_ctim, &now) &&
 	    (file.born_sec < above->st_ctim.tv_sec ||
 	     (file.born_sec == above->st_ctim.tv_sec && file.born_nsec < above->st_ctim.tv_nsec)))
 		return 0;
