@@ -130,7 +130,7 @@ static int cow_knows_part(int dir_fd, const char *name)
 		return cow_has_only(dir_fd, name, cow_knows_root_part);
 	if (str_equal(name, "meta.new"))
 		return cow_knows_record(dir_fd, name);
-	if (!str_equal(name, "lock"))
+	if (!str_equal(name, "lock") && !str_equal(name, "emptying"))
 		return 0;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
@@ -210,7 +210,11 @@ static int cow_unmake_begun(int dir_fd)
 	if (n < COW_ROOTS_MAX && errno != ENOENT)
 		return -errno;
 	r = cow_unmake_roots(dir_fd, n);
-	return r == 0 && unlinkat(dir_fd, "meta.new", 0) < 0 && errno != ENOENT ? -errno : r;
+	/* The second is what a removal leaves that was killed behind the record. */
+	if (r == 0 && ((unlinkat(dir_fd, "meta.new", 0) < 0 && errno != ENOENT) ||
+		       (unlinkat(dir_fd, "emptying", 0) < 0 && errno != ENOENT)))
+		r = -errno;
+	return r;
 }
 
 /**

@@ -194,8 +194,8 @@ static void expect_is_no_session(const struct run_result *run)
 /* Whatever it is called: only what sbx has made is removed. */
 Test(cow_sessions, what_lies_in_a_directory_is_not_taken_for_its_own)
 {
-	static const char *const names[] = {"0/file", "other",	  "0/upper/file",
-					    "lock",   "meta.new", "1/work/work/f"};
+	static const char *const names[] = {"0/file",	"other",	 "0/upper/file", "lock",
+					    "meta.new", "1/work/work/f", "emptying"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct cow_site site;
@@ -223,7 +223,33 @@ Test(cow_sessions, what_lies_in_a_directory_is_not_taken_for_its_own)
 	}
 }
 
-/* Without its record it is no session; what was changed is still the caller's. */
+/* What was killed just before its lock was to go. */
+Test(cow_sessions, what_a_removal_has_left_goes_or_is_begun_anew)
+{
+	static const char left[] = "umask 077; d=$HOME/.local/state/sbx/sessions/s; mkdir -p $d; "
+				   ": >$d/lock; : >$d/emptying";
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	const struct run_options options = {.env = site.place.env};
+	const char *const argv[] = {"/bin/sh", "-ec", left, NULL};
+	_autorun_ struct run_result made = run_argv(&options, argv);
+	_autorun_ struct run_result list = cow_verb(&site, "sessions");
+
+	expect_success(made);
+	expect_success(list);
+	cr_expect(!tree_exists(site.place.tree, "home/.local/state/sbx/sessions/s"));
+	_autorun_ struct run_result again = run_argv(&options, argv);
+	_autorun_ struct run_result run = cow_run(&site, "echo n >n");
+	_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+	expect_success(again);
+	expect_success(run);
+	expect_success(apply);
+	cr_expect(tree_exists(site.tree, "n"));
+	cow_finish(&site);
+}
+
 /* A launch that was to begin it anew was killed. */
 Test(cow_sessions, an_applied_one_that_is_not_whole_begins_anew)
 {
@@ -280,6 +306,7 @@ Test(cow_sessions, one_that_is_not_whole_can_only_be_removed)
 	cow_finish(&site);
 }
 
+/* Without its record it is no session; what was changed is still the caller's. */
 Test(cow_sessions, one_that_has_lost_its_record_is_left_alone)
 {
 	struct cow_site site;
