@@ -3,9 +3,12 @@
  * run: the run form, sbx [OPTION...] -- COMMAND: argv -> spec -> plan -> launch.
  */
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sbx/base/dirs.h"
@@ -113,20 +116,41 @@ static void run_tell_session(void *arg, bool failed, struct str_buf *note)
 	run->told = true;
 }
 
+/* Is the first directory above that can be looked at the caller's? He can open it, or have it
+ * opened. */
+static bool run_owns_above(const char *path)
+{
+	char above[PATH_MAX];
+	struct stat st;
+	char *slash;
+
+	str_copy(above, sizeof(above), path);
+	while ((slash = strrchr(above, '/'))) {
+		*slash = '\0';
+		if (stat(above[0] ? above : "/", &st) == 0)
+			return st.st_uid == geteuid();
+	}
+	return false;
+}
+
 /*
  * Where the session lies elsewhere, and the command could make the directory of all sessions, with
- * some of its own in it: it finds one that is hidden. What the caller cannot make it cannot either.
+ * some of its own in it: it finds one that is hidden. Where the caller cannot make it the command
+ * cannot either, but where it only had to give itself the permission.
  */
 static int run_make_base(const struct plan_session *session, struct sbx_err *err)
 {
 	unsigned made;
 	int r = session->missing_base ? dirs_make(session->missing_base, &made) : 0;
 
-	if (r == 0 || r == -EACCES || r == -EROFS)
+	if (r == 0 || r == -EROFS || (r == -EACCES && !run_owns_above(session->missing_base)))
 		return 0;
 	r = err_system(err, -r, session->missing_base,
 		       "cannot be made, and so not be kept from the command");
 	err_set_option(err, "--cow");
+	if (r == -EACCES)
+		err_hint(err, "give yourself the right to make it (chmod u+rwx), or bind what is "
+			      "above it read-only");
 	return r;
 }
 

@@ -31,7 +31,13 @@
 #include "sbx/cow/xattr.h"
 #include "sbx/spec/session.h"
 
-enum { COW_LOCK_MS = 500, COW_LOCK_TRIES = 100, COW_COMMAND_MAX = 4096 };
+enum {
+	COW_LOCK_MS = 500,
+	COW_LOCK_TRIES = 100,
+	COW_MOMENT_NS = 10000000,
+	COW_MOMENTS = 50,
+	COW_COMMAND_MAX = 4096
+};
 
 static const char cow_emptying[] = "emptying";
 
@@ -525,6 +531,51 @@ static bool cow_session_is_none(const char *dir, struct arena *arena)
 	return meta && lstat(meta, &st) < 0 && errno == ENOENT;
 }
 
+/*
+ * What a launch that was killed has not undone. That changes the layer: of those who only read it
+ * one does, alone, and the others wait.
+ */
+static int cow_session_undo_targets(const struct cow_session *s, bool reads, struct sbx_err *err)
+{
+	const struct timespec moment = {.tv_nsec = COW_MOMENT_NS};
+	bool locked = true;
+
+	for (int i = 0; i < COW_LOCK_TRIES; i++) {
+		if (locked && !cow_targets_wait(s))
+			return 0;
+		if (!reads || flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+			cow_targets_undo(s);
+			return !reads || flock(s->lock_fd, LOCK_SH) == 0
+				       ? 0
+				       : err_system(err, errno, s->dir, "cannot lock the session");
+		}
+		/* The one that it had is lost by that. */
+		(void)nanosleep(&moment, NULL);
+		locked = flock(s->lock_fd, LOCK_SH | LOCK_NB) == 0;
+	}
+	return cow_session_refuse_busy(s, err);
+}
+
+/*
+ * Somebody has it. Who only reads it too may be at what a killed launch has left, for a moment.
+ *
+ * Return: as cow_session_lock().
+ */
+static int cow_session_await_reader(struct cow_session *s, bool *ret_busy, struct sbx_err *err)
+{
+	const struct timespec moment = {.tv_nsec = COW_MOMENT_NS};
+	bool waits = true;
+	int r = 0;
+
+	/* Once more when that has been undone. */
+	for (int i = 0; r == 0 && *ret_busy && waits && i < COW_MOMENTS; i++) {
+		waits = cow_targets_wait(s);
+		(void)nanosleep(&moment, NULL);
+		r = cow_session_lock(s, true, ret_busy, err);
+	}
+	return r;
+}
+
 /**
  * Open a session that is there.
  * @lock: how; where that cannot be had it fails, but for COW_LOCK_ASK, which only tells
@@ -555,6 +606,8 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	if (r == 0)
 		r = cow_session_lock(ret, lock == COW_LOCK_ASK || lock == COW_LOCK_READ, &busy,
 				     err);
+	if (r == 0 && busy && lock == COW_LOCK_READ)
+		r = cow_session_await_reader(ret, &busy, err);
 	if (r < 0)
 		return r;
 	if (busy && lock != COW_LOCK_ASK)
@@ -586,7 +639,7 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	/* What a launch that was killed has not. */
 	if (r == 0 && !busy && !ret->damaged && !ret->emptied &&
 	    (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE))
-		cow_targets_undo(ret);
+		r = cow_session_undo_targets(ret, lock == COW_LOCK_READ, err);
 	return r;
 }
 
@@ -767,7 +820,8 @@ static int cow_session_mark_emptying(const struct cow_session *session)
 
 	if (fd < 0 && errno != ENOSPC && errno != EDQUOT)
 		return -errno;
-	return fd >= 0 && fsync(session->dir_fd) < 0 ? -errno : 0;
+	(void)fsync(session->dir_fd);
+	return 0;
 }
 
 /**

@@ -442,15 +442,21 @@ static int cow_session_check_above(const char *dir, struct sbx_err *err)
 	return 0;
 }
 
-/* As it is for the verbs, whatever its record says. */
-static bool cow_dir_is_session(const char *dir)
+/* As it is for the verbs, whatever its record says. Return: 1, 0 or -errno. */
+static int cow_dir_is_session(const char *dir)
 {
 	_autoclose_ int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	return fd >= 0 && fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && st.st_size == 0 &&
-	       fstatat(fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (fd < 0)
+		return 0;
+	if (fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > 0)
+		return 0;
+	return fstatat(fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0 ? 1
+	       : errno == ENOENT				  ? 0
+								  : -errno;
 }
 
 /* One that lies in another's directory is removed with that; links may lead there. */
@@ -473,7 +479,10 @@ static int cow_session_check_outside(const char *dir, struct sbx_err *err)
 		return err_system(err, errno, above, "cannot be looked at, above the session");
 	for (slash = real + strlen(real); slash; slash = strrchr(real, '/')) {
 		*slash = '\0';
-		if (!cow_dir_is_session(real[0] ? real : "/"))
+		r = cow_dir_is_session(real[0] ? real : "/");
+		if (r < 0)
+			return err_system(err, -r, real, "cannot be looked at, above the session");
+		if (r == 0)
 			continue;
 		r = err_refuse(err, EINVAL, dir,
 			       "lies in another session, %s, and would be lost with it", real);

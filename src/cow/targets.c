@@ -13,8 +13,9 @@
  * there again, as a directory that it has made anew. Otherwise the mark takes its place again: made
  * beside it and exchanged, so that a name of the host's is not seen again at any moment.
  *
- * The layer is the command's. It is walked by descriptors, and no link in it is followed. What
- * cannot be undone (a directory of another id's) stays, and is a change.
+ * The layer is the command's. It is walked by descriptors, and no link in it is followed. In a
+ * directory of another id's it is a child that undoes it, in a user namespace with the caller's
+ * ids.
  */
 
 #include <dirent.h>
@@ -30,11 +31,14 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
+#include "sbx/base/proc.h"
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/targets.h"
+#include "sbx/cow/walk.h"
 
 enum { TARGETS_MAX = 1 << 20 };
 
@@ -52,6 +56,7 @@ struct targets_layer {
 	int root_fd;  /* owned; the root's directory in the session */
 	int upper_fd; /* owned */
 	bool fuse;
+	bool *denied; /* borrowed; something is another id's; NULL: nobody asks */
 };
 
 static int targets_open(const struct cow_session *session, size_t root, struct targets_layer *layer)
@@ -72,6 +77,13 @@ static void targets_close(struct targets_layer *layer)
 {
 	defs_cleanup_fd(&layer->root_fd);
 	defs_cleanup_fd(&layer->upper_fd);
+}
+
+/* Was it a matter of whose it is? */
+static void targets_note_denied(const struct targets_layer *layer)
+{
+	if (layer->denied && (errno == EACCES || errno == EPERM))
+		*layer->denied = true;
 }
 
 /* ---- before ---- */
@@ -195,7 +207,7 @@ int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, s
 	cow_targets_undo(session);
 	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct plan_layers *layers = plan->steps[i].layers;
-		struct targets_layer layer = {-1, -1, false};
+		struct targets_layer layer = {-1, -1, false, NULL};
 		const char *number = layers && layers->n_targets && layers->upper
 					     ? path_rest(layers->upper, session->dir) + 1
 					     : NULL;
@@ -220,12 +232,12 @@ int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, s
 static bool targets_is_empty_dir(const struct targets_layer *layer, int dir_fd, const char *name)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = fd_open_dir(&fd);
 	bool is_empty = dir != NULL;
 	struct dirent *e;
 
-	if (fd >= 0 && !dir)
-		close(fd);
+	if (!dir)
+		targets_note_denied(layer);
 	errno = 0;
 	while (is_empty && (e = readdir(dir)))
 		is_empty = path_is_dots(e->d_name) ||
@@ -258,7 +270,10 @@ static bool targets_remove(const struct targets_layer *layer, int dir_fd, const 
 		if (fd >= 0)
 			(void)unlinkat(fd, targets_fuse_opaque, 0);
 	}
-	return unlinkat(dir_fd, name, 0) == 0 || unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
+	if (unlinkat(dir_fd, name, 0) == 0 || unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
+		return true;
+	targets_note_denied(layer);
+	return false;
 }
 
 /*
@@ -272,6 +287,8 @@ static void targets_mark_beside(const struct targets_layer *layer, int dir_fd, c
 
 	(void)snprintf(mark, sizeof(mark), ".wh.%s", name);
 	fd = openat(dir_fd, mark, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		targets_note_denied(layer);
 	if (fd >= 0 && !targets_remove(layer, dir_fd, name))
 		(void)unlinkat(dir_fd, mark, 0);
 }
@@ -290,10 +307,12 @@ static void targets_mark(const struct targets_layer *layer, int dir_fd, const ch
 			targets_mark_beside(layer, dir_fd, name);
 		return;
 	}
-	if (sys_rename_exchange(layer->root_fd, mark, dir_fd, name) < 0)
-		(void)unlinkat(layer->root_fd, mark, 0);
-	else
+	if (sys_rename_exchange(layer->root_fd, mark, dir_fd, name) == 0) {
 		(void)targets_remove(layer, layer->root_fd, mark);
+		return;
+	}
+	targets_note_denied(layer);
+	(void)unlinkat(layer->root_fd, mark, 0);
 }
 
 /* One name that was made. Return: is it gone? */
@@ -306,10 +325,10 @@ static bool targets_undo_name(const struct targets_layer *layer, const char *dir
 	struct stat st;
 
 	/* The launch has not come so far. */
-	if (dir < 0)
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		targets_note_denied(layer);
 		return errno == ENOENT || errno == ENOTDIR;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT;
+	}
 	if (!is_white)
 		return targets_remove(layer, dir, name);
 	targets_mark(layer, dir, name);
@@ -348,9 +367,9 @@ static bool targets_parse(const char *text, struct targets_entry *ret)
 	       strlen(ret->path) < PATH_MAX;
 }
 
-static void targets_undo_root(const struct cow_session *session, size_t root, int fd)
+static void targets_undo_root(const struct cow_session *session, size_t root, int fd, bool *denied)
 {
-	struct targets_layer layer = {-1, -1, false};
+	struct targets_layer layer = {-1, -1, false, denied};
 	_autoarena_ struct arena arena;
 	char *text = NULL;
 	size_t len = 0;
@@ -367,21 +386,69 @@ static void targets_undo_root(const struct cow_session *session, size_t root, in
 	targets_close(&layer);
 }
 
+/* The note of a root. Return: as openat(2). */
+static int targets_open_note(const struct cow_session *session, size_t root, char name[32])
+{
+	(void)snprintf(name, 32, "%zu/targets", root);
+	return openat(session->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Return: is there something that another id bars? */
+static bool targets_undo_all(const struct cow_session *session)
+{
+	bool denied = false;
+	char name[32];
+
+	for (size_t i = 0; i < session->n_roots; i++) {
+		_autoclose_ int fd = targets_open_note(session, i, name);
+
+		if (fd >= 0)
+			targets_undo_root(session, i, fd, &denied);
+	}
+	return denied;
+}
+
+/* In a child, as it is for good that a process enters a user namespace. */
+static void targets_undo_with_ids(const struct cow_session *session)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		cow_gain_access();
+		(void)targets_undo_all(session);
+		_exit(0);
+	}
+	if (pid > 0)
+		(void)proc_wait(pid, &status);
+}
+
+/* Is there something to be undone? */
+bool cow_targets_wait(const struct cow_session *session)
+{
+	bool waits = false;
+	char name[32];
+
+	for (size_t i = 0; i < session->n_roots && !waits; i++) {
+		_autoclose_ int fd = targets_open_note(session, i, name);
+
+		waits = fd >= 0;
+	}
+	return waits;
+}
+
 /**
  * Undo what the last launch has made in the layers for what it mounted.
- * @session: its drivers are known
+ * @session: its drivers are known, and nobody else looks at it
  */
 void cow_targets_undo(const struct cow_session *session)
 {
-	for (size_t i = 0; i < session->n_roots; i++) {
-		_autoclose_ int fd = -1;
-		char name[32];
+	char name[32];
 
+	if (targets_undo_all(session))
+		targets_undo_with_ids(session);
+	for (size_t i = 0; i < session->n_roots; i++) {
 		(void)snprintf(name, sizeof(name), "%zu/targets", i);
-		fd = openat(session->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		targets_undo_root(session, i, fd);
 		(void)unlinkat(session->dir_fd, name, 0);
 	}
 }

@@ -424,7 +424,7 @@ static int hide_want_base(struct hide *hide, const struct hide_place *place, enu
 	struct plan_session *session = (struct plan_session *)(uintptr_t)hide->plan->session;
 
 	if (place->is_session || how == HIDE_READ || access(place->path, F_OK) == 0 ||
-	    errno != ENOENT)
+	    (errno != ENOENT && errno != EACCES))
 		return 0;
 	if (how == HIDE_VIEW)
 		return layers_hold(hide->plan, place->path, PLAN_STEP_DIRECTORY, err);

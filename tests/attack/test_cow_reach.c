@@ -350,6 +350,33 @@ Test(cow, sessions_yet_to_be_made_cannot_be)
 	above_try(NULL, NULL);
 }
 
+/* Who owns a directory that cannot be written to can change that. */
+Test(cow, sessions_that_the_caller_has_barred_are_refused)
+{
+	for (int i = 0; i < 2; i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		const char *home = site.place.home + strlen("HOME=");
+		_autofree_ char *dir = tree_path(site.place.tree, "S");
+		const char *const way[ABOVE_WORDS_MAX + 4] = {"--ro-bind", "/",	 "/",
+							      "--rw",	   home, NULL};
+
+		cr_assert_eq(mkdirat(site.place.tree, "home/.local", 0700), 0);
+		cr_assert_eq(fchmodat(site.place.tree, i ? "home/.local" : "home", i ? 0 : 0555, 0),
+			     0);
+		cr_assert_eq(fchmodat(site.place.tree, i ? "home" : "home/.local", 0555, 0), 0);
+		_autorun_ struct run_result on = above_run(&site, way, home, true, dir);
+
+		cr_expect_eq(fchmodat(site.place.tree, "home", 0700, 0), 0);
+		cr_expect_eq(fchmodat(site.place.tree, "home/.local", 0700, 0), 0);
+		expect_failure(on, 125, "cannot be made, and so not be kept from the command");
+		expect_failure(on, 125, "chmod u+rwx");
+		cr_expect(!tree_exists(site.place.tree, "S"), "nothing is left");
+		cow_finish(&site);
+	}
+}
+
 Test(cow, links_to_the_sessions_stay)
 {
 	above_try("home/.local", "s");

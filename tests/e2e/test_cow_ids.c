@@ -242,3 +242,33 @@ Test(cow_ids, a_directory_of_anothers_stays_what_it_is)
 	ids_expect_done(&site);
 	ids_finish(&site);
 }
+
+/* What the launch has made there to mount something on is undone, by who has the id. */
+Test(cow_ids, what_is_mounted_over_a_removed_name_of_theirs_leaves_that_removed)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "k=k\n");
+		skip_unless(ids_prepare(&site, "mkdir -p d/sub; echo 1 >d/f; echo 1 >d/sub/g; "
+					       "chown -R 5:5 d"),
+			    "the tests' user has no ids");
+		_autofree_ char *file = tree_path(site.tree, "d/f");
+		_autofree_ char *dir = tree_path(site.tree, "d/sub/t");
+		_autorun_ struct run_result first = ids_run(&site, "rm -r d/f d/sub");
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--root", "--map=range",
+			"--ro-bind", "/usr", "/usr", "--cow", site.path, "--session", "s",
+			"--overlay-driver", site.sbx_driver, "--ro-bind", "/usr/bin/env", file,
+			"--tmpfs", dir, "--", "/bin/sh", "-c", "test -s \"$0\"", file);
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		expect_success(second);
+		cr_expect(strstr(before.out, "/d/f\n"), "%s", before.out);
+		expect_out(after, before.out);
+		ids_finish(&site);
+	}
+}

@@ -858,3 +858,34 @@ Test(cow_layers, what_a_killed_launch_has_made_to_mount_on_is_undone)
 		cow_finish(&site);
 	}
 }
+
+/* By one of those who only read it, and once. */
+Test(cow_layers, what_a_killed_launch_has_made_is_undone_by_one)
+{
+	static const char script[] =
+		"S=$1 P=$2; U=$HOME/.local/state/sbx/sessions/s/0/upper\n"
+		"b() { exec \"$S\" --ro-bind /usr /usr --cow \"$P\" --session s --chdir \"$P\" \"$@\"; "
+		"}\n"
+		"for i in $(seq 40); do echo $i >\"$P/f$i\"; set -- \"$@\" --ro-bind /usr/bin/env "
+		"\"$P/f$i\"; done; shift 2\n"
+		"(b -- /bin/sh -c 'rm f*') 2>/dev/null\n"
+		"b \"$@\" -- /bin/sleep 60 2>/dev/null & k=$!\n"
+		"while ! [ -f \"$U/f9\" ] || ! [ -f \"$U/f40\" ]; do :; done\n"
+		"kill -KILL $k; wait $k\n"
+		"while ! flock -n \"$U/../../lock\" true; do :; done\n"
+		"for i in 1 2 3 4; do \"$S\" diff s | grep -c '^D' & done; wait; "
+		"\"$S\" diff s | grep -c '^D'";
+
+	for (int round = 0; round < 3; round++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		const char *const argv[] = {"/bin/sh",	   "-c",      script, "sh",
+					    sbx_program(), site.path, NULL};
+		_autorun_ struct run_result run = run_argv(&options, argv);
+
+		expect_out(run, "40\n40\n40\n40\n40\n");
+		cow_finish(&site);
+	}
+}

@@ -172,6 +172,8 @@ HARMLESS = [
     # Does what is mounted show the session? Its name is taken as it was typed.
     ("monitor", "newfstatat", r"/(project|faults|work)$|^\d+ \d+ (upper|work|base|over-fuse|\.wh\S*)$",
      None),
+    ("monitor", "newfstatat", r" /(etc/[\w-]+(/\w+)?|usr)$", None),
+    # Of which kind is what is mounted in a view? Its step will tell.
     ("monitor", "getxattr|lgetxattr", "", None),
     # By which driver the session was written before: it was not. What has changed: nothing has.
     ("monitor", "faccessat2", r"/meta$", None),
@@ -238,7 +240,7 @@ CONSEQUENCES = [
     # Whose the monitor of another sandbox is cannot be told, so it is not asked.
     ("monitor", "fcntl", 125, "is not open"),
     ("monitor", ".*", 7, "the changes could not be counted"),
-    ("monitor", "rmdir|unlinkat", 7, "0 added, 0 changed, 0 deleted"),
+    ("monitor", "rmdir|unlinkat|openat", 7, "0 added, 0 changed, 0 deleted"),
     # A session in which nothing was changed is removed, or else shown as what it is.
     ("monitor", "open|openat|fstat|newfstatat|pread64|pwrite64", 7, "how the sandbox ended could not be kept"),
     # The command has ended by then, and the exit code is its own.

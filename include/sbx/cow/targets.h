@@ -9,4 +9,5 @@
 #include "sbx/spec/plan.h"
 
 int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, struct sbx_err *err);
+bool cow_targets_wait(const struct cow_session *session);
 void cow_targets_undo(const struct cow_session *session);
