@@ -864,7 +864,8 @@ Test(cow_layers, what_a_killed_launch_has_made_is_undone_by_one)
 {
 	static const char script[] =
 		"S=$1 P=$2; U=$HOME/.local/state/sbx/sessions/s/0/upper\n"
-		"b() { exec \"$S\" --ro-bind /usr /usr --cow \"$P\" --session s --chdir \"$P\" \"$@\"; "
+		"b() { exec \"$S\" --ro-bind /usr /usr --cow \"$P\" --session s --chdir \"$P\" "
+		"\"$@\"; "
 		"}\n"
 		"for i in $(seq 40); do echo $i >\"$P/f$i\"; set -- \"$@\" --ro-bind /usr/bin/env "
 		"\"$P/f$i\"; done; shift 2\n"
