@@ -178,6 +178,8 @@ HARMLESS = [
     # By which driver the session was written before: it was not. What has changed: nothing has.
     ("monitor", "faccessat2", r"/meta$", None),
     # Is a session one that was killed while it began? The next sbx asks again.
+    ("monitor", "fsync", r"/sessions/\w+$", None),
+    # That a session is being removed: a disk that forgets the mark forgets what came behind too.
     ("monitor", "chmod", "", None),
     # A directory that was made with these permissions already.
     ("monitor", "clock_nanosleep", "", None),
