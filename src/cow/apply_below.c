@@ -20,6 +20,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
+#include "sbx/cow/times.h"
 #include "sbx/cow/xattr.h"
 
 enum below_bar { BELOW_FREE, BELOW_FIXED, BELOW_STICKY, BELOW_CLOSED, BELOW_UNREAD };
@@ -52,11 +53,11 @@ bool apply_is_unshown(const struct apply *a, int dir_fd, const char *name, const
 static bool below_is_born_later(const struct apply *a, const struct sys_file *file,
 				const struct stat *st)
 {
-	const struct timespec *began = &a->session->began;
+	const struct timespec born = {.tv_sec = (time_t)file->born_sec,
+				      .tv_nsec = (long)file->born_nsec};
 
 	return file->has_birth && !cow_journal_knows(&a->journal, st) &&
-	       (file->born_sec > began->tv_sec ||
-		(file->born_sec == began->tv_sec && file->born_nsec > began->tv_nsec));
+	       cow_time_is_after(&born, &a->session->began);
 }
 
 /* May a name be taken away by those only to whom it or its directory belongs, of whom this is none?

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "sbx/base/defs.h"
+#include "sbx/base/dirs.h"
 #include "sbx/base/io.h"
 #include "sbx/cow/placed.h"
 
@@ -31,12 +32,12 @@ void cow_placed_init(struct cow_placed *placed, int dir_fd)
 
 static int placed_open(const struct cow_placed *placed)
 {
-	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	_autoclose_ int fd = openat(placed->dir_fd, placed_file, flags, 0600);
+	_autoclose_ int fd =
+		dirs_open_file(placed->dir_fd, placed_file, O_WRONLY | O_CREAT | O_APPEND);
 	struct stat st;
 	off_t whole;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
 	whole = st.st_size - st.st_size % (off_t)sizeof(struct cow_placed_file);
 	if (whole != st.st_size && ftruncate(fd, whole) < 0)
@@ -92,13 +93,12 @@ static int placed_compare(const void *a, const void *b)
 
 static void placed_read(struct cow_placed *placed)
 {
-	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	_autoclose_ int fd = openat(placed->dir_fd, placed_file, flags);
+	_autoclose_ int fd = dirs_open_file(placed->dir_fd, placed_file, O_RDONLY);
 	size_t size, done = 0;
 	struct stat st;
 	ssize_t n = 1;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PLACED_BYTES_MAX)
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > PLACED_BYTES_MAX)
 		return;
 	size = (size_t)st.st_size - (size_t)st.st_size % sizeof(*placed->found);
 	placed->found = size ? malloc(size) : NULL;

@@ -39,8 +39,6 @@ enum {
 	COW_COMMAND_MAX = 4096
 };
 
-static const char cow_emptying[] = "emptying";
-
 void cow_session_init(struct cow_session *session)
 {
 	*session = (struct cow_session){.dir_fd = -1, .lock_fd = -1, .command = ""};
@@ -630,7 +628,7 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->applied = faccessat(ret->dir_fd, "applied", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->applied && errno != ENOENT)
 		return err_system(err, errno, dir, "cannot tell whether the session was applied");
-	ret->emptied = faccessat(ret->dir_fd, cow_emptying, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	ret->emptied = faccessat(ret->dir_fd, COW_EMPTYING, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!ret->emptied && errno != ENOENT)
 		return err_system(err, errno, dir, "cannot tell whether the session is whole");
 	if (ret->emptied && !ret->applied && !ret->damaged && lock == COW_LOCK_ASK)
@@ -815,7 +813,7 @@ static void cow_session_remove_last(struct cow_session *session)
  */
 static int cow_session_mark_emptying(const struct cow_session *session)
 {
-	_autoclose_ int fd = openat(session->dir_fd, cow_emptying,
+	_autoclose_ int fd = openat(session->dir_fd, COW_EMPTYING,
 				    O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 
 	if (fd < 0 && errno != ENOSPC && errno != EDQUOT)
@@ -888,7 +886,7 @@ int cow_session_refuse_removal(const struct cow_session *session, int number, st
 int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 {
 	static const char *const files[] = {"journal",	"removals", "placed",	 "applied",
-					    "meta.new", "meta",	    cow_emptying};
+					    "meta.new", "meta",	    COW_EMPTYING};
 	int r = cow_session_remove_roots(session);
 
 	if (r < 0)

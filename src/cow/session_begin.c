@@ -130,7 +130,7 @@ static int cow_knows_part(int dir_fd, const char *name)
 		return cow_has_only(dir_fd, name, cow_knows_root_part);
 	if (str_equal(name, "meta.new"))
 		return cow_knows_record(dir_fd, name);
-	if (!str_equal(name, "lock") && !str_equal(name, "emptying"))
+	if (!str_equal(name, "lock") && !str_equal(name, COW_EMPTYING))
 		return 0;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
@@ -212,7 +212,7 @@ static int cow_unmake_begun(int dir_fd)
 	r = cow_unmake_roots(dir_fd, n);
 	/* The second is what a removal leaves that was killed behind the record. */
 	if (r == 0 && ((unlinkat(dir_fd, "meta.new", 0) < 0 && errno != ENOENT) ||
-		       (unlinkat(dir_fd, "emptying", 0) < 0 && errno != ENOENT)))
+		       (unlinkat(dir_fd, COW_EMPTYING, 0) < 0 && errno != ENOENT)))
 		r = -errno;
 	return r;
 }
@@ -597,7 +597,7 @@ static int cow_session_begin_anew(struct cow_session *s, const struct cow_wanted
 	if ((unlinkat(s->dir_fd, "journal", 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(s->dir_fd, "removals", 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(s->dir_fd, "placed", 0) < 0 && errno != ENOENT) ||
-	    (unlinkat(s->dir_fd, "emptying", 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(s->dir_fd, COW_EMPTYING, 0) < 0 && errno != ENOENT) ||
 	    unlinkat(s->dir_fd, "applied", 0) < 0)
 		return err_system(err, errno, s->dir, "cannot begin anew what was applied");
 	s->applied = false;

@@ -31,6 +31,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "sbx/base/dirs.h"
 #include "sbx/base/fd.h"
 #include "sbx/base/io.h"
 #include "sbx/base/path.h"
@@ -386,11 +387,11 @@ static void targets_undo_root(const struct cow_session *session, size_t root, in
 	targets_close(&layer);
 }
 
-/* The note of a root. Return: as openat(2). */
+/* The note of a root. Return: as dirs_open_file(). */
 static int targets_open_note(const struct cow_session *session, size_t root, char name[32])
 {
 	(void)snprintf(name, 32, "%zu/targets", root);
-	return openat(session->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return dirs_open_file(session->dir_fd, name, O_RDONLY);
 }
 
 /* Return: is there something that another id bars? */

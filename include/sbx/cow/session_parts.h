@@ -7,6 +7,9 @@
 
 #include "sbx/cow/session.h"
 
+/* There while what was changed is being removed: see session.h. */
+#define COW_EMPTYING "emptying"
+
 int cow_meta_write(const struct cow_session *s, const struct cow_wanted *wanted,
 		   struct arena *arena, struct sbx_err *err);
 
