@@ -38,6 +38,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,8 +50,8 @@
 #include "sbx/cmd/compare.h"
 
 enum {
-	COMPARE_FIRST = 100, /* the number of the first pair */
-	COMPARE_BEHIND = COMPARE_FIRST + COMPARE_PAIRS_MAX,
+	COMPARE_FIRST = 100,  /* the number of the first pair */
+	COMPARE_OTHERS = 160, /* descriptors that are none of a pair's */
 	COMPARE_PIECE = 1 << 14,
 	COMPARE_TIME_MS = 5000,
 	COMPARE_TIME_LESS_MS = 500, /* where that was too short for some */
@@ -59,7 +60,7 @@ enum {
 
 #define COMPARE_NO_NEWLINE "\\ No newline at end of file"
 
-static_assert(COMPARE_BEHIND <= 1000, "all numbers have three digits");
+static_assert(COMPARE_FIRST + COMPARE_PAIRS_MAX <= 1000, "all numbers have three digits");
 
 static const char *compare_program(void)
 {
@@ -67,6 +68,18 @@ static const char *compare_program(void)
 }
 
 /* ---- texts ---- */
+
+/* Each has two descriptors, and a third in a process that has those of one side. */
+static size_t compare_find_max(void)
+{
+	struct rlimit limit;
+	rlim_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= COMPARE_OTHERS)
+		return 1;
+	room = (limit.rlim_cur - COMPARE_OTHERS) / 3;
+	return room > COMPARE_PAIRS_MAX ? COMPARE_PAIRS_MAX : room > 0 ? (size_t)room : 1;
+}
 
 /* Return: the number of bytes, or -errno. */
 static off_t compare_copy(int from_fd, int *ret_fd)
@@ -101,7 +114,9 @@ int compare_add(struct compare *compare, int old_fd, int new_fd)
 	const int from[] = {old_fd, new_fd};
 	off_t sum = 0;
 
-	assert(compare->n < COMPARE_PAIRS_MAX);
+	if (!compare->n_max)
+		compare->n_max = compare_find_max();
+	assert(compare->n < compare->n_max);
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
 		off_t n = compare_copy(from[i], &compare->pairs[compare->n].fds[i]);
 
@@ -121,9 +136,9 @@ int compare_add(struct compare *compare, int old_fd, int new_fd)
 /* Are those that are held to be compared first? */
 bool compare_is_full(const struct compare *compare, off_t more_bytes)
 {
-	return compare->n == COMPARE_PAIRS_MAX ||
-	       (compare->n > 0 && (compare->bytes + more_bytes > COMPARE_BYTES_MAX ||
-				   compare->has_large || more_bytes > COMPARE_SMALL_MAX));
+	return compare->n > 0 &&
+	       (compare->n == compare->n_max || compare->bytes + more_bytes > COMPARE_BYTES_MAX ||
+		compare->has_large || more_bytes > COMPARE_SMALL_MAX);
 }
 
 /* Hold none any more. */
@@ -196,7 +211,8 @@ static bool compare_take_pair(struct compare_output *o, const char *line)
 	size_t pair;
 
 	if (!o->many || !str_starts_with(line, "diff ") || !name ||
-	    str_parse_u64(name + 1, 10, COMPARE_BEHIND - 1, &number) < 0 || number < COMPARE_FIRST)
+	    str_parse_u64(name + 1, 10, COMPARE_FIRST + COMPARE_PAIRS_MAX - 1, &number) < 0 ||
+	    number < COMPARE_FIRST)
 		return false;
 	pair = (size_t)number - COMPARE_FIRST;
 	if (pair >= o->n_pairs || (o->begun && pair <= o->pair))
@@ -436,23 +452,24 @@ static int compare_one(struct compare *compare, size_t pair, const struct compar
 static noreturn void compare_hold(const struct compare *compare, size_t side, int ready_fd,
 				  pid_t parent)
 {
+	const int behind = COMPARE_FIRST + (int)compare->n;
 	int fds[COMPARE_PAIRS_MAX];
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ||
-	    fcntl(ready_fd, F_DUPFD_CLOEXEC, COMPARE_BEHIND) < 0)
+	    fcntl(ready_fd, F_DUPFD_CLOEXEC, behind) < 0)
 		_exit(1);
 	for (size_t i = 0; i < compare->n; i++) {
-		fds[i] = fcntl(compare->pairs[i].fds[side], F_DUPFD_CLOEXEC, COMPARE_BEHIND);
+		fds[i] = fcntl(compare->pairs[i].fds[side], F_DUPFD_CLOEXEC, behind);
 		if (fds[i] < 0)
 			_exit(1);
 	}
-	if (sys_close_range(0, COMPARE_BEHIND - 1, 0) < 0)
+	if (sys_close_range(0, (unsigned)behind - 1, 0) < 0)
 		_exit(1);
 	for (size_t i = 0; i < compare->n; i++)
 		if (dup2(fds[i], COMPARE_FIRST + (int)i) < 0)
 			_exit(1);
 	if (sys_capset(0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ||
-	    sys_close_range(COMPARE_FIRST + (unsigned)compare->n, ~0U, 0) < 0)
+	    sys_close_range((unsigned)behind, ~0U, 0) < 0)
 		_exit(1);
 	for (;;)
 		(void)pause();

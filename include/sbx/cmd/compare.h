@@ -12,7 +12,7 @@
 #include "sbx/base/err.h"
 
 enum {
-	COMPARE_PAIRS_MAX = 64,	      /* held at a time */
+	COMPARE_PAIRS_MAX = 256,      /* held at a time */
 	COMPARE_BYTES_MAX = 16 << 20, /* of them all, but that one pair is always held */
 	COMPARE_TEXT_MAX = 8 << 20,   /* of one text */
 	/* A pair with more bytes is compared alone, and until it takes too long. Smaller ones, as
@@ -32,6 +32,7 @@ struct compare {
 		int fds[2]; /* owned; copies in memory */
 	} pairs[COMPARE_PAIRS_MAX];
 	size_t n;
+	size_t n_max; /* as many descriptors as there may be leave room for; 0: not known yet */
 	off_t bytes;
 	bool has_large;	   /* the one that is held is more than small */
 	bool one_by_one;   /* this diff(1), or this /proc, is not for more */
