@@ -141,11 +141,14 @@ static size_t xattr_count(const char *list, ssize_t len)
 	return count;
 }
 
-/* Most files have none, and those of the layer one that is a mark of its driver's. */
-static bool xattr_has_none(const char *path)
+/*
+ * Most files have none, and those of the layer one that is a mark of its driver's.
+ * @list_names: llistxattr(2), or listxattr(2)
+ */
+static bool xattr_has_none(const char *path, ssize_t (*list_names)(const char *, char *, size_t))
 {
 	char list[COW_XATTR_LIST_USUAL];
-	ssize_t n = llistxattr(path, list, sizeof(list));
+	ssize_t n = list_names(path, list, sizeof(list));
 
 	return (n < 0 && errno == ENOTSUP) || (n >= 0 && xattr_count(list, n) == 0);
 }
@@ -158,7 +161,7 @@ int cow_xattr_has_any(int dir_fd, const char *name)
 	ssize_t n;
 
 	xattr_path(dir_fd, name, path);
-	if (xattr_has_none(path))
+	if (xattr_has_none(path, llistxattr))
 		return 0;
 	list = malloc(COW_XATTR_LIST_MAX);
 	if (!list)
@@ -176,7 +179,7 @@ int cow_xattr_equal(int upper_dir, const char *upper, int host_dir, const char *
 
 	xattr_path(upper_dir, upper, upper_path);
 	xattr_path(host_dir, host, host_path);
-	if (xattr_has_none(upper_path) && xattr_has_none(host_path))
+	if (xattr_has_none(upper_path, llistxattr) && xattr_has_none(host_path, llistxattr))
 		return 1;
 	room = malloc(sizeof(*room));
 	if (!room)
@@ -316,15 +319,18 @@ static int xattr_remove_one(const char *upper_path, const char *host_path, int h
  */
 int cow_xattr_copy(int upper_dir, const char *upper, int host_fd, bool privileged)
 {
-	_autofree_ struct xattr_room *room = malloc(sizeof(*room));
+	_autofree_ struct xattr_room *room = NULL;
 	char upper_path[320], host_path[64];
 	ssize_t n, m;
 	int lost = 0, r;
 
-	if (!room)
-		return -ENOMEM;
 	xattr_path(upper_dir, upper, upper_path);
 	(void)snprintf(host_path, sizeof(host_path), "/proc/self/fd/%d", host_fd);
+	if (xattr_has_none(upper_path, llistxattr) && xattr_has_none(host_path, listxattr))
+		return 0;
+	room = malloc(sizeof(*room));
+	if (!room)
+		return -ENOMEM;
 	n = xattr_list(upper_path, room->list_a);
 	m = n < 0 ? n : listxattr(host_path, room->list_b, sizeof(room->list_b));
 	if (n < 0)
