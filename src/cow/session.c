@@ -27,6 +27,7 @@
 #include "sbx/cow/root.h"
 #include "sbx/cow/session_parts.h"
 #include "sbx/cow/targets.h"
+#include "sbx/cow/times.h"
 #include "sbx/cow/walk.h"
 #include "sbx/cow/xattr.h"
 #include "sbx/spec/session.h"
@@ -451,8 +452,7 @@ static void cow_session_read_use(struct cow_session *s)
 
 	s->used = s->began;
 	if (s->lock_fd >= 0 && fstat(s->lock_fd, &st) == 0 &&
-	    (st.st_mtim.tv_sec > s->began.tv_sec ||
-	     (st.st_mtim.tv_sec == s->began.tv_sec && st.st_mtim.tv_nsec > s->began.tv_nsec)))
+	    cow_time_is_after(&st.st_mtim, &s->began))
 		s->used = st.st_mtim;
 }
 
@@ -874,6 +874,9 @@ int cow_session_refuse_removal(const struct cow_session *session, int number, st
 	if (number == EACCES || number == EPERM || number == ENOTEMPTY)
 		err_hint(err, "what other ids of the sandbox own is removed by: "
 			      "podman unshare rm -r, or as root");
+	if (number == EBUSY)
+		err_hint(err, "unmount what is mounted in it: findmnt shows that; then the same "
+			      "command goes on");
 	return r;
 }
 

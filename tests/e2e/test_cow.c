@@ -356,6 +356,39 @@ Test(cow, old_sessions_are_pruned)
 	cow_finish(&site);
 }
 
+Test(cow, one_that_cannot_be_pruned_keeps_no_other)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", TREE);
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result first =
+		in_usr_with(&options, "--cow", site.path, "--session", "r", "--chdir", site.path,
+			    "--", "/bin/sh", "-c", ": >n");
+	_autorun_ struct run_result second = cow_run(&site, "echo 1 >n");
+	_autorun_ struct run_result third =
+		in_usr_with(&options, "--cow", site.path, "--session", "t", "--chdir", site.path,
+			    "--", "/bin/sh", "-c", ": >n");
+	const char *home = site.place.home + strlen("HOME=");
+	_autofree_ char *held = NULL;
+
+	cr_assert(asprintf(&held, "%s/.local/state/sbx/sessions/s/0/upper/n", home) > 0);
+	_autorun_ struct run_result prune = in_usr_with(
+		&options, "--bind", home, home, "--ro-bind", held, held, "--ro-bind", sbx_program(),
+		"/run/sbx", "--", "/run/sbx", "prune", "--older-than", "0s");
+
+	expect_success(first);
+	expect_success(second);
+	expect_success(third);
+	cr_expect_eq(prune.status, 1);
+	cr_expect(strstr(prune.err, "sessions/s: cannot remove all of the session"), "%s",
+		  prune.err);
+	cr_expect(strstr(prune.err, "hint:  unmount what is mounted in it"), "%s", prune.err);
+	cr_expect(strstr(prune.out, "r\n") && strstr(prune.out, "t\n"), "%s", prune.out);
+	cr_expect(!strstr(prune.out, "s\n"), "%s", prune.out);
+	cow_finish(&site);
+}
+
 /* Root outside has the number of everybody else there who has no id: it is not said to be others.
  */
 Test(cow, in_a_user_namespace_owners_above_are_unknown)
