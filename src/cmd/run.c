@@ -24,6 +24,7 @@
 #include "sbx/cow/tell.h"
 #include "sbx/run/detach.h"
 #include "sbx/run/launch.h"
+#include "sbx/run/register.h"
 #include "sbx/run/signals.h"
 #include "sbx/run/status.h"
 #include "sbx/spec/defaults.h"
@@ -143,7 +144,9 @@ static int run_make_base(const struct plan_session *session, struct sbx_err *err
 	unsigned made;
 	int r = session->missing_base ? dirs_make(session->missing_base, &made) : 0;
 
-	if (r == 0 || r == -EROFS || (r == -EACCES && !run_owns_above(session->missing_base)))
+	/* EPERM: what is above it is immutable, or of a kind that has no directories made in it. */
+	if (r == 0 || r == -EROFS || r == -EPERM ||
+	    (r == -EACCES && !run_owns_above(session->missing_base)))
 		return 0;
 	r = err_system(err, -r, session->missing_base,
 		       "cannot be made, and so not be kept from the command");
@@ -154,16 +157,28 @@ static int run_make_base(const struct plan_session *session, struct sbx_err *err
 	return r;
 }
 
+/*
+ * What sbx itself makes in the caller's home, at first use, may lie in what is shown: it is there
+ * before the session begins, and no change of the host's since.
+ */
+static int run_make_places(const struct sbx_plan *plan, struct sbx_err *err)
+{
+	const mode_t mask = umask(077);
+	int r;
+
+	register_make_dir(plan);
+	r = run_make_base(plan->session, err);
+	(void)umask(mask);
+	return r;
+}
+
 /* What the views have that is not there. A session that was begun for nothing goes. */
 static int run_hold(const struct sbx_plan *plan, struct cow_session *session, struct sbx_err *err)
 {
-	int r = run_make_base(plan->session, err);
+	int r = cow_held_make(session, plan, err);
 
-	if (r == 0)
-		r = cow_held_make(session, plan, err);
 	if (r == 0)
 		r = cow_targets_note(session, plan, err);
-
 	if (r < 0)
 		cow_session_abandon(session);
 	return r;
@@ -198,7 +213,9 @@ static int run_cow(const struct sbx_plan *plan, const struct launch_caller *call
 	if (r < 0)
 		return err_system(err, -r, NULL, "cannot block signals");
 	cow_session_init(&session);
-	r = cow_session_start(&wanted, &arena, &session, err);
+	r = run_make_places(plan, err);
+	if (r == 0)
+		r = cow_session_start(&wanted, &arena, &session, err);
 	if (r == 0)
 		r = run_hold(plan, &session, err);
 	with_session.sigmask = &mask;

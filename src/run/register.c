@@ -115,6 +115,20 @@ static int register_open_dir(struct register_entry *entry)
 	return entry->dir_fd >= 0 ? 0 : r;
 }
 
+/**
+ * Make the directory that the record will be in, before something else is begun that would have it
+ * for a change. Where it cannot be made register_claim() says so.
+ */
+void register_make_dir(const struct sbx_plan *plan)
+{
+	struct register_entry entry;
+
+	register_init(&entry);
+	entry.plan = plan;
+	(void)register_open_dir(&entry);
+	defs_cleanup_fd(&entry.dir_fd);
+}
+
 /* A claim under a new id, locked. Return: 0 or -errno. */
 static int register_make_claim(struct register_entry *entry)
 {

@@ -674,3 +674,24 @@ Test(cow_sessions, a_file_called_meta_is_no_record)
 	cr_expect(tree_exists(site.place.tree, "home/D/0/src/f"));
 	cow_finish(&site);
 }
+
+/* The first launch of all makes the places for records, which may be in what is shown. */
+Test(cow_sessions, what_sbx_makes_in_a_home_is_no_change_since)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *home = NULL, *session = tree_path(site.place.tree, "s");
+
+	cr_assert(asprintf(&home, "HOME=%s", site.path) > 0);
+	const struct run_options options = {.env = (const char *const[]){home, NULL}};
+	_autorun_ struct run_result run =
+		run_sbx_with(&options, "--ro-bind", "/usr", "/usr", "--cow", site.path, "--session",
+			     session, "--", "/bin/sh", "-ec", "umask 22; echo n >~/new");
+	_autorun_ struct run_result apply = run_sbx_with(&options, "apply", session);
+
+	expect_success(run);
+	expect_out(apply, "applied: 1 added, 0 changed, 0 deleted\n");
+	cr_expect(tree_exists(site.tree, ".local/state/sbx/boxes"));
+	cow_finish(&site);
+}

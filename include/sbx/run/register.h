@@ -27,6 +27,7 @@ struct register_entry {
 };
 
 void register_init(struct register_entry *entry);
+void register_make_dir(const struct sbx_plan *plan);
 int register_claim(struct register_entry *entry, const struct sbx_plan *plan, struct sbx_err *err);
 int register_publish(struct register_entry *entry, pid_t init, struct sbx_err *err);
 void register_sweep(const struct register_entry *entry);
