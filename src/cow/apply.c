@@ -194,17 +194,17 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 static int apply_is_new_dir(int fd, const struct stat *above)
 {
 	char names[2048];
-	struct timespec now;
+	struct timespec now, born;
 	struct sys_file file;
 	ssize_t n;
 
 	if (sys_statx_file(fd, "", &file) < 0)
 		return -errno;
+	born = (struct timespec){(time_t)file.born_sec, (long)file.born_nsec};
 	/* A change in the future says nothing: the clock was set back. */
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (file.has_birth && !cow_time_is_after(&above->st_ctim, &now) &&
-	    (file.born_sec < above->st_ctim.tv_sec ||
-	     (file.born_sec == above->st_ctim.tv_sec && file.born_nsec < above->st_ctim.tv_nsec)))
+	    cow_time_is_after(&above->st_ctim, &born))
 		return 0;
 	while ((n = sys_getdents(fd, (struct sys_dirent *)names, sizeof(names))) > 0)
 		for (ssize_t at = 0; at < n;) {

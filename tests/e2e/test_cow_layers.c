@@ -273,7 +273,10 @@ Test(cow_layers, other_ids_files_are_within_reach)
 			site.path, "--", "/bin/sh", "-ec",
 			"mkdir -p d/e; echo n >d/e/n; chown -R 33:33 d; chmod 600 d/e/n; "
 			"chmod 700 d/e d");
-		skip_unless(run.status == 0, "there has to be a range of ids");
+
+		skip_unless(run.status == 0 || !strstr(run.err, "subuid"),
+			    "there has to be a range of ids");
+		expect_success(run);
 		_autorun_ struct run_result names = cow_verb(&site, "diff", "--name-only", "s");
 		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
 

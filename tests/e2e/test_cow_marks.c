@@ -154,6 +154,33 @@ Test(cow_marks, opaque_directories)
 	}
 }
 
+/* More than are read together. */
+Test(cow_marks, an_opaque_directory_hides_any_number)
+{
+	size_t lines = 0;
+	struct cow_site site;
+
+	cow_start(&site, "", "d/");
+	_autorun_ struct run_result made =
+		run_program("/bin/sh", "-ec", "cd \"$1/d\"; seq -f f%.0f \"$2\" | xargs touch",
+			    "sh", site.path, "20000");
+
+	expect_success(made);
+	_autoclose_ int upper = cow_forge(&site, false);
+
+	cr_assert_eq(mkdirat(upper, "d", 0755), 0);
+	mark(upper, "d", "user.overlay.opaque", "y");
+	_autorun_ struct run_result diff = cow_verb(&site, "diff", "--name-only", "s");
+
+	expect_success(diff);
+	for (const char *at = diff.out; (at = strstr(at, "/d/f")); at++)
+		lines++;
+	cr_expect_eq(lines, 20000, "%zu", lines);
+	expect_applied(&site);
+	cr_expect(!tree_exists(site.tree, "d/f1") && !tree_exists(site.tree, "d/f20000"));
+	cow_finish(&site);
+}
+
 /* Where the session's filesystem keeps no attributes, an empty file tells it. */
 Test(cow_marks, a_file_that_makes_a_directory_opaque)
 {
