@@ -97,28 +97,37 @@ static const char *cow_list_paths(struct cow_cmd *cow, const struct cow_session 
 	return arena_dup(&cow->arena, room);
 }
 
+static int cow_list_put(struct cow_cmd *cow, struct cow_list *list, const char *name,
+			const struct cow_session *session, struct sbx_err *err)
+{
+	const struct cow_found found = {.name = arena_dup(&cow->arena, name),
+					.paths = cow_list_paths(cow, session),
+					.used = session->used,
+					.applied = session->applied,
+					.damaged = session->damaged != NULL};
+
+	list->found = arena_grow(&cow->arena, list->found, list->n, sizeof(*list->found));
+	if (!list->found || !found.name || !found.paths)
+		return err_oom(err);
+	list->found[list->n++] = found;
+	return 0;
+}
+
+/* What is no session is passed over; one that cannot be read is not without a word. */
 static int cow_list_add(struct cow_cmd *cow, struct cow_list *list, const char *name,
 			struct sbx_err *err)
 {
 	struct cow_session session;
-	struct sbx_err ignored;
-	int r = 0;
+	struct sbx_err why;
+	int r;
 
+	if (name[0] == '.')
+		return 0;
 	cow_session_init(&session);
-	if (name[0] != '.' && cow_cmd_open(cow, name, COW_LOCK_ASK, &session, &ignored) == 0) {
-		list->found = arena_grow(&cow->arena, list->found, list->n, sizeof(*list->found));
-		if (!list->found)
-			return err_oom(err);
-		list->found[list->n] = (struct cow_found){.name = arena_dup(&cow->arena, name),
-							  .paths = cow_list_paths(cow, &session),
-							  .used = session.used,
-							  .applied = session.applied,
-							  .damaged = session.damaged != NULL};
-		if (list->found[list->n].name && list->found[list->n].paths)
-			list->n++;
-		else
-			r = err_oom(err);
-	}
+	r = cow_cmd_open(cow, name, COW_LOCK_ASK, &session, &why);
+	if (r < 0 && r != -ENOENT && r != -ENOTDIR && r != -ELOOP)
+		err_print(&why, "sbx", STDERR_FILENO);
+	r = r < 0 ? 0 : cow_list_put(cow, list, name, &session, err);
 	cow_session_close(&session);
 	return r;
 }

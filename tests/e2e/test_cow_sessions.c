@@ -675,6 +675,39 @@ Test(cow_sessions, a_file_called_meta_is_no_record)
 	cow_finish(&site);
 }
 
+Test(cow_sessions, one_that_cannot_be_read_is_not_passed_over_in_silence)
+{
+	static const struct {
+		const char *damage, *why;
+	} rows[] = {
+		{"chmod 755 s", "sbx: s: cannot open the session: Permission denied"},
+		{"rm s/lock; mkdir s/lock", "/s: cannot lock the session: Is a directory"},
+		{"rm -r s; echo mine >s", NULL},
+		{"rm -r s; mkdir -m 755 s; echo mine >s/file", NULL},
+		{"rm -r s; ln -s / s", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cow_site site;
+		char script[128];
+
+		cow_start(&site, "kernel", "a=a\n");
+		(void)snprintf(script, sizeof(script),
+			       "cd \"${1#HOME=}\"/.local/state/sbx/sessions; %s", rows[i].damage);
+		_autorun_ struct run_result run = cow_run(&site, "echo n >n");
+		_autorun_ struct run_result broken =
+			run_program("/bin/sh", "-ec", script, "sh", site.place.home);
+		_autorun_ struct run_result list = cow_verb(&site, "sessions", "--json");
+
+		expect_success(run);
+		expect_success(broken);
+		expect_out(list, "[]\n");
+		cr_expect(rows[i].why ? strstr(list.err, rows[i].why) != NULL : !list.err[0],
+			  "%zu: %s", i, list.err);
+		cow_finish(&site);
+	}
+}
+
 /* The first launch of all makes the places for records, which may be in what is shown. */
 Test(cow_sessions, what_sbx_makes_in_a_home_is_no_change_since)
 {
