@@ -154,6 +154,25 @@ void str_buf_escape(struct str_buf *buf, const char *text, size_t len)
 	}
 }
 
+/* As one word of a shell's. Control characters stay as they are. */
+void str_buf_quote(struct str_buf *buf, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "%+,-./:=@_";
+
+	if (*word && word[strspn(word, plain)] == '\0') {
+		str_buf_puts(buf, word);
+		return;
+	}
+	str_buf_puts(buf, "'");
+	for (; *word; word++)
+		if (*word == '\'')
+			str_buf_puts(buf, "'\\''");
+		else
+			str_buf_write(buf, word, 1);
+	str_buf_puts(buf, "'");
+}
+
 /* Are both the same text, or both NULL? */
 bool str_equal(const char *a, const char *b)
 {

@@ -218,10 +218,13 @@ bool cow_cmd_remove_begun(struct cow_cmd *cow)
  */
 int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err)
 {
+	char id[512];
+	struct str_buf word = STR_BUF_ON_STACK(id);
 	int r = cow_journal_is_left(session->dir_fd);
 
 	if (r == 0)
 		return 0;
+	str_buf_quote(&word, session->id);
 	if (r < 0)
 		r = err_system(err, -r, session->id,
 			       "it cannot be told whether an apply of it was killed");
@@ -232,7 +235,7 @@ int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err
 	err_hint(err,
 		 "to complete it: sbx apply %s\nto forget it, and leave those as they are: "
 		 "sbx discard --force %s",
-		 session->id, session->id);
+		 id, id);
 	return r;
 }
 

@@ -251,11 +251,25 @@ int apply_fail_in(const struct apply *a, const struct cow_entry *e, int number, 
 	return apply_fail(a, e, number, err);
 }
 
+/* It may be another disk than that of the directory: no entry is the reason then. */
+static bool apply_session_is_full(const struct apply *a, int number)
+{
+	return (number == ENOSPC || number == EDQUOT) &&
+	       (a->journal.failed == -number || a->removals.failed == -number);
+}
+
 int apply_fail(const struct apply *a, const struct cow_entry *e, int number, struct sbx_err *err)
 {
 	char path[APPLY_PATH];
 	int r;
 
+	if (apply_session_is_full(a, number)) {
+		r = err_system(err, number, a->session->dir, "cannot write the journal");
+		err_hint(err, "make room where the session is; nothing is lost: what was applied "
+			      "is whole,\n"
+			      "and the same command goes on where this one stopped");
+		return r;
+	}
 	if (a->in_the_way)
 		return apply_fail_way(a, e, "beside it", number, err);
 	apply_put_path(a, e, path);

@@ -89,11 +89,12 @@ static void part_put_pattern(struct str_buf *out, const char *name)
 static void part_hint(const struct cow_session *session, const char *first, const char *name,
 		      struct sbx_err *err)
 {
-	char room[512];
-	struct str_buf pattern = STR_BUF_ON_STACK(room);
+	char room[512], id[512];
+	struct str_buf pattern = STR_BUF_ON_STACK(room), word = STR_BUF_ON_STACK(id);
 
 	part_put_pattern(&pattern, name);
-	err_hint(err, "%s, or leave it out: sbx apply --exclude %s %s", first, room, session->id);
+	str_buf_quote(&word, session->id);
+	err_hint(err, "%s, or leave it out: sbx apply --exclude %s %s", first, room, id);
 }
 
 /* @path: of one of the session's directories, which is not what it was */

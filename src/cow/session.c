@@ -829,11 +829,15 @@ static int cow_session_mark_emptying(const struct cow_session *session)
  */
 int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err)
 {
+	char id[512];
+	struct str_buf word = STR_BUF_ON_STACK(id);
+
 	if (!session->emptied)
 		return 0;
+	str_buf_quote(&word, session->id);
 	(void)err_refuse(err, EINVAL, session->id,
 			 "is not whole: its removal was begun, and has not ended");
-	err_hint(err, "end it: sbx discard %s", session->id);
+	err_hint(err, "end it: sbx discard %s", id);
 	return -EINVAL;
 }
 
@@ -905,6 +909,8 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 int cow_session_refuse_root(const struct cow_session *session, const char *path, int number,
 			    struct sbx_err *err)
 {
+	char id[512];
+	struct str_buf word = STR_BUF_ON_STACK(id);
 	int r;
 
 	switch (number) {
@@ -925,8 +931,8 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 		return err_system(err, number, path, "cannot be opened");
 	}
 	cow_part_hint(session, path, err);
-	err_hint(err, "put back what was there, or forget the changes: sbx discard %s",
-		 session->id);
+	str_buf_quote(&word, session->id);
+	err_hint(err, "put back what was there, or forget the changes: sbx discard %s", id);
 	return r;
 }
 

@@ -52,6 +52,28 @@ Test(str, escape_leaves_no_control_character_for_the_terminal)
 			 "|\\x9b|\\xff|\\xc0\\xaf|\\xed\\xa0\\x80|\\xf4\\x90\\x80\\x80|\\xe2\\x82");
 }
 
+Test(str, quote_makes_one_word_of_a_shell)
+{
+	static const struct {
+		const char *text, *word;
+	} rows[] = {
+		{"5c1f09ab27de", "5c1f09ab27de"},
+		{"/home/a_b/s-1.x", "/home/a_b/s-1.x"},
+		{"", "''"},
+		{"a b", "'a b'"},
+		{"it's $HOME", "'it'\\''s $HOME'"},
+		{"~/s", "'~/s'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char room[64];
+		struct str_buf buf = STR_BUF_ON_STACK(room);
+
+		str_buf_quote(&buf, rows[i].text);
+		cr_expect_str_eq(buf.data, rows[i].word);
+	}
+}
+
 /* They turn what follows around, or are not seen. Beside each what is next to it and is text. */
 Test(str, escape_leaves_no_format_character_for_the_terminal)
 {

@@ -923,6 +923,35 @@ Test(cow_apply, a_full_disk_during_apply)
 	}
 }
 
+/* The session's disk is full, which is another: that is told, and not an entry that has room. */
+Test(cow_apply, a_full_disk_of_the_session_during_apply)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "x");
+		_autorun_ struct run_result run = with_small_disk(
+			&site,
+			"mkdir /tmp/t; cd /tmp/t; echo b >b; head -c 99999 /dev/zero >/small/fill\n"
+			"$1 --ro-bind /usr /usr --cow . --session /small/s "
+			"--overlay-driver=$2 -- /bin/sh -c 'rm b; cat /dev/zero >big || :'\n"
+			"if $1 apply /small/s; then exit 9; fi; ls\n"
+			"rm /small/fill; $1 apply /small/s; ls");
+
+		if (is_refused(&site, &run)) {
+			cow_finish(&site);
+			continue;
+		}
+		expect_success(run);
+		cr_expect(strstr(run.err, "sbx: /small/s: cannot write the journal: No space left "
+					  "on device\n     hint:  make room where the session is"),
+			  "%s", run.err);
+		cr_expect_str_eq(run.out, "b\napplied: 1 added, 0 changed, 1 deleted\nbig\n");
+		cow_finish(&site);
+	}
+}
+
 /* So is it where the attributes alone find no room. */
 Test(cow_apply, a_disk_that_is_full_for_attributes)
 {

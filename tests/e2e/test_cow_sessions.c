@@ -49,6 +49,27 @@ Test(cow_sessions, a_directory_where_all_can_write_will_do)
 	cow_finish(&site);
 }
 
+/* What is said to be run can be given to a shell as it is. */
+Test(cow_sessions, a_path_with_blanks_is_told_as_one_word)
+{
+	struct cow_site site;
+	char line[512];
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autofree_ char *dir = tree_path(site.place.tree, "it's here");
+	_autorun_ struct run_result run =
+		run_sbx_with(&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr",
+			     "/usr", "--cow", site.path, "--session", dir, "--chdir", site.path,
+			     "--", "/bin/sh", "-c", "echo n >n");
+	_autofree_ char *quoted = tree_path(site.place.tree, "it'\\''s here");
+
+	expect_success(run);
+	snprintf(line, sizeof(line), "sbx: 1 added, 0 changed, 0 deleted: see sbx diff '%s'\n",
+		 quoted);
+	cr_expect(strstr(run.err, line), "%s", run.err);
+	cow_finish(&site);
+}
+
 /* Only root can make one there. */
 Test(cow_sessions, a_directory_that_cannot_be_made_is_told)
 {

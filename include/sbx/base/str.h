@@ -31,6 +31,7 @@ size_t str_character_len(const char *bytes, size_t len);
 uint32_t str_character_code(const char *bytes, size_t len);
 size_t str_plain_len(const char *text, size_t len);
 void str_buf_escape(struct str_buf *buf, const char *text, size_t len);
+void str_buf_quote(struct str_buf *buf, const char *word);
 
 bool str_equal(const char *a, const char *b);
 bool str_starts_with(const char *text, const char *prefix);
