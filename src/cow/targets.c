@@ -14,8 +14,8 @@
  * beside it and exchanged, so that a name of the host's is not seen again at any moment.
  *
  * The layer is the command's. It is walked by descriptors, and no link in it is followed. In a
- * directory of another id's it is a child that undoes it, in a user namespace with the caller's
- * ids.
+ * directory of another id's, or one that its owner has closed, it is a child that notes and undoes
+ * it, in a user namespace with the caller's ids.
  */
 
 #include <dirent.h>
@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -57,8 +58,15 @@ struct targets_layer {
 	int root_fd;  /* owned; the root's directory in the session */
 	int upper_fd; /* owned */
 	bool fuse;
-	bool *denied; /* borrowed; something is another id's; NULL: nobody asks */
+	bool *denied; /* borrowed; something is another id's, or closed to its owner */
 };
+
+/* Was it a matter of whose it is? */
+static void targets_note_denied(const struct targets_layer *layer)
+{
+	if (errno == EACCES || errno == EPERM)
+		*layer->denied = true;
+}
 
 static int targets_open(const struct cow_session *session, size_t root, struct targets_layer *layer)
 {
@@ -71,7 +79,10 @@ static int targets_open(const struct cow_session *session, size_t root, struct t
 	if (layer->root_fd >= 0)
 		layer->upper_fd = openat(layer->root_fd, "upper",
 					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return layer->upper_fd < 0 ? -errno : 0;
+	if (layer->upper_fd >= 0)
+		return 0;
+	targets_note_denied(layer);
+	return -errno;
 }
 
 static void targets_close(struct targets_layer *layer)
@@ -80,11 +91,15 @@ static void targets_close(struct targets_layer *layer)
 	defs_cleanup_fd(&layer->upper_fd);
 }
 
-/* Was it a matter of whose it is? */
-static void targets_note_denied(const struct targets_layer *layer)
+/* The notes are done with. */
+static void targets_forget(const struct cow_session *session)
 {
-	if (layer->denied && (errno == EACCES || errno == EPERM))
-		*layer->denied = true;
+	char name[32];
+
+	for (size_t i = 0; i < session->n_roots; i++) {
+		(void)snprintf(name, sizeof(name), "%zu/targets", i);
+		(void)unlinkat(session->dir_fd, name, 0);
+	}
 }
 
 /* ---- before ---- */
@@ -132,11 +147,17 @@ static int targets_enter(const struct targets_layer *layer, int *fd, const char 
 
 	if (targets_is_white(layer, *fd, name))
 		return -ENOENT;
-	if (fstatat(*fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(*fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		targets_note_denied(layer);
 		return errno == ENOENT && *is_own ? -ENOENT : 0;
-	next = is_last ? -1 : openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (next < 0)
+	}
+	if (is_last)
 		return 0;
+	next = openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (next < 0) {
+		targets_note_denied(layer);
+		return 0;
+	}
 	close(*fd);
 	*fd = next;
 	*is_own = *is_own || targets_is_opaque(layer, next);
@@ -194,21 +215,15 @@ static int targets_note_root(const struct targets_layer *layer, const struct pla
 	return r;
 }
 
-/**
- * Note what the launch will make in the layers for what it mounts.
- *
- * Return: 0, or -errno with *err filled.
- */
-int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, struct sbx_err *err)
+/* Return: 0 or -errno. */
+static int targets_note_all(const struct cow_session *session, const struct sbx_plan *plan,
+			    bool *ret_denied)
 {
-	int r = cow_session_find_drivers(session, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	cow_targets_undo(session);
 	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct plan_layers *layers = plan->steps[i].layers;
-		struct targets_layer layer = {-1, -1, false, NULL};
+		struct targets_layer layer = {-1, -1, false, ret_denied};
 		const char *number = layers && layers->n_targets && layers->upper
 					     ? path_rest(layers->upper, session->dir) + 1
 					     : NULL;
@@ -216,15 +231,48 @@ int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, s
 
 		if (!number || root >= session->n_roots)
 			continue;
-		/* One that its owner may not read is the sandbox's to write to, or not. */
 		if (targets_open(session, root, &layer) == 0)
 			r = targets_note_root(&layer, layers);
 		targets_close(&layer);
-		if (r < 0)
-			return err_system(err, -r, session->dir,
-					  "cannot note what is made to be mounted on");
 	}
 	return r;
+}
+
+/* The same in a child: what its owner may not look at the sandbox can, and writes to. */
+static int targets_note_with_ids(const struct cow_session *session, const struct sbx_plan *plan)
+{
+	int status = 0, r;
+	bool denied = false;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		cow_gain_access();
+		targets_forget(session);
+		_exit(-targets_note_all(session, plan, &denied));
+	}
+	r = pid < 0 ? -errno : proc_wait(pid, &status);
+	return r < 0 ? r : WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+/**
+ * Note what the launch will make in the layers for what it mounts.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, struct sbx_err *err)
+{
+	bool denied = false;
+	int r = cow_session_find_drivers(session, err);
+
+	if (r < 0)
+		return r;
+	cow_targets_undo(session);
+	r = targets_note_all(session, plan, &denied);
+	if (r == 0 && denied)
+		r = targets_note_with_ids(session, plan);
+	return r < 0 ? err_system(err, -r, session->dir,
+				  "cannot note what is made to be mounted on")
+		     : 0;
 }
 
 /* ---- afterwards ---- */
@@ -444,12 +492,7 @@ bool cow_targets_wait(const struct cow_session *session)
  */
 void cow_targets_undo(const struct cow_session *session)
 {
-	char name[32];
-
 	if (targets_undo_all(session))
 		targets_undo_with_ids(session);
-	for (size_t i = 0; i < session->n_roots; i++) {
-		(void)snprintf(name, sizeof(name), "%zu/targets", i);
-		(void)unlinkat(session->dir_fd, name, 0);
-	}
+	targets_forget(session);
 }

@@ -828,6 +828,38 @@ Test(cow_layers, what_is_mounted_over_a_removed_name_leaves_that_removed)
 	}
 }
 
+/* Where the caller may not look the sandbox makes places all the same. */
+Test(cow_layers, what_is_mounted_in_a_closed_directory_is_no_change)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "gone=g\n", "d/old=o\n");
+		_autofree_ char *gone = tree_path(site.tree, "gone");
+		_autofree_ char *file = tree_path(site.tree, "d/f");
+		_autofree_ char *dir = tree_path(site.tree, "d/e/t");
+		_autorun_ struct run_result first =
+			cow_run(&site, "rm -r gone d; mkdir -m 300 d; chmod 311 .");
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--overlay-driver", site.sbx_driver,
+			"--ro-bind", "/usr/bin/env", gone, "--ro-bind", "/usr/bin/env", file,
+			"--tmpfs", dir, "--", "/bin/sh", "-c", "test -s \"$0\" && test -s \"$1\"",
+			gone, file);
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		expect_success(first);
+		expect_success(second);
+		cr_expect(strstr(before.out, "/gone\n"), "%s", before.out);
+		expect_out(after, before.out);
+		expect_success(discard);
+		cow_finish(&site);
+	}
+}
+
 /* By who opens the session next. */
 Test(cow_layers, what_a_killed_launch_has_made_to_mount_on_is_undone)
 {
