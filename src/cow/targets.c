@@ -55,8 +55,9 @@ struct targets_entry {
 
 /* The upper layer of a root. */
 struct targets_layer {
-	int root_fd;  /* owned; the root's directory in the session */
-	int upper_fd; /* owned */
+	const char *path; /* borrowed; the root on the host */
+	int root_fd;	  /* owned; the root's directory in the session */
+	int upper_fd;	  /* owned */
 	bool fuse;
 	bool *denied; /* borrowed; something is another id's, or closed to its owner */
 };
@@ -73,6 +74,7 @@ static int targets_open(const struct cow_session *session, size_t root, struct t
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "%zu", root);
+	layer->path = session->roots[root].path;
 	layer->fuse = session->roots[root].fuse;
 	layer->root_fd =
 		openat(session->dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -136,8 +138,8 @@ static bool targets_is_white(const struct targets_layer *layer, int dir_fd, cons
  * Go one name further in the layer.
  * @is_own: nothing below is seen through the directory; is updated
  *
- * Return: 1; 0 where the place is there, or is seen in a lower layer; -ENOENT where it is to be
- * made from this name on.
+ * Return: 1; 0 where a lower layer is seen; -ENOENT where it is to be made from this name on;
+ * -ELOOP where there is a link; -EEXIST where the place is there, or there can be none.
  */
 static int targets_enter(const struct targets_layer *layer, int *fd, const char *name, bool is_last,
 			 bool *is_own)
@@ -151,12 +153,14 @@ static int targets_enter(const struct targets_layer *layer, int *fd, const char 
 		targets_note_denied(layer);
 		return errno == ENOENT && *is_own ? -ENOENT : 0;
 	}
-	if (is_last)
-		return 0;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	if (is_last || !S_ISDIR(st.st_mode))
+		return -EEXIST;
 	next = openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (next < 0) {
 		targets_note_denied(layer);
-		return 0;
+		return -EEXIST;
 	}
 	close(*fd);
 	*fd = next;
@@ -164,9 +168,29 @@ static int targets_enter(const struct targets_layer *layer, int *fd, const char 
 	return 1;
 }
 
-/* Is a place to be made in the layer? Then how. */
-static bool targets_find(const struct targets_layer *layer, const char *path,
-			 struct targets_entry *ret)
+/* Is a link of the layer one of the host's? @path: @len bytes of it lead to that */
+static bool targets_is_hosts_link(const struct targets_layer *layer, int dir_fd, const char *name,
+				  const char *path, size_t len)
+{
+	char where[PATH_MAX], host[PATH_MAX], here[PATH_MAX];
+	ssize_t n, m;
+	int r = snprintf(where, sizeof(where), "%s/%.*s",
+			 path_is_root(layer->path) ? "" : layer->path, (int)len, path);
+
+	if (r < 0 || (size_t)r >= sizeof(where))
+		return false;
+	n = readlink(where, host, sizeof(host));
+	m = readlinkat(dir_fd, name, here, sizeof(here));
+	return n >= 0 && n == m && memcmp(host, here, (size_t)n) == 0;
+}
+
+/*
+ * Is a place to be made in the layer? Then how.
+ *
+ * Return: 1; 0 where it is in a lower layer, or where a link of the host's leads; -EEXIST.
+ */
+static int targets_find(const struct targets_layer *layer, const char *path,
+			struct targets_entry *ret)
 {
 	_autoclose_ int fd = openat(layer->upper_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool is_own = false;
@@ -174,32 +198,41 @@ static bool targets_find(const struct targets_layer *layer, const char *path,
 	int r = fd < 0 ? 0 : 1;
 
 	for (const char *at = path; r > 0;) {
-		size_t len = strcspn(at, "/");
+		size_t len = strcspn(at, "/"), first = (size_t)(at - path) + len;
 
 		if (len > NAME_MAX)
-			return false;
+			return 0;
 		memcpy(name, at, len);
 		name[len] = '\0';
 		r = targets_enter(layer, &fd, name, !at[len], &is_own);
-		if (r < 0)
-			*ret = (struct targets_entry){path, (size_t)(at - path) + len,
+		if (r == -ENOENT)
+			*ret = (struct targets_entry){path, first,
 						      targets_is_white(layer, fd, name)};
+		if (r == -ELOOP)
+			r = targets_is_hosts_link(layer, fd, name, path, first) ? 0 : -EEXIST;
 		at += len + 1;
 	}
-	return r < 0;
+	return r == -ENOENT ? 1 : r;
 }
 
 static int targets_note_root(const struct targets_layer *layer, const struct plan_layers *layers)
 {
 	_autoclose_ int fd = -1;
+	size_t found = SIZE_MAX;
 	int r = 0;
 
 	for (size_t i = 0; i < layers->n_targets && r == 0; i++) {
 		char text[PATH_MAX + 32];
 		struct targets_entry entry;
-		int len;
+		int is_made, len;
 
-		if (!targets_find(layer, layers->targets[i].path, &entry))
+		/* What the session has in the place of a link does not lead there. */
+		if (layers->targets[i].step == found)
+			continue;
+		is_made = targets_find(layer, layers->targets[i].path, &entry);
+		if (is_made)
+			found = layers->targets[i].step;
+		if (is_made <= 0)
 			continue;
 		if (fd < 0)
 			fd = openat(layer->root_fd, "targets",
@@ -223,7 +256,7 @@ static int targets_note_all(const struct cow_session *session, const struct sbx_
 
 	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct plan_layers *layers = plan->steps[i].layers;
-		struct targets_layer layer = {-1, -1, false, ret_denied};
+		struct targets_layer layer = {NULL, -1, -1, false, ret_denied};
 		const char *number = layers && layers->n_targets && layers->upper
 					     ? path_rest(layers->upper, session->dir) + 1
 					     : NULL;
@@ -418,7 +451,7 @@ static bool targets_parse(const char *text, struct targets_entry *ret)
 
 static void targets_undo_root(const struct cow_session *session, size_t root, int fd, bool *denied)
 {
-	struct targets_layer layer = {-1, -1, false, denied};
+	struct targets_layer layer = {NULL, -1, -1, false, denied};
 	_autoarena_ struct arena arena;
 	char *text = NULL;
 	size_t len = 0;

@@ -828,6 +828,76 @@ Test(cow_layers, what_is_mounted_over_a_removed_name_leaves_that_removed)
 	}
 }
 
+/* The links of the host lead to places in the session, as far as it has left them. */
+Test(cow_layers, what_is_mounted_behind_links_is_no_change)
+{
+	static const char *const scripts[] = {
+		"rm 1",
+		"rm 1; mkdir 1",
+		"rm 2",
+		"rm 2; mkdir 2",
+		"rm d/f",
+		"rm -r d",
+		"rm -r d; mkdir d",
+		"rm 1 d/f; mkdir 1",
+		"touch -h 1; rm d/f",
+		"rm 3 d/f",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts) * ARRAY_SIZE(cow_drivers); i++) {
+		struct cow_site site;
+
+		if (!cow_driver_is_there(cow_drivers[i % 2]))
+			continue;
+		cow_start(&site, cow_drivers[i % 2], "d/f=f\n", "1 -> 2", "2 -> s/../d", "s/",
+			  "3 -> d");
+		_autofree_ char *file = tree_path(site.tree, "1/f"), *abs = NULL;
+		_autofree_ char *dir = tree_path(site.tree, "abs/e/t");
+
+		cr_assert(asprintf(&abs, "%s/3", site.path) > 0);
+		cr_assert_eq(symlinkat(abs, site.tree, "abs"), 0);
+		_autorun_ struct run_result first = cow_run(&site, scripts[i / 2]);
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--overlay-driver", site.sbx_driver,
+			"--ro-bind", "/usr/bin/env", file, "--tmpfs", dir, "--", "/bin/sh", "-c",
+			"test -s \"$0\" && test -d \"$1\"", file, dir);
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		expect_success(second);
+		cr_expect_str_neq(before.out, "", "%s", scripts[i / 2]);
+		cr_expect_str_eq(after.out, before.out, "%s, %s: %s", site.sbx_driver,
+				 scripts[i / 2], after.out);
+		cow_finish(&site);
+	}
+}
+
+/* An empty file of the command's, where the link led that the session has replaced. */
+Test(cow_layers, what_a_replaced_link_led_to_is_the_commands)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/f=f\n", "l -> d");
+		_autofree_ char *file = tree_path(site.tree, "l/f");
+		_autorun_ struct run_result first = cow_run(&site, "rm l d/f; mkdir l");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--overlay-driver", site.sbx_driver,
+			"--chdir", site.path, "--ro-bind", "/usr/bin/env", file, "--", "/bin/sh",
+			"-c", "test -s l/f && : >d/f");
+		_autorun_ struct run_result again = cow_run(&site, "test -f d/f && ! test -e l/f");
+
+		expect_success(first);
+		expect_success(second);
+		expect_success(again);
+		cow_finish(&site);
+	}
+}
+
 /* Where the caller may not look the sandbox makes places all the same. */
 Test(cow_layers, what_is_mounted_in_a_closed_directory_is_no_change)
 {
