@@ -737,6 +737,33 @@ Test(cow_layers, what_is_mounted_in_a_view_is_no_change)
 	}
 }
 
+/* What the view holds for it has the permissions of what sbx makes elsewhere. */
+Test(cow_layers, what_something_is_mounted_on_can_be_entered)
+{
+	static const char *const masks[] = {"77", "777"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		_autofree_ char *dir = tree_path(site.tree, "new/x");
+		_autofree_ char *file = tree_path(site.tree, "m/f");
+		_autorun_ struct run_result run = run_argv(
+			&options,
+			(const char *const[]){"/bin/sh", "-c",
+					      "umask $2; exec \"$1\" --ro-bind /usr /usr --cow "
+					      "\"$3\" --session s --chdir \"$3\" --tmpfs \"$4\" "
+					      "--ro-bind /usr/bin/env \"$5\" -- /usr/bin/stat -c "
+					      "%a new m",
+					      "sh", sbx_program(), masks[i], site.path, dir, file,
+					      NULL});
+
+		expect_out(run, "755\n755\n");
+		cow_finish(&site);
+	}
+}
+
 /* The home itself, what is mounted over it, and a place by a link that leads out of the view. */
 Test(cow_layers, where_a_mount_lies_is_found)
 {
