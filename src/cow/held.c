@@ -75,17 +75,21 @@ static int held_make_all(int session_fd, const char *name, const struct plan_lay
 int cow_held_make(const struct cow_session *session, const struct sbx_plan *plan,
 		  struct sbx_err *err)
 {
-	for (size_t i = 0; i < plan->n_steps; i++) {
+	/* As what PID 1 makes to mount something on, whatever the caller's is. */
+	const mode_t mask = umask(022);
+	int r = 0;
+
+	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct plan_layers *layers = plan->steps[i].layers;
-		int r;
 
 		if (!layers || !layers->n_held)
 			continue;
 		r = held_make_all(session->dir_fd, path_rest(layers->held_dir, session->dir) + 1,
 				  layers);
 		if (r < 0)
-			return err_system(err, -r, layers->held_dir,
-					  "cannot hold the names that are missing");
+			r = err_system(err, -r, layers->held_dir,
+				       "cannot hold the names that are missing");
 	}
-	return 0;
+	(void)umask(mask);
+	return r;
 }

@@ -14,8 +14,8 @@
  * beside it and exchanged, so that a name of the host's is not seen again at any moment.
  *
  * The layer is the command's. It is walked by descriptors, and no link in it is followed. In a
- * directory of another id's it is a child that undoes it, in a user namespace with the caller's
- * ids.
+ * directory of another id's, or one that its owner has closed, it is a child that notes and undoes
+ * it, in a user namespace with the caller's ids.
  */
 
 #include <dirent.h>
@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -54,24 +55,36 @@ struct targets_entry {
 
 /* The upper layer of a root. */
 struct targets_layer {
-	int root_fd;  /* owned; the root's directory in the session */
-	int upper_fd; /* owned */
+	const char *path; /* borrowed; the root on the host */
+	int root_fd;	  /* owned; the root's directory in the session */
+	int upper_fd;	  /* owned */
 	bool fuse;
-	bool *denied; /* borrowed; something is another id's; NULL: nobody asks */
+	bool *denied; /* borrowed; something is another id's, or closed to its owner */
 };
+
+/* Was it a matter of whose it is? */
+static void targets_note_denied(const struct targets_layer *layer)
+{
+	if (errno == EACCES || errno == EPERM)
+		*layer->denied = true;
+}
 
 static int targets_open(const struct cow_session *session, size_t root, struct targets_layer *layer)
 {
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "%zu", root);
+	layer->path = session->roots[root].path;
 	layer->fuse = session->roots[root].fuse;
 	layer->root_fd =
 		openat(session->dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (layer->root_fd >= 0)
 		layer->upper_fd = openat(layer->root_fd, "upper",
 					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return layer->upper_fd < 0 ? -errno : 0;
+	if (layer->upper_fd >= 0)
+		return 0;
+	targets_note_denied(layer);
+	return -errno;
 }
 
 static void targets_close(struct targets_layer *layer)
@@ -80,11 +93,15 @@ static void targets_close(struct targets_layer *layer)
 	defs_cleanup_fd(&layer->upper_fd);
 }
 
-/* Was it a matter of whose it is? */
-static void targets_note_denied(const struct targets_layer *layer)
+/* The notes are done with. */
+static void targets_forget(const struct cow_session *session)
 {
-	if (layer->denied && (errno == EACCES || errno == EPERM))
-		*layer->denied = true;
+	char name[32];
+
+	for (size_t i = 0; i < session->n_roots; i++) {
+		(void)snprintf(name, sizeof(name), "%zu/targets", i);
+		(void)unlinkat(session->dir_fd, name, 0);
+	}
 }
 
 /* ---- before ---- */
@@ -121,8 +138,8 @@ static bool targets_is_white(const struct targets_layer *layer, int dir_fd, cons
  * Go one name further in the layer.
  * @is_own: nothing below is seen through the directory; is updated
  *
- * Return: 1; 0 where the place is there, or is seen in a lower layer; -ENOENT where it is to be
- * made from this name on.
+ * Return: 1; 0 where a lower layer is seen; -ENOENT where it is to be made from this name on;
+ * -ELOOP where there is a link; -EEXIST where the place is there, or there can be none.
  */
 static int targets_enter(const struct targets_layer *layer, int *fd, const char *name, bool is_last,
 			 bool *is_own)
@@ -132,20 +149,48 @@ static int targets_enter(const struct targets_layer *layer, int *fd, const char 
 
 	if (targets_is_white(layer, *fd, name))
 		return -ENOENT;
-	if (fstatat(*fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(*fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		targets_note_denied(layer);
 		return errno == ENOENT && *is_own ? -ENOENT : 0;
-	next = is_last ? -1 : openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (next < 0)
-		return 0;
+	}
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	if (is_last || !S_ISDIR(st.st_mode))
+		return -EEXIST;
+	next = openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (next < 0) {
+		targets_note_denied(layer);
+		return -EEXIST;
+	}
 	close(*fd);
 	*fd = next;
 	*is_own = *is_own || targets_is_opaque(layer, next);
 	return 1;
 }
 
-/* Is a place to be made in the layer? Then how. */
-static bool targets_find(const struct targets_layer *layer, const char *path,
-			 struct targets_entry *ret)
+/* Is a link of the layer one of the host's? @path: @len bytes of it lead to that */
+static bool targets_is_hosts_link(const struct targets_layer *layer, int dir_fd, const char *name,
+				  const char *path, size_t len)
+{
+	char where[PATH_MAX], host[PATH_MAX], here[PATH_MAX];
+	ssize_t n, m;
+	int r = snprintf(where, sizeof(where), "%s/%.*s",
+			 path_is_root(layer->path) ? "" : layer->path, (int)len, path);
+
+	if (r < 0 || (size_t)r >= sizeof(where))
+		return false;
+	n = readlink(where, host, sizeof(host));
+	m = readlinkat(dir_fd, name, here, sizeof(here));
+	return n >= 0 && n == m && memcmp(host, here, (size_t)n) == 0;
+}
+
+/*
+ * Is a place to be made in the layer? Then how.
+ *
+ * Return: 1; 0 where it is in a lower layer, or where a link of the host's leads; -EEXIST.
+ */
+static int targets_find(const struct targets_layer *layer, const char *path,
+			struct targets_entry *ret)
 {
 	_autoclose_ int fd = openat(layer->upper_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool is_own = false;
@@ -153,32 +198,41 @@ static bool targets_find(const struct targets_layer *layer, const char *path,
 	int r = fd < 0 ? 0 : 1;
 
 	for (const char *at = path; r > 0;) {
-		size_t len = strcspn(at, "/");
+		size_t len = strcspn(at, "/"), first = (size_t)(at - path) + len;
 
 		if (len > NAME_MAX)
-			return false;
+			return 0;
 		memcpy(name, at, len);
 		name[len] = '\0';
 		r = targets_enter(layer, &fd, name, !at[len], &is_own);
-		if (r < 0)
-			*ret = (struct targets_entry){path, (size_t)(at - path) + len,
+		if (r == -ENOENT)
+			*ret = (struct targets_entry){path, first,
 						      targets_is_white(layer, fd, name)};
+		if (r == -ELOOP)
+			r = targets_is_hosts_link(layer, fd, name, path, first) ? 0 : -EEXIST;
 		at += len + 1;
 	}
-	return r < 0;
+	return r == -ENOENT ? 1 : r;
 }
 
 static int targets_note_root(const struct targets_layer *layer, const struct plan_layers *layers)
 {
 	_autoclose_ int fd = -1;
+	size_t found = SIZE_MAX;
 	int r = 0;
 
 	for (size_t i = 0; i < layers->n_targets && r == 0; i++) {
 		char text[PATH_MAX + 32];
 		struct targets_entry entry;
-		int len;
+		int is_made, len;
 
-		if (!targets_find(layer, layers->targets[i].path, &entry))
+		/* What the session has in the place of a link does not lead there. */
+		if (layers->targets[i].step == found)
+			continue;
+		is_made = targets_find(layer, layers->targets[i].path, &entry);
+		if (is_made)
+			found = layers->targets[i].step;
+		if (is_made <= 0)
 			continue;
 		if (fd < 0)
 			fd = openat(layer->root_fd, "targets",
@@ -194,21 +248,15 @@ static int targets_note_root(const struct targets_layer *layer, const struct pla
 	return r;
 }
 
-/**
- * Note what the launch will make in the layers for what it mounts.
- *
- * Return: 0, or -errno with *err filled.
- */
-int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, struct sbx_err *err)
+/* Return: 0 or -errno. */
+static int targets_note_all(const struct cow_session *session, const struct sbx_plan *plan,
+			    bool *ret_denied)
 {
-	int r = cow_session_find_drivers(session, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	cow_targets_undo(session);
 	for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
 		const struct plan_layers *layers = plan->steps[i].layers;
-		struct targets_layer layer = {-1, -1, false, NULL};
+		struct targets_layer layer = {NULL, -1, -1, false, ret_denied};
 		const char *number = layers && layers->n_targets && layers->upper
 					     ? path_rest(layers->upper, session->dir) + 1
 					     : NULL;
@@ -216,15 +264,48 @@ int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, s
 
 		if (!number || root >= session->n_roots)
 			continue;
-		/* One that its owner may not read is the sandbox's to write to, or not. */
 		if (targets_open(session, root, &layer) == 0)
 			r = targets_note_root(&layer, layers);
 		targets_close(&layer);
-		if (r < 0)
-			return err_system(err, -r, session->dir,
-					  "cannot note what is made to be mounted on");
 	}
 	return r;
+}
+
+/* The same in a child: what its owner may not look at the sandbox can, and writes to. */
+static int targets_note_with_ids(const struct cow_session *session, const struct sbx_plan *plan)
+{
+	int status = 0, r;
+	bool denied = false;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		cow_gain_access();
+		targets_forget(session);
+		_exit(-targets_note_all(session, plan, &denied));
+	}
+	r = pid < 0 ? -errno : proc_wait(pid, &status);
+	return r < 0 ? r : WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+/**
+ * Note what the launch will make in the layers for what it mounts.
+ *
+ * Return: 0, or -errno with *err filled.
+ */
+int cow_targets_note(struct cow_session *session, const struct sbx_plan *plan, struct sbx_err *err)
+{
+	bool denied = false;
+	int r = cow_session_find_drivers(session, err);
+
+	if (r < 0)
+		return r;
+	cow_targets_undo(session);
+	r = targets_note_all(session, plan, &denied);
+	if (r == 0 && denied)
+		r = targets_note_with_ids(session, plan);
+	return r < 0 ? err_system(err, -r, session->dir,
+				  "cannot note what is made to be mounted on")
+		     : 0;
 }
 
 /* ---- afterwards ---- */
@@ -370,7 +451,7 @@ static bool targets_parse(const char *text, struct targets_entry *ret)
 
 static void targets_undo_root(const struct cow_session *session, size_t root, int fd, bool *denied)
 {
-	struct targets_layer layer = {-1, -1, false, denied};
+	struct targets_layer layer = {NULL, -1, -1, false, denied};
 	_autoarena_ struct arena arena;
 	char *text = NULL;
 	size_t len = 0;
@@ -444,12 +525,7 @@ bool cow_targets_wait(const struct cow_session *session)
  */
 void cow_targets_undo(const struct cow_session *session)
 {
-	char name[32];
-
 	if (targets_undo_all(session))
 		targets_undo_with_ids(session);
-	for (size_t i = 0; i < session->n_roots; i++) {
-		(void)snprintf(name, sizeof(name), "%zu/targets", i);
-		(void)unlinkat(session->dir_fd, name, 0);
-	}
+	targets_forget(session);
 }

@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sbx/base/path.h"
 #include "sbx/base/str.h"
@@ -67,8 +68,8 @@ static int layers_hold_name(struct sbx_plan *plan, const struct plan_step *view,
 
 	if (!held)
 		return err_oom(err);
-	held[layers->n_held++] =
-		(struct plan_held){rest, flags & (PLAN_STEP_DIRECTORY | PLAN_STEP_DOT)};
+	held[layers->n_held++] = (struct plan_held){
+		.path = rest, .flags = flags & (PLAN_STEP_DIRECTORY | PLAN_STEP_DOT)};
 	layers->held = held;
 	if (layers->n_lower > 1)
 		return 0;
@@ -169,46 +170,50 @@ static const struct plan_step *layers_find_shown(struct sbx_plan *plan, size_t i
 }
 
 /*
- * The view that a path of the sandbox's leads into, by whatever links the host has on the way.
- * @ret_real: where that is on the host
+ * Look at a path of the host's up to the first link.
+ * @path:     absolute
+ * @ret_next: where the link leads; NULL: there is none
  *
- * Return: NULL: none.
+ * Return: the path, with ".." behind the link taken as text; NULL: no memory, or it is too long.
  */
-static const struct plan_step *layers_find_view_of(struct sbx_plan *plan, size_t index,
-						   const char *path, const char **ret_real)
+static const char *layers_look(struct arena *arena, const char *path, const char **ret_next)
 {
-	struct arena *arena = &plan->arena;
+	char done[PATH_MAX], target[PATH_MAX];
+	struct str_buf way = {.data = done, .size = sizeof(done)};
+	const char *here = path_normalise(arena, NULL, path);
+	ssize_t n = -1;
 
-	for (int i = 0; path && i < HELD_LINKS_MAX; i++) {
-		const struct plan_step *step = layers_find_shown(plan, index, path);
-		const char *dest = step ? layers_get_dest(step, arena) : NULL;
-		const char *root, *place, *real, *again;
+	*ret_next = NULL;
+	done[0] = '\0';
+	while (here && *path && n < 0) {
+		size_t len;
 
-		if (!dest || !step->layers || !step->layers->is_session)
-			return NULL;
-		root = step->layers->lower[step->layers->n_lower - 1];
-		place = arena_printf(arena, "%s%s", path_is_root(root) ? "" : root,
-				     path_rest(path, dest));
-		real = place ? session_find_real(arena, *place ? place : "/") : NULL;
-		if (!real)
-			return NULL;
-		/* A link that leads out of it does so inside, where something else may be. */
-		again = path_is_below(real, root)
-				? arena_printf(arena, "%s%s", path_is_root(dest) ? "" : dest,
-					       path_rest(real, root))
-				: real;
-		if (again && str_equal(again, path)) {
-			*ret_real = real;
-			return step;
+		path += strspn(path, "/");
+		len = strcspn(path, "/");
+		if (len == 2 && strncmp(path, "..", 2) == 0) {
+			way.len = way.len ? (size_t)(strrchr(done, '/') - done) : 0;
+			done[way.len] = '\0';
+		} else if (len > 0 && !(len == 1 && *path == '.')) {
+			str_buf_puts(&way, "/");
+			str_buf_write(&way, path, len);
+			n = way.cut ? -1 : readlink(done, target, sizeof(target) - 1);
 		}
-		path = again;
+		path += len;
+		if (way.cut)
+			return NULL;
 	}
-	return NULL;
+	if (n < 0)
+		return here;
+	target[n] = '\0';
+	here = arena_printf(arena, "%s%s", done, path);
+	*strrchr(done, '/') = '\0';
+	*ret_next = arena_printf(arena, "%s%s%s%s", target[0] == '/' ? "" : done,
+				 target[0] == '/' ? "" : "/", target, path);
+	return here && *ret_next ? path_normalise(arena, NULL, here) : NULL;
 }
 
-/* Where the session has removed it, it is made in the session: see cow/targets.c. */
 static int layers_note_target(struct sbx_plan *plan, const struct plan_step *view, const char *rest,
-			      uint32_t flags, struct sbx_err *err)
+			      size_t index, struct sbx_err *err)
 {
 	struct plan_layers *layers = (struct plan_layers *)(uintptr_t)view->layers;
 	struct plan_held *targets =
@@ -216,33 +221,64 @@ static int layers_note_target(struct sbx_plan *plan, const struct plan_step *vie
 
 	if (!targets)
 		return err_oom(err);
-	targets[layers->n_targets++] = (struct plan_held){rest, flags};
+	targets[layers->n_targets++] = (struct plan_held){.path = rest, .step = index};
 	layers->targets = targets;
+	return 0;
+}
+
+/*
+ * One step on the way to what is mounted on: a path that a view shows.
+ * @path: of the sandbox's; replaced by where a link of the host's leads, or NULL
+ */
+static int layers_hold_in_view(struct sbx_plan *plan, size_t index, mode_t target,
+			       const char **path, struct sbx_err *err)
+{
+	struct arena *arena = &plan->arena;
+	const struct plan_step *view = layers_find_shown(plan, index, *path);
+	const char *dest = view ? layers_get_dest(view, arena) : NULL;
+	const char *root, *place, *next = NULL, *again;
+	int r;
+
+	if (!dest || !view->layers || !view->layers->is_session) {
+		*path = NULL;
+		return 0;
+	}
+	root = view->layers->lower[view->layers->n_lower - 1];
+	place = arena_printf(arena, "%s%s", path_is_root(root) ? "" : root, path_rest(*path, dest));
+	place = place ? layers_look(arena, *place ? place : "/", &next) : NULL;
+	*path = NULL;
+	/* What leads nowhere is an error of its step's. */
+	if (!place || str_equal(place, root))
+		return 0;
+	/* Where the session has removed it, it is made in the session: see cow/targets.c. */
+	r = layers_note_target(plan, view, path_rest(place, root) + 1, index, err);
+	if (r < 0)
+		return r;
+	if (!next)
+		return layers_lacks(place, false)
+			       ? layers_hold_name(plan, view, path_rest(place, root) + 1,
+						  target == S_IFDIR ? PLAN_STEP_DIRECTORY : 0, err)
+			       : 0;
+	/* A link that leads out of it does so inside, where something else may be. */
+	next = layers_look(arena, next, &again);
+	*path = next && path_is_below(next, root)
+			? arena_printf(arena, "%s%s", path_is_root(dest) ? "" : dest,
+				       path_rest(next, root))
+			: next;
 	return 0;
 }
 
 static int layers_hold_target(struct sbx_plan *plan, size_t index, struct sbx_err *err)
 {
 	mode_t target = layers_find_target(&plan->steps[index]);
-	const char *dest = target ? layers_get_dest(&plan->steps[index], &plan->arena) : NULL;
-	const char *real = NULL, *root;
-	const struct plan_step *view;
-	uint32_t flags;
-	int r;
+	const char *path = target ? layers_get_dest(&plan->steps[index], &plan->arena) : NULL;
+	int r = 0;
 
-	if (!target)
-		return 0;
-	if (!dest)
+	if (target && !path)
 		return err_oom(err);
-	view = layers_find_view_of(plan, index, dest, &real);
-	root = view ? view->layers->lower[view->layers->n_lower - 1] : NULL;
-	if (!view || str_equal(real, root))
-		return 0;
-	flags = target == S_IFDIR ? PLAN_STEP_DIRECTORY : 0;
-	r = layers_note_target(plan, view, path_rest(real, root) + 1, flags, err);
-	return r < 0 || !layers_lacks(real, false)
-		       ? r
-		       : layers_hold_name(plan, view, path_rest(real, root) + 1, flags, err);
+	for (int i = 0; path && i < HELD_LINKS_MAX && r == 0; i++)
+		r = layers_hold_in_view(plan, index, target, &path, err);
+	return r;
 }
 
 /**

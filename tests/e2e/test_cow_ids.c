@@ -272,3 +272,32 @@ Test(cow_ids, what_is_mounted_over_a_removed_name_of_theirs_leaves_that_removed)
 		ids_finish(&site);
 	}
 }
+
+/* One of theirs that is closed to the caller is looked at by who has the id, too. */
+Test(cow_ids, what_is_mounted_in_a_closed_directory_of_theirs_is_no_change)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/old=o\n");
+		skip_unless(ids_prepare(&site, "true"), "the tests' user has no ids");
+		_autofree_ char *file = tree_path(site.tree, "d/f");
+		_autofree_ char *dir = tree_path(site.tree, "d/e/t");
+		_autorun_ struct run_result first =
+			ids_run(&site, "rm -r d; mkdir -m 700 d; chown 5:5 d");
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--root", "--map=range",
+			"--ro-bind", "/usr", "/usr", "--cow", site.path, "--session", "s",
+			"--overlay-driver", site.sbx_driver, "--ro-bind", "/usr/bin/env", file,
+			"--tmpfs", dir, "--", "/bin/sh", "-c", "test -s \"$0\"", file);
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		expect_success(second);
+		cr_expect(strstr(before.out, "/d/old\n"), "%s", before.out);
+		expect_out(after, before.out);
+		ids_finish(&site);
+	}
+}

@@ -740,6 +740,33 @@ Test(cow_layers, what_is_mounted_in_a_view_is_no_change)
 	}
 }
 
+/* What the view holds for it has the permissions of what sbx makes elsewhere. */
+Test(cow_layers, what_something_is_mounted_on_can_be_entered)
+{
+	static const char *const masks[] = {"77", "777"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		struct cow_site site;
+
+		cow_start(&site, "kernel", "a=a\n");
+		const struct run_options options = {.env = site.place.env};
+		_autofree_ char *dir = tree_path(site.tree, "new/x");
+		_autofree_ char *file = tree_path(site.tree, "m/f");
+		_autorun_ struct run_result run = run_argv(
+			&options,
+			(const char *const[]){"/bin/sh", "-c",
+					      "umask $2; exec \"$1\" --ro-bind /usr /usr --cow "
+					      "\"$3\" --session s --chdir \"$3\" --tmpfs \"$4\" "
+					      "--ro-bind /usr/bin/env \"$5\" -- /usr/bin/stat -c "
+					      "%a new m",
+					      "sh", sbx_program(), masks[i], site.path, dir, file,
+					      NULL});
+
+		expect_out(run, "755\n755\n");
+		cow_finish(&site);
+	}
+}
+
 /* The home itself, what is mounted over it, and a place by a link that leads out of the view. */
 Test(cow_layers, where_a_mount_lies_is_found)
 {
@@ -827,6 +854,108 @@ Test(cow_layers, what_is_mounted_over_a_removed_name_leaves_that_removed)
 			  !tree_exists(site.tree, "have/e") && !tree_exists(site.tree, "gone") &&
 			  !tree_exists(site.tree, "have/z") && !tree_exists(site.tree, "file/t") &&
 			  !tree_exists(site.tree, "anew/t"));
+		cow_finish(&site);
+	}
+}
+
+/* The links of the host lead to places in the session, as far as it has left them. */
+Test(cow_layers, what_is_mounted_behind_links_is_no_change)
+{
+	static const char *const scripts[] = {
+		"rm 1",
+		"rm 1; mkdir 1",
+		"rm 2",
+		"rm 2; mkdir 2",
+		"rm d/f",
+		"rm -r d",
+		"rm -r d; mkdir d",
+		"rm 1 d/f; mkdir 1",
+		"touch -h 1; rm d/f",
+		"rm 3 d/f",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts) * ARRAY_SIZE(cow_drivers); i++) {
+		struct cow_site site;
+
+		if (!cow_driver_is_there(cow_drivers[i % 2]))
+			continue;
+		cow_start(&site, cow_drivers[i % 2], "d/f=f\n", "1 -> 2", "2 -> s/../d", "s/",
+			  "3 -> d");
+		_autofree_ char *file = tree_path(site.tree, "1/f"), *abs = NULL;
+		_autofree_ char *dir = tree_path(site.tree, "abs/e/t");
+
+		cr_assert(asprintf(&abs, "%s/3", site.path) > 0);
+		cr_assert_eq(symlinkat(abs, site.tree, "abs"), 0);
+		_autorun_ struct run_result first = cow_run(&site, scripts[i / 2]);
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--overlay-driver", site.sbx_driver,
+			"--ro-bind", "/usr/bin/env", file, "--tmpfs", dir, "--", "/bin/sh", "-c",
+			"test -s \"$0\" && test -d \"$1\"", file, dir);
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+
+		expect_success(first);
+		expect_success(second);
+		cr_expect_str_neq(before.out, "", "%s", scripts[i / 2]);
+		cr_expect_str_eq(after.out, before.out, "%s, %s: %s", site.sbx_driver,
+				 scripts[i / 2], after.out);
+		cow_finish(&site);
+	}
+}
+
+/* An empty file of the command's, where the link led that the session has replaced. */
+Test(cow_layers, what_a_replaced_link_led_to_is_the_commands)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "d/f=f\n", "l -> d");
+		_autofree_ char *file = tree_path(site.tree, "l/f");
+		_autorun_ struct run_result first = cow_run(&site, "rm l d/f; mkdir l");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--overlay-driver", site.sbx_driver,
+			"--chdir", site.path, "--ro-bind", "/usr/bin/env", file, "--", "/bin/sh",
+			"-c", "test -s l/f && : >d/f");
+		_autorun_ struct run_result again = cow_run(&site, "test -f d/f && ! test -e l/f");
+
+		expect_success(first);
+		expect_success(second);
+		expect_success(again);
+		cow_finish(&site);
+	}
+}
+
+/* Where the caller may not look the sandbox makes places all the same. */
+Test(cow_layers, what_is_mounted_in_a_closed_directory_is_no_change)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "gone=g\n", "d/old=o\n");
+		_autofree_ char *gone = tree_path(site.tree, "gone");
+		_autofree_ char *file = tree_path(site.tree, "d/f");
+		_autofree_ char *dir = tree_path(site.tree, "d/e/t");
+		_autorun_ struct run_result first =
+			cow_run(&site, "rm -r gone d; mkdir -m 300 d; chmod 311 .");
+		_autorun_ struct run_result before = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result second = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--overlay-driver", site.sbx_driver,
+			"--ro-bind", "/usr/bin/env", gone, "--ro-bind", "/usr/bin/env", file,
+			"--tmpfs", dir, "--", "/bin/sh", "-c", "test -s \"$0\" && test -s \"$1\"",
+			gone, file);
+		_autorun_ struct run_result after = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result discard = cow_verb(&site, "discard", "s");
+
+		expect_success(first);
+		expect_success(second);
+		cr_expect(strstr(before.out, "/gone\n"), "%s", before.out);
+		expect_out(after, before.out);
+		expect_success(discard);
 		cow_finish(&site);
 	}
 }

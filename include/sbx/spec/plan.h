@@ -156,6 +156,7 @@ enum { PLAN_FUSE_MAX = 16 }; /* overlays of a plan that may be fuse-overlayfs's 
 struct plan_held {
 	const char *path; /* below the layers' place, relative */
 	uint32_t flags;	  /* PLAN_STEP_DIRECTORY, PLAN_STEP_DOT */
+	size_t step;	  /* of a target: which is mounted there */
 };
 
 struct plan_layers {
@@ -178,7 +179,10 @@ struct plan_layers {
 	const char *held_dir; /* the lowest layer, which has them, where there are any */
 	struct plan_held *held;
 	size_t n_held;
-	/* And names on which something is mounted, missing or not. */
+	/*
+	 * And names on which something is mounted, missing or not: as it is typed, and where each
+	 * link of the host's on the way leads, in that order.
+	 */
 	struct plan_held *targets;
 	size_t n_targets;
 	bool kernel_may;    /* it could be done without fuse-overlayfs, as far as is known */
