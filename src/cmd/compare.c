@@ -38,6 +38,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ enum {
 	COMPARE_TIME_MS = 5000,
 	COMPARE_TIME_LESS_MS = 500, /* where that was too short for some */
 	COMPARE_PATIENCE = 3,
+	COMPARE_SPARE_FDS = 48,
 };
 
 #define COMPARE_NO_NEWLINE "\\ No newline at end of file"
@@ -118,10 +120,22 @@ int compare_add(struct compare *compare, int old_fd, int new_fd)
 	return 0;
 }
 
+/* As many pairs as leave descriptors for diff(1), and for who goes deeper into a tree meanwhile. */
+static bool compare_has_room(const struct compare *compare)
+{
+	struct rlimit limit;
+
+	/* What was free first when the first one was held is how many were open before. */
+	return compare->n < COMPARE_PAIRS_MAX &&
+	       (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+		(rlim_t)compare->pairs[0].fds[0] + 2 * (compare->n + 1) + COMPARE_SPARE_FDS <=
+			limit.rlim_cur);
+}
+
 /* Are those that are held to be compared first? */
 bool compare_is_full(const struct compare *compare, off_t more_bytes)
 {
-	return compare->n == COMPARE_PAIRS_MAX ||
+	return (compare->n > 0 && !compare_has_room(compare)) ||
 	       (compare->n > 0 && (compare->bytes + more_bytes > COMPARE_BYTES_MAX ||
 				   compare->has_large || more_bytes > COMPARE_SMALL_MAX));
 }
