@@ -21,6 +21,31 @@ static void on_host(const struct cow_site *site, const char *script)
 	expect_success(run);
 }
 
+/* Names of one file, with a path that is longer than the kernel takes at a time. */
+Test(cow_apply, links_are_kept_however_deep)
+{
+	static const char deep[] = "python3 -c 'import os\nfor i in range(42): os.mkdir(\"d\" * "
+				   "200); os.chdir(\"d\" * 200)\n"
+				   "open(\"f\", \"w\").close(); os.link(\"f\", \"g\")'";
+	static const char check[] =
+		"cd \"$1\"; python3 -c 'import os\nfor i in range(42): os.chdir(\"d\" * 200)\n"
+		"assert os.path.samefile(\"f\", \"g\")'";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run = cow_run(&site, deep);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		on_host(&site, check);
+		cow_finish(&site);
+	}
+}
+
 Test(cow_apply, all_that_a_file_has_is_kept)
 {
 	EACH_DRIVER(driver)
