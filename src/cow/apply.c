@@ -492,8 +492,6 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 	fd = dirs_open_file(a->session->dir_fd, "applied", O_WRONLY | O_CREAT);
 	if (fd < 0)
 		return err_system(err, -fd, a->session->dir, "cannot note that all is applied");
-	/* It begins anew when it is gone on with; then this goes too, where it does not now. */
-	(void)unlinkat(a->session->dir_fd, "placed", 0);
 	return 0;
 }
 
