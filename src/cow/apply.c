@@ -138,6 +138,14 @@ static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e
 	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev);
 }
 
+/* It is as it should be, but is another file: that goes, as any that is replaced. */
+static int apply_link_anew(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
+{
+	if (apply_conflicts(a, e))
+		return a->acts ? err_refuse(err, EBUSY, e->path, "%s", a->why) : 0;
+	return a->acts ? apply_act(a, e, err) : 0;
+}
+
 /* A directory of the host will be changed; in the first walk. */
 static int apply_plan(struct apply *a, int dir_fd, struct sbx_err *err)
 {
@@ -166,8 +174,8 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 		if (r < 0)
 			return r;
 	}
-	if (changes == 0 && links && a->acts && apply_is_other_link(a, e))
-		return apply_act(a, e, err);
+	if (changes == 0 && links && apply_is_other_link(a, e))
+		return apply_link_anew(a, e, err);
 	if (changes == 0)
 		return links && apply_note_link(a, e) < 0 ? err_oom(err) : 0;
 	if (!apply_can_be_made(a, e) || apply_is_kept(a, e))
@@ -484,8 +492,6 @@ static int apply_mark_done(const struct apply *a, struct sbx_err *err)
 	fd = dirs_open_file(a->session->dir_fd, "applied", O_WRONLY | O_CREAT);
 	if (fd < 0)
 		return err_system(err, -fd, a->session->dir, "cannot note that all is applied");
-	/* It begins anew when it is gone on with; then this goes too, where it does not now. */
-	(void)unlinkat(a->session->dir_fd, "placed", 0);
 	return 0;
 }
 

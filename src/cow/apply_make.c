@@ -122,12 +122,36 @@ int apply_note_link(struct apply *a, const struct cow_entry *e)
 	return apply_add_link(a, e, &st);
 }
 
+/* No link is followed, no mount entered. The kernel takes no more than PATH_MAX at a time. */
+static int apply_open_path(int root_fd, const char *path)
+{
+	const uint64_t how = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+	_autoclose_ int above = -1;
+	char piece[PATH_MAX];
+
+	while (strlen(path) >= sizeof(piece)) {
+		const char *end = memrchr(path, '/', sizeof(piece) - 1);
+		int fd = -1;
+
+		if (end) {
+			str_copy(piece, (size_t)(end - path) + 1, path);
+			fd = sys_openat2(above < 0 ? root_fd : above, piece,
+					 O_PATH | O_DIRECTORY | O_CLOEXEC, how);
+		}
+		if (fd < 0)
+			return -1;
+		defs_cleanup_fd(&above);
+		above = fd;
+		path = end + 1;
+	}
+	return sys_openat2(above < 0 ? root_fd : above, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, how);
+}
+
 /* What gets a further name. Return: a descriptor, or -1: it has to be copied. */
 static int apply_open_link(const struct apply *a, const struct apply_link *link,
 			   struct stat *ret_st)
 {
-	_autoclose_ int fd = sys_openat2(a->root_fd, link->path, O_PATH | O_NOFOLLOW | O_CLOEXEC,
-					 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	_autoclose_ int fd = apply_open_path(a->root_fd, link->path);
 
 	/* A further name of a file with such a bit would give that bit. */
 	if (fd < 0 || fstat(fd, ret_st) < 0 || ret_st->st_ino != link->host_ino ||

@@ -81,13 +81,6 @@ void apply_note_name(struct apply *a, int dir_fd, const char *name)
 		cow_journal_fail(&a->journal, -errno);
 }
 
-/* Filesystems may keep less of a time than was given. */
-static bool own_has_time(const struct timespec *has, const struct timespec *given)
-{
-	return has->tv_sec == given->tv_sec ? has->tv_nsec <= given->tv_nsec
-					    : has->tv_nsec == 0 && has->tv_sec == given->tv_sec - 1;
-}
-
 /* What has one name, and nobody has written to: other files are in the journal. */
 void apply_note_placed(struct apply *a, const struct apply_op *op)
 {
@@ -95,7 +88,7 @@ void apply_note_placed(struct apply *a, const struct apply_op *op)
 
 	if (S_ISDIR(upper->st_mode) || upper->st_nlink > 1 || st->st_ino == 0 || st->st_nlink > 1 ||
 	    (S_ISREG(upper->st_mode) && st->st_size != upper->st_size) ||
-	    !own_has_time(&st->st_mtim, &upper->st_mtim))
+	    !cow_time_is_kept(&st->st_mtim, &upper->st_mtim, &st->st_ctim))
 		return;
 	cow_journal_note_placed(&a->journal, st);
 }

@@ -21,6 +21,7 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cow/apply_parts.h"
+#include "sbx/cow/times.h"
 
 enum {
 	APPLY_OPS_BYTES = 64 << 20, /* of files that are not on disk yet */
@@ -349,8 +350,7 @@ bool apply_finishes(struct apply *a, const struct cow_entry *e, const struct sta
 {
 	if (e->changes & (COW_ADDED | COW_TYPE))
 		return true;
-	if (e->changes == 0 && st->st_mtim.tv_sec == e->upper.st_mtim.tv_sec &&
-	    st->st_mtim.tv_nsec == e->upper.st_mtim.tv_nsec)
+	if (e->changes == 0 && cow_time_is_kept(&st->st_mtim, &e->upper.st_mtim, &st->st_ctim))
 		return false;
 	/* When others' directories were changed last is not for the caller to say. */
 	if (geteuid() != 0 && st->st_uid != geteuid() && (!cow_is_told(e) || apply_is_beyond(e)))

@@ -355,12 +355,12 @@ bool cow_journal_knows(const struct cow_journal *journal, const struct stat *st)
 	return journal_find(journal, st) != NULL;
 }
 
-/* By what no name that it gets or loses changes. */
+/* By what no name that it gets or loses changes. Of a new one the time is what it was given. */
 static bool journal_is_same(const struct cow_journal_file *file, const struct stat *st)
 {
 	return file->type == (st->st_mode & S_IFMT) &&
-	       (S_ISDIR(st->st_mode) || (st->st_mtim.tv_sec == file->modified.tv_sec &&
-					 st->st_mtim.tv_nsec == file->modified.tv_nsec));
+	       (S_ISDIR(st->st_mode) ||
+		cow_time_is_kept(&st->st_mtim, &file->modified, &st->st_ctim));
 }
 
 static struct cow_placed_file journal_as_placed(const struct cow_journal *j, const struct stat *st)

@@ -39,3 +39,20 @@ bool cow_time_may_be_after(const struct timespec *changed, const struct timespec
 
 	return cow_time_is_after(&last, moment);
 }
+
+/**
+ * Is a file's time what its filesystem has made of another, that it was given?
+ * @has:     the file's
+ * @changed: its change time, which nobody can set: it tells how fine times are there
+ */
+bool cow_time_is_kept(const struct timespec *has, const struct timespec *given,
+		      const struct timespec *changed)
+{
+	for (long unit = 1; unit <= TIMES_SECOND_NS && changed->tv_nsec % unit == 0; unit *= 10)
+		if (has->tv_sec == given->tv_sec &&
+		    has->tv_nsec == given->tv_nsec - given->tv_nsec % unit)
+			return true;
+	/* vfat */
+	return changed->tv_nsec == 0 && changed->tv_sec % 2 == 0 && has->tv_nsec == 0 &&
+	       has->tv_sec % 2 == 0 && has->tv_sec == given->tv_sec - 1;
+}

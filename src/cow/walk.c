@@ -492,7 +492,7 @@ static int walk_compare(const struct walk *w, struct cow_entry *e)
 	if (e->depth > 0 &&
 	    (e->upper.st_uid != e->host.st_uid || e->upper.st_gid != e->host.st_gid))
 		e->changes |= COW_OWNER;
-	if (!walk_same_time(&e->upper.st_mtim, &e->host.st_mtim))
+	if (!cow_time_is_kept(&e->host.st_mtim, &e->upper.st_mtim, &e->host.st_ctim))
 		e->changes |= COW_TIME;
 	if (type == S_IFREG)
 		r = walk_compare_files(w, e);

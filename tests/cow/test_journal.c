@@ -499,3 +499,24 @@ Test(journal, what_may_be_anothers_stays_that)
 		cr_assert_eq(cow_journal_close(&j), 0);
 	}
 }
+
+/* A new file with several names, on a filesystem that has cut off what it was given as its time. */
+Test(journal, a_new_file_whose_time_was_cut_off_is_the_same)
+{
+	_autoclose_ int tree = tmp_tree("f=1\n");
+	struct stat st = look(tree, "f");
+	struct cow_journal j;
+
+	for (int another = 0; another < 2; another++) {
+		st.st_ino++;
+		st.st_mtim = (struct timespec){1000, 500000001};
+		begin_since(&j, tree, &(const struct timespec){1000, 0});
+		cr_assert_eq(cow_journal_hold_new(&j, &st), 0);
+		cr_assert_eq(cow_journal_flush(&j), 0);
+		st.st_mtim = (struct timespec){1000 + another, 0};
+		st.st_ctim = (struct timespec){1003, 0};
+		cow_journal_note(&j, &st);
+		cr_expect_eq(cow_journal_excuses(&j, &st), !another);
+		cr_assert_eq(cow_journal_close(&j), 0);
+	}
+}

@@ -56,3 +56,32 @@ Test(times, a_session_that_began_with_a_second)
 	cr_expect(!cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 2, 0}, &began));
 	cr_expect(!cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 1, 999999999}, &began));
 }
+
+/* What a file was to have as its time, and what it has: is that all that its filesystem keeps? */
+Test(times, what_is_cut_off_is_no_other_time)
+{
+	static const struct {
+		struct timespec given, has, changed;
+		bool is_kept;
+		const char *what;
+	} rows[] = {
+		{{7, 123456789}, {7, 123456789}, {9, 987654321}, true, "nanoseconds"},
+		{{7, 123456789}, {7, 123456788}, {9, 987654321}, false, "nanoseconds, another"},
+		{{7, 123456789}, {7, 0}, {9, 987654321}, false, "nanoseconds, a whole second"},
+		{{7, 0}, {7, 0}, {9, 987654321}, true, "nanoseconds, both whole seconds"},
+		{{7, 123456789}, {7, 123456700}, {9, 987654300}, true, "NTFS"},
+		{{7, 123456789}, {7, 123456700}, {9, 987654000}, true, "NTFS, by chance so"},
+		{{7, 123456789}, {7, 120000000}, {9, 980000000}, true, "exFAT"},
+		{{7, 123456789}, {7, 130000000}, {9, 980000000}, false, "exFAT, another"},
+		{{7, 123456789}, {7, 0}, {9, 0}, true, "whole seconds"},
+		{{7, 123456789}, {8, 0}, {9, 0}, false, "whole seconds, the next one"},
+		{{7, 123456789}, {6, 0}, {9, 0}, false, "whole seconds, the one before"},
+		{{7, 123456789}, {6, 0}, {8, 0}, true, "vfat"},
+		{{7, 123456789}, {8, 0}, {8, 0}, false, "vfat, the next two"},
+		{{7, 123456789}, {4, 0}, {8, 0}, false, "vfat, the two before"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		cr_expect_eq(cow_time_is_kept(&rows[i].has, &rows[i].given, &rows[i].changed),
+			     rows[i].is_kept, "%s", rows[i].what);
+}

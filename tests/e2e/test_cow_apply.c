@@ -21,6 +21,59 @@ static void on_host(const struct cow_site *site, const char *script)
 	expect_success(run);
 }
 
+/* As one is told to: what was left out is given to files that nobody but an apply has made. */
+Test(cow_apply, bits_that_were_left_out_can_be_given_later)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run =
+			cow_run(&site, "echo s >s; chmod 4755 s; echo b >>a; chmod 2755 a");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result again = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result given = cow_verb(&site, "apply", "--allow-setid", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		cr_expect(strstr(apply.err, "see --allow-setid"), "%s", apply.err);
+		expect_out(again, "applied: 0 added, 0 changed, 0 deleted\n");
+		expect_out(given, "applied: 0 added, 2 changed, 0 deleted\n");
+		cr_expect_eq(look(&site, "s").st_mode & 07777, 04755);
+		cr_expect_eq(look(&site, "a").st_mode & 07777, 02755);
+		on_host(&site, "echo host >>\"$1/s\"");
+		_autorun_ struct run_result stopped = cow_verb(&site, "apply", "s");
+		expect_failure(stopped, 1, "has changed on the host since the session began");
+		cow_finish(&site);
+	}
+}
+
+/* Names of one file, with a path that is longer than the kernel takes at a time. */
+Test(cow_apply, links_are_kept_however_deep)
+{
+	static const char deep[] = "python3 -c 'import os\nfor i in range(42): os.mkdir(\"d\" * "
+				   "200); os.chdir(\"d\" * 200)\n"
+				   "open(\"f\", \"w\").close(); os.link(\"f\", \"g\")'";
+	static const char check[] =
+		"cd \"$1\"; python3 -c 'import os\nfor i in range(42): os.chdir(\"d\" * 200)\n"
+		"assert os.path.samefile(\"f\", \"g\")'";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run = cow_run(&site, deep);
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(apply);
+		on_host(&site, check);
+		cow_finish(&site);
+	}
+}
+
 Test(cow_apply, all_that_a_file_has_is_kept)
 {
 	EACH_DRIVER(driver)

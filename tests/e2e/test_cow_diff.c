@@ -611,6 +611,34 @@ Test(cow_diff, a_reader_that_leaves)
 	cow_finish(&site);
 }
 
+/* Pairs that wait for diff(1) leave descriptors for it, and for a directory below. */
+Test(cow_diff, a_patch_with_few_descriptors)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result made =
+		run_program("/bin/sh", "-ec",
+			    "cd \"$1\"; mkdir -p z/z/z/z; for i in $(seq 100); do "
+			    "echo $i >$i; echo $i >z/z/z/z/$i; done",
+			    "sh", site.path);
+	_autorun_ struct run_result run = cow_run(
+		&site, "for i in $(seq 100); do echo more >>$i; echo more >>z/z/z/z/$i; done");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result many = cow_verb(&site, "diff", "--patch", "s");
+	_autorun_ struct run_result few =
+		run_argv(&options, (const char *const[]){"/bin/sh", "-c",
+							 "ulimit -n 90; \"$1\" diff --patch s",
+							 "sh", sbx_program(), NULL});
+
+	expect_success(made);
+	expect_success(run);
+	expect_success(many);
+	expect_success(few);
+	cr_expect_str_eq(few.out, many.out);
+	cow_finish(&site);
+}
+
 /* Where nobody can read there is a failure. */
 Test(cow_diff, a_closed_standard_output)
 {

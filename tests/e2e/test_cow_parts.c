@@ -181,6 +181,33 @@ Test(cow_parts, a_name_that_went_with_a_directory_stops_nothing)
 	}
 }
 
+/* The two are alike, and the command has made them one file: nothing that diff would tell. */
+Test(cow_parts, a_name_that_becomes_another_files_is_looked_at_too)
+{
+	static const char words[] = "/b: has changed on the host since the session began\n";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "w=w\n", "a=a\n");
+		run_on_host(&site, "cp -p a b");
+		_autorun_ struct run_result run = cow_run(&site, "ln -f a b; echo n >w");
+		run_on_host(&site, "ln b c");
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result stopped = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_failure(dry, 1, words);
+		expect_failure(stopped, 1, words);
+		run_on_host(&site, "test b -ef c; test $(cat w) = w");
+		_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+		expect_success(forced);
+		run_on_host(&site, "test b -ef a; test $(cat w) = n");
+		cow_finish(&site);
+	}
+}
+
 /* What the command changes once more was given to the host by an apply, and by nobody else. */
 Test(cow_parts, a_session_goes_on_behind_a_part)
 {

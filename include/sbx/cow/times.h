@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * times: change times (ctime) of the host's files, compared with a moment. A filesystem keeps them
- * as finely as it can, and cuts off the rest. Runs in: any process.
+ * times: times of the host's files, compared with a moment, or with what they were to be. A
+ * filesystem keeps them as finely as it can, and cuts off the rest. Runs in: any process.
  */
 #pragma once
 
@@ -11,3 +11,5 @@
 bool cow_time_is_after(const struct timespec *time, const struct timespec *other);
 struct timespec cow_time_last(const struct timespec *changed);
 bool cow_time_may_be_after(const struct timespec *changed, const struct timespec *moment);
+bool cow_time_is_kept(const struct timespec *has, const struct timespec *given,
+		      const struct timespec *changed);
