@@ -13,6 +13,9 @@
  * there again, as a directory that it has made anew. Otherwise the mark takes its place again: made
  * beside it and exchanged, so that a name of the host's is not seen again at any moment.
  *
+ * So it is with a directory above the place that only the lowest layer has: it comes into the
+ * session when the command writes to it, and goes where nothing is left in it.
+ *
  * The layer is the command's. It is walked by descriptors, and no link in it is followed. In a
  * directory of another id's, or one that its owner has closed, it is a child that notes and undoes
  * it, in a user namespace with the caller's ids.
@@ -168,24 +171,47 @@ static int targets_enter(const struct targets_layer *layer, int *fd, const char 
 	return 1;
 }
 
+/* Where the first @len bytes of a path in the layer lead on the host; "": it is too long. */
+static void targets_get_host(const struct targets_layer *layer, const char *path, size_t len,
+			     char ret_host[PATH_MAX])
+{
+	int r = snprintf(ret_host, PATH_MAX, "%s/%.*s",
+			 path_is_root(layer->path) ? "" : layer->path, (int)len, path);
+
+	if (r < 0 || r >= PATH_MAX)
+		ret_host[0] = '\0';
+}
+
 /* Is a link of the layer one of the host's? @path: @len bytes of it lead to that */
 static bool targets_is_hosts_link(const struct targets_layer *layer, int dir_fd, const char *name,
 				  const char *path, size_t len)
 {
 	char where[PATH_MAX], host[PATH_MAX], here[PATH_MAX];
 	ssize_t n, m;
-	int r = snprintf(where, sizeof(where), "%s/%.*s",
-			 path_is_root(layer->path) ? "" : layer->path, (int)len, path);
 
-	if (r < 0 || (size_t)r >= sizeof(where))
-		return false;
+	targets_get_host(layer, path, len, where);
 	n = readlink(where, host, sizeof(host));
 	m = readlinkat(dir_fd, name, here, sizeof(here));
 	return n >= 0 && n == m && memcmp(host, here, (size_t)n) == 0;
 }
 
 /*
- * Is a place to be made in the layer? Then how.
+ * Is a directory seen that the lowest layer alone has, and comes into this one as soon as the
+ * command writes to it? What is in it the command cannot remove, and so not have made it anew.
+ */
+static bool targets_is_held(const struct targets_layer *layer, int dir_fd, const char *name,
+			    const char *path, size_t len)
+{
+	char where[PATH_MAX];
+	struct stat st;
+
+	targets_get_host(layer, path, len, where);
+	return *where && lstat(where, &st) < 0 && errno == ENOENT &&
+	       fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+/*
+ * Is a place to be made in the layer, or may a directory above it come there? Then how.
  *
  * Return: 1; 0 where it is in a lower layer, or where a link of the host's leads; -EEXIST.
  */
@@ -205,6 +231,8 @@ static int targets_find(const struct targets_layer *layer, const char *path,
 		memcpy(name, at, len);
 		name[len] = '\0';
 		r = targets_enter(layer, &fd, name, !at[len], &is_own);
+		if (r == 0 && at[len] && targets_is_held(layer, fd, name, path, first))
+			r = -ENOENT;
 		if (r == -ENOENT)
 			*ret = (struct targets_entry){path, first,
 						      targets_is_white(layer, fd, name)};
@@ -404,6 +432,7 @@ static bool targets_undo_name(const struct targets_layer *layer, const char *dir
 	const uint64_t how = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 	_autoclose_ int dir =
 		sys_openat2(layer->upper_fd, dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC, how);
+	bool has_time, is_gone;
 	struct stat st;
 
 	/* The launch has not come so far. */
@@ -411,10 +440,16 @@ static bool targets_undo_name(const struct targets_layer *layer, const char *dir
 		targets_note_denied(layer);
 		return errno == ENOENT || errno == ENOTDIR;
 	}
-	if (!is_white)
-		return targets_remove(layer, dir, name);
-	targets_mark(layer, dir, name);
-	return false;
+	if (is_white) {
+		targets_mark(layer, dir, name);
+		return false;
+	}
+	has_time = fstat(dir, &st) == 0;
+	is_gone = targets_remove(layer, dir, name);
+	/* Else that would be told of a directory in which nothing was changed. */
+	if (is_gone && has_time)
+		(void)utimensat(dir, ".", (struct timespec[]){st.st_atim, st.st_mtim}, 0);
+	return is_gone;
 }
 
 /* From the last name on to the first that was made. */

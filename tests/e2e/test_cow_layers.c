@@ -740,6 +740,30 @@ Test(cow_layers, what_is_mounted_in_a_view_is_no_change)
 	}
 }
 
+/* The command has written to it, and taken that back. */
+Test(cow_layers, what_is_above_a_mount_is_no_change)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result none =
+			with_mounts(&site, "echo 1 >m/y; rm m/y; chmod 700 m/n");
+		_autorun_ struct run_result some =
+			with_mounts(&site, "echo 1 >m/y; echo 1 >m/n/z; rm m/n/z");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autofree_ char *expected = NULL;
+
+		expect_success(none);
+		cr_expect(strstr(none.err, "nothing was changed"), "%s: %s", driver, none.err);
+		expect_success(some);
+		cr_assert(asprintf(&expected, "A  %s/m/\nA  %s/m/y\n", site.path, site.path) > 0);
+		expect_out(diff, expected);
+		cow_finish(&site);
+	}
+}
+
 /* What the view holds for it has the permissions of what sbx makes elsewhere. */
 Test(cow_layers, what_something_is_mounted_on_can_be_entered)
 {
