@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -497,11 +498,25 @@ int apply_flush(struct apply *a, struct sbx_err *err)
 	return r;
 }
 
+/* Each has three descriptors at most, and half of all are for the walk. */
+static size_t apply_count_ops_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 6 >= APPLY_OPS_MAX)
+		return APPLY_OPS_MAX;
+	return limit.rlim_cur < 6 ? 1 : (size_t)limit.rlim_cur / 6;
+}
+
 /* Room for one more, and its name. Return: 0, or -errno with *err filled. */
 int apply_make_room(struct apply *a, struct sbx_err *err)
 {
-	int r = a->n_ops == APPLY_OPS_MAX || a->ops_bytes >= APPLY_OPS_BYTES ? apply_flush(a, err)
-									     : 0;
+	int r = 0;
+
+	if (!a->ops_max)
+		a->ops_max = apply_count_ops_max();
+	if (a->n_ops >= a->ops_max || a->ops_bytes >= APPLY_OPS_BYTES)
+		r = apply_flush(a, err);
 
 	apply_use_name(a, (unsigned)a->n_ops);
 	return r;

@@ -21,6 +21,29 @@ static void on_host(const struct cow_site *site, const char *script)
 	expect_success(run);
 }
 
+/* What is put in place together leaves descriptors for who goes through the layer. */
+Test(cow_apply, few_descriptors_do)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run = cow_run(
+			&site, "for d in 1 2; do mkdir -p $d/z/z/z; for i in $(seq 100); do "
+			       "echo $i >$d/$i; echo $i >$d/z/z/z/$i; done; done");
+		const struct run_options options = {.env = site.place.env};
+		_autorun_ struct run_result apply = run_argv(
+			&options,
+			(const char *const[]){"/bin/sh", "-c", "ulimit -n 100; exec \"$1\" apply s",
+					      "sh", sbx_program(), NULL});
+
+		expect_success(run);
+		expect_out(apply, "applied: 408 added, 0 changed, 0 deleted\n");
+		cow_finish(&site);
+	}
+}
+
 /* As one is told to: what was left out is given to files that nobody but an apply has made. */
 Test(cow_apply, bits_that_were_left_out_can_be_given_later)
 {

@@ -66,7 +66,7 @@ struct apply {
 	bool passes;	    /* a part was left out that cannot be seen */
 	bool again;	    /* an earlier try may have left something */
 	struct apply_op ops[APPLY_OPS_MAX];
-	size_t n_ops;
+	size_t n_ops, ops_max;
 	off_t ops_bytes;
 	sigset_t held; /* signals that wait */
 	struct cow_sync sync;
