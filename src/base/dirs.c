@@ -152,14 +152,7 @@ bool dirs_unmake(const char *path, unsigned made)
 	return true;
 }
 
-/**
- * A directory, made with those above it where they are missing, whoever's what is there may be.
- * @path:     absolute
- * @ret_made: how many were made: the directory itself, and those above it
- *
- * Return: 0, or -errno; then nothing new is left.
- */
-int dirs_make(const char *path, unsigned *ret_made)
+static int dirs_make_each(const char *path, unsigned *ret_made)
 {
 	char part[PATH_MAX];
 	unsigned made = 0;
@@ -190,6 +183,23 @@ int dirs_make(const char *path, unsigned *ret_made)
 	}
 	*ret_made = made;
 	return 0;
+}
+
+/**
+ * A directory, made with those above it where they are missing, whoever's what is there may be.
+ * What is made is the caller's alone, whatever the umask.
+ * @path:     absolute
+ * @ret_made: how many were made: the directory itself, and those above it
+ *
+ * Return: 0, or -errno; then nothing new is left.
+ */
+int dirs_make(const char *path, unsigned *ret_made)
+{
+	const mode_t mask = umask(077);
+	int r = dirs_make_each(path, ret_made);
+
+	(void)umask(mask);
+	return r;
 }
 
 /**

@@ -167,6 +167,7 @@ static int diff_put_patch(struct diff *d, const struct cow_entry *e, struct sbx_
 		[PATCH_NO_XATTRS] = ", attributes)",
 		[PATCH_BINARY] = "  binary, not shown",
 		[PATCH_TOO_LARGE] = "  too large to be shown",
+		[PATCH_MOUNTED] = "  not shown: something is mounted on it by now",
 	};
 	struct str_buf line = {.data = d->line, .size = PATCH_ROOM};
 	enum patch_rest rest;

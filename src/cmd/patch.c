@@ -292,6 +292,10 @@ static int patch_put_one(const struct patch *p, char sign, int dir_fd, const cha
 	if (!patch_has_text(st))
 		return 0;
 	r = patch_open(dir_fd, name, path, st, &side, err);
+	if (r == -EXDEV) {
+		*ret_rest = PATCH_MOUNTED;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	*ret_rest = patch_look(&side);
@@ -566,6 +570,10 @@ static int patch_put_changed(struct patch *p, const struct cow_entry *e, enum pa
 	struct patch_side old_side = {.fd = -1}, new_side = {.fd = -1};
 	int r = patch_open(e->host_dir, e->name, e->path, &e->host, &old_side, err);
 
+	if (r == -EXDEV) {
+		*ret_rest = PATCH_MOUNTED;
+		return 0;
+	}
 	if (r == 0)
 		r = patch_open(e->upper_dir, e->name, e->path, &e->upper, &new_side, err);
 	if (r == 0)

@@ -163,13 +163,8 @@ static int run_make_base(const struct plan_session *session, struct sbx_err *err
  */
 static int run_make_places(const struct sbx_plan *plan, struct sbx_err *err)
 {
-	const mode_t mask = umask(077);
-	int r;
-
 	register_make_dir(plan);
-	r = run_make_base(plan->session, err);
-	(void)umask(mask);
-	return r;
+	return run_make_base(plan->session, err);
 }
 
 /* What the views have that is not there. A session that was begun for nothing goes. */

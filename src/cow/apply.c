@@ -138,6 +138,21 @@ static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e
 	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev);
 }
 
+/*
+ * It is as it should be, but for what is not given to it. Where there is more to be done to it,
+ * who does that says so.
+ */
+static void apply_tell_kept(struct apply *a, const struct cow_entry *e)
+{
+	if (!a->acts && !a->options->dry_run)
+		return;
+	if ((e->changes & COW_OWNER) && e->upper.st_uid != e->host.st_uid &&
+	    e->host.st_uid == geteuid())
+		a->applied->owners++;
+	if (e->changes & COW_MODE)
+		apply_tell_left_out(a, e, apply_setid_left_out);
+}
+
 /* It is as it should be, but is another file: that goes, as any that is replaced. */
 static int apply_link_anew(struct apply *a, const struct cow_entry *e, struct sbx_err *err)
 {
@@ -176,8 +191,10 @@ static int apply_entry(void *arg, const struct cow_entry *e, struct sbx_err *err
 	}
 	if (changes == 0 && links && apply_is_other_link(a, e))
 		return apply_link_anew(a, e, err);
-	if (changes == 0)
+	if (changes == 0) {
+		apply_tell_kept(a, e);
 		return links && apply_note_link(a, e) < 0 ? err_oom(err) : 0;
+	}
 	if (!apply_can_be_made(a, e) || apply_is_kept(a, e))
 		return 0;
 	if (apply_conflicts(a, e))

@@ -282,6 +282,9 @@ static int apply_copy_data(const struct apply *a, int from, int to, off_t size, 
 	return ftruncate(to, size) < 0 ? -errno : 0;
 }
 
+const char apply_setid_left_out[] =
+	"its set-user-ID or set-group-ID bit is left out: see --allow-setid";
+
 /* Return: the permissions to set; bits that are not given are counted. */
 static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
 {
@@ -293,8 +296,7 @@ static mode_t apply_mode(struct apply *a, const struct cow_entry *e, mode_t has)
 	if (a->options->allow_setid || !(mode & APPLY_SETID & ~keeps))
 		return mode;
 	a->applied->skipped++;
-	a->options->tell(a->options->arg, a->root, e,
-			 "its set-user-ID or set-group-ID bit is left out: see --allow-setid");
+	a->options->tell(a->options->arg, a->root, e, apply_setid_left_out);
 	return mode & ~((mode_t)APPLY_SETID & ~keeps);
 }
 

@@ -396,6 +396,11 @@ static int walk_compare_files(const struct walk *w, struct cow_entry *e)
 	if (upper < 0)
 		return err_system(w->err, errno, w->path, "cannot read the changed file");
 	host = walk_open_file(e->host_dir, e->name);
+	/* Another file is mounted there by now: what is below it cannot be compared. */
+	if (host < 0 && errno == EXDEV) {
+		e->changes |= COW_CONTENT;
+		return 0;
+	}
 	if (host < 0)
 		return err_system(w->err, errno, w->path, "cannot read the host's file");
 	w->err->number = 0;

@@ -26,6 +26,24 @@ Test(dirs, what_is_missing_is_made_for_the_caller_alone)
 	cr_expect_geq(again, 0);
 }
 
+Test(dirs, what_is_made_does_not_follow_the_umask)
+{
+	static const mode_t masks[] = {0, 0777};
+
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		_autoclose_ int tree = tmp_tree("run/");
+		_autofree_ char *path = tree_path(tree, "run/a/b");
+		const mode_t before = umask(masks[i]);
+		_autoclose_ int fd = dirs_make_own(path);
+		struct stat st;
+
+		cr_expect_eq(umask(before), masks[i]);
+		cr_expect_geq(fd, 0, "%o: %d", masks[i], fd);
+		cr_assert_eq(fstatat(tree, "run/a", &st, 0), 0);
+		cr_expect_eq(st.st_mode & 07777, 0700, "%o: %o", masks[i], st.st_mode);
+	}
+}
+
 Test(dirs, what_others_can_enter_or_what_is_a_link_is_refused)
 {
 	_autoclose_ int tree = tmp_tree("open/", "own/", "link -> own");

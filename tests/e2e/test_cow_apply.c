@@ -72,6 +72,34 @@ Test(cow_apply, bits_that_were_left_out_can_be_given_later)
 	}
 }
 
+/* What a file of the host's is not given is said, each time, though nothing else is done to it. */
+Test(cow_apply, a_bit_alone_that_is_left_out_is_told)
+{
+	static const char says[] = "/a: its set-user-ID or set-group-ID bit is left out: see "
+				   "--allow-setid\n";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		_autorun_ struct run_result run = cow_run(&site, "chmod u+s a");
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result again = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_out(dry, "would be applied: 0 added, 0 changed, 0 deleted\n");
+		expect_out(apply, "applied: 0 added, 0 changed, 0 deleted\n");
+		expect_success(again);
+		cr_expect(strstr(dry.err, says), "%s", dry.err);
+		cr_expect(strstr(apply.err, says), "%s", apply.err);
+		cr_expect(strstr(again.err, says), "%s", again.err);
+		cr_expect_eq(look(&site, "a").st_mode & 07000, 0U);
+		cow_finish(&site);
+	}
+}
+
 /* Names of one file, with a path that is longer than the kernel takes at a time. */
 Test(cow_apply, links_are_kept_however_deep)
 {

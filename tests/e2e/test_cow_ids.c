@@ -150,6 +150,34 @@ Test(cow_ids, what_cannot_be_removed_stops_it)
 	ids_finish(&site);
 }
 
+/* Only root gives files away: how many stay the caller's is said, each time. */
+Test(cow_ids, a_file_that_was_given_away_stays_the_callers)
+{
+	static const char says[] = "applied: 0 added, 0 changed, 0 deleted\n"
+				   "1 belong to other ids in the session, and are yours now\n";
+
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		struct stat st;
+
+		cow_start(&site, driver, "k=k\n");
+		skip_unless(ids_prepare(&site, ":"), "there has to be a range of ids");
+		_autorun_ struct run_result run = ids_run(&site, "chown 5:5 k");
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result again = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		cr_expect(strstr(dry.out, says), "%s", dry.out);
+		expect_out(apply, says);
+		expect_out(again, says);
+		cr_assert_eq(fstatat(site.tree, "k", &st, 0), 0);
+		cr_expect_eq(st.st_uid, geteuid());
+		ids_finish(&site);
+	}
+}
+
 /* It becomes what the session has, or the caller's, and then there is nothing left to be done. */
 Test(cow_ids, a_directory_of_another_ids_is_changed)
 {

@@ -202,6 +202,36 @@ Test(cow_layers, what_is_mounted_is_not_replaced)
 	cow_finish(&site);
 }
 
+/* Since the session began: neither is it compared, whatever it is, nor does it keep the rest. */
+Test(cow_layers, a_changed_file_that_something_is_mounted_on)
+{
+	struct cow_site site;
+
+	if (!cow_driver_is_there("fuse") && test_must_run_fuse("fuse"))
+		return;
+	cow_start(&site, "fuse", "a=same\n", "b=b\n", "c=c\n", "d/in/x=x\n", "other/");
+	_autorun_ struct run_result first =
+		run_sbx_with(&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr",
+			     "/usr", "--cow", site.path, "--session", "s", "--chdir", site.path,
+			     "--", "/bin/sh", "-c", "echo diff >b; echo 2 >c");
+	_autorun_ struct run_result run = below_binds(
+		&site, "/sbx diff --name-only s | sed 's,.*/,,'; /sbx diff --patch s >p; echo $?; "
+		       "/sbx apply -n s >/dev/null 2>err; echo $?; sed 's,/[^ ]*/,,g' p err; "
+		       "/sbx apply --exclude b s; cat c");
+
+	expect_success(first);
+	expect_out(run,
+		   "b\nc\n0\n1\n# M  b (content)  not shown: something is mounted on it by now\n"
+		   "diff --git a/c b/c\n--- a/c\n+++ b/c\n@@ -1 +1 @@\n-c\n+2\n"
+		   "sbx: b: cannot be replaced, as it is mounted at b\n"
+		   "sbx: s: 1 of the entries cannot be replaced, as it is mounted; nothing was "
+		   "applied\n"
+		   "     hint:  unmount them, and mount them again afterwards, or leave them out "
+		   "with --exclude\n"
+		   "applied: 0 added, 1 changed, 0 deleted\n2\n");
+	cow_finish(&site);
+}
+
 /* It cannot be mounted a second time, which is said; all else is there. */
 Test(cow_layers, what_is_mounted_and_deleted_is_passed_over)
 {

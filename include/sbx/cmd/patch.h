@@ -42,7 +42,8 @@ enum patch_rest {
 	PATCH_NO_MODE,
 	PATCH_NO_XATTRS,
 	PATCH_BINARY,
-	PATCH_TOO_LARGE
+	PATCH_TOO_LARGE,
+	PATCH_MOUNTED, /* on the host's file: that cannot be read */
 };
 
 int patch_put(struct patch *patch, const struct cow_entry *entry, enum patch_rest *ret_rest,

@@ -22,6 +22,8 @@ enum {
 	APPLY_SET = COW_MODE | COW_OWNER | COW_XATTRS /* what is set of a directory that stays */
 };
 
+extern const char apply_setid_left_out[]; /* what is said then */
+
 /* A file of the layer with several names, and what the first of them has become. */
 struct apply_link {
 	uint64_t dev, ino;	     /* in the layer; ino 0: a free place */
