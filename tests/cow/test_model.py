@@ -12,6 +12,9 @@ for each driver:
   - at each kill every name has what it had or what it is to have;
   - then `sbx diff` has nothing to tell, and after `sbx discard` nothing is left.
 
+In every other round all is done once before, in a session that is discarded: the tree is as it was, to
+the change times of what it holds.
+
 A directory of the host cannot be renamed in a layer (EXDEV); it is copied then, as mv(1) does, and in
 the copy as well. Writing through one of several names of a file that the tree had at the beginning
 is different in layers (sbx-cow(7)) and left out. Prints TAP.
@@ -284,6 +287,13 @@ def links(root):
     return sorted(sorted(names) for names in files.values())
 
 
+def change_times(root):
+    """Whatever touches a file or directory changes its own, and nobody can set it."""
+    return {os.fsencode(os.path.relpath(os.path.join(above, name), root)).hex():
+            os.lstat(os.path.join(above, name)).st_ctime_ns
+            for above, dirs, files in os.walk(root) for name in [".", *dirs, *files]}
+
+
 def without_times(seen, *types):
     return {k: [v[0], v[1], v[2] if v[0] not in types else 0, *v[3:]] for k, v in seen.items()}
 
@@ -330,12 +340,25 @@ class Round:
             if entry[3] not in (before.get(name, [0] * 5)[3], after.get(name, [0] * 5)[3]):
                 self.problems.append(f"half of {bytes.fromhex(name)!r}")
 
-    def check(self):
-        before = look(self.tree)
-        inside = self.run("--ro-bind", "/usr", "/usr", "--cow", self.tree, "--session", "s",
+    def work_inside(self, session):
+        inside = self.run("--ro-bind", "/usr", "/usr", "--cow", self.tree, "--session", session,
                           "--overlay-driver", self.driver, "--", "/usr/bin/python3", "-c", AGENT,
                           self.tree, input=json.dumps({"ops": self.ops, "moved": []}))
         self.must_work(inside)
+        return inside
+
+    def forget(self):
+        """A session that is discarded."""
+        before = look(self.tree), links(self.tree), change_times(self.tree)
+        self.work_inside("forgotten")
+        self.must_work(self.run("discard", "forgotten"))
+        now = look(self.tree), links(self.tree), change_times(self.tree)
+        for what, was, has in zip(("tree", "links", "change times"), before, now):
+            self.must(f"the {what} after discard", has, was)
+
+    def check(self):
+        before = look(self.tree)
+        inside = self.work_inside("s")
         if self.problems:
             return
         told = json.loads(inside.stdout)
@@ -369,6 +392,8 @@ def main():
         for driver in drivers:
             with tempfile.TemporaryDirectory(dir=fastest()) as work:
                 one = Round(os.path.abspath(sbx), driver, seed + n, count, kills, work)
+                if n % 2 == 0:
+                    one.forget()
                 one.check()
             name = f"{driver}, {count} operations, seed {seed + n}"
             print(f"{'not ok' if one.problems else 'ok'} - {name}")
