@@ -132,6 +132,8 @@ static void diff_add_side(struct diff *d, const char *key, int dir_fd, const cha
 	json_add_uint(&d->json, "uid", st->st_uid);
 	json_add_uint(&d->json, "gid", st->st_gid);
 	json_add_int(&d->json, "size", st->st_size);
+	if (!S_ISDIR(st->st_mode))
+		json_add_uint(&d->json, "links", st->st_nlink);
 	n = S_ISLNK(st->st_mode) ? readlinkat(dir_fd, name, target, sizeof(target)) : -1;
 	if (n >= 0)
 		json_add_text(&d->json, "target", target, (size_t)n);

@@ -6,7 +6,9 @@
  * come from a clock that moves in steps of some milliseconds; so a launch waits until that
  * clock has passed the moment that is recorded. What changed before it has then an earlier
  * time, and what changes while the command runs a later one, without a doubt between, where the
- * filesystem keeps microseconds at least. What coarser ones leave in doubt is in times.c.
+ * filesystem keeps microseconds at least. What coarser ones leave in doubt is in times.c. Where
+ * the clock itself has whole milliseconds (a machine without a fine one, as one that is emulated),
+ * times look like those of filesystems that keep hundredths of a second, so one passes first.
  *
  * The record comes last: until it is there, there is no session. What a launch made that ends
  * before (SIGKILL) are a lock and empty directories, which is what the next sbx tells it by; they
@@ -43,7 +45,12 @@
 #include "sbx/cow/times.h"
 #include "sbx/cow/xattr.h"
 
-enum { COW_TICK_NS = 1000000, COW_FINE_NS = 1000, COW_BEGIN_TRIES = 100 };
+enum {
+	COW_TICK_NS = 1000000,
+	COW_HUNDREDTH_NS = 10000000,
+	COW_FINE_NS = 1000,
+	COW_BEGIN_TRIES = 100
+};
 
 /* ---- what a directory holds ---- */
 
@@ -274,9 +281,12 @@ void cow_session_sweep(const char *base)
 /* See the head of this file. */
 static void cow_session_note_time(struct timespec *ret_began)
 {
-	const struct timespec tick = {.tv_nsec = COW_TICK_NS};
+	const struct timespec tick = {.tv_nsec = COW_TICK_NS},
+			      hundredth = {.tv_nsec = COW_HUNDREDTH_NS};
 	struct timespec coarse;
 
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &coarse) == 0 && coarse.tv_nsec % COW_TICK_NS == 0)
+		(void)nanosleep(&hundredth, NULL);
 	(void)clock_gettime(CLOCK_REALTIME, ret_began);
 	do {
 		(void)nanosleep(&tick, NULL);

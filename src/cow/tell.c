@@ -130,6 +130,14 @@ static void tell_part(struct str_buf *out, size_t start)
 	str_buf_puts(out, out->len > start ? ", " : "");
 }
 
+/* Was one of several names of a file of the host changed alone? */
+static bool tell_is_parted(const struct cow_entry *e)
+{
+	return (e->changes & (COW_CONTENT | COW_MODE | COW_OWNER | COW_XATTRS)) &&
+	       S_ISREG(e->host.st_mode) && S_ISREG(e->upper.st_mode) && e->host.st_nlink > 1 &&
+	       e->upper.st_nlink == 1;
+}
+
 /* What of a changed entry: "content, mode 644 -> 755". */
 void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 {
@@ -160,6 +168,8 @@ void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 		tell_part(out, start);
 		str_buf_puts(out, "marks of overlays");
 	}
+	if (out->len > start && tell_is_parted(e))
+		str_buf_puts(out, ", apart from its other names");
 	if (out->len == start && (e->changes & COW_TIME))
 		str_buf_puts(out, "time");
 }

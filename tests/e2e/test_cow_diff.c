@@ -611,6 +611,33 @@ Test(cow_diff, a_reader_that_leaves)
 	cow_finish(&site);
 }
 
+/* In the view it is a file of its own from then on, and after an apply on the host too. */
+Test(cow_diff, a_name_that_is_changed_apart_from_others_is_told)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n", "m=m\n", "one=1\n");
+		_autorun_ struct run_result made =
+			run_program("/bin/sh", "-ec", "cd \"$1\"; ln a b; ln m n", "sh", site.path);
+		_autorun_ struct run_result run =
+			cow_run(&site, "echo 2 >>a; chmod 600 m; chmod 600 one");
+		_autorun_ struct run_result list = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result json = cow_verb(&site, "diff", "--json", "s");
+
+		expect_success(made);
+		expect_success(run);
+		cr_expect(strstr(list.out, "/a (content, apart from its other names)\n"), "%s",
+			  list.out);
+		cr_expect(strstr(list.out, "/m (mode 644 -> 600, apart from its other names)\n"),
+			  "%s", list.out);
+		cr_expect(strstr(list.out, "/one (mode 644 -> 600)\n"), "%s", list.out);
+		cr_expect(strstr(json.out, "\"links\": 2"), "%s", json.out);
+		cow_finish(&site);
+	}
+}
+
 /* Pairs that wait for diff(1) leave descriptors for it, and for a directory below. */
 Test(cow_diff, a_patch_with_few_descriptors)
 {
