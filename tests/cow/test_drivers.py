@@ -248,6 +248,14 @@ def make_tree(root):
         os.close(os.open(os.path.join(root, "many", str(i)), os.O_CREAT | os.O_WRONLY))
 
 
+def read_cell(text):
+    """What holds for the kernel that runs, of "yes (ENOTSUP with Linux 6.1)"."""
+    other = re.fullmatch(r"(.*) \((.*) with Linux ([0-9.]+)\)", text)
+    if not other:
+        return text
+    return other[2 if os.uname().release.startswith(other[3] + ".") else 1]
+
+
 def read_table(manual):
     """The rows of the table: {deed: {driver: cell}}."""
     with open(manual, encoding="utf-8") as f:
@@ -255,7 +263,7 @@ def read_table(manual):
     cells = [re.sub(r"\\(.)|[*_]", r"\1", line[2:].strip()) for line in lines
              if re.match(r"[|:]", line)]
     rows = [cells[i:i + 4] for i in range(0, len(cells), 4)]
-    return {row[0]: dict(zip(DRIVERS, row[1:])) for row in rows[1:]}
+    return {row[0]: dict(zip(DRIVERS, map(read_cell, row[1:]))) for row in rows[1:]}
 
 
 def names_of_deeds():
