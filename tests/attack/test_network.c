@@ -78,10 +78,10 @@ static void expect_later_to_be_refused(const char *as, const char *net)
 			      "mkfifo up go; %s $S --net=%s --bind . /mnt -- bash -c "
 			      "'" WORLD_INSIDE_QUOTED "await6; " LATER
 			      "echo > /mnt/up; read < /mnt/go; "
-			      "for i in {1..100}; do " LATER
+			      "for i in {1..100}; do [[ ! -e /mnt/refused ]] || break; " LATER
 			      "done | { n=0; while ((n < 4)) && read w; do "
-			      "case $w in hello) n=0;; *) ((n++));; esac; done; }; " LATER
-			      "get 203.0.113.1 80' & read < up; "
+			      "case $w in hello) n=0;; *) ((n++));; esac; done; "
+			      ": > /mnt/refused; }; " LATER "get 203.0.113.1 80' & read < up; "
 			      "ip addr add 203.0.113.7/32 dev lo; "
 			      "ip route add local 203.0.113.128/25 dev lo; "
 			      "ip -6 addr add 2001:db8:1::7/128 dev lo nodad; "

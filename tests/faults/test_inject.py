@@ -414,6 +414,8 @@ class Apply(Diff):
     harmless = Diff.harmless + [
         ("monitor", "io_destroy|io_getevents|io_setup|io_submit|sync_file_range", "", None),
         # Then files are synced one after the other.
+        ("monitor", "listxattr", "", None),
+        # As llistxattr(2): where a short list does not tell, the whole is asked for.
         ("monitor", "faccessat2", "", None),
         # Is a right to be had first? Where there is none, the change itself says so.
         ("monitor", "rt_sigaction|rt_sigpending|rt_sigprocmask|rt_sigtimedwait", "", None),
@@ -435,9 +437,6 @@ class Apply(Diff):
 
     def after(self, launcher, result):
         bad = ""
-        placed = os.path.join(launcher.scratch.path, "state/sbx/sessions/faults/placed")
-        if os.path.exists(placed) and os.path.exists(os.path.join(os.path.dirname(placed), "applied")):
-            os.unlink(placed)  # it means nothing more, and goes with the session
         for path, (_, text) in self.tree().items():
             known = {self.old.get(path), self.new.get(path), "link", "directory"}
             if text not in known and not path.startswith(".") and not os.path.basename(path).startswith("."):
@@ -446,6 +445,9 @@ class Apply(Diff):
             again = launcher.run("apply", "faults")
             if again.code != 0 and "no session" not in again.err:
                 bad += "another one does not do the rest: %s\n" % again
+        placed = os.path.join(launcher.scratch.path, "state/sbx/sessions/faults/placed")
+        if os.path.exists(placed) and os.path.exists(os.path.join(os.path.dirname(placed), "applied")):
+            os.unlink(placed)  # goes with the session
         found = self.tree()
         texts = {path: text for path, (_, text) in found.items() if text not in ("link", "directory")}
         if texts != self.new or "link" not in found or found["mode"][0] & 0o777 != 0o600:

@@ -112,7 +112,7 @@ class Round:
         pid = find(self.victim, self.child.pid)
         if pid is not None or running:
             return pid
-        end = time.monotonic() + (1 if self.victim in ("payload", *HOLDERS) else 0.02)
+        end = time.monotonic() + (0.02 if self.victim == "helper" else 1)
         while pid is None and time.monotonic() < end:
             pid = find(self.victim, self.child.pid)
         time.sleep(self.delay / 8)
