@@ -5,7 +5,8 @@
  * How fine a filesystem's times are nobody says, so each time is asked itself. Whole seconds are
  * what ext4 with inodes of 128 bytes keeps, ext3, HFS+ and others; vfat keeps each other second;
  * exFAT keeps hundredths. With nanoseconds, a time that looks so is one in a million, and then
- * counts as one of those.
+ * counts as one of those; where the kernel's own clock has but milliseconds (a machine that is
+ * emulated), it is one in some hundreds, and is a conflict where none is.
  */
 
 #include "sbx/cow/times.h"

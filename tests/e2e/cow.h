@@ -27,9 +27,24 @@ static inline bool cow_driver_is_there(const char *driver)
 						 access("/usr/bin/fuse-overlayfs", X_OK) == 0);
 }
 
+/*
+ * Where the kernel's clock has whole milliseconds, what is made with a second's first tick looks as
+ * on a filesystem that has whole seconds (src/cow/times.c): that moment is waited for.
+ */
+static inline void cow_leave_second(void)
+{
+	const struct timespec tick = {.tv_nsec = 1000000};
+	struct timespec now;
+
+	while (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 && now.tv_nsec % 1000000 == 0 &&
+	       (now.tv_nsec == 0 || now.tv_nsec > 700000000))
+		(void)nanosleep(&tick, NULL);
+}
+
 #define cow_start(site, driver_, ...)                                                              \
 	do {                                                                                       \
 		place_start(&(site)->place);                                                       \
+		cow_leave_second();                                                                \
 		(site)->tree = tmp_tree(__VA_ARGS__);                                              \
 		(site)->path = tree_path((site)->tree, ".");                                       \
 		(site)->path[strlen((site)->path) - 2] = '\0';                                     \
