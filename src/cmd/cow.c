@@ -218,13 +218,12 @@ bool cow_cmd_remove_begun(struct cow_cmd *cow)
  */
 int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err)
 {
-	char id[512];
-	struct str_buf word = STR_BUF_ON_STACK(id);
+	char word[COW_WORD_MAX];
 	int r = cow_journal_is_left(session->dir_fd);
 
 	if (r == 0)
 		return 0;
-	str_buf_quote(&word, session->id);
+	(void)cow_session_word(session, word);
 	if (r < 0)
 		r = err_system(err, -r, session->id,
 			       "it cannot be told whether an apply of it was killed");
@@ -235,7 +234,7 @@ int cow_cmd_check_applied(const struct cow_session *session, struct sbx_err *err
 	err_hint(err,
 		 "to complete it: sbx apply %s\nto forget it, and leave those as they are: "
 		 "sbx discard --force %s",
-		 id, id);
+		 word, word);
 	return r;
 }
 

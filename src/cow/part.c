@@ -89,12 +89,12 @@ static void part_put_pattern(struct str_buf *out, const char *name)
 static void part_hint(const struct cow_session *session, const char *first, const char *name,
 		      struct sbx_err *err)
 {
-	char room[512], id[512];
-	struct str_buf pattern = STR_BUF_ON_STACK(room), word = STR_BUF_ON_STACK(id);
+	char room[512], word[COW_WORD_MAX];
+	struct str_buf pattern = STR_BUF_ON_STACK(room);
 
 	part_put_pattern(&pattern, name);
-	str_buf_quote(&word, session->id);
-	err_hint(err, "%s, or leave it out: sbx apply --exclude %s %s", first, room, id);
+	err_hint(err, "%s, or leave it out: sbx apply --exclude %s %s", first, room,
+		 cow_session_word(session, word));
 }
 
 /* @path: of one of the session's directories, which is not what it was */

@@ -822,6 +822,15 @@ static int cow_session_mark_emptying(const struct cow_session *session)
 	return 0;
 }
 
+/* How a session is named in a line for a shell. Return: @room */
+const char *cow_session_word(const struct cow_session *session, char room[COW_WORD_MAX])
+{
+	struct str_buf word = {.data = room, .size = COW_WORD_MAX};
+
+	str_buf_quote(&word, session->id);
+	return room;
+}
+
 /**
  * Is all there that was changed?
  *
@@ -829,15 +838,13 @@ static int cow_session_mark_emptying(const struct cow_session *session)
  */
 int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err)
 {
-	char id[512];
-	struct str_buf word = STR_BUF_ON_STACK(id);
+	char word[COW_WORD_MAX];
 
 	if (!session->emptied)
 		return 0;
-	str_buf_quote(&word, session->id);
 	(void)err_refuse(err, EINVAL, session->id,
 			 "is not whole: its removal was begun, and has not ended");
-	err_hint(err, "end it: sbx discard %s", id);
+	err_hint(err, "end it: sbx discard %s", cow_session_word(session, word));
 	return -EINVAL;
 }
 
@@ -909,8 +916,7 @@ int cow_session_remove(struct cow_session *session, struct sbx_err *err)
 int cow_session_refuse_root(const struct cow_session *session, const char *path, int number,
 			    struct sbx_err *err)
 {
-	char id[512];
-	struct str_buf word = STR_BUF_ON_STACK(id);
+	char word[COW_WORD_MAX];
 	int r;
 
 	switch (number) {
@@ -931,8 +937,8 @@ int cow_session_refuse_root(const struct cow_session *session, const char *path,
 		return err_system(err, number, path, "cannot be opened");
 	}
 	cow_part_hint(session, path, err);
-	str_buf_quote(&word, session->id);
-	err_hint(err, "put back what was there, or forget the changes: sbx discard %s", id);
+	err_hint(err, "put back what was there, or forget the changes: sbx discard %s",
+		 cow_session_word(session, word));
 	return r;
 }
 

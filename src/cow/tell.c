@@ -182,8 +182,8 @@ void cow_describe_changes(const struct cow_entry *e, struct str_buf *out)
 void cow_tell_changes(struct cow_session *session, bool tells_none, struct str_buf *note)
 {
 	static const char prefix[] = "sbx: ";
-	char room[8192], id[4200];
-	struct str_buf line = STR_BUF_ON_STACK(room), word = STR_BUF_ON_STACK(id);
+	char room[8192], word[COW_WORD_MAX];
+	struct str_buf line = STR_BUF_ON_STACK(room);
 	struct cow_counts counts;
 	struct sbx_err err;
 
@@ -203,8 +203,8 @@ void cow_tell_changes(struct cow_session *session, bool tells_none, struct str_b
 		cow_describe_counts(&counts, &line);
 		str_buf_puts(&line, ": see sbx diff ");
 	}
-	str_buf_quote(&word, session->id);
-	str_buf_escape(&line, id, strlen(id));
+	(void)cow_session_word(session, word);
+	str_buf_escape(&line, word, strlen(word));
 	if (note)
 		str_buf_puts(note, line.data + strlen(prefix));
 	str_buf_puts(&line, "\n");
@@ -229,19 +229,18 @@ void cow_tell_clock(const struct cow_session *session)
 /* Where that is to be told. Return: 0, or -errno with *err filled. */
 int cow_check_clock(const struct cow_session *session, struct sbx_err *err)
 {
-	char id[512];
-	struct str_buf word = STR_BUF_ON_STACK(id);
+	char word[COW_WORD_MAX];
 	int r;
 
 	if (!cow_clock_is_back(&session->clock, &session->began))
 		return 0;
-	str_buf_quote(&word, session->id);
+	(void)cow_session_word(session, word);
 	r = err_refuse(err, ETIME, session->id,
 		       "the clock was set back since the session began: what has changed on the "
 		       "host since cannot be told");
 	err_hint(err,
 		 "where nothing but the session has changed it: sbx apply --force %s; what "
 		 "it would\noverwrite: sbx diff %s",
-		 id, id);
+		 word, word);
 	return r;
 }

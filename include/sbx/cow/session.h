@@ -31,6 +31,7 @@
 #include "sbx/cow/clock.h"
 
 enum { COW_ROOTS_MAX = 64, COW_META_MAX = 1 << 20, COW_IDS_MAX = 128, COW_MADE_MAX = 4096 };
+enum { COW_WORD_MAX = 4200 /* bytes of a session's name for a command line */ };
 enum { COW_WHERE_MAX = 256 /* bytes of what is in the way of a removal; more are left out */ };
 
 /* With ASK and REMOVE, one whose record cannot be read is opened too (damaged). */
@@ -102,6 +103,7 @@ void cow_session_abandon(struct cow_session *session);
 bool cow_session_remove_begun(int dir_fd, const char *name);
 void cow_session_sweep(const char *base);
 int cow_session_find_drivers(struct cow_session *session, struct sbx_err *err);
+const char *cow_session_word(const struct cow_session *session, char room[COW_WORD_MAX]);
 int cow_session_check_whole(const struct cow_session *session, struct sbx_err *err);
 int cow_session_remove(struct cow_session *session, struct sbx_err *err);
 int cow_remove_tree(int dir_fd, const char *name);
