@@ -34,6 +34,10 @@
  * What is executed is let go. A call fails by being replaced with a number that
  * does not exist, and by writing the wanted errno where its result would be.
  *
+ * Two stops for each call are most of what a launch takes here. So where one call is
+ * looked for, only those who may make it stop, and only until it was made; and helpers,
+ * until they execute something. Of all others it is told whom they make.
+ *
  * This process is a subreaper: whatever the command leaves behind becomes its
  * child. So when wait(2) says that there are no children, nothing is left.
  *
@@ -105,6 +109,7 @@ static const struct {
 
 struct target {
 	bool set;
+	bool done; /* it was reached, and there is no other one */
 	enum role role;
 	long number;
 	int n;
@@ -126,8 +131,6 @@ struct tracee {
 	char act_path[256];
 	bool fail_now; /* between entry and exit of the chosen call */
 	bool waiting;  /* stopped until its parent's event tells what it is */
-	long last_call;
-	uint64_t clone_flags; /* of the last clone3(2) */
 	int counts[CALL_NUMBERS];
 };
 
@@ -212,14 +215,30 @@ static struct tracee *tracee_add(struct tracer *t, pid_t pid)
 	return tracee;
 }
 
+/* They are the first member of struct clone_args. 0 if they cannot be read. */
+static uint64_t read_clone_flags(pid_t pid, uint64_t clone_args)
+{
+	uint64_t flags = 0;
+	struct iovec here = {&flags, sizeof(flags)};
+	struct iovec there = {(void *)(uintptr_t)clone_args, here.iov_len};
+
+	return process_vm_readv(pid, &here, 1, &there, 1, 0) < 0 ? 0 : flags;
+}
+
 /*
  * Who made it, and how: PID 1 is made by clone3(2) in a new user or pid namespace, helpers by
  * fork(2) or vfork(2). PID 1 makes one child.
  */
 static enum role role_of_child(const struct tracee *parent)
 {
-	bool plain = parent->last_call != SYS_clone3;
-	bool apart = !plain && (parent->clone_flags & (CLONE_NEWUSER | CLONE_NEWPID));
+	struct user_regs_struct regs;
+	bool plain, apart;
+
+	if (ptrace(PTRACE_GETREGS, parent->pid, 0, &regs) < 0)
+		return ROLE_UNKNOWN;
+	plain = regs.orig_rax != SYS_clone3;
+	apart = !plain &&
+		(read_clone_flags(parent->pid, regs.rdi) & (CLONE_NEWUSER | CLONE_NEWPID));
 
 	switch (parent->role) {
 	case INIT:
@@ -283,10 +302,32 @@ static void report_call(struct tracer *t, const char *event, const struct tracee
 		(unsigned long long)info->entry.args[1], path);
 }
 
-static bool target_is(const struct target *target, const struct tracee *tracee, long number)
+static bool target_is(struct target *target, const struct tracee *tracee, long number)
 {
-	return target->set && target->role == tracee->role && target->number == number &&
-	       (target->n == 0 || target->n == tracee->counts[number]);
+	if (!target->set || target->role != tracee->role || target->number != number ||
+	    (target->n != 0 && target->n != tracee->counts[number]))
+		return false;
+	target->done = target->n != 0;
+	return true;
+}
+
+static bool target_may_be(const struct target *target, const struct tracee *tracee)
+{
+	return target->set && !target->done && target->role == tracee->role;
+}
+
+/* Is there any use in stopping it at its calls? */
+static bool is_watched(const struct tracer *t, const struct tracee *tracee)
+{
+	bool all = (!t->fail.set && !t->kill.set) || t->n_acts > 0;
+
+	return all || tracee->role == HELPER || tracee->role == ROLE_UNKNOWN || tracee->fail_now ||
+	       target_may_be(&t->fail, tracee) || target_may_be(&t->kill, tracee);
+}
+
+static void go_on(const struct tracer *t, const struct tracee *tracee, int sig)
+{
+	(void)ptrace(is_watched(t, tracee) ? PTRACE_SYSCALL : PTRACE_CONT, tracee->pid, 0, sig);
 }
 
 static void write_result(pid_t pid, size_t reg, long value)
@@ -300,17 +341,6 @@ static bool starts_window(const struct __ptrace_syscall_info *info)
 {
 	return info->entry.nr == SYS_fcntl && info->entry.args[0] == 0 &&
 	       info->entry.args[1] == F_GETFD;
-}
-
-/* They are the first member of struct clone_args. */
-static void read_clone_flags(struct tracee *tracee, const struct __ptrace_syscall_info *info)
-{
-	struct iovec here = {&tracee->clone_flags, sizeof(tracee->clone_flags)};
-	struct iovec there = {(void *)(uintptr_t)info->entry.args[0], here.iov_len};
-
-	tracee->clone_flags = 0;
-	if (process_vm_readv(tracee->pid, &here, 1, &there, 1, 0) < 0)
-		tracee->clone_flags = 0;
 }
 
 static noreturn void script_main(const char *script, const char *path, pid_t tracee)
@@ -368,9 +398,6 @@ static bool on_entry(struct tracer *t, struct tracee *tracee,
 {
 	long number = (long)info->entry.nr;
 
-	tracee->last_call = number;
-	if (number == SYS_clone3)
-		read_clone_flags(tracee, info);
 	if (tracee->role == MONITOR && !tracee->in_window)
 		tracee->in_window = starts_window(info);
 	if (!tracee->in_window || tracee->role >= ROLE_COUNT_ || number < 0 ||
@@ -416,17 +443,19 @@ static void on_new_child(struct tracer *t, const struct tracee *parent)
 {
 	struct tracee *child;
 	unsigned long pid;
+	bool has_stopped;
 
 	if (ptrace(PTRACE_GETEVENTMSG, parent->pid, 0, &pid) < 0)
 		return;
 	child = tracee_find(t, (pid_t)pid);
-	if (child) /* It has stopped before we heard of it. */
-		(void)ptrace(PTRACE_SYSCALL, child->pid, 0, 0);
-	else
+	has_stopped = child != NULL; /* before we heard of it */
+	if (!child)
 		child = tracee_add(t, (pid_t)pid);
 	child->role = role_of_child(parent);
 	child->waiting = false;
 	child->in_window = true;
+	if (has_stopped)
+		go_on(t, child, 0);
 }
 
 /* A parent that was killed tells nothing any more: its child goes on as it would have. */
@@ -483,7 +512,7 @@ static void on_stop(struct tracer *t, pid_t pid, int status)
 		tracee->pid = 0;
 		return;
 	}
-	(void)ptrace(PTRACE_SYSCALL, pid, 0, sig);
+	go_on(t, tracee, sig);
 }
 
 /* ---- the loop ---- */
@@ -592,7 +621,7 @@ static const char *parse_target(const char *text, struct target *target)
 
 	if (sscanf(text, "%15[^:]:%31[^:]:%d%n", role, call, &n, &len) != 3)
 		usage(text);
-	*target = (struct target){true, role_by_name(role), call_number(call), n};
+	*target = (struct target){true, false, role_by_name(role), call_number(call), n};
 	return text + len;
 }
 
