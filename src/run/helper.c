@@ -189,6 +189,24 @@ static void helper_describe_end(const struct helper *helper, const char *const *
 		str_buf_escape(how, complaint, strlen(complaint));
 }
 
+static bool helper_wait(struct helper *helper, int options, const char *const *noise,
+			int *ret_status, struct str_buf *how)
+{
+	pid_t pid;
+
+	do {
+		errno = 0;
+		pid = helper->pid > 0 ? waitpid(helper->pid, ret_status, options) : -1;
+	} while (pid < 0 && errno == EINTR);
+	if (pid < 0 || pid != helper->pid)
+		return false;
+	if (helper->hold_fd >= 0)
+		helper_end_rest(helper->pid);
+	helper_describe_end(helper, noise, *ret_status, how);
+	helper_forget(helper);
+	return true;
+}
+
 /**
  * Has it ended?
  * @noise:      how lines begin that are no complaint; NULL-terminated, or NULL
@@ -199,12 +217,15 @@ static void helper_describe_end(const struct helper *helper, const char *const *
 bool helper_reap(struct helper *helper, const char *const *noise, int *ret_status,
 		 struct str_buf *how)
 {
-	errno = 0;
-	if (helper->pid <= 0 || waitpid(helper->pid, ret_status, WNOHANG) != helper->pid)
-		return false;
-	if (helper->hold_fd >= 0)
-		helper_end_rest(helper->pid);
-	helper_describe_end(helper, noise, *ret_status, how);
-	helper_forget(helper);
-	return true;
+	return helper_wait(helper, WNOHANG, noise, ret_status, how);
+}
+
+/**
+ * As helper_reap(), of one whose end the pidfd has told. Where somebody traces it, he hears of
+ * the end before wait(2) does here (ptrace(2)), which is waited for.
+ */
+bool helper_reap_ended(struct helper *helper, const char *const *noise, int *ret_status,
+		       struct str_buf *how)
+{
+	return helper_wait(helper, 0, noise, ret_status, how);
 }

@@ -307,7 +307,7 @@ static int net_await_rules(struct helper *helper, const char *nft, struct sbx_er
 	if (n == 0)
 		return err_refuse(err, ETIMEDOUT, nft, "has not finished within %d seconds",
 				  NET_RULES_TIMEOUT_MS / 1000);
-	if (n < 0 || !helper_reap(helper, NULL, &status, &how))
+	if (n < 0 || !helper_reap_ended(helper, NULL, &status, &how))
 		return err_system(err, errno ? errno : ECHILD, nft, "cannot wait for its end");
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0
 		       ? 0

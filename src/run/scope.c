@@ -98,7 +98,7 @@ static int scope_await_busctl(struct helper *helper, const char *busctl,
 		if (r < 0)
 			return r;
 	}
-	if (!helper_reap(helper, NULL, &status, &how))
+	if (!helper_reap_ended(helper, NULL, &status, &how))
 		return err_system(err, errno ? errno : ECHILD, busctl, "cannot wait for its end");
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0
 		       ? 0

@@ -28,3 +28,5 @@ void helper_hush(struct helper *helper);
 bool helper_hear(struct helper *helper);
 bool helper_reap(struct helper *helper, const char *const *noise, int *ret_status,
 		 struct str_buf *how);
+bool helper_reap_ended(struct helper *helper, const char *const *noise, int *ret_status,
+		       struct str_buf *how);
