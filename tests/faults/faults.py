@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the fault tests share: TAP, running programs, and telling that nothing is left behind."""
 import ctypes
+import math
 import os
 import shutil
 import signal
@@ -15,6 +16,16 @@ PR_SET_CHILD_SUBREAPER = 36
 # A layer of a few files. fuse-overlayfs's layers are looked through before it starts: of a large
 # one every launch would take seconds, and no test of a moment would hit any other.
 LAYER = os.path.dirname(os.path.abspath(__file__))
+
+
+# How much of what could be tried is.
+SHARES = {"all": 1, "quarter": 0.25}
+
+
+def choose(things, share, rng):
+    """As many of them as that is, at least one; in their order."""
+    n = max(1, math.ceil(len(things) * share)) if things else 0
+    return [things[at] for at in sorted(rng.sample(range(len(things)), n))]
 
 
 class Tap:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""test_inject.py SBX INJECT [all]: every system call of a launch, or of a verb, fails once.
+"""test_inject.py SBX INJECT [all|quarter]: every system call of a launch, or of a verb, fails once.
 
 A reference launch under tests/faults/inject says which process makes which calls. Then each of
 them fails in a launch of its own, and one of these must come of it:
@@ -10,9 +10,9 @@ them fails in a launch of its own, and one of these must come of it:
   unharmed   only where HARMLESS below says why: the command runs, and all that it can tell about
              its surroundings is as in the reference
 
-Nothing else will do: no hang, no silence, no other exit code, nothing left. Without "all" one of
-each kind of call is chosen at random, by SBX_TEST_SEED where that is set. Words that are names of
-scenarios choose those.
+Nothing else will do: no hang, no silence, no other exit code, nothing left. "all" is every call,
+"quarter" a fourth of each kind, and else it is one of each kind; chosen at random, by SBX_TEST_SEED
+where that is set. Words that are names of scenarios choose those.
 """
 import errno
 import itertools
@@ -681,11 +681,6 @@ def judge(call, reference, result, number, scenario):
     return ""
 
 
-def choose(calls, everything, rng):
-    """One of each kind, or all."""
-    return calls if everything else [rng.choice(calls)]
-
-
 def look(scratch):
     """All that a launch could leave; the runtime directory is not always below the rest."""
     found = faults.snapshot(scratch.path)
@@ -712,15 +707,15 @@ def left_over(before, launcher):
     return left
 
 
-def check_scenario(tap, launcher, everything, rng):
+def check_scenario(tap, launcher, share, rng):
     launcher.scenario.begin(launcher)
     try:
-        check_calls(tap, launcher, everything, rng)
+        check_calls(tap, launcher, share, rng)
     finally:
         launcher.scenario.end(launcher)
 
 
-def check_calls(tap, launcher, everything, rng):
+def check_calls(tap, launcher, share, rng):
     name = launcher.scenario.name
     if launcher.scenario.primed:
         launcher.launch()
@@ -742,7 +737,7 @@ def check_calls(tap, launcher, everything, rng):
     before = look(launcher.scratch)
     for (role, kind), calls in sorted(kinds.items()):
         bad = []
-        chosen = choose(calls, everything, rng)
+        chosen = faults.choose(calls, share, rng)
         number = ERRORS.get(kind, errno.EPERM)
         for call in chosen:
             for _ in range(TRIES):
@@ -786,25 +781,25 @@ def run_in_session(tap, sbx, inject, words, seed):
         tap.ok(False, "the scenarios in a session come to their end", [result])
 
 
-def main_in_session(sbx, inject, everything, only, rng):
+def main_in_session(sbx, inject, share, only, rng):
     tap = faults.Tap()
     with faults.Scratch() as scratch:
         scratch.runtime = "/run/user/%d" % os.getuid()
         for scenario in session_scenarios(scratch):
             if not only or scenario.name in only:
-                check_scenario(tap, Launcher(sbx, inject, scratch, scenario), everything, rng)
+                check_scenario(tap, Launcher(sbx, inject, scratch, scenario), share, rng)
     return tap.end()
 
 
 def main():
     sbx, inject = map(os.path.abspath, sys.argv[1:3])
-    everything = "all" in sys.argv[3:]
-    only = {word for word in sys.argv[3:] if word not in ("all", IN_SESSION)}
+    share = max(faults.SHARES.get(word, 0) for word in ["", *sys.argv[3:]])
+    only = {word for word in sys.argv[3:] if word not in faults.SHARES and word != IN_SESSION}
     seed = os.environ.get("SBX_TEST_SEED", str(random.randrange(1 << 32)))
     rng = random.Random(seed)
     print("# SBX_TEST_SEED=%s" % seed)
     if IN_SESSION in sys.argv[3:]:
-        return main_in_session(sbx, inject, everything, only, rng)
+        return main_in_session(sbx, inject, share, only, rng)
     tap = faults.Tap()
     with faults.Scratch() as scratch, faults.SessionBus(scratch) as bus:
         range_works = faults.can_map_range(sbx)
@@ -820,7 +815,7 @@ def main():
             if scenario.name in ("net", "publish", "online", "port") and not faults.can_have_network():
                 tap.skip(scenario.name, "needs /dev/net/tun, " + ", ".join(faults.NET_PROGRAMS))
                 continue
-            check_scenario(tap, Launcher(sbx, inject, scratch, scenario), everything, rng)
+            check_scenario(tap, Launcher(sbx, inject, scratch, scenario), share, rng)
         if not only or not only.isdisjoint(("cover", "cold", "warm")):
             run_in_session(tap, sbx, inject, sys.argv[3:], seed)
     return tap.end()

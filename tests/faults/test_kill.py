@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""test_kill.py SBX [INJECT]: SIGKILL for each process of a sandbox, at any moment.
+"""test_kill.py SBX [INJECT all|quarter]: SIGKILL for each process of a sandbox, at any moment.
 
 Whoever it is, and whenever: no process and no mount is left, and sbx's exit code tells. The
 moments are random ones of a launch and of a running sandbox. With INJECT it is instead every
-system call of a launch, one after the other.
+system call of a launch, one after the other, or a fourth of them, chosen as test_inject.py does.
 """
 import os
 import random
@@ -178,31 +178,42 @@ def check_running(tap, sbx, scratch, options, victim):
     tap.ok(not bad, "%s of %s killed while the command runs" % (victim, " ".join(options[:2])), bad)
 
 
-def inject(program, scratch, *words):
-    report = os.path.join(scratch.path, "report")
-    faults.run([program, "--report", report, *words], env=scratch.env(), timeout=60)
-    with open(report) as f:
-        return f.read().splitlines()
+class Injector:
+    """The program, and which of the system calls that it reports are tried."""
+
+    def __init__(self, program, share, rng):
+        self.program, self.share, self.rng = program, share, rng
+
+    def run(self, scratch, *words):
+        report = os.path.join(scratch.path, "report")
+        faults.run([self.program, "--report", report, *words], env=scratch.env(), timeout=60)
+        with open(report) as f:
+            return f.read().splitlines()
+
+    def calls(self, scratch, launch, role=""):
+        """ROLE:CALL:N of each that is to be tried, and how many there are."""
+        found = [":".join(line.split()[1:4]) for line in self.run(scratch, *launch)
+                 if line.startswith("call " + role)]
+        return faults.choose(found, self.share, self.rng), len(found)
 
 
-def check_every_call(tap, sbx, program, scratch, options, victim):
+def check_every_call(tap, sbx, injector, scratch, options, victim):
     launch = [sbx, *options, "--", "/usr/bin/true"]
-    calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
-             if line.startswith("call ")]
+    calls, n_calls = injector.calls(scratch, launch)
     bad = []
-    for role, name, n in calls:
-        where = "%s:%s:%s:%s" % (victim, role, name, n)
-        events = inject(program, scratch, "--kill", where, *launch)
+    for call in calls:
+        where = "%s:%s" % (victim, call)
+        events = injector.run(scratch, "--kill", where, *launch)
         if "gone" not in events or "timeout" in events or \
                 any(event.startswith("left") for event in events):
             bad.append("%s: %s" % (where, events))
-    tap.ok(not bad, "%s of %s killed at each of %d system calls" %
-           (victim, options[0], len(calls)), bad)
+    tap.ok(not bad and calls, "%s of %s killed at %d of %d system calls" %
+           (victim, options[0], len(calls), n_calls), bad)
 
 
-def check_victim(tap, sbx, program, scratch, options, victim, rng):
-    if program:
-        check_every_call(tap, sbx, program, scratch, options, victim)
+def check_victim(tap, sbx, injector, scratch, options, victim, rng):
+    if injector:
+        check_every_call(tap, sbx, injector, scratch, options, victim)
         return
     check_random(tap, sbx, scratch, options, victim, rng)
     # A newuidmap has done its work by then. What becomes of the bus, tests/e2e shows.
@@ -210,30 +221,29 @@ def check_victim(tap, sbx, program, scratch, options, victim, rng):
         check_running(tap, sbx, scratch, options, victim)
 
 
-def check_placeholders(tap, sbx, program, scratch, victim, how):
+def check_placeholders(tap, sbx, injector, scratch, victim, how):
     """Whenever it is killed: the next sbx, whatever it is for, leaves nothing of --protect."""
     project = os.path.dirname(scratch.file("project/rc", "kept\n"))
     launch = [sbx, "--map=single", "--ro-bind", "/usr", "/usr", "--bind", project, "/p",
               "--protect-by", how, "--protect", "/p/new", "--protect", "/p/dir/deep/", "--protect", "/p/rc",
               "--", "/usr/bin/true"]
-    calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
-             if line.startswith("call ")]
+    calls, n_calls = injector.calls(scratch, launch)
     before = faults.snapshot(project) + faults.snapshot(scratch.runtime)
     bad = []
-    for role, name, n in calls:
-        where = "%s:%s:%s:%s" % (victim, role, name, n)
-        inject(program, scratch, "--kill", where, *launch)
+    for call in calls:
+        where = "%s:%s" % (victim, call)
+        injector.run(scratch, "--kill", where, *launch)
         faults.run([sbx, "--map=single", "--ro-bind", "/usr", "/usr", "--", "/usr/bin/true"],
                    env=scratch.env())
         after = faults.snapshot(project) + faults.snapshot(scratch.runtime)
         if after != before:
             bad.append("%s: left %s" % (where, sorted(set(after) ^ set(before))))
             before = after
-    tap.ok(not bad and calls, "%s killed at each of %d system calls: no %s is left" %
-           (victim, len(calls), how), bad)
+    tap.ok(not bad and calls, "%s killed at %d of %d system calls: no %s is left" %
+           (victim, len(calls), n_calls, how), bad)
 
 
-def check_sessions(tap, sbx, program, scratch, number):
+def check_sessions(tap, sbx, injector, scratch, number):
     """
     Whenever sbx is asked to end, nothing is left of a session in which nothing was changed. Where
     it is killed the next sbx leaves none that has no record.
@@ -242,12 +252,11 @@ def check_sessions(tap, sbx, program, scratch, number):
     sessions = os.path.join(scratch.state, "sbx/sessions")
     launch = [sbx, "--map=single", "--overlay-driver=kernel", *USR, "--cow", project, "--",
               "/usr/bin/true"]
-    calls = [line.split()[1:4] for line in inject(program, scratch, *launch)
-             if line.startswith("call monitor ")]
+    calls, n_calls = injector.calls(scratch, launch, "monitor ")
     bad = []
-    for role, name, n in calls:
-        where = "monitor:%s:%s:%s" % (role, name, n)
-        inject(program, scratch, "--signal", str(int(number)), "--kill", where, *launch)
+    for call in calls:
+        where = "monitor:" + call
+        injector.run(scratch, "--signal", str(int(number)), "--kill", where, *launch)
         if number == signal.SIGKILL:
             faults.run([sbx, "version"], env=scratch.env())
         left = os.listdir(sessions)
@@ -255,11 +264,11 @@ def check_sessions(tap, sbx, program, scratch, number):
         if number != signal.SIGKILL and left or not all(map(os.path.exists, records)):
             bad.append("%s: %s" % (where, faults.snapshot(sessions)))
         faults.run([sbx, "prune", "--older-than", "0s"], env=scratch.env())
-    tap.ok(not bad and calls, "signal %d at each of %d system calls: no session is left" %
-           (number, len(calls)), bad)
+    tap.ok(not bad and calls, "signal %d at %d of %d system calls: no session is left" %
+           (number, len(calls), n_calls), bad)
 
 
-def check_with_net(tap, sbx, program, rng):
+def check_with_net(tap, sbx, injector, rng):
     """The same with slirp4netns, which ends with the sandbox."""
     if not faults.can_have_network():
         tap.skip("kill with a network", "needs /dev/net/tun, " + ", ".join(faults.NET_PROGRAMS))
@@ -267,8 +276,8 @@ def check_with_net(tap, sbx, program, rng):
     with faults.Scratch() as scratch:
         before = faults.snapshot(scratch.path)
         for victim in VICTIMS:
-            check_victim(tap, sbx, program, scratch, NET, victim, rng)
-        if not program:
+            check_victim(tap, sbx, injector, scratch, NET, victim, rng)
+        if not injector:
             check_running(tap, sbx, scratch, NET, "helper")
         faults.run([sbx, "version"], env=scratch.env())
         left = {entry for entry in faults.snapshot(scratch.path) if entry[0] != "report"}
@@ -290,11 +299,11 @@ def check_with_shared_network(tap, sbx, rng):
         tap.ok(left == set(before), "with a shared network: no file is left", left ^ set(before))
 
 
-def check_members_everywhere(tap, sbx, program, scratch, rng):
+def check_members_everywhere(tap, sbx, injector, scratch, rng):
     """At every system call: a member, and who holds its network."""
     before = faults.snapshot(scratch.path)
     for victim in ("monitor", "holder"):
-        check_victim(tap, sbx, program, scratch, MEMBER, victim, rng)
+        check_victim(tap, sbx, injector, scratch, MEMBER, victim, rng)
         faults.run([sbx, "version"], env=scratch.env())
         left = {entry for entry in faults.snapshot(scratch.path) if entry[0] != "report"}
         tap.ok(left == set(before), "%s of a shared network: no file is left" % victim,
@@ -333,7 +342,7 @@ def check_other_member(tap, sbx, scratch, rng):
     tap.ok(not bad and not left, "a member goes on while others are killed", [bad, left])
 
 
-def check_with_bus(tap, sbx, program, bus, rng):
+def check_with_bus(tap, sbx, injector, bus, rng):
     """The same with the proxy of a session bus, which leaves no socket either."""
     if not bus:
         tap.skip("kill with a session bus", "needs " + ", ".join(faults.BUS_PROGRAMS))
@@ -342,28 +351,28 @@ def check_with_bus(tap, sbx, program, bus, rng):
         scratch.extra_env = bus
         before = faults.snapshot(scratch.path)
         for victim in VICTIMS:
-            check_victim(tap, sbx, program, scratch, BUS, victim, rng)
+            check_victim(tap, sbx, injector, scratch, BUS, victim, rng)
         # Where there was no helper left to kill, it was the monitor: its record goes now.
         faults.run([sbx, "ps"], env=scratch.env())
         report = {entry for entry in faults.snapshot(scratch.path) if entry[0] != "report"}
         tap.ok(report == set(before), "no socket of a session bus is left", report ^ set(before))
 
 
-def check_with_fuse(tap, sbx, program, scratch, rng):
+def check_with_fuse(tap, sbx, injector, scratch, rng):
     """The same with layers; a helper is fuse-overlayfs, or who makes it."""
     if not faults.can_use_fuse():
         tap.skip("kill with fuse-overlayfs", "needs fuse-overlayfs and an open /dev/fuse")
         return
     for victim in VICTIMS:
-        check_victim(tap, sbx, program, scratch, FUSE, victim, rng)
+        check_victim(tap, sbx, injector, scratch, FUSE, victim, rng)
 
 
 def main():
     sbx = os.path.abspath(sys.argv[1])
-    program = sys.argv[2] if len(sys.argv) > 2 else None
     tap = faults.Tap()
     seed = os.environ.get("SBX_TEST_SEED", str(random.randrange(1 << 32)))
     rng = random.Random(seed)
+    injector = Injector(sys.argv[2], faults.SHARES[sys.argv[3]], rng) if len(sys.argv) > 2 else None
     print("# SBX_TEST_SEED=%s" % seed)
     with faults.Scratch() as scratch, faults.Scratch() as place, faults.SessionBus(place) as bus:
         faults.become_subreaper()
@@ -372,19 +381,19 @@ def main():
             return tap.end()
         mounts = faults.host_mounts(scratch.path)
         for victim in VICTIMS:
-            check_victim(tap, sbx, program, scratch, RANGE, victim, rng)
-            if program and victim in ("monitor", "init"):
+            check_victim(tap, sbx, injector, scratch, RANGE, victim, rng)
+            if injector and victim in ("monitor", "init"):
                 for how in ("placeholder", "overlay"):
-                    check_placeholders(tap, sbx, program, scratch, victim, how)
-        if program:
+                    check_placeholders(tap, sbx, injector, scratch, victim, how)
+        if injector:
             for number in (signal.SIGTERM, signal.SIGKILL):
-                check_sessions(tap, sbx, program, scratch, number)
-        check_with_bus(tap, sbx, program, bus, rng)
-        check_with_fuse(tap, sbx, program, scratch, rng)
-        check_with_net(tap, sbx, program, rng)
+                check_sessions(tap, sbx, injector, scratch, number)
+        check_with_bus(tap, sbx, injector, bus, rng)
+        check_with_fuse(tap, sbx, injector, scratch, rng)
+        check_with_net(tap, sbx, injector, rng)
         with faults.Scratch() as members:
-            if program:
-                check_members_everywhere(tap, sbx, program, members, rng)
+            if injector:
+                check_members_everywhere(tap, sbx, injector, members, rng)
             else:
                 check_with_shared_network(tap, sbx, rng)
                 check_other_member(tap, sbx, members, rng)
