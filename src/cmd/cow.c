@@ -65,7 +65,7 @@ int cow_cmd_open(struct cow_cmd *cow, const char *name, enum cow_lock lock, stru
 	if (!dir)
 		return err_oom(err);
 	if (path_is_dots(name) || !*name)
-		return err_refuse(err, ENOENT, *name ? name : "\"\"", "is no session");
+		return cow_session_refuse_none(*name ? name : "\"\"", "is no session", err);
 	r = cow_session_open(dir, name, lock, &cow->arena, ret, err);
 	return r == 0 && (lock == COW_LOCK_READ || lock == COW_LOCK_WRITE)
 		       ? cow_session_check_whole(ret, err)
@@ -191,8 +191,12 @@ int cow_cmd_choose(struct cow_cmd *cow, bool newest, enum cow_lock lock, struct 
 	r = cow_cmd_list(cow, &list, err);
 	if (r < 0)
 		return r;
-	if (list.n == 0)
-		return err_refuse(err, ENOENT, NULL, "there is no session");
+	if (list.n == 0) {
+		r = err_refuse(err, ENOENT, NULL, "there is no session");
+		err_hint(err,
+			 "a launch with --cow begins one; what --session DIR has begun is DIR");
+		return r;
+	}
 	only = newest ? &list.found[0] : cow_list_only(&list);
 	if (!only) {
 		(void)err_usage(err, NULL, "there are %zu sessions: which one?", list.n);

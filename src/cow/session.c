@@ -216,6 +216,15 @@ int cow_session_parse(const char *text, size_t len, struct arena *arena, struct 
 	return 0;
 }
 
+/* @what: as "is no session". Return: -ENOENT with *err filled. */
+int cow_session_refuse_none(const char *id, const char *what, struct sbx_err *err)
+{
+	int r = err_refuse(err, ENOENT, id, "%s", what);
+
+	err_hint(err, "sbx sessions lists those that there are");
+	return r;
+}
+
 static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_err *err)
 {
 	_autoclose_ int fd = dirs_open_file(s->dir_fd, "meta", O_RDONLY);
@@ -224,7 +233,7 @@ static int cow_meta_read(struct cow_session *s, struct arena *arena, struct sbx_
 	int r;
 
 	if (fd == -ENOENT)
-		return err_refuse(err, ENOENT, s->dir, "is no session");
+		return cow_session_refuse_none(s->dir, "is no session", err);
 	if (fd == -EINVAL)
 		return err_refuse(err, EINVAL, s->dir, "has a record that is no file");
 	if (fd < 0)
@@ -469,7 +478,7 @@ int cow_session_refuse_open(const char *dir, const char *id, int number, struct 
 	struct stat st;
 
 	if (number == ENOENT)
-		return err_refuse(err, ENOENT, id, "there is no such session");
+		return cow_session_refuse_none(id, "there is no such session", err);
 	if (number == ENOTDIR && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode)) {
 		(void)err_refuse(err, ELOOP, id, "is a symbolic link, and those are not followed");
 		err_hint(err, "name the directory itself");
@@ -591,7 +600,7 @@ int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct
 	ret->dir = dir;
 	ret->dir_fd = dirs_open_own(dir);
 	if (ret->dir_fd == -EACCES && cow_session_is_none(dir, arena))
-		return err_refuse(err, ENOENT, dir, "is no session");
+		return cow_session_refuse_none(dir, "is no session", err);
 	if (ret->dir_fd < 0)
 		return cow_session_refuse_open(dir, id, -ret->dir_fd, err);
 	r = cow_meta_read(ret, arena, err);

@@ -124,6 +124,7 @@ Test(cow, apply_makes_it_real)
 
 		expect_out(gone, "");
 		expect_failure(none, 1, "there is no such session");
+		cr_expect(strstr(none.err, "hint:  sbx sessions lists"), "%s", none.err);
 		cow_finish(&site);
 	}
 }

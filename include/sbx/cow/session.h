@@ -83,6 +83,7 @@ void cow_session_close(struct cow_session *session);
 int cow_session_parse(const char *text, size_t len, struct arena *arena, struct cow_session *s,
 		      struct sbx_err *err);
 void cow_session_note_use(const struct cow_session *session);
+int cow_session_refuse_none(const char *id, const char *what, struct sbx_err *err);
 int cow_session_open(const char *dir, const char *id, enum cow_lock lock, struct arena *arena,
 		     struct cow_session *ret, struct sbx_err *err);
 
