@@ -23,7 +23,7 @@ enum { OWN_DEPTH_MAX = 200 };
 /* Has somebody else changed it since the session began? */
 bool apply_is_others(struct apply *a, const struct stat *st)
 {
-	if (!cow_time_may_be_after(&st->st_ctim, &a->session->began))
+	if (!cow_time_may_be_after(st, &a->session->began))
 		return false;
 	return !cow_journal_excuses(&a->journal, st);
 }

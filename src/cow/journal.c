@@ -382,7 +382,7 @@ bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st)
 	if (!file || file->foreign || !journal_is_same(file, st) ||
 	    cow_time_is_after(&st->st_ctim, &file->until))
 		return !S_ISDIR(st->st_mode) && cow_placed_has(&journal->placed, &placed);
-	if (cow_time_may_be_after(&st->st_ctim, &st->st_ctim)) {
+	if (cow_time_may_be_after(st, &st->st_ctim)) {
 		until = cow_time_last(&(struct timespec){.tv_sec = file->until.tv_sec});
 		journal_outlast(journal, &until);
 	}
@@ -392,7 +392,7 @@ bool cow_journal_excuses(struct cow_journal *journal, const struct stat *st)
 /* Is it as somebody else has left it since the session began? */
 static bool journal_is_foreign(struct cow_journal *j, const struct stat *st)
 {
-	return cow_time_may_be_after(&st->st_ctim, &j->began) && !cow_journal_excuses(j, st);
+	return cow_time_may_be_after(st, &j->began) && !cow_journal_excuses(j, st);
 }
 
 /* A directory will be changed, after all that this was said of before. Return: 0 or -errno. */

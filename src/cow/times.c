@@ -6,7 +6,8 @@
  * what ext4 with inodes of 128 bytes keeps, ext3, HFS+ and others; vfat keeps each other second;
  * exFAT keeps hundredths. With nanoseconds, a time that looks so is one in a million, and then
  * counts as one of those; where the kernel's own clock has but milliseconds (a machine that is
- * emulated), it is one in some hundreds, and is a conflict where none is.
+ * emulated), it is one in some hundreds. But a file has other times, and all that look so is a
+ * conflict where none is hardly ever.
  */
 
 #include "sbx/cow/times.h"
@@ -33,10 +34,17 @@ struct timespec cow_time_last(const struct timespec *changed)
 	return last;
 }
 
-/* Can it not be told that a file was changed at that moment at the latest? */
-bool cow_time_may_be_after(const struct timespec *changed, const struct timespec *moment)
+/* Does a filesystem that keeps hundredths, or less, have none like it? */
+static bool time_is_fine(const struct timespec *time)
 {
-	const struct timespec last = cow_time_last(changed);
+	return time->tv_nsec % TIMES_HUNDREDTH_NS != 0;
+}
+
+/* Can it not be told that a file was changed at that moment at the latest? */
+bool cow_time_may_be_after(const struct stat *st, const struct timespec *moment)
+{
+	bool fine = time_is_fine(&st->st_atim) || time_is_fine(&st->st_mtim);
+	const struct timespec last = fine ? st->st_ctim : cow_time_last(&st->st_ctim);
 
 	return cow_time_is_after(&last, moment);
 }

@@ -631,7 +631,7 @@ static int walk_find_own_time(const struct walk *w, struct cow_entry *e)
 	int r;
 
 	if (e->changes != COW_TIME || !S_ISDIR(e->upper.st_mode) || !S_ISDIR(e->host.st_mode) ||
-	    cow_time_may_be_after(&e->host.st_ctim, &w->session->began) ||
+	    cow_time_may_be_after(&e->host, &w->session->began) ||
 	    (geteuid() != 0 && e->host.st_uid != geteuid()) || (e->depth == 0 && !w->base_time))
 		return 0;
 	upper = cow_open(e->upper_dir, e->name, O_RDONLY | O_DIRECTORY);

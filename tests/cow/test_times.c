@@ -7,7 +7,7 @@
 #include "sbx/cow/times.h"
 #include "testlib.h"
 
-enum { BEGAN_SEC = 1000, BEGAN_NSEC = 300000002 };
+enum { BEGAN_SEC = 1000, BEGAN_NSEC = 300000002, TIMES_FINE_NSEC = 10000001 };
 
 Test(times, of_two_the_later_one)
 {
@@ -37,6 +37,8 @@ Test(times, what_may_have_changed_since_is_anothers)
 		{{BEGAN_SEC, 300000000}, true, "exFAT, the same hundredth"},
 		{{BEGAN_SEC, 290000000}, false, "exFAT, the hundredth before"},
 	};
+	/* Times as only a filesystem with nanoseconds has them. */
+	static const struct timespec fine = {1, TIMES_FINE_NSEC};
 	struct cow_session session = {.began = {BEGAN_SEC, BEGAN_NSEC}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -44,6 +46,14 @@ Test(times, what_may_have_changed_since_is_anothers)
 		const struct stat st = {.st_ino = 1, .st_ctim = rows[i].changed};
 
 		cr_expect_eq(apply_is_others(&a, &st), rows[i].is_others, "%s", rows[i].what);
+
+		const struct stat read = {.st_ino = 1, .st_ctim = rows[i].changed, .st_atim = fine};
+		const struct stat written = {
+			.st_ino = 1, .st_ctim = rows[i].changed, .st_mtim = fine};
+		bool is_behind = cow_time_is_after(&rows[i].changed, &session.began);
+
+		cr_expect_eq(apply_is_others(&a, &read), is_behind, "read, %s", rows[i].what);
+		cr_expect_eq(apply_is_others(&a, &written), is_behind, "written, %s", rows[i].what);
 	}
 }
 
@@ -51,10 +61,11 @@ Test(times, a_session_that_began_with_a_second)
 {
 	static const struct timespec began = {BEGAN_SEC, 0};
 
-	cr_expect(cow_time_may_be_after(&(struct timespec){BEGAN_SEC, 0}, &began));
-	cr_expect(cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 1, 0}, &began));
-	cr_expect(!cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 2, 0}, &began));
-	cr_expect(!cow_time_may_be_after(&(struct timespec){BEGAN_SEC - 1, 999999999}, &began));
+	cr_expect(cow_time_may_be_after(&(struct stat){.st_ctim = {BEGAN_SEC, 0}}, &began));
+	cr_expect(cow_time_may_be_after(&(struct stat){.st_ctim = {BEGAN_SEC - 1, 0}}, &began));
+	cr_expect(!cow_time_may_be_after(&(struct stat){.st_ctim = {BEGAN_SEC - 2, 0}}, &began));
+	cr_expect(!cow_time_may_be_after(&(struct stat){.st_ctim = {BEGAN_SEC - 1, 999999999}},
+					 &began));
 }
 
 /* What a file was to have as its time, and what it has: is that all that its filesystem keeps? */

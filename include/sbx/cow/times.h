@@ -6,10 +6,11 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <time.h>
 
 bool cow_time_is_after(const struct timespec *time, const struct timespec *other);
 struct timespec cow_time_last(const struct timespec *changed);
-bool cow_time_may_be_after(const struct timespec *changed, const struct timespec *moment);
+bool cow_time_may_be_after(const struct stat *st, const struct timespec *moment);
 bool cow_time_is_kept(const struct timespec *has, const struct timespec *given,
 		      const struct timespec *changed);
