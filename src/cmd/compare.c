@@ -48,10 +48,12 @@
 #include "sbx/base/str.h"
 #include "sbx/base/sys.h"
 #include "sbx/cmd/compare.h"
+#include "sbx/cow/walk.h"
 
 enum {
-	COMPARE_FIRST = 100,  /* the number of the first pair */
-	COMPARE_OTHERS = 160, /* descriptors that are none of a pair's */
+	COMPARE_FIRST = 100,	/* the number of the first pair */
+	COMPARE_OTHERS = 160,	/* descriptors that are none of a pair's */
+	COMPARE_PAIRS_FEW = 64, /* where there are not enough for the deepest tree besides */
 	COMPARE_PIECE = 1 << 14,
 	COMPARE_TIME_MS = 5000,
 	COMPARE_TIME_LESS_MS = 500, /* where that was too short for some */
@@ -69,7 +71,10 @@ static const char *compare_program(void)
 
 /* ---- texts ---- */
 
-/* Each has two descriptors, and a third in a process that has those of one side. */
+/*
+ * Each has two descriptors, and a third in a process that has those of one side. The walk of a deep
+ * tree has three for each directory that it is in, and more of those come while pairs are held.
+ */
 static size_t compare_find_max(void)
 {
 	struct rlimit limit;
@@ -78,7 +83,12 @@ static size_t compare_find_max(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= COMPARE_OTHERS)
 		return 1;
 	room = (limit.rlim_cur - COMPARE_OTHERS) / 3;
-	return room > COMPARE_PAIRS_MAX ? COMPARE_PAIRS_MAX : room > 0 ? (size_t)room : 1;
+	if (room >= COMPARE_PAIRS_MAX + COW_DEPTH_MAX)
+		return COMPARE_PAIRS_MAX;
+	if (room > COMPARE_PAIRS_FEW)
+		room = room > COMPARE_PAIRS_FEW + COW_DEPTH_MAX ? room - COW_DEPTH_MAX
+								: COMPARE_PAIRS_FEW;
+	return room > 0 ? (size_t)room : 1;
 }
 
 /* Return: the number of bytes, or -errno. */

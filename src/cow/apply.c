@@ -126,7 +126,10 @@ static bool apply_is_kept(struct apply *a, const struct cow_entry *e)
 	return true;
 }
 
-/* Is a name whose file is as it should be linked to another than the layer's other names? */
+/*
+ * Is a name whose file is as it should be linked to another than the layer's other names, and can
+ * be to that? A copy that was made as it cannot is as it should be, each time.
+ */
 static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e)
 {
 	const struct apply_link *link = apply_find_link(a, &e->upper);
@@ -134,8 +137,9 @@ static bool apply_is_other_link(const struct apply *a, const struct cow_entry *e
 	/* One with a set-id bit stays what it is; its other names are copies without. */
 	if (!a->options->allow_setid && e->has_host && (e->host.st_mode & APPLY_SETID))
 		return false;
-	return link && e->has_host &&
-	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev);
+	return link && link->host_ino && e->has_host &&
+	       (link->host_ino != e->host.st_ino || link->host_dev != e->host.st_dev) &&
+	       apply_can_link(a, link);
 }
 
 /*

@@ -85,30 +85,37 @@ static bool apply_has_names(const struct cow_entry *e)
 	return !S_ISDIR(e->upper.st_mode) && e->upper.st_nlink > 1;
 }
 
-/* Too many are told apart no more. @host: what its name is on the host; zeros: not there yet */
+/*
+ * Too many are told apart no more. Where a name is on the host already, what a dry run takes for
+ * made before would be a link to that.
+ * @host: what its name is on the host; zeros: not there yet
+ */
 static int apply_add_link(struct apply *a, const struct cow_entry *e, const struct stat *host)
 {
 	struct apply_link *link;
+	char *path;
 
 	if ((a->n_links + 1) * 2 > a->links_size && apply_links_grow(a) < 0)
 		return -ENOMEM;
 	link = apply_link_slot(a->links, a->links_size, e->upper.st_dev, e->upper.st_ino);
-	if (link->ino)
+	if (link->ino && (link->host_ino || !host->st_ino))
 		return 0;
-	if (a->n_links >= APPLY_LINKS_MAX || a->links_bytes >= APPLY_LINKS_BYTES) {
+	if (!link->ino && (a->n_links >= APPLY_LINKS_MAX || a->links_bytes >= APPLY_LINKS_BYTES)) {
 		a->applied->parted++;
 		return 0;
 	}
-	link->path = strdup(e->path);
-	if (!link->path)
+	path = strdup(e->path);
+	if (!path)
 		return -ENOMEM;
 	a->links_bytes += strlen(e->path) + 1;
-	link->dev = e->upper.st_dev;
-	link->ino = e->upper.st_ino;
-	link->host_dev = host->st_dev;
-	link->host_ino = host->st_ino;
-	link->root = a->root;
-	a->n_links++;
+	a->n_links += !link->ino;
+	free(link->path);
+	*link = (struct apply_link){.dev = e->upper.st_dev,
+				    .ino = e->upper.st_ino,
+				    .host_dev = host->st_dev,
+				    .host_ino = host->st_ino,
+				    .path = path,
+				    .root = a->root};
 	return 0;
 }
 
@@ -159,6 +166,15 @@ static int apply_open_link(const struct apply *a, const struct apply_link *link,
 	    (!a->options->allow_setid && (ret_st->st_mode & APPLY_SETID)))
 		return -1;
 	return take_fd(&fd);
+}
+
+/* Can it get a further name? What is not there yet, in a dry run, will be such. */
+bool apply_can_link(const struct apply *a, const struct apply_link *link)
+{
+	struct stat st;
+	_autoclose_ int fd = link->host_ino ? apply_open_link(a, link, &st) : -1;
+
+	return link->host_ino == 0 || fd >= 0;
 }
 
 /* Return: 1 it is there under the temporary name, 0 it has to be copied. */
@@ -548,13 +564,8 @@ static struct stat apply_expect(const struct apply *a, const struct cow_entry *e
 static bool apply_would_link(const struct apply *a, const struct cow_entry *e)
 {
 	const struct apply_link *link = apply_has_names(e) ? apply_find_link(a, &e->upper) : NULL;
-	_autoclose_ int fd = -1;
-	struct stat st;
 
-	if (!link || link->host_ino == 0)
-		return link != NULL;
-	fd = apply_open_link(a, link, &st);
-	return fd >= 0;
+	return link && apply_can_link(a, link);
 }
 
 /**

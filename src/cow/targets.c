@@ -196,18 +196,32 @@ static bool targets_is_hosts_link(const struct targets_layer *layer, int dir_fd,
 }
 
 /*
- * Is a directory seen that the lowest layer alone has, and comes into this one as soon as the
- * command writes to it? What is in it the command cannot remove, and so not have made it anew.
+ * The first directory above a place that the lowest layer alone has: it comes into this one as soon
+ * as the command writes to it. What is in it the command cannot remove, and so not have made it
+ * anew.
+ * @name: the first that is not in the layer; @len bytes of the path lead to it
+ *
+ * Return: how many bytes of the path lead to the directory; 0: there is none.
  */
-static bool targets_is_held(const struct targets_layer *layer, int dir_fd, const char *name,
-			    const char *path, size_t len)
+static size_t targets_find_held(const struct targets_layer *layer, int dir_fd, const char *name,
+				const char *path, size_t len)
 {
 	char where[PATH_MAX];
 	struct stat st;
 
-	targets_get_host(layer, path, len, where);
-	return *where && lstat(where, &st) < 0 && errno == ENOENT &&
-	       fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+		return 0;
+	for (; path[len]; len += 1 + strcspn(path + len + 1, "/")) {
+		targets_get_host(layer, path, len, where);
+		if (!*where)
+			return 0;
+		if (lstat(where, &st) < 0)
+			return errno == ENOENT ? len : 0;
+		/* Where a link leads is looked at by itself. */
+		if (!S_ISDIR(st.st_mode))
+			return 0;
+	}
+	return 0;
 }
 
 /*
@@ -224,15 +238,17 @@ static int targets_find(const struct targets_layer *layer, const char *path,
 	int r = fd < 0 ? 0 : 1;
 
 	for (const char *at = path; r > 0;) {
-		size_t len = strcspn(at, "/"), first = (size_t)(at - path) + len;
+		size_t len = strcspn(at, "/"), first = (size_t)(at - path) + len, held;
 
 		if (len > NAME_MAX)
 			return 0;
 		memcpy(name, at, len);
 		name[len] = '\0';
 		r = targets_enter(layer, &fd, name, !at[len], &is_own);
-		if (r == 0 && at[len] && targets_is_held(layer, fd, name, path, first))
+		if (r == 0 && (held = targets_find_held(layer, fd, name, path, first)) > 0) {
+			first = held;
 			r = -ENOENT;
+		}
 		if (r == -ENOENT)
 			*ret = (struct targets_entry){path, first,
 						      targets_is_white(layer, fd, name)};

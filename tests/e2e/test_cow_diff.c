@@ -666,6 +666,34 @@ Test(cow_diff, a_patch_with_few_descriptors)
 	cow_finish(&site);
 }
 
+/* And for a tree that is deep, with as many as are usual where there are few. */
+Test(cow_diff, a_patch_of_a_deep_tree_with_few_descriptors)
+{
+	struct cow_site site;
+
+	cow_start(&site, "kernel", "a=a\n");
+	_autorun_ struct run_result made = run_program(
+		"/bin/sh", "-ec",
+		"cd \"$1\"; for i in $(seq 250); do echo $i >$i; done; p=z; "
+		"for i in $(seq 200); do p=$p/z; done; mkdir -p $p; echo f >$p/f; echo $p >path",
+		"sh", site.path);
+	_autorun_ struct run_result run = cow_run(
+		&site, "for i in $(seq 250); do echo more >>$i; done; echo g >>$(cat path)/f");
+	const struct run_options options = {.env = site.place.env};
+	_autorun_ struct run_result many = cow_verb(&site, "diff", "--patch", "s");
+	_autorun_ struct run_result few =
+		run_argv(&options, (const char *const[]){"/bin/sh", "-c",
+							 "ulimit -n 1024; \"$1\" diff --patch s",
+							 "sh", sbx_program(), NULL});
+
+	expect_success(made);
+	expect_success(run);
+	expect_success(many);
+	expect_success(few);
+	cr_expect_str_eq(few.out, many.out);
+	cow_finish(&site);
+}
+
 /* Where nobody can read there is a failure. */
 Test(cow_diff, a_closed_standard_output)
 {

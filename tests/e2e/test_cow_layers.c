@@ -794,6 +794,34 @@ Test(cow_layers, what_is_above_a_mount_is_no_change)
 	}
 }
 
+/* Also where a directory of the host, of which the session has nothing, is above both. */
+Test(cow_layers, what_is_above_a_mount_deep_in_the_host_is_no_change)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+		_autofree_ char *at = NULL;
+
+		cow_start(&site, driver, "a=a\n", "old/er/k=k\n");
+		cr_assert(asprintf(&at, "%s/old/er/m/n/p", site.path) > 0);
+		_autorun_ struct run_result run = run_sbx_with(
+			&((struct run_options){.env = site.place.env}), "--ro-bind", "/usr", "/usr",
+			"--cow", site.path, "--session", "s", "--chdir", site.path,
+			"--overlay-driver", site.sbx_driver, "--tmpfs", at, "--", "/bin/sh", "-c",
+			"echo 1 >old/er/m/n/y; rm old/er/m/n/y; echo 2 >a");
+		_autorun_ struct run_result diff = cow_verb(&site, "diff", "s");
+		_autorun_ struct run_result apply = cow_verb(&site, "apply", "s");
+		_autofree_ char *expected = NULL;
+
+		expect_success(run);
+		cr_assert(asprintf(&expected, "M  %s/a (content)\n", site.path) > 0);
+		expect_out(diff, expected);
+		expect_success(apply);
+		cr_expect(!tree_exists(site.tree, "old/er/m"), "%s", driver);
+		cow_finish(&site);
+	}
+}
+
 /* What the view holds for it has the permissions of what sbx makes elsewhere. */
 Test(cow_layers, what_something_is_mounted_on_can_be_entered)
 {

@@ -208,6 +208,55 @@ Test(cow_parts, a_name_that_becomes_another_files_is_looked_at_too)
 	}
 }
 
+/* A further name of a file with a set-id bit is a copy, and is not made again by the next apply. */
+Test(cow_parts, a_copy_that_is_no_link_is_made_once)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "a=a\n");
+		run_on_host(&site, "chmod 4755 a");
+		_autorun_ struct run_result run = cow_run(&site, "ln a c");
+		_autorun_ struct run_result first = cow_verb(&site, "apply", "s");
+		run_on_host(&site, "test -f c; test ! -u c; ln c mine; chmod 700 c; chmod 755 c");
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result second = cow_verb(&site, "apply", "s");
+		_autorun_ struct run_result forced = cow_verb(&site, "apply", "--force", "s");
+
+		expect_success(run);
+		expect_success(first);
+		expect_success(dry);
+		expect_success(second);
+		expect_success(forced);
+		run_on_host(&site, "test -u a; test c -ef mine");
+		cow_finish(&site);
+	}
+}
+
+/* The name that is there gets a further one, whatever has been done to it: nothing is replaced. */
+Test(cow_parts, a_dry_run_links_to_what_is_there)
+{
+	EACH_DRIVER(driver)
+	{
+		struct cow_site site;
+
+		cow_start(&site, driver, "w=w\n");
+		_autorun_ struct run_result run = cow_run(&site, "echo x >b; ln b a");
+		_autorun_ struct run_result part = cow_verb(&site, "apply", "--include", "b", "s");
+		run_on_host(&site, "chmod 600 b; chmod 644 b");
+		_autorun_ struct run_result dry = cow_verb(&site, "apply", "--dry-run", "s");
+		_autorun_ struct run_result whole = cow_verb(&site, "apply", "s");
+
+		expect_success(run);
+		expect_success(part);
+		expect_success(dry);
+		expect_success(whole);
+		run_on_host(&site, "test a -ef b");
+		cow_finish(&site);
+	}
+}
+
 /* What the command changes once more was given to the host by an apply, and by nobody else. */
 Test(cow_parts, a_session_goes_on_behind_a_part)
 {

@@ -127,6 +127,7 @@ int apply_make_way(struct apply *a, int dir_fd);
 void apply_links_finish(struct apply *a);
 const struct apply_link *apply_find_link(const struct apply *a, const struct stat *upper);
 int apply_note_link(struct apply *a, const struct cow_entry *e);
+bool apply_can_link(const struct apply *a, const struct apply_link *link);
 bool apply_is_interrupted(const struct apply *a);
 bool apply_may_give(gid_t gid);
 int apply_set_all(struct apply *a, const struct cow_entry *e, int fd);
