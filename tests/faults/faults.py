@@ -19,7 +19,7 @@ LAYER = os.path.dirname(os.path.abspath(__file__))
 
 
 # How much of what could be tried is.
-SHARES = {"all": 1, "quarter": 0.25}
+SHARES = {"all": 1, "eighth": 0.125}
 
 
 def choose(things, share, rng):

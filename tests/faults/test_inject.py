@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""test_inject.py SBX INJECT [all|quarter]: every system call of a launch, or of a verb, fails once.
+"""test_inject.py SBX INJECT [all|eighth]: every system call of a launch, or of a verb, fails once.
 
 A reference launch under tests/faults/inject says which process makes which calls. Then each of
 them fails in a launch of its own, and one of these must come of it:
@@ -11,7 +11,7 @@ them fails in a launch of its own, and one of these must come of it:
              its surroundings is as in the reference
 
 Nothing else will do: no hang, no silence, no other exit code, nothing left. "all" is every call,
-"quarter" a fourth of each kind, and else it is one of each kind; chosen at random, by SBX_TEST_SEED
+"eighth" an eighth of each kind, and else it is one of each kind; chosen at random, by SBX_TEST_SEED
 where that is set. Words that are names of scenarios choose those.
 """
 import errno

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""test_kill.py SBX [INJECT all|quarter]: SIGKILL for each process of a sandbox, at any moment.
+"""test_kill.py SBX [INJECT all|eighth]: SIGKILL for each process of a sandbox, at any moment.
 
 Whoever it is, and whenever: no process and no mount is left, and sbx's exit code tells. The
 moments are random ones of a launch and of a running sandbox. With INJECT it is instead every
-system call of a launch, one after the other, or a fourth of them, chosen as test_inject.py does.
+system call of a launch, one after the other, or an eighth of them, chosen as test_inject.py does.
 """
 import os
 import random
