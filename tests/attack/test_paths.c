@@ -3,6 +3,7 @@
  * attack paths: while the root is built, the host's tree is still there. Nothing
  * that somebody put into a bound directory may lead an operation to it.
  */
+#include <fts.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -99,17 +100,42 @@ static void scene_finish(struct scene *s)
 	free(s->dest_dir);
 }
 
+static int compare_names(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
 /* All there is to know of a directory: names, modes, targets, contents. */
 static char *snapshot(const char *path)
 {
-	_autorun_ struct run_result r = run_program(
-		"sh", "-c",
-		"cd \"$1\" && find . -printf '%p %y %m %l\\n' | sort && find . -type f | sort | "
-		"xargs cat",
-		"sh", path);
+	_autofree_ char *root = strdup(path);
+	FTS *tree =
+		fts_open((char *const[]){root, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, compare_names);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
-	cr_assert_eq(r.status, 0, "%s", r.err);
-	return take_ptr(r.out);
+	cr_assert(tree && out);
+	for (FTSENT *e; (e = fts_read(tree));) {
+		char data[256] = "";
+		_autoclose_ int fd = -1;
+
+		cr_assert(e->fts_info != FTS_ERR && e->fts_info != FTS_DNR &&
+			  e->fts_info != FTS_NS);
+		if (e->fts_info == FTS_DP)
+			continue;
+		if (e->fts_info == FTS_SL)
+			cr_assert(readlink(e->fts_accpath, data, sizeof(data) - 1) > 0);
+		if (e->fts_info == FTS_F) {
+			fd = open(e->fts_accpath, O_RDONLY | O_CLOEXEC);
+			cr_assert(read(fd, data, sizeof(data) - 1) >= 0);
+		}
+		cr_assert(fprintf(out, "%s %o %s\n", e->fts_path + strlen(path),
+				  e->fts_statp->st_mode, data) > 0);
+	}
+	cr_assert_eq(fts_close(tree), 0);
+	cr_assert_eq(fclose(out), 0);
+	return text;
 }
 
 static struct run_result scene_run(const struct scene *s, const struct operation *op,
